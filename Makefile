@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Targets: all install check lint layers bench static clean
+
+VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo unknown)
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/passt
+
+B ?= build
+# What the seccomp tables are made for, and where musl finds kernel headers
+TARGET := $(shell $(CC) -dumpmachine)
+ARCH := $(firstword $(subst -, ,$(TARGET)))
+ifneq ($(findstring musl,$(CC)),)
+MUSL_INC := -idirafter /usr/include -idirafter /usr/include/$(shell gcc -dumpmachine)
+endif
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -Wformat=2 -Wundef -Wwrite-strings \
+	-Wpointer-arith
+HARDEN := -fPIE -fstack-protector-strong -fno-strict-aliasing
+ifeq ($(findstring -O0,$(CFLAGS)),)
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+CFLAGS ?= -O2 -g
+override CPPFLAGS += -D_GNU_SOURCE -DVERSION=\"$(VERSION)\" -I$(B) $(FORTIFY) $(MUSL_INC)
+ALL_CFLAGS = -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+# Programs of their own are not part of passt
+SRCS := $(filter-out qrap.c,$(wildcard *.c))
+OBJS := $(SRCS:%.c=$(B)/%.o)
+
+all: passt pasta
+
+passt: $(OBJS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS)
+
+pasta: passt
+	ln -sf passt $@
+
+static: B := build/static
+static:
+	$(MAKE) B=build/static CFLAGS="$(CFLAGS)" LDFLAGS="-static-pie" STATIC=1 all
+	@file passt
+
+$(B)/%.o: %.c $(B)/seccomp.h | $(B)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
+	sh seccomp.sh "$(CC)" $(SRCS) > $@.tmp
+	mv $@.tmp $@
+
+$(B):
+	mkdir -p $@
+
+# Unit tests link every module but main(), with sanitizers
+T := build/unit
+TSAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+TOBJS := $(patsubst %.c,$(T)/obj/%.o,$(filter-out passt.c,$(SRCS)))
+UNITS := $(patsubst test/unit/%.c,$(T)/%,$(wildcard test/unit/*.c))
+units: $(UNITS)
+$(T)/obj/%.o: %.c $(B)/seccomp.h
+	@mkdir -p $(T)/obj
+	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I$(B) -std=gnu11 $(WARN) \
+		-fno-strict-aliasing $(TSAN) -MMD -MP -c -o $@ $<
+$(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
+	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
+		-fno-strict-aliasing $(TSAN) -o $@ $< $(TOBJS)
+
+check: all
+	test/run
+
+bench: all
+	test/bench/run
+
+layers: all
+	scripts/layers
+
+lint:
+	scripts/lint
+
+install: all
+	install -D -m 755 passt $(DESTDIR)$(bindir)/passt
+	ln -sf passt $(DESTDIR)$(bindir)/pasta
+	install -D -m 644 passt.1 $(DESTDIR)$(mandir)/man1/passt.1
+	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
+	install -D -m 644 README.md $(DESTDIR)$(docdir)/README.md
+	install -D -m 644 doc/design.md $(DESTDIR)$(docdir)/design.md
+
+clean:
+	rm -rf build passt pasta
+
+.PHONY: all static units check bench layers lint install clean
+.SECONDARY: $(TOBJS)
+
+-include $(wildcard $(B)/*.d $(T)/obj/*.d)

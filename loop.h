@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * loop.h - epoll and the timer wheel
+ */
+
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LOOP_INDEX_BITS	24
+
+/* What an event is about: the switch in passt.c has a case for each */
+enum ref_kind {
+	REF_TAP,			/* index: which descriptor of the tap */
+	REF_SIGNAL,
+	REF_NETNS_PID,			/* pidfd of the process that names it */
+	REF_TCP, REF_UDP, REF_ICMP,	/* a flow's socket */
+	REF_UDP_SHARED,			/* socket without a flow, index its own */
+};
+
+/**
+ * union epoll_ref - What stands in epoll_event.data
+ * @index:	Flow (or descriptor) index
+ * @kind:	enum ref_kind
+ * @side:	Side of the flow that the socket serves
+ * @gen:	Generation of the flow: a stale event differs and is ignored
+ */
+union epoll_ref {
+	struct {
+		uint32_t index : LOOP_INDEX_BITS;
+		uint32_t kind : 7;
+		uint32_t side : 1;
+		uint32_t gen;
+	};
+	uint64_t u64;
+};
+
+/**
+ * struct timer - An entry of the wheel, embedded in what it belongs to
+ * @next:	Next of the same slot
+ * @pprev:	What points here; NULL: not armed
+ * @expires_ms:	Time as armed, CLOCK_MONOTONIC
+ * @ref:	Handed to the handler; kind says whose it is
+ *
+ * Fires up to 1/8 of its delay late (1 ms below 64 ms), never early.
+ */
+struct timer {
+	struct timer *next, **pprev;
+	uint64_t expires_ms;
+	union epoll_ref ref;
+	uint8_t slot_level, slot_index;
+};
+
+#define WHEEL_LEVELS	8
+#define WHEEL_SLOTS	64
+
+struct wheel {
+	uint64_t now_ms;		/* all timers up to here have fired */
+	uint64_t used[WHEEL_LEVELS];	/* bitmap of slots that are not empty */
+	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+void wheel_init(struct wheel *w, uint64_t now_ms);
+void wheel_arm(struct wheel *w, struct timer *t, uint64_t expires_ms);
+void wheel_cancel(struct wheel *w, struct timer *t);
+int64_t wheel_next(const struct wheel *w);
+struct timer *wheel_expire(struct wheel *w, uint64_t now_ms);
+
+static inline bool timer_armed(const struct timer *t)
+{
+	return t->pprev;
+}
+
+/**
+ * struct loop - One epoll instance, one wheel, one clock
+ * @epfd:	epoll file descriptor
+ * @now_ms:	CLOCK_MONOTONIC, read once a turn
+ * @wheel:	Timers
+ */
+struct loop {
+	int epfd;
+	uint64_t now_ms;
+	struct wheel wheel;
+};
+
+struct epoll_event;
+
+int loop_init(struct loop *l);
+int loop_add(struct loop *l, int fd, uint32_t events, union epoll_ref ref);
+int loop_mod(struct loop *l, int fd, uint32_t events, union epoll_ref ref);
+void loop_del(struct loop *l, int fd);
+int loop_wait(struct loop *l, struct epoll_event *ev, int n, bool busy);
+void loop_update_clock(struct loop *l);
+
+#endif /* LOOP_H */

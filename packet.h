@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * packet.h - struct pkt: a checked, private view of one received frame
+ *
+ * pkt_parse() copies the headers out once and checks all lengths once; what it
+ * accepts is trusted afterwards. The payload stays where it was received.
+ */
+
+#ifndef PACKET_H
+#define PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "inany.h"
+#include "wire.h"
+
+/* What the device said about a frame, see struct vnet_hdr */
+struct rx_offload {
+	bool csum_partial;		/* sum is partial: do not verify it */
+	uint8_t gso_type;		/* VNET_GSO_* without ECN */
+	uint16_t gso_size;
+};
+
+enum pkt_kind {				/* what input.c dispatches on */
+	PKT_ARP, PKT_TCP, PKT_UDP, PKT_ICMP4, PKT_ICMP6,
+	PKT_FRAGMENT,			/* of IPv4 or IPv6: payload is raw */
+	PKT_OTHER_L4,			/* IP, no protocol that we translate */
+};
+
+/**
+ * struct pkt - One received frame
+ * @kind:	What it is, and which of the unions is valid
+ * @eth:	Its Ethernet header
+ * @src, @dst:	IP addresses (not for PKT_ARP)
+ * @proto:	IPPROTO_* of the payload (of fragments: of the reassembled one)
+ * @ttl, @tos:	TTL or hop limit; TOS or traffic class
+ * @df:		Don't fragment is set
+ * @frag_off, @frag_more, @frag_id:	PKT_FRAGMENT only; offset in bytes
+ * @tcp, @udp, @icmp, @arp:	Layer-4 header, network order, by @kind
+ * @opts:	TCP options, copied; @opts_len bytes
+ * @payload:	What follows the layer-4 header (for PKT_FRAGMENT and
+ *		PKT_OTHER_L4: the IP header with its extensions); points into
+ *		the receive buffer, valid until the batch is handled
+ * @len:	Bytes in @payload
+ * @l3:		The packet from its IP header on, and its length: for quoting it
+ *		in an ICMP error
+ * @l3_len:	Bytes in @l3
+ * @off:	What the device said
+ */
+struct pkt {
+	enum pkt_kind kind;
+	struct eth_hdr eth;
+	union inany src, dst;
+	uint8_t proto, ttl, tos;
+	bool df, frag_more;
+	uint16_t frag_off;
+	uint32_t frag_id;
+	union {
+		struct tcp_hdr tcp;
+		struct udp_hdr udp;
+		struct icmp_hdr icmp;
+		struct arp_msg arp;
+	};
+	uint8_t opts[TCP_HDR_MAX - sizeof(struct tcp_hdr)];
+	uint8_t opts_len;
+	const uint8_t *payload;
+	size_t len;
+	const uint8_t *l3;
+	size_t l3_len;
+	struct rx_offload off;
+};
+
+/* Why a frame was refused: counters, for the log */
+enum pkt_error {
+	PKT_OK, PKT_E_SHORT, PKT_E_LENGTH, PKT_E_VERSION, PKT_E_CSUM,
+	PKT_E_ETHERTYPE, PKT_E_SRC, PKT_E_EXTHDR, PKT_E_MAX,
+};
+
+enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
+			 const struct rx_offload *off);
+enum pkt_error pkt_parse_l4(struct pkt *p, const uint8_t *l4, size_t len);
+const char *pkt_strerror(enum pkt_error e);
+
+#endif /* PACKET_H */

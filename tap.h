@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tap.h - The layer-2 side: lend frames, queue them, hand over received ones
+ *
+ * Protocols see no mode, no descriptor and no ring. To send, they borrow frames
+ * with tap_reserve(), fill headers and payload, and say with tap_commit() how
+ * many to queue. Backends: tap_tun.c, tap_stream.c; pcap.c wraps either.
+ */
+
+#ifndef TAP_H
+#define TAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "loop.h"
+#include "packet.h"
+
+#define TAP_TX_BATCH	64		/* frames lent at a time, at most */
+#define TAP_RX_BATCH	32		/* frames handed over at a time, at most */
+#define TAP_HDR_MAX	160		/* Ethernet to layer-4 headers of a frame */
+
+/* What the device can take */
+enum {
+	TAP_CSUM = 1,			/* partial checksums */
+	TAP_TSO4 = 2, TAP_TSO6 = 4,	/* unsegmented TCP */
+	TAP_USO = 8,			/* unsegmented UDP, IPv4 and IPv6 */
+	TAP_JUMBO = 16,			/* a frame over the MTU passes whole */
+};
+
+/**
+ * struct txframe - A frame lent for sending
+ * @hdr:	Room for @hdrlen bytes of headers from Ethernet on, private to us
+ * @hdrlen:	As asked for in tap_reserve()
+ * @payload:	Room for @room bytes
+ * @room:	At least as asked for
+ * @len:	Bytes of payload, set by the protocol
+ * @gso_type:	VNET_GSO_*, 0 after tap_reserve()
+ * @gso_size:	Payload bytes of each segment of a GSO frame
+ * @csum_start:	If @csum_partial: offset of the layer-4 header in the frame
+ * @csum_offset: If @csum_partial: offset of the checksum field from there
+ * @csum_partial: Device completes the checksum; false after tap_reserve()
+ */
+struct txframe {
+	uint8_t *hdr;
+	size_t hdrlen;
+	uint8_t *payload;
+	size_t room, len;
+	uint8_t gso_type;
+	bool csum_partial;
+	uint16_t gso_size, csum_start, csum_offset;
+};
+
+struct tap;
+
+struct tap_ops {
+	struct txframe *(*reserve)(struct tap *t, unsigned *n, size_t hdrlen,
+				   size_t room);
+	unsigned (*commit)(struct tap *t, unsigned n);
+	void (*flush)(struct tap *t);
+	void (*event)(struct tap *t, unsigned which, uint32_t events);
+};
+
+struct tap_stats {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_dropped;
+	uint64_t rx_bad[PKT_E_MAX];
+};
+
+/**
+ * struct tap - What all backends share
+ * @ops:	The backend's, or those of a wrapper
+ * @caps:	TAP_*: frame.c reads this
+ * @mtu:	Largest IP packet towards the other side, bytes
+ * @rx:		Takes @n parsed packets; set in passt.c
+ * @writable:	There is room again after tap_reserve() lent none
+ * @closed:	The other side is gone
+ * @ctx:	First argument of these
+ */
+struct tap {
+	const struct tap_ops *ops;
+	unsigned caps;
+	unsigned mtu;
+	struct tap_stats stats;
+	void (*rx)(void *ctx, const struct pkt *pkts, unsigned n);
+	void (*writable)(void *ctx);
+	void (*closed)(void *ctx, int error);
+	void *ctx;
+};
+
+/**
+ * tap_reserve() - Borrow frames
+ * @t:		The tap
+ * @n:		How many are wanted; set to how many there are, 0: wait for
+ *		tap->writable()
+ * @hdrlen:	Bytes of headers of each, at most TAP_HDR_MAX
+ * @room:	Bytes of payload room of each, at most 65535
+ *
+ * Return: array of @n frames; valid until the next reserve or commit, which may
+ * also leave them unused. NULL if there are none.
+ */
+static inline struct txframe *tap_reserve(struct tap *t, unsigned *n,
+					  size_t hdrlen, size_t room)
+{
+	return t->ops->reserve(t, n, hdrlen, room);
+}
+
+/**
+ * tap_commit() - Queue the first @n frames of the last tap_reserve()
+ *
+ * Return: how many are queued for certain. A tun device drops where it must and
+ * counts those as queued: they are lost frames.
+ */
+static inline unsigned tap_commit(struct tap *t, unsigned n)
+{
+	return t->ops->commit(t, n);
+}
+
+/* tap_flush() - Write out what is queued; once a turn, by passt.c */
+static inline void tap_flush(struct tap *t)
+{
+	t->ops->flush(t);
+}
+
+static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
+{
+	t->ops->event(t, which, events);
+}
+
+/* tap_send_one(): a complete frame from Ethernet header on, @l4_off as there
+ * are sums to fill in already done. For ARP, NDP, ICMP. False: dropped */
+bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
+		  const void *payload, size_t len);
+
+void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
+		  const uint8_t *frame, size_t len,
+		  const struct rx_offload *off);
+
+#endif /* TAP_H */

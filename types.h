@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * types.h - Plain data that every layer may read
+ *
+ * struct conf is what the user asked for and what the host looked like at
+ * start: written while parsing and probing, const afterwards. struct guest is
+ * what was learned from the frames of the other side: written by input.c alone.
+ */
+
+#ifndef TYPES_H
+#define TYPES_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "inany.h"
+
+#define CONF_MTU_DEFAULT	65520
+#define CONF_MTU_MAX		65521
+#define CONF_MTU_MIN_IPV6	1280
+#define CONF_MTU_MIN_IPV4	68
+#define CONF_MAC_DEFAULT	{ 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 }
+#define CONF_ROUTES_MAX		128
+#define CONF_ADDRS_MAX		32
+
+enum mode { MODE_PASST, MODE_PASTA };
+
+/* Steps of the ladder of offloads of a tun device, each includes the next */
+enum tap_offload {
+	TAP_OFF_USO,		/* checksum, TSO4, TSO6, USO4, USO6 */
+	TAP_OFF_TSO,		/* checksum, TSO4, TSO6 */
+	TAP_OFF_CSUM,		/* checksum */
+	TAP_OFF_VNET,		/* a virtio-net header, nothing in it */
+	TAP_OFF_NONE,		/* no virtio-net header */
+};
+
+/* One address family, as the other side is to see it */
+struct conf_ip {
+	bool enabled;
+	unsigned ifindex;		/* template interface, 0: local mode */
+	char ifname[IFNAMSIZ];
+	union inany addr;		/* assigned to the other side */
+	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
+	union inany gw;			/* its default gateway, may be unset */
+	bool addr_given, prefix_given, gw_given;	/* by option */
+	bool no_copy_addrs, no_copy_routes;
+	union inany our_ll;		/* IPv6: our own link-local address */
+	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */
+};
+
+/* How the namespace of pasta is found */
+enum netns_kind {
+	NETNS_SPAWN,			/* new one, COMMAND or a shell in it */
+	NETNS_PID,			/* of a process */
+	NETNS_PATH,			/* file, bound nsfs */
+	NETNS_FD,			/* none: a tap file descriptor was passed */
+};
+
+struct conf {
+	enum mode mode;
+	const char *progname;		/* "passt" or "pasta" */
+
+	/* Process */
+	bool foreground, debug, trace, quiet, one_off;
+	const char *log_file;
+	size_t log_size;		/* bytes */
+	const char *pid_file;
+	const char *pcap_file;
+	const char *runas;		/* as given, NULL: nobody if root */
+	int fd_tap;			/* -F, -1: not given */
+
+	/* Namespace (pasta) */
+	enum netns_kind netns_kind;
+	pid_t netns_pid;
+	const char *netns_path, *userns_path;
+	bool netns_only, no_netns_quit;
+	char *const *command;		/* NULL-terminated; NULL: $SHELL */
+	bool config_net;
+	char ns_ifname[IFNAMSIZ];	/* "": from the template, else tap0 */
+	uint8_t ns_mac[6];
+	bool ns_mac_given;
+	enum tap_offload offload_max;	/* first step of the ladder to try */
+
+	/* Link and addresses */
+	unsigned mtu;			/* 0: not assigned */
+	bool mtu_given;
+	uint8_t our_mac[6];
+	bool our_mac_given;
+	char ifname_opt[IFNAMSIZ];	/* -i, "" if not given */
+	struct conf_ip ip4, ip6;
+	bool no_map_gw;
+
+	/* Protocols and services */
+	bool no_tcp, no_udp, no_icmp, no_ndp, no_ra, no_dhcp, no_dhcpv6;
+	bool no_splice;
+
+	/* Switches that force a fallback, for tests */
+	bool no_peek_off;		/* act as if SO_PEEK_OFF was unknown */
+};
+
+/* What the frames of the other side tell about it */
+struct guest {
+	uint8_t mac[6];			/* broadcast until known */
+	bool mac_known;
+	union inany addr4;		/* last seen, else the assigned one */
+	union inany addr6;		/* global */
+	union inany addr6_ll;		/* link-local, unspecified until seen */
+};
+
+#endif /* TYPES_H */

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wire.h - Every wire structure and protocol number, with its source
+ *
+ * Fields are be16 or be32: in network order, as they stand in a frame. All
+ * structures are packed by their definition and may be read at any alignment
+ * only through memcpy().
+ */
+
+#ifndef WIRE_H
+#define WIRE_H
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint16_t be16;
+typedef uint32_t be32;
+
+#define MAC_LEN		6
+
+/* Ethernet II: IEEE 802.3, 3.2.6; numbers: IANA ethertypes */
+struct eth_hdr {
+	uint8_t	dst[MAC_LEN];
+	uint8_t	src[MAC_LEN];
+	be16	type;			/* ETHERTYPE_* */
+};
+static_assert(sizeof(struct eth_hdr) == 14, "IEEE 802.3, 3.2.6");
+
+enum {
+	ETHERTYPE_IPV4	= 0x0800,
+	ETHERTYPE_ARPV4	= 0x0806,
+	ETHERTYPE_IPV6N	= 0x86dd,
+};
+
+struct arp_msg {			/* RFC 826, Ethernet and IPv4 */
+	be16	htype, ptype;
+	uint8_t	hlen, plen;
+	be16	op;			/* ARP_OP_* */
+	uint8_t	sha[MAC_LEN];
+	uint8_t	spa[4];
+	uint8_t	tha[MAC_LEN];
+	uint8_t	tpa[4];
+};
+static_assert(sizeof(struct arp_msg) == 28, "RFC 826");
+
+enum { ARP_HTYPE_ETHER = 1, ARP_OP_REQUEST = 1, ARP_OP_REPLY = 2 };
+
+struct ip4_hdr {			/* RFC 791, 3.1 */
+	uint8_t	ver_ihl;		/* version 4, length in 32-bit words */
+	uint8_t	tos;
+	be16	tot_len, id;
+	be16	frag;			/* IP4_DF, IP4_MF, offset in 8 bytes */
+	uint8_t	ttl, proto;
+	be16	csum;
+	be32	src, dst;
+};
+static_assert(sizeof(struct ip4_hdr) == 20, "RFC 791, 3.1");
+
+enum { IP4_DF = 0x4000, IP4_MF = 0x2000, IP4_OFFSET = 0x1fff };
+enum { IP_DEFAULT_TTL = 64, IP4_HDR_MAX = 60 };
+
+struct ip6_hdr {			/* RFC 8200, 3 */
+	be32	ver_tc_flow;
+	be16	payload_len;
+	uint8_t	nexthdr, hop_limit;
+	struct in6_addr src, dst;
+};
+static_assert(sizeof(struct ip6_hdr) == 40, "RFC 8200, 3");
+
+struct ip6_frag {			/* RFC 8200, 4.5 */
+	uint8_t	nexthdr, reserved;
+	be16	offset;			/* upper 13 bits in 8 bytes, bit 0: more */
+	be32	id;
+};
+static_assert(sizeof(struct ip6_frag) == 8, "RFC 8200, 4.5");
+
+/* IANA protocol numbers that <netinet/in.h> has: IPPROTO_TCP and so on */
+
+struct tcp_hdr {			/* RFC 9293, 3.1 */
+	be16	sport, dport;
+	be32	seq, ack;
+	uint8_t	doff;			/* upper 4 bits: length in 32-bit words */
+	uint8_t	flags;			/* TCPF_* */
+	be16	wnd, csum, urg;
+};
+static_assert(sizeof(struct tcp_hdr) == 20, "RFC 9293, 3.1");
+static_assert(offsetof(struct tcp_hdr, wnd) == 14, "RFC 9293, 3.1");
+
+enum {
+	TCPF_FIN = 0x01, TCPF_SYN = 0x02, TCPF_RST = 0x04, TCPF_PSH = 0x08,
+	TCPF_ACK = 0x10, TCPF_URG = 0x20,
+};
+enum {					/* RFC 9293, 3.1; RFC 7323, 2.2 */
+	TCPOPT_EOL_ = 0, TCPOPT_NOP_ = 1, TCPOPT_MSS = 2, TCPOPT_WS = 3,
+	TCPOPT_MSS_LEN = 4, TCPOPT_WS_LEN = 3,
+	TCP_WS_MAX = 14,		/* RFC 7323, 2.3 */
+	TCP_HDR_MAX = 60,
+};
+
+struct udp_hdr {			/* RFC 768 */
+	be16	sport, dport, len, csum;
+};
+static_assert(sizeof(struct udp_hdr) == 8, "RFC 768");
+
+struct icmp_hdr {			/* RFC 792, RFC 4443 2.1: same shape */
+	uint8_t	type, code;
+	be16	csum;
+	union {
+		struct { be16 id, seq; } echo;
+		be32	word;		/* unused, pointer or MTU of errors */
+	};
+};
+static_assert(sizeof(struct icmp_hdr) == 8, "RFC 792");
+
+enum {					/* RFC 792, RFC 1122 3.2.2.1 */
+	ICMP4_ECHO_REPLY = 0, ICMP4_UNREACH = 3, ICMP4_ECHO = 8,
+	ICMP4_TIME_EXCEEDED = 11,
+	ICMP4_UNREACH_NET = 0, ICMP4_UNREACH_HOST = 1, ICMP4_UNREACH_PROTO = 2,
+	ICMP4_UNREACH_PORT = 3, ICMP4_UNREACH_FRAG = 4,
+	ICMP4_UNREACH_ADMIN = 13,	/* RFC 1812, 5.2.7.1 */
+};
+enum {					/* RFC 4443, 2.1 */
+	ICMP6_UNREACH = 1, ICMP6_TOO_BIG = 2, ICMP6_TIME_EXCEEDED_ = 3,
+	ICMP6_ECHO = 128, ICMP6_ECHO_REPLY_ = 129,
+	ICMP6_UNREACH_NOROUTE = 0, ICMP6_UNREACH_ADMIN_ = 1,
+	ICMP6_UNREACH_ADDR = 3, ICMP6_UNREACH_PORT = 4,
+};
+enum {					/* RFC 4861, 4 */
+	NDP_RS = 133, NDP_RA = 134, NDP_NS = 135, NDP_NA = 136,
+};
+
+/* struct virtio_net_hdr without the mergeable buffers' count: virtio 1.2, 5.1.6 */
+struct vnet_hdr {
+	uint8_t	flags;			/* VNET_F_* */
+	uint8_t	gso_type;		/* VNET_GSO_* */
+	uint16_t hdr_len, gso_size;	/* host order on a tun device */
+	uint16_t csum_start, csum_offset;
+};
+static_assert(sizeof(struct vnet_hdr) == 10, "virtio 1.2, 5.1.6");
+
+enum {
+	VNET_F_NEEDS_CSUM = 1, VNET_F_DATA_VALID = 2,
+	VNET_GSO_NONE = 0, VNET_GSO_TCPV4 = 1, VNET_GSO_UDP = 3,
+	VNET_GSO_TCPV6 = 4, VNET_GSO_UDP_L4 = 5, VNET_GSO_ECN = 0x80,
+};
+
+#define MAC_BROADCAST	{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }
+
+/* Largest Ethernet frame: header and an IP packet of 65535 bytes, no FCS */
+#define FRAME_MAX	(sizeof(struct eth_hdr) + 65535)
+
+#endif /* WIRE_H */
