@@ -58,6 +58,7 @@ struct timer {
 
 struct wheel {
 	uint64_t now_ms;		/* all timers up to here have fired */
+	uint64_t clock_ms;		/* time of the last wheel_expire() */
 	uint64_t used[WHEEL_LEVELS];	/* bitmap of slots that are not empty */
 	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * flow.c - The flow table: index, hash, two sides, lifetimes
+ *
+ * Entries lie in one array; free ones form a list, and entries beyond @high have
+ * never been touched, so that memory is used only for what was needed. The hash
+ * is open addressing with linear probing and backward-shift deletion (Knuth,
+ * TAOCP vol. 3, 6.4, Algorithm R), at most half full, keyed with SipHash so that
+ * a guest can't choose colliding flows.
+ */
+
+#include "flow.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HASH_MASK	(FLOW_MAX * 2 - 1)
+#define HASH_ENTRY(index, side)	((index) << 1 | (side))
+
+static inline uint64_t rotl(uint64_t x, unsigned b)
+{
+	return x << b | x >> (64 - b);
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+	v[0] += v[1]; v[1] = rotl(v[1], 13); v[1] ^= v[0]; v[0] = rotl(v[0], 32);
+	v[2] += v[3]; v[3] = rotl(v[3], 16); v[3] ^= v[2];
+	v[0] += v[3]; v[3] = rotl(v[3], 21); v[3] ^= v[0];
+	v[2] += v[1]; v[1] = rotl(v[1], 17); v[1] ^= v[2]; v[2] = rotl(v[2], 32);
+}
+
+/* SipHash-1-3 over whole words (Aumasson and Bernstein, 2012) */
+static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
+{
+	uint64_t v[4] = {
+		key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
+		key[0] ^ 0x6c7967656e657261ULL, key[1] ^ 0x7465646279746573ULL,
+	};
+	uint64_t last = (uint64_t)n * 8 << 56;
+	size_t i;
+
+	for (i = 0; i <= n; i++) {
+		uint64_t m = i < n ? words[i] : last;
+
+		v[3] ^= m;
+		sip_round(v);
+		v[0] ^= m;
+	}
+	v[2] ^= 0xff;
+	for (i = 0; i < 3; i++)
+		sip_round(v);
+
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint32_t side_hash(const struct flow_table *t, uint8_t proto,
+			  uint8_t pif, const struct flowside *s)
+{
+	uint64_t words[5] = {
+		s->oaddr.u64[0], s->oaddr.u64[1],
+		s->eaddr.u64[0], s->eaddr.u64[1],
+		(uint64_t)s->oport << 32 | (uint64_t)s->eport << 16 |
+		(uint64_t)proto << 8 | pif,
+	};
+
+	return siphash(t->hash_key, words, 5) & HASH_MASK;
+}
+
+static bool side_equals(const struct flowside *a, const struct flowside *b)
+{
+	return a->oport == b->oport && a->eport == b->eport &&
+	       inany_equals(&a->eaddr, &b->eaddr) &&
+	       inany_equals(&a->oaddr, &b->oaddr);
+}
+
+/**
+ * flow_init() - An empty table
+ * @t:		The table, zeroed memory
+ * @key:	Random key for the hash
+ */
+void flow_init(struct flow_table *t, const uint64_t key[2])
+{
+	t->first_free = FLOW_NONE;
+	memcpy(t->hash_key, key, sizeof(t->hash_key));
+}
+
+/**
+ * flow_alloc() - A new flow, zeroed but for its generation
+ * @t:		The table
+ * @proto:	IPPROTO_*
+ *
+ * Return: the flow, NULL if the table is full
+ */
+struct flow *flow_alloc(struct flow_table *t, uint8_t proto)
+{
+	struct flow *f;
+	uint32_t gen;
+
+	if (t->first_free != FLOW_NONE) {
+		f = &t->flow[t->first_free];
+		t->first_free = f->next_free;
+	} else if (t->high < FLOW_MAX) {
+		f = &t->flow[t->high++];
+	} else {
+		return NULL;
+	}
+
+	gen = f->gen + 1;
+	memset(f, 0, sizeof(*f));
+	f->gen = gen;
+	f->proto = proto;
+	f->list_next = f->list_prev = FLOW_NONE;
+	t->count++;
+	return f;
+}
+
+/* hash_remove() - Empty a slot, move up what would no longer be found */
+static void hash_remove(struct flow_table *t, uint32_t slot)
+{
+	uint32_t hole = slot, i = slot;
+
+	for (;;) {
+		const struct flow *f;
+		uint32_t home, entry;
+		unsigned side;
+
+		t->hash[hole] = 0;
+		do {
+			i = (i + 1) & HASH_MASK;
+			if (!t->hash[i])
+				return;
+			entry = t->hash[i] - 1;
+			side = entry & 1;
+			f = &t->flow[entry >> 1];
+			home = side_hash(t, f->proto, f->pif[side],
+					 &f->side[side]);
+			/* stays if its home is cyclically in (hole, i] */
+		} while (((i - home) & HASH_MASK) < ((i - hole) & HASH_MASK));
+
+		t->hash[hole] = entry + 1;
+		hole = i;
+	}
+}
+
+static void hash_drop(struct flow_table *t, const struct flow *f, unsigned side)
+{
+	uint32_t want = HASH_ENTRY(flow_index(t, f), side) + 1;
+	uint32_t i = side_hash(t, f->proto, f->pif[side], &f->side[side]);
+
+	for (; t->hash[i]; i = (i + 1) & HASH_MASK) {
+		if (t->hash[i] == want) {
+			hash_remove(t, i);
+			return;
+		}
+	}
+}
+
+/**
+ * flow_free() - End a flow: out of hash and wheel, the entry can be used again
+ */
+void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
+{
+	unsigned side;
+
+	wheel_cancel(&l->wheel, &f->timer);
+	for (side = 0; side < 2; side++)
+		if (f->hashed & 1U << side)
+			hash_drop(t, f, side);
+
+	f->proto = 0;
+	f->hashed = 0;
+	f->next_free = t->first_free;
+	t->first_free = flow_index(t, f);
+	t->count--;
+}
+
+/**
+ * flow_hash_insert() - Make a side of a flow findable by flow_lookup()
+ *
+ * The side's addresses and pif must not change until flow_free().
+ */
+void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side)
+{
+	uint32_t i = side_hash(t, f->proto, f->pif[side], &f->side[side]);
+
+	while (t->hash[i])
+		i = (i + 1) & HASH_MASK;
+	t->hash[i] = HASH_ENTRY(flow_index(t, f), side) + 1;
+	f->hashed |= 1U << side;
+}
+
+/**
+ * flow_lookup() - Find a flow by one of its sides
+ * @t:		The table
+ * @proto:	IPPROTO_*
+ * @pif:	Interface that the side is on
+ * @s:		Addresses and ports
+ * @side:	Set to the side that was found, may be NULL
+ *
+ * Return: the flow, NULL if there is none
+ */
+struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
+			 const struct flowside *s, unsigned *side)
+{
+	uint32_t i = side_hash(t, proto, pif, s);
+
+	for (; t->hash[i]; i = (i + 1) & HASH_MASK) {
+		uint32_t entry = t->hash[i] - 1;
+		struct flow *f = &t->flow[entry >> 1];
+		unsigned found = entry & 1;
+
+		if (f->proto == proto && f->pif[found] == pif &&
+		    side_equals(&f->side[found], s)) {
+			if (side)
+				*side = found;
+			return f;
+		}
+	}
+
+	return NULL;
+}
+
+/**
+ * flow_at() - Flow by index, NULL if there is none
+ */
+struct flow *flow_at(struct flow_table *t, uint32_t index)
+{
+	if (index >= t->high || !t->flow[index].proto)
+		return NULL;
+	return &t->flow[index];
+}
+
+/**
+ * flow_from_ref() - Flow that an event is about
+ *
+ * Return: the flow; NULL if it ended since, even if its entry is used again
+ */
+struct flow *flow_from_ref(struct flow_table *t, union epoll_ref ref)
+{
+	struct flow *f = flow_at(t, ref.index);
+
+	return f && f->gen == ref.gen ? f : NULL;
+}
+
+/**
+ * flow_ref() - Event reference for a flow
+ */
+union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
+			 enum ref_kind kind, unsigned side)
+{
+	union epoll_ref ref = { .index = flow_index(t, f), .kind = kind,
+				.side = side, .gen = f->gen };
+
+	return ref;
+}
+
+/**
+ * flow_str() - Both ends of a flow for a log line
+ * @buf:	Where to write
+ *
+ * Return: @buf
+ */
+const char *flow_str(const struct flow_table *t, const struct flow *f,
+		     char buf[FLOW_STRLEN])
+{
+	const struct flowside *ini = &f->side[INI], *tgt = &f->side[TGT];
+	const char *name = f->proto == IPPROTO_TCP ? "TCP" :
+			   f->proto == IPPROTO_UDP ? "UDP" : "ICMP";
+	char from[INANY_STRLEN], to[INANY_STRLEN];
+	bool v4 = inany_is_v4(&ini->eaddr);
+
+	snprintf(buf, FLOW_STRLEN,
+		 v4 ? "%s %s:%u -> %s:%u (%u)" : "%s [%s]:%u -> [%s]:%u (%u)",
+		 name, inany_ntop(&ini->eaddr, from, sizeof(from)), ini->eport,
+		 inany_ntop(&tgt->eaddr, to, sizeof(to)), tgt->eport,
+		 (unsigned)flow_index(t, f));
+	return buf;
+}
