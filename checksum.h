@@ -6,12 +6,18 @@
 #ifndef CHECKSUM_H
 #define CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "inany.h"
 
+/* Ways to sum up; csum_init() takes the last that this processor has */
+enum csum_impl { CSUM_SCALAR, CSUM_SSE2, CSUM_AVX2 };
+
 void csum_init(void);
+bool csum_use(enum csum_impl impl);
+
 uint32_t csum_add(uint32_t sum, const void *buf, size_t len);
 uint16_t csum_fold(uint32_t sum);
 uint32_t csum_pseudo(const union inany *src, const union inany *dst,
