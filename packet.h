@@ -19,9 +19,11 @@
 
 /* What the device said about a frame, see struct vnet_hdr */
 struct rx_offload {
-	bool csum_partial;		/* sum is partial: do not verify it */
+	bool csum_partial;		/* do not verify layer-4 checksums */
 	uint8_t gso_type;		/* VNET_GSO_* without ECN */
 	uint16_t gso_size;
+	uint16_t csum_start;		/* where a partial sum starts to count, */
+	uint16_t csum_offset;		/* and its field from there; 0: none */
 };
 
 enum pkt_kind {				/* what input.c dispatches on */
@@ -76,7 +78,8 @@ struct pkt {
 /* Why a frame was refused: counters, for the log */
 enum pkt_error {
 	PKT_OK, PKT_E_SHORT, PKT_E_LENGTH, PKT_E_VERSION, PKT_E_CSUM,
-	PKT_E_ETHERTYPE, PKT_E_SRC, PKT_E_EXTHDR, PKT_E_MAX,
+	PKT_E_ETHERTYPE, PKT_E_SRC, PKT_E_EXTHDR, PKT_E_DST, PKT_E_GSO,
+	PKT_E_MAX,
 };
 
 enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,

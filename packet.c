@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * packet.c - From bytes that anybody may have written to a trusted struct pkt
+ *
+ * Each layer takes a cursor: the rest of the frame and its length. Every length
+ * is checked before the step that relies on it; headers are copied, so that
+ * memory which the other side can still write to is never read twice.
+ *
+ * What is refused here, none of the protocols has to think about: addresses
+ * which can't be on this link, in particular IPv4-mapped ones inside IPv6 (they
+ * would pass for IPv4) and destinations that would reach our own loopback.
+ *
+ * Layer-4 checksums are verified, except where the device says that it did or
+ * that there is none yet.
+ */
+
+#include "packet.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "checksum.h"
+#include "inany.h"
+#include "wire.h"
+
+#define EXTHDR_MAX	8		/* more of them are nobody's intent */
+
+/**
+ * struct cursor - What is left of a frame
+ * @p:		Next byte
+ * @len:	Bytes from there on
+ */
+struct cursor {
+	const uint8_t *p;
+	size_t len;
+};
+
+/* Copy @n bytes and step over them; false if there are fewer */
+static bool take(struct cursor *c, void *to, size_t n)
+{
+	if (c->len < n)
+		return false;
+	memcpy(to, c->p, n);
+	c->p += n;
+	c->len -= n;
+	return true;
+}
+
+static bool skip(struct cursor *c, size_t n)
+{
+	if (c->len < n)
+		return false;
+	c->p += n;
+	c->len -= n;
+	return true;
+}
+
+/* A source that answers can be sent to; :: and 0.0.0.0: see unspec_ok() */
+static bool src_ok(const union inany *a)
+{
+	if (inany_is_unspecified(a))
+		return true;
+	return inany_is_unicast(a) && !inany_is_loopback(a);
+}
+
+static bool dst_ok(const union inany *a)
+{
+	return !inany_is_unspecified(a) && !inany_is_loopback(a);
+}
+
+/* Who sends before it has an address: DHCP, and NDP's probes for duplicates */
+static bool unspec_ok(const struct pkt *p)
+{
+	if (!inany_is_unspecified(&p->src))
+		return true;
+	return p->kind == PKT_ICMP6 ||
+	       (p->kind == PKT_UDP && inany_is_v4(&p->src));
+}
+
+static enum pkt_error check_addrs(const struct pkt *p)
+{
+	if (!src_ok(&p->src))
+		return PKT_E_SRC;
+	return dst_ok(&p->dst) ? PKT_OK : PKT_E_DST;
+}
+
+/* Are sums of this packet whole, and to be verified by us? */
+static bool csum_ours(const struct pkt *p)
+{
+	return !p->off.csum_partial && !p->off.gso_type;
+}
+
+static bool csum_l4_ok(const struct pkt *p, const uint8_t *l4, size_t len)
+{
+	uint32_t sum = 0;
+
+	if (p->proto != IPPROTO_ICMP)
+		sum = csum_pseudo(&p->src, &p->dst, p->proto, len);
+	return !csum_fold(csum_add(sum, l4, len));
+}
+
+/* Does the kind of segmentation fit the packet? Users may rely on gso_size */
+static bool gso_ok(const struct pkt *p)
+{
+	bool v4 = inany_is_v4(&p->src);
+
+	switch (p->off.gso_type) {
+	case VNET_GSO_NONE:
+		return true;
+	case VNET_GSO_TCPV4:
+		return p->kind == PKT_TCP && v4 && p->off.gso_size;
+	case VNET_GSO_TCPV6:
+		return p->kind == PKT_TCP && !v4 && p->off.gso_size;
+	case VNET_GSO_UDP_L4:
+		return p->kind == PKT_UDP && p->off.gso_size;
+	default:
+		return false;
+	}
+}
+
+/* RFC 9293, 3.1 */
+static enum pkt_error parse_tcp(struct pkt *p, struct cursor c)
+{
+	const struct cursor all = c;
+	size_t hdrlen;
+
+	p->kind = PKT_TCP;
+	if (!take(&c, &p->tcp, sizeof(p->tcp)))
+		return PKT_E_SHORT;
+	hdrlen = (size_t)(p->tcp.doff >> 4) * 4;
+	if (hdrlen < sizeof(p->tcp))
+		return PKT_E_LENGTH;
+	p->opts_len = (uint8_t)(hdrlen - sizeof(p->tcp));
+	if (!take(&c, p->opts, p->opts_len))
+		return PKT_E_LENGTH;
+	if (csum_ours(p) && !csum_l4_ok(p, all.p, all.len))
+		return PKT_E_CSUM;
+
+	p->payload = c.p;
+	p->len = c.len;
+	return PKT_OK;
+}
+
+/* RFC 768; RFC 8200, 8.1: over IPv6 there is always a checksum */
+static enum pkt_error parse_udp(struct pkt *p, struct cursor c)
+{
+	const uint8_t *start = c.p;
+	size_t len;
+
+	p->kind = PKT_UDP;
+	if (!take(&c, &p->udp, sizeof(p->udp)))
+		return PKT_E_SHORT;
+	len = ntohs(p->udp.len);
+	if (len < sizeof(p->udp) || len - sizeof(p->udp) > c.len)
+		return PKT_E_LENGTH;
+	if (csum_ours(p)) {
+		if (!p->udp.csum && !inany_is_v4(&p->src))
+			return PKT_E_CSUM;
+		if (p->udp.csum && !csum_l4_ok(p, start, len))
+			return PKT_E_CSUM;
+	}
+
+	p->payload = c.p;
+	p->len = len - sizeof(p->udp);
+	return PKT_OK;
+}
+
+/* RFC 792, RFC 4443 */
+static enum pkt_error parse_icmp(struct pkt *p, struct cursor c,
+				 enum pkt_kind kind)
+{
+	const struct cursor all = c;
+
+	p->kind = kind;
+	if (!take(&c, &p->icmp, sizeof(p->icmp)))
+		return PKT_E_SHORT;
+	if (csum_ours(p) && !csum_l4_ok(p, all.p, all.len))
+		return PKT_E_CSUM;
+
+	p->payload = c.p;
+	p->len = c.len;
+	return PKT_OK;
+}
+
+static enum pkt_error parse_other(struct pkt *p, struct cursor c)
+{
+	p->kind = PKT_OTHER_L4;
+	p->payload = c.p;
+	p->len = c.len;
+	return PKT_OK;
+}
+
+/* By protocol; extension headers of IPv6 are behind us */
+static enum pkt_error parse_l4(struct pkt *p, struct cursor c)
+{
+	bool v4 = inany_is_v4(&p->src);
+	enum pkt_error e;
+
+	if (p->proto == IPPROTO_TCP)
+		e = parse_tcp(p, c);
+	else if (p->proto == IPPROTO_UDP)
+		e = parse_udp(p, c);
+	else if (p->proto == IPPROTO_ICMP && v4)
+		e = parse_icmp(p, c, PKT_ICMP4);
+	else if (p->proto == IPPROTO_ICMPV6 && !v4)
+		e = parse_icmp(p, c, PKT_ICMP6);
+	else
+		e = parse_other(p, c);
+
+	if (e)
+		return e;
+	if (!unspec_ok(p))
+		return PKT_E_SRC;
+	return gso_ok(p) ? PKT_OK : PKT_E_GSO;
+}
+
+/* A fragment: what its length and place must be (RFC 791, 3.1; RFC 8200, 4.5) */
+static enum pkt_error parse_fragment(struct pkt *p, struct cursor c)
+{
+	p->kind = PKT_FRAGMENT;
+	p->payload = c.p;
+	p->len = c.len;
+	if (p->off.gso_type)
+		return PKT_E_GSO;
+	if (inany_is_unspecified(&p->src))
+		return PKT_E_SRC;
+	if (p->frag_more && (!c.len || c.len % 8))
+		return PKT_E_LENGTH;
+	return p->frag_off + c.len <= 65535 ? PKT_OK : PKT_E_LENGTH;
+}
+
+/*
+ * Options of a hop-by-hop or destination header, @c without its first two bytes.
+ * All that may be skipped is skipped; what must not be is refused: jumbograms,
+ * home addresses (RFC 8200, 4.2: the upper two bits of the type).
+ */
+static bool ip6_options_ok(struct cursor c)
+{
+	uint8_t type, len;
+
+	while (take(&c, &type, 1)) {
+		if (!type)
+			continue;		/* Pad1 */
+		if (type >> 6)
+			return false;
+		if (!take(&c, &len, 1) || !skip(&c, len))
+			return false;
+	}
+	return true;
+}
+
+/* One extension header of the common shape; p->proto becomes the next one */
+static bool ip6_exthdr(struct pkt *p, struct cursor *c)
+{
+	struct { uint8_t next, len; } h;
+	struct cursor body;
+
+	if (!take(c, &h, sizeof(h)))
+		return false;
+	body = (struct cursor){ c->p, (size_t)h.len * 8 + 6 };
+	if (!skip(c, body.len))
+		return false;
+	if (p->proto == IPPROTO_ROUTING) {
+		if (body.p[1])			/* segments left: RFC 8200, 4.4 */
+			return false;
+	} else if (!ip6_options_ok(body)) {
+		return false;
+	}
+	p->proto = h.next;
+	return true;
+}
+
+/*
+ * Up to the layer-4 header, or to a fragment header, which is left in place.
+ * Hop-by-hop options may only come first (RFC 8200, 4.3): @first.
+ */
+static bool ip6_walk(struct pkt *p, struct cursor *c, bool first)
+{
+	unsigned n;
+
+	for (n = 0; n < EXTHDR_MAX; n++, first = false) {
+		switch (p->proto) {
+		case IPPROTO_HOPOPTS:
+			if (!first)
+				return false;
+			break;
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_ROUTING:
+			break;
+		default:
+			return true;
+		}
+		if (!ip6_exthdr(p, c))
+			return false;
+	}
+	return false;
+}
+
+/* RFC 8200, 4.5; a fragment that is the whole packet stands for itself: RFC 6946 */
+static enum pkt_error ip6_fragment(struct pkt *p, struct cursor *c)
+{
+	struct ip6_frag fh;
+	uint16_t off;
+
+	if (!take(c, &fh, sizeof(fh)))
+		return PKT_E_SHORT;
+	off = ntohs(fh.offset);
+	p->proto = fh.nexthdr;
+	p->frag_off = off & 0xfff8;
+	p->frag_more = off & 1;
+	p->frag_id = ntohl(fh.id);
+	if (!p->frag_off && !p->frag_more)
+		return pkt_parse_l4(p, c->p, c->len);
+	return parse_fragment(p, *c);
+}
+
+static enum pkt_error parse_ip6(struct pkt *p, struct cursor c)
+{
+	struct ip6_hdr ip;
+	enum pkt_error e;
+	uint32_t vtf;
+
+	if (!take(&c, &ip, sizeof(ip)))
+		return PKT_E_SHORT;
+	vtf = ntohl(ip.ver_tc_flow);
+	if (vtf >> 28 != 6)
+		return PKT_E_VERSION;
+	if (ntohs(ip.payload_len) > c.len)
+		return PKT_E_LENGTH;
+	c.len = ntohs(ip.payload_len);	/* behind it: padding of the frame */
+	p->l3_len = sizeof(ip) + c.len;
+
+	p->src = inany_from_v6(&ip.src);
+	p->dst = inany_from_v6(&ip.dst);
+	if (inany_is_v4(&p->src))
+		return PKT_E_SRC;
+	if (inany_is_v4(&p->dst))
+		return PKT_E_DST;
+	e = check_addrs(p);
+	if (e)
+		return e;
+
+	p->proto = ip.nexthdr;
+	p->ttl = ip.hop_limit;
+	p->tos = (uint8_t)(vtf >> 20);
+	p->df = true;
+	if (!ip6_walk(p, &c, true))
+		return PKT_E_EXTHDR;
+	if (p->proto == IPPROTO_FRAGMENT)
+		return ip6_fragment(p, &c);
+	return parse_l4(p, c);
+}
+
+/* Total length and header checksum; @c is cut to what follows the options */
+static enum pkt_error ip4_trim(struct pkt *p, struct cursor *c,
+			       const struct ip4_hdr *ip)
+{
+	size_t hdrlen = (size_t)(ip->ver_ihl & 0xf) * 4, opts;
+	size_t tot_len = ntohs(ip->tot_len);
+	uint32_t sum = csum_add(0, ip, sizeof(*ip));
+
+	if (hdrlen < sizeof(*ip) || tot_len < hdrlen ||
+	    tot_len - sizeof(*ip) > c->len)
+		return PKT_E_LENGTH;
+	opts = hdrlen - sizeof(*ip);
+	if (csum_fold(csum_add(sum, c->p, opts)))
+		return PKT_E_CSUM;
+	c->p += opts;
+	c->len = tot_len - hdrlen;	/* behind it: padding of the frame */
+	p->l3_len = tot_len;
+	return PKT_OK;
+}
+
+/* RFC 791, 3.1; options are skipped */
+static enum pkt_error parse_ip4(struct pkt *p, struct cursor c)
+{
+	struct ip4_hdr ip;
+	enum pkt_error e;
+	uint16_t frag;
+
+	if (!take(&c, &ip, sizeof(ip)))
+		return PKT_E_SHORT;
+	if (ip.ver_ihl >> 4 != 4)
+		return PKT_E_VERSION;
+	e = ip4_trim(p, &c, &ip);
+	if (e)
+		return e;
+
+	p->src = inany_from_v4((struct in_addr){ ip.src });
+	p->dst = inany_from_v4((struct in_addr){ ip.dst });
+	e = check_addrs(p);
+	if (e)
+		return e;
+
+	frag = ntohs(ip.frag);
+	p->proto = ip.proto;
+	p->ttl = ip.ttl;
+	p->tos = ip.tos;
+	p->df = frag & IP4_DF;
+	if (!(frag & (IP4_MF | IP4_OFFSET)))
+		return parse_l4(p, c);
+
+	p->frag_off = (uint16_t)((frag & IP4_OFFSET) * 8);
+	p->frag_more = frag & IP4_MF;
+	p->frag_id = ntohs(ip.id);
+	return parse_fragment(p, c);
+}
+
+/* RFC 826; what its addresses may be is for arp.c to say */
+static enum pkt_error parse_arp(struct pkt *p, struct cursor c)
+{
+	p->kind = PKT_ARP;
+	if (!take(&c, &p->arp, sizeof(p->arp)))
+		return PKT_E_SHORT;
+	if (ntohs(p->arp.htype) != ARP_HTYPE_ETHER ||
+	    ntohs(p->arp.ptype) != ETHERTYPE_IPV4 ||
+	    p->arp.hlen != MAC_LEN || p->arp.plen != 4)
+		return PKT_E_VERSION;
+	p->l3_len = sizeof(p->arp);
+	p->payload = c.p;
+	return PKT_OK;
+}
+
+/**
+ * pkt_parse() - Check a received frame, copy its headers
+ * @p:		Filled; undefined if the frame is refused
+ * @frame:	From the Ethernet header on, without FCS; kept pointing into
+ * @len:	Bytes of it; padding behind the packet is allowed
+ * @off:	What the device said about it, NULL: nothing
+ *
+ * Return: PKT_OK, or why the frame is to be dropped
+ */
+enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
+			 const struct rx_offload *off)
+{
+	struct cursor c = { frame, len };
+
+	p->off = off ? *off : (struct rx_offload){ 0 };
+	p->proto = p->ttl = p->tos = p->opts_len = 0;
+	p->df = p->frag_more = false;
+	p->frag_off = 0;
+	p->frag_id = 0;
+	p->payload = NULL;
+	p->len = 0;
+	if (!take(&c, &p->eth, sizeof(p->eth)))
+		return PKT_E_SHORT;
+	if (p->eth.src[0] & 1)
+		return PKT_E_SRC;	/* group bit: IEEE 802.3, 3.2.3 */
+	p->l3 = c.p;
+	p->l3_len = 0;
+
+	switch (ntohs(p->eth.type)) {
+	case ETHERTYPE_IPV4:
+		return parse_ip4(p, c);
+	case ETHERTYPE_IPV6N:
+		return parse_ip6(p, c);
+	case ETHERTYPE_ARPV4:
+		return parse_arp(p, c);
+	default:
+		return PKT_E_ETHERTYPE;
+	}
+}
+
+/**
+ * pkt_parse_l4() - Check what follows the IP header, for reassembled packets
+ * @p:		proto, src, dst and off are set; kind, layer-4 header, payload
+ *		become so
+ * @l4:		Data of all fragments, kept pointing into
+ * @len:	Bytes of it
+ *
+ * Extension headers which were in the fragments are skipped and set p->proto.
+ *
+ * Return: PKT_OK, or why the packet is to be dropped
+ */
+enum pkt_error pkt_parse_l4(struct pkt *p, const uint8_t *l4, size_t len)
+{
+	struct cursor c = { l4, len };
+
+	p->opts_len = 0;
+	if (!inany_is_v4(&p->src) &&
+	    (!ip6_walk(p, &c, false) || p->proto == IPPROTO_FRAGMENT))
+		return PKT_E_EXTHDR;
+	return parse_l4(p, c);
+}
+
+/* pkt_strerror() - An error as words for a log line */
+const char *pkt_strerror(enum pkt_error e)
+{
+	static const char *const text[PKT_E_MAX] = {
+		[PKT_OK]	= "no error",
+		[PKT_E_SHORT]	= "too short for its headers",
+		[PKT_E_LENGTH]	= "lengths that contradict each other",
+		[PKT_E_VERSION]	= "unknown version or address format",
+		[PKT_E_CSUM]	= "wrong checksum",
+		[PKT_E_ETHERTYPE] = "not ARP, IPv4 or IPv6",
+		[PKT_E_SRC]	= "impossible source address",
+		[PKT_E_EXTHDR]	= "unsupported IPv6 extension header",
+		[PKT_E_DST]	= "impossible destination address",
+		[PKT_E_GSO]	= "segmentation that does not fit the protocol",
+	};
+
+	return (unsigned)e < PKT_E_MAX ? text[e] : "?";
+}
