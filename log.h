@@ -2,8 +2,9 @@
 /*
  * log.h - Five verbs, from fatal to chatty
  *
- * Lines go to standard error until log_detach(), then to the log file if there
- * is one, else to the system logger. Nothing here allocates; errno survives.
+ * Lines go to standard error until log_detach(), and to the log file if there is
+ * one; without one, after log_detach(), to the system logger. Nothing here
+ * allocates; errno survives.
  */
 
 #ifndef LOG_H

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * util.c - Small helpers without state that belong to no module
+ *
+ * Nothing here allocates, logs or keeps anything between calls, so all of it
+ * may be used at any time, also with the seccomp filter on.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/**
+ * util_is_decimal() - Is this one or more decimal digits, and nothing else?
+ * @s:		String
+ */
+bool util_is_decimal(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+/**
+ * util_parse_ulong() - Strictly parse a decimal number
+ * @s:		Digits alone: no sign, no blank, no prefix, nothing after them
+ * @min:	Smallest value accepted
+ * @max:	Largest value accepted
+ * @out:	The number, untouched on failure
+ *
+ * Return: 0, -EINVAL if it is no number, -ERANGE if it is out of bounds
+ */
+int util_parse_ulong(const char *s, unsigned long min, unsigned long max,
+		     unsigned long *out)
+{
+	unsigned long v = 0;
+
+	if (!util_is_decimal(s))
+		return -EINVAL;
+	for (; *s; s++) {
+		unsigned digit = *s - '0';
+
+		if (v > (ULONG_MAX - digit) / 10)
+			return -ERANGE;
+		v = v * 10 + digit;
+	}
+	if (v < min || v > max)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+/**
+ * util_strcpy() - Copy a string if it fits
+ * @dst:	Destination, untouched on failure
+ * @size:	Bytes of @dst, including the final NUL
+ * @src:	String
+ *
+ * Return: 0 or -ENAMETOOLONG
+ */
+int util_strcpy(char *dst, size_t size, const char *src)
+{
+	size_t len = strlen(src);
+
+	if (len >= size)
+		return -ENAMETOOLONG;
+	memcpy(dst, src, len + 1);
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/**
+ * util_mac_pton() - Parse an Ethernet address
+ * @s:		Six pairs of hexadecimal digits, colons between them
+ * @mac:	The bytes in order of transmission, partly set on failure
+ *
+ * Return: 0 or -EINVAL
+ */
+int util_mac_pton(const char *s, uint8_t mac[6])
+{
+	for (int i = 0; i < 6; i++, s += 3) {
+		int high = hex_digit(s[0]);
+		int low = high < 0 ? -1 : hex_digit(s[1]);
+
+		if (low < 0 || s[2] != (i < 5 ? ':' : '\0'))
+			return -EINVAL;
+		mac[i] = high << 4 | low;
+	}
+	return 0;
+}
+
+/**
+ * util_mac_ntop() - Write an Ethernet address as text
+ * @mac:	Bytes in order of transmission
+ * @buf:	Where to
+ *
+ * Return: @buf
+ */
+const char *util_mac_ntop(const uint8_t mac[6], char buf[UTIL_MAC_STRLEN])
+{
+	snprintf(buf, UTIL_MAC_STRLEN, "%02x:%02x:%02x:%02x:%02x:%02x",
+		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return buf;
+}
+
+/* The usual wording: users search for it, and callers match some of it */
+static const char *const errors[] = {
+	[0] = "Success",
+	[EPERM] = "Operation not permitted",
+	[ENOENT] = "No such file or directory",
+	[ESRCH] = "No such process",
+	[EINTR] = "Interrupted system call",
+	[EIO] = "Input/output error",
+	[ENXIO] = "No such device or address",
+	[E2BIG] = "Argument list too long",
+	[ENOEXEC] = "Exec format error",
+	[EBADF] = "Bad file descriptor",
+	[ECHILD] = "No child processes",
+	[EAGAIN] = "Resource temporarily unavailable",
+	[ENOMEM] = "Cannot allocate memory",
+	[EACCES] = "Permission denied",
+	[EFAULT] = "Bad address",
+	[EBUSY] = "Device or resource busy",
+	[EEXIST] = "File exists",
+	[EXDEV] = "Invalid cross-device link",
+	[ENODEV] = "No such device",
+	[ENOTDIR] = "Not a directory",
+	[EISDIR] = "Is a directory",
+	[EINVAL] = "Invalid argument",
+	[ENFILE] = "Too many open files in system",
+	[EMFILE] = "Too many open files",
+	[ENOTTY] = "Inappropriate ioctl for device",
+	[ETXTBSY] = "Text file busy",
+	[EFBIG] = "File too large",
+	[ENOSPC] = "No space left on device",
+	[ESPIPE] = "Illegal seek",
+	[EROFS] = "Read-only file system",
+	[EMLINK] = "Too many links",
+	[EPIPE] = "Broken pipe",
+	[ERANGE] = "Numerical result out of range",
+	[ENAMETOOLONG] = "File name too long",
+	[ENOSYS] = "Function not implemented",
+	[ELOOP] = "Too many levels of symbolic links",
+	[ENODATA] = "No data available",
+	[EPROTO] = "Protocol error",
+	[EBADMSG] = "Bad message",
+	[EOVERFLOW] = "Value too large for defined data type",
+	[EBADFD] = "File descriptor in bad state",
+	[EUSERS] = "Too many users",
+	[ENOTSOCK] = "Socket operation on non-socket",
+	[EDESTADDRREQ] = "Destination address required",
+	[EMSGSIZE] = "Message too long",
+	[EPROTOTYPE] = "Protocol wrong type for socket",
+	[ENOPROTOOPT] = "Protocol not available",
+	[EPROTONOSUPPORT] = "Protocol not supported",
+	[ESOCKTNOSUPPORT] = "Socket type not supported",
+	[EOPNOTSUPP] = "Operation not supported",
+	[EAFNOSUPPORT] = "Address family not supported by protocol",
+	[EADDRINUSE] = "Address already in use",
+	[EADDRNOTAVAIL] = "Cannot assign requested address",
+	[ENETDOWN] = "Network is down",
+	[ENETUNREACH] = "Network is unreachable",
+	[ENETRESET] = "Network dropped connection on reset",
+	[ECONNABORTED] = "Software caused connection abort",
+	[ECONNRESET] = "Connection reset by peer",
+	[ENOBUFS] = "No buffer space available",
+	[EISCONN] = "Transport endpoint is already connected",
+	[ENOTCONN] = "Transport endpoint is not connected",
+	[ETIMEDOUT] = "Connection timed out",
+	[ECONNREFUSED] = "Connection refused",
+	[EHOSTDOWN] = "Host is down",
+	[EHOSTUNREACH] = "No route to host",
+	[EALREADY] = "Operation already in progress",
+	[EINPROGRESS] = "Operation now in progress",
+	[ESTALE] = "Stale file handle",
+	[EDQUOT] = "Disk quota exceeded",
+	[ECANCELED] = "Operation canceled",
+};
+
+/**
+ * util_strerror() - Describe an error number
+ * @errnum:	As in errno, or negative
+ * @buf:	Used for numbers that have no text here
+ *
+ * The C library's own may load translations or format into memory that it
+ * allocates, neither of which is possible at run time.
+ *
+ * Return: a constant, or @buf
+ */
+const char *util_strerror(int errnum, char buf[UTIL_ERROR_STRLEN])
+{
+	size_t n = errnum < 0 ? -(size_t)errnum : (size_t)errnum;
+
+	if (n < ARRAY_SIZE(errors) && errors[n])
+		return errors[n];
+	snprintf(buf, UTIL_ERROR_STRLEN, "error %zu", n);
+	return buf;
+}
+
+/**
+ * util_write_all() - Write, as often as it takes
+ * @fd:		A file or a blocking descriptor
+ * @buf:	Data
+ * @len:	Bytes
+ *
+ * Return: 0 or negative errno, some of the data may then have been written
+ */
+/* #syscalls write */
+int util_write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/**
+ * util_read_all() - Read until there is no more, or no more room
+ * @fd:		A file or a blocking descriptor
+ * @buf:	Room
+ * @len:	Bytes of it
+ *
+ * Return: bytes read, less than @len at the end of the file; negative errno
+ */
+/* #syscalls read */
+ssize_t util_read_all(int fd, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = read(fd, (char *)buf + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+/**
+ * util_cloexec() - Keep a descriptor from programs that we start
+ * @fd:		Descriptor
+ *
+ * Return: 0 or negative errno
+ */
+int util_cloexec(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+/**
+ * util_random() - Unpredictable bytes from the kernel
+ * @buf:	Where to
+ * @len:	Bytes
+ *
+ * Return: 0 or negative errno
+ */
+/* #syscalls getrandom */
+int util_random(void *buf, size_t len)
+{
+	char *p = buf;
+
+	while (len) {
+		ssize_t n = getrandom(p, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/**
+ * util_pidfile_open() - Create or empty a PID file
+ * @path:	Path, as the caller of the program sees it
+ *
+ * To be called before privileges are dropped and the root is changed.
+ *
+ * Return: descriptor, closed on exec; negative errno
+ */
+int util_pidfile_open(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/**
+ * util_pidfile_write() - Write the PID file and close it
+ * @fd:		From util_pidfile_open()
+ * @pid:	Process, in the PID namespace of the caller of the program
+ *
+ * Return: 0 or negative errno, @fd is closed anyway
+ */
+/* #syscalls close */
+int util_pidfile_write(int fd, pid_t pid)
+{
+	char line[24];
+	int n = snprintf(line, sizeof(line), "%d\n", (int)pid);
+	int ret = util_write_all(fd, line, n);
+
+	if (close(fd) < 0 && !ret)
+		ret = -errno;
+	return ret;
+}
