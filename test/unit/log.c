@@ -202,21 +202,31 @@ static void log_file(void)
 	ok(captured_is(""), "a device as log file does no harm");
 }
 
+static bool put(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+	bool good = fd >= 0 && !util_write_all(fd, value, strlen(value));
+
+	close(fd);
+	return good;
+}
+
 /* In a child: a /dev/log of our own, one line to it. Exit status 2: can't */
 static int syslog_child(void)
 {
 	struct sockaddr_un addr = { AF_UNIX, "/dev/log" };
-	char buf[128], want[128];
-	int fd, len = snprintf(buf, sizeof(buf), "0 %u 1", getuid());
+	char buf[128], want[128], uids[32], gids[32];
 	ssize_t n;
+	int fd;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
-		return 2;
-	fd = open("/proc/self/uid_map", O_WRONLY);
-	if (write(fd, buf, len) != len ||
+	snprintf(uids, sizeof(uids), "0 %u 1", getuid());
+	snprintf(gids, sizeof(gids), "0 %u 1", getgid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
+	    !put("/proc/self/uid_map", uids) ||
+	    !put("/proc/self/setgroups", "deny") ||
+	    !put("/proc/self/gid_map", gids) ||
 	    mount("none", "/dev", "tmpfs", 0, NULL))
 		return 2;
-	close(fd);
 	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return 2;
