@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_state.c - What TCP decides: no system call, time is an argument
+ *
+ * The guest speaks TCP with us; the peer's half of the connection is the host
+ * kernel's socket. So this is RFC 9293 seen from one side, with these
+ * differences:
+ *
+ * - Nothing is buffered here. Towards the guest, the socket's receive queue is
+ *   the retransmission queue: to resend is to set snd_nxt back and peek again.
+ *   From the guest, only segments in order are taken; what is out of order is
+ *   answered with a duplicate ACK, because on this link frames are lost only
+ *   together with what follows them.
+ * - rcv_acked trails rcv_nxt: what the peer has not acknowledged is not
+ *   acknowledged to the guest either, if the peer is far away.
+ * - The right edge of our window, rcv_edge, is promised room in the socket.
+ *
+ * Phases (RFC 9293, 3.3.2, names of ours in brackets):
+ *
+ *   event \ phase | CONNECTING       | SYN_RCVD            | ESTABLISHED
+ *   --------------+------------------+---------------------+--------------------
+ *   SYN           | same: ignored    | same: SYN-ACK again | challenge ACK
+ *   ACK           | ignored          | right: ESTABLISHED  | see ack_in()
+ *                 |                  | wrong: RST, stays   |
+ *   RST           | right: flow ends | right: flow ends    | right: flow ends,
+ *                 |                  |                     | near: challenge ACK
+ *   connect() ok  | SYN_RCVD         | -                   | -
+ *
+ * From ESTABLISHED on, each direction closes on its own: enum tcps_out and enum
+ * tcps_in. FIN-WAIT-1 of the RFC is out = OPEN, in = EOF; CLOSE-WAIT is
+ * out > OPEN, in = OPEN; CLOSING and LAST-ACK are both; there is no TIME-WAIT,
+ * the kernel's socket and the guest have theirs.
+ */
+
+#include "tcp_state.h"
+
+#include <string.h>
+
+#include "wire.h"
+
+#define RTO_MS			400	/* above any guest's delayed ACK timer */
+#define RTO_SYN_MS		1000	/* RFC 6298, 2.1 */
+#define RTO_MAX_MS		60000	/* RFC 6298, 2.5 */
+#define RETRIES_SYN		6
+#define RETRIES_MAX		15	/* over ten minutes */
+#define ALIVE_IDLE_MS		(7200 * 1000ULL)	/* RFC 9293, 3.8.4 */
+#define ALIVE_HALF_MS		(600 * 1000ULL)	/* one direction is closed */
+#define ALIVE_INTERVAL_MS	(75 * 1000ULL)
+#define ALIVE_PROBES		9
+#define DUPACKS			3	/* RFC 5681, 3.2 */
+#define WINDOW_FIELD_MAX	65535U
+
+static inline bool seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_le(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* syn_options() - What both SYNs agree on (RFC 9293 3.7.1, RFC 7323 2.2) */
+static void syn_options(struct tcps *s, const struct tcp_seg *syn,
+			uint16_t mss_max, bool v4)
+{
+	uint16_t mss = syn->mss;
+
+	if (!mss)
+		mss = v4 ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
+	if (mss < TCP_MSS_MIN)
+		mss = TCP_MSS_MIN;
+
+	s->mss = min_u32(mss, mss_max);
+	s->rcv_mss = mss_max;
+	s->our_ws = s->peer_ws = 0;
+	if (syn->ws >= 0) {
+		s->our_ws = TCP_OUR_WSCALE;
+		s->peer_ws = min_u32(syn->ws, TCP_WS_MAX);
+	}
+
+	s->rcv_nxt = s->rcv_acked = s->rcv_edge = syn->seq + 1;
+	s->snd_wnd = s->snd_wnd_max = syn->wnd;	/* a SYN's is not scaled */
+}
+
+/**
+ * tcps_init_passive() - A SYN came from the guest
+ * @s:		State, any content
+ * @syn:	The segment
+ * @iss:	Our initial sequence number
+ * @mss_max:	Payload that fits the MTU of the tap
+ * @v4:		IPv4, for the default of the MSS
+ */
+void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
+		       uint16_t mss_max, bool v4)
+{
+	memset(s, 0, sizeof(*s));
+	s->phase = TCPS_CONNECTING;
+	s->snd_una = s->snd_nxt = s->snd_max = iss;
+	s->rto_ms = RTO_SYN_MS;
+	syn_options(s, syn, mss_max, v4);
+}
+
+static void rtx_start(struct tcps *s, uint32_t rto_ms, uint64_t now_ms)
+{
+	s->retries = 0;
+	s->rto_ms = rto_ms;
+	s->rtx_at = s->snd_una == s->snd_max ? 0 : now_ms + rto_ms;
+}
+
+/**
+ * tcps_connected() - The socket is connected: our SYN-ACK is to be sent
+ */
+void tcps_connected(struct tcps *s, uint64_t now_ms)
+{
+	s->phase = TCPS_SYN_RCVD;
+	s->snd_nxt = s->snd_max = s->snd_una + 1;
+	rtx_start(s, RTO_SYN_MS, now_ms);
+}
+
+/* alive() - The guest was heard */
+static void alive(struct tcps *s, uint64_t now_ms)
+{
+	bool half = s->out != OUT_OPEN || s->in != IN_OPEN;
+
+	s->probes = 0;
+	s->alive_at = now_ms + (half ? ALIVE_HALF_MS : ALIVE_IDLE_MS);
+}
+
+/*
+ * rst_in() - RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2: exactly the
+ * next sequence number resets, another one in the window is challenged. What we
+ * acknowledged last is as good: a guest that lost the connection takes it from
+ * our ACK.
+ */
+static void rst_in(const struct tcps *s, const struct tcp_seg *g,
+		   struct tcp_acts *a)
+{
+	if (g->seq == s->rcv_nxt || g->seq == s->rcv_acked)
+		a->acts |= ACT_RST_SOCK;
+	else if (s->phase == TCPS_ESTABLISHED && seq_lt(s->rcv_nxt, g->seq) &&
+		 seq_lt(g->seq, s->rcv_edge))
+		a->acts |= ACT_ACK;
+}
+
+static void connecting_in(struct tcps *s, const struct tcp_seg *g)
+{
+	uint16_t mss_max = s->rcv_mss;
+
+	/* An old SYN was given up, this is a new attempt on the same port */
+	if (g->flags & TCPF_SYN && g->seq + 1 != s->rcv_nxt)
+		syn_options(s, g, mss_max, true);
+}
+
+/* syn_rcvd_in() - Return: true if the handshake is complete */
+static bool syn_rcvd_in(struct tcps *s, const struct tcp_seg *g,
+			uint64_t now_ms, struct tcp_acts *a)
+{
+	if (g->flags & TCPF_SYN) {
+		a->acts |= g->seq + 1 == s->rcv_nxt ? ACT_SYNACK : ACT_ACK;
+		return false;
+	}
+	if (!(g->flags & TCPF_ACK))
+		return false;
+	if (g->ack != s->snd_nxt) {
+		a->acts |= ACT_RST_TAP;	/* RFC 9293, 3.10.7.4 fifth */
+		return false;
+	}
+
+	s->phase = TCPS_ESTABLISHED;
+	s->snd_una = g->ack;
+	rtx_start(s, RTO_MS, now_ms);
+	a->acts |= ACT_SEND;
+	return true;
+}
+
+/* rewind() - Everything from snd_una on is to be sent again */
+static void rewind_to_una(struct tcps *s)
+{
+	s->snd_nxt = s->snd_una;
+}
+
+/* window_in() - RFC 9293, 3.10.7.4: take the guest's window */
+static void window_in(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
+		      struct tcp_acts *a)
+{
+	uint32_t wnd = (uint32_t)g->wnd << s->peer_ws;
+	uint32_t before = s->snd_wnd;
+
+	s->snd_wnd = wnd;
+	if (wnd > s->snd_wnd_max)
+		s->snd_wnd_max = wnd;
+	if (wnd > before)
+		a->acts |= ACT_SEND;
+
+	if (!wnd) {
+		/* Shrunk below what is in flight: that is not lost, only not
+		 * wanted yet (RFC 9293, 3.8.6) */
+		rewind_to_una(s);
+		s->retries = 0;		/* the guest lives: probe for ever */
+	} else if (!before || s->persist) {
+		s->persist = false;
+		rtx_start(s, RTO_MS, now_ms);
+	}
+}
+
+/* ack_in() - Return: false if the segment is to be dropped */
+static bool ack_in(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
+		   struct tcp_acts *a)
+{
+	bool dup;
+
+	if (seq_lt(s->snd_max, g->ack)) {
+		a->acts |= ACT_ACK;	/* acknowledges what was never sent */
+		return false;
+	}
+	if (seq_lt(g->ack, s->snd_una))
+		return true;		/* old, but its data may be new */
+
+	if (g->ack != s->snd_una) {
+		s->snd_una = g->ack;
+		if (seq_lt(s->snd_nxt, s->snd_una))
+			s->snd_nxt = s->snd_una;
+		if (s->recovering && seq_le(s->recover, s->snd_una))
+			s->recovering = false;
+		s->dupacks = 0;
+		if (s->in == IN_EOF && g->ack == s->snd_eof + 1)
+			s->in = IN_FIN_ACKED;
+		rtx_start(s, RTO_MS, now_ms);
+		a->acts |= ACT_CONSUME | ACT_SEND;
+		dup = false;
+	} else {
+		/* RFC 5681, 2: the definition of a duplicate ACK */
+		dup = s->snd_max != s->snd_una && !g->len &&
+		      !(g->flags & TCPF_FIN) && s->snd_wnd &&
+		      (uint32_t)g->wnd << s->peer_ws == s->snd_wnd;
+	}
+
+	window_in(s, g, now_ms, a);
+
+	if (dup && !s->recovering && ++s->dupacks == DUPACKS) {
+		s->recovering = true;
+		s->recover = s->snd_max;
+		s->dupacks = 0;
+		rewind_to_una(s);
+		a->acts |= ACT_SEND;
+	}
+	return true;
+}
+
+/* data_in() - Payload and FIN: in order, inside the window, once */
+static void data_in(struct tcps *s, const struct tcp_seg *g, struct tcp_acts *a)
+{
+	bool fin = g->flags & TCPF_FIN;
+	uint32_t old, fresh;
+
+	if (seq_lt(s->rcv_nxt, g->seq)) {
+		a->acts |= ACT_ACK;	/* a hole, or beyond the window */
+		return;
+	}
+
+	old = s->rcv_nxt - g->seq;
+	if (old && old >= g->len + fin) {
+		a->acts |= ACT_ACK;	/* duplicate, probe or keep-alive */
+		return;
+	}
+	if (!g->len && !fin)
+		return;
+	if (s->out != OUT_OPEN) {
+		a->acts |= ACT_ACK;	/* nothing follows a FIN */
+		return;
+	}
+
+	fresh = g->len - min_u32(old, g->len);
+	a->skip = g->len - fresh;
+	a->take = min_u32(fresh, s->rcv_edge - s->rcv_nxt);
+	s->rcv_nxt += a->take;
+	if (a->take)
+		a->acts |= ACT_DATA;
+
+	if (a->take < fresh) {
+		a->acts |= ACT_ACK;	/* over the edge, with the FIN */
+	} else if (fin) {
+		s->rcv_nxt++;
+		s->out = OUT_FIN_SEEN;
+		a->acts |= ACT_DATA;
+	}
+}
+
+/**
+ * tcps_segment() - A segment came from the guest
+ * @s:		State
+ * @g:		The segment
+ * @now_ms:	Time
+ * @a:		What to do: set by this function
+ *
+ * rcv_nxt counts what is to be taken (@a->take) as taken: tcps_refused() takes it
+ * back. (RFC 9293, 3.10.7)
+ */
+void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
+		  struct tcp_acts *a)
+{
+	*a = (struct tcp_acts){ 0 };
+
+	if (g->flags & TCPF_RST) {
+		rst_in(s, g, a);
+		return;
+	}
+	if (s->phase == TCPS_CONNECTING) {
+		connecting_in(s, g);
+		return;
+	}
+	if (s->phase == TCPS_SYN_RCVD && !syn_rcvd_in(s, g, now_ms, a))
+		return;
+
+	alive(s, now_ms);
+	if (g->flags & TCPF_SYN) {
+		a->acts |= ACT_ACK;	/* RFC 5961, 4.2 */
+		return;
+	}
+	if (!(g->flags & TCPF_ACK))
+		return;			/* RFC 9293, 3.10.7.4 fifth */
+
+	if (ack_in(s, g, now_ms, a))
+		data_in(s, g, a);
+}
+
+/**
+ * tcps_refused() - There was no room for the last @bytes of what was taken
+ */
+void tcps_refused(struct tcps *s, uint32_t bytes)
+{
+	if (!bytes)
+		return;
+
+	if (s->out == OUT_FIN_SEEN) {
+		s->out = OUT_OPEN;
+		s->rcv_nxt--;
+	}
+	s->rcv_nxt -= bytes;
+}
+
+/* tcps_fin_due() - The guest's FIN is to be passed on, once all data is */
+bool tcps_fin_due(const struct tcps *s)
+{
+	return s->out == OUT_FIN_SEEN;
+}
+
+void tcps_fin_passed(struct tcps *s)
+{
+	s->out = OUT_FIN_PASSED;
+}
+
+/**
+ * tcps_acknowledge() - Acknowledge to the guest up to @seq
+ * @s:		State
+ * @seq:	Anything up to and over rcv_nxt, over is cut; below rcv_acked has
+ *		no effect
+ */
+void tcps_acknowledge(struct tcps *s, uint32_t seq)
+{
+	if (seq_lt(s->rcv_nxt, seq))
+		seq = s->rcv_nxt;
+	if (seq_lt(s->rcv_acked, seq))
+		s->rcv_acked = seq;
+
+	if (s->out == OUT_FIN_PASSED && s->rcv_acked == s->rcv_nxt)
+		s->out = OUT_FIN_ACKED;
+}
+
+/**
+ * tcps_window() - Set the window we advertise
+ * @s:		State
+ * @room:	Bytes after rcv_nxt that there is room for now
+ *
+ * The right edge never moves left, and moves right only by steps worth an
+ * update (RFC 9293, 3.8.6.2.2).
+ *
+ * Return: true if the guest should hear of it at once
+ */
+bool tcps_window(struct tcps *s, uint32_t room)
+{
+	uint32_t left = s->rcv_edge - s->rcv_nxt;
+	uint32_t max = WINDOW_FIELD_MAX << s->our_ws;
+	uint32_t held = s->rcv_nxt - s->rcv_acked;
+	uint32_t step = s->rcv_mss;
+
+	room = min_u32(room, held < max ? max - held : 0);
+	if (room <= left || room - left < step)
+		return false;
+
+	s->rcv_edge = s->rcv_nxt + room;
+	return left < room / 2;
+}
+
+/**
+ * tcps_window_field() - Window field of the header, host order
+ * @syn:	For a SYN segment: never scaled (RFC 7323, 2.2)
+ */
+uint16_t tcps_window_field(const struct tcps *s, bool syn)
+{
+	uint32_t wnd = s->rcv_edge - s->rcv_acked;
+
+	return min_u32(syn ? wnd : wnd >> s->our_ws, WINDOW_FIELD_MAX);
+}
+
+/**
+ * tcps_may_send() - Bytes of data that may go to the guest now
+ *
+ * Tiny segments are held back while an acknowledgement is under way (RFC 9293,
+ * 3.8.6.2.1).
+ *
+ * Return: bytes, 0 if the window is closed or nothing is left before the FIN
+ */
+uint32_t tcps_may_send(const struct tcps *s)
+{
+	uint32_t flight = s->snd_nxt - s->snd_una, usable;
+
+	if (s->phase != TCPS_ESTABLISHED || flight >= s->snd_wnd)
+		return 0;
+
+	usable = s->snd_wnd - flight;
+	if (flight && usable < min_u32(s->mss, s->snd_wnd_max / 2))
+		return 0;
+	if (s->in != IN_OPEN) {
+		if (!seq_lt(s->snd_nxt, s->snd_eof))
+			return 0;
+		usable = min_u32(usable, s->snd_eof - s->snd_nxt);
+	}
+
+	return usable;
+}
+
+static void sent(struct tcps *s, uint32_t count, uint64_t now_ms)
+{
+	s->snd_nxt += count;
+	if (seq_lt(s->snd_max, s->snd_nxt))
+		s->snd_max = s->snd_nxt;
+	if (!s->rtx_at)
+		s->rtx_at = now_ms + s->rto_ms;
+	s->persist = false;
+}
+
+/**
+ * tcps_sent() - Data from snd_nxt on is queued on the tap
+ */
+void tcps_sent(struct tcps *s, uint32_t bytes, uint64_t now_ms)
+{
+	sent(s, bytes, now_ms);
+}
+
+/**
+ * tcps_eof() - The socket has nothing at snd_nxt and never will
+ */
+void tcps_eof(struct tcps *s)
+{
+	if (s->in == IN_OPEN && s->snd_nxt == s->snd_max) {
+		s->in = IN_EOF;
+		s->snd_eof = s->snd_nxt;
+	}
+}
+
+/* tcps_fin_may_send() - All data is sent, and the FIN is next */
+bool tcps_fin_may_send(const struct tcps *s)
+{
+	return s->phase == TCPS_ESTABLISHED && s->in == IN_EOF &&
+	       s->snd_nxt == s->snd_eof &&
+	       (s->snd_una == s->snd_nxt ||
+		s->snd_nxt - s->snd_una < s->snd_wnd);
+}
+
+void tcps_fin_sent(struct tcps *s, uint64_t now_ms)
+{
+	sent(s, 1, now_ms);
+}
+
+/**
+ * tcps_blocked() - There may be data, but tcps_may_send() forbids it
+ *
+ * With nothing in flight no acknowledgement would come by itself: probe the
+ * window (RFC 9293, 3.8.6.1).
+ */
+void tcps_blocked(struct tcps *s, uint64_t now_ms)
+{
+	if (s->snd_nxt != s->snd_una || s->persist)
+		return;
+	if (s->in != IN_OPEN && s->snd_nxt == s->snd_eof)
+		return;
+
+	s->persist = true;
+	if (!s->rtx_at) {
+		s->retries = 0;
+		s->rto_ms = RTO_MS;
+		s->rtx_at = now_ms + s->rto_ms;
+	}
+}
+
+/* tcps_data_queued() - The socket surely has data at snd_nxt */
+bool tcps_data_queued(const struct tcps *s)
+{
+	return s->snd_nxt != s->snd_max;
+}
+
+/* tcps_acked_data() - One after the last data byte the guest acknowledged */
+uint32_t tcps_acked_data(const struct tcps *s)
+{
+	return s->in == IN_FIN_ACKED ? s->snd_eof : s->snd_una;
+}
+
+static unsigned rtx_timer(struct tcps *s, uint64_t now_ms)
+{
+	bool syn = s->phase == TCPS_SYN_RCVD;
+	bool probe = s->persist || !s->snd_wnd;
+
+	s->rtx_at = 0;
+	if (s->snd_una == s->snd_max && !s->persist)
+		return 0;
+
+	if (++s->retries > (syn ? RETRIES_SYN : RETRIES_MAX))
+		return ACT_RST_TAP | ACT_RST_SOCK;
+
+	s->rto_ms = min_u32(s->rto_ms * 2, RTO_MAX_MS);
+	s->rtx_at = now_ms + s->rto_ms;
+	if (syn)
+		return ACT_SYNACK;
+	if (probe)
+		return ACT_PROBE | ACT_SEND;
+
+	s->recovering = true;
+	s->recover = s->snd_max;
+	s->dupacks = 0;
+	rewind_to_una(s);
+	return ACT_SEND;
+}
+
+/**
+ * tcps_timer() - Time has passed
+ *
+ * Return: ACT_*
+ */
+unsigned tcps_timer(struct tcps *s, uint64_t now_ms)
+{
+	unsigned acts = 0;
+
+	if (s->poll_at && s->poll_at <= now_ms) {
+		s->poll_at = 0;
+		acts |= ACT_POLL;
+	}
+	if (s->rtx_at && s->rtx_at <= now_ms)
+		acts |= rtx_timer(s, now_ms);
+	if (s->alive_at && s->alive_at <= now_ms) {
+		if (s->probes++ >= ALIVE_PROBES)
+			return ACT_RST_TAP | ACT_RST_SOCK;
+		s->alive_at = now_ms + ALIVE_INTERVAL_MS;
+		acts |= ACT_PROBE;
+	}
+
+	return acts;
+}
+
+static uint64_t min_set(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/**
+ * tcps_next_timer() - When tcps_timer() wants to be called, 0: never
+ */
+uint64_t tcps_next_timer(const struct tcps *s)
+{
+	return min_set(min_set(s->rtx_at, s->poll_at), s->alive_at);
+}
+
+/* tcps_done() - Both directions are closed, and both sides know */
+bool tcps_done(const struct tcps *s)
+{
+	return s->out == OUT_FIN_ACKED && s->in == IN_FIN_ACKED;
+}
+
+/**
+ * tcps_reset_for() - RST that answers a segment without a connection
+ * @g:		The segment, not a RST itself
+ * @seq, @ack, @flags:	Of the answer (RFC 9293, 3.10.7.1)
+ */
+void tcps_reset_for(const struct tcp_seg *g, uint32_t *seq, uint32_t *ack,
+		    uint8_t *flags)
+{
+	if (g->flags & TCPF_ACK) {
+		*seq = g->ack;
+		*ack = 0;
+		*flags = TCPF_RST;
+		return;
+	}
+
+	*seq = 0;
+	*ack = g->seq + g->len + !!(g->flags & TCPF_SYN) +
+	       !!(g->flags & TCPF_FIN);
+	*flags = TCPF_RST | TCPF_ACK;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_state.h - What TCP decides: no system call, time is an argument
+ */
+
+#ifndef TCP_STATE_H
+#define TCP_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TCP_MSS_DEFAULT		536	/* RFC 9293, 3.7.1 */
+#define TCP_MSS_DEFAULT6	1220	/* RFC 9293, 3.7.1 */
+#define TCP_MSS_MIN		88	/* less is not worth a connection */
+#define TCP_OUR_WSCALE		8	/* windows up to 16 MiB */
+
+enum tcps_phase {
+	TCPS_CONNECTING,		/* guest's SYN seen, socket connecting */
+	TCPS_SYN_RCVD,			/* SYN-ACK sent */
+	TCPS_ESTABLISHED,
+};
+
+/* Guest to peer, in this order and never back */
+enum tcps_out {
+	OUT_OPEN,
+	OUT_FIN_SEEN,			/* guest's FIN is at rcv_nxt - 1 */
+	OUT_FIN_PASSED,			/* all data and the FIN given to the socket */
+	OUT_FIN_ACKED,			/* FIN acknowledged to the guest */
+};
+
+/* Peer to guest, in this order; sequence numbers tell sent and acknowledged */
+enum tcps_in {
+	IN_OPEN,
+	IN_EOF,				/* peer's FIN seen: ours is at snd_eof */
+	IN_FIN_ACKED,			/* guest has acknowledged it */
+};
+
+/**
+ * struct tcps - One connection, as seen from the tap
+ * @phase:	Handshake
+ * @out, @in:	Both directions, independent of each other
+ * @our_ws, @peer_ws:	Window scale of our windows and of the guest's
+ * @dupacks:	Duplicate acknowledgements in a row, stops at 3
+ * @retries:	Timeouts in a row
+ * @probes:	Keep-alive probes without any answer
+ * @recovering:	A retransmission is under way up to @recover
+ * @persist:	Data waits for the guest's window, nothing is in flight
+ * @mss:	Largest payload of a segment to the guest
+ * @rcv_mss:	Largest that we told the guest to send
+ * @snd_una:	First byte that the guest has not acknowledged
+ * @snd_nxt:	Next byte to send
+ * @snd_max:	One after the last byte ever sent
+ * @snd_wnd:	Guest's window from @snd_una on, bytes
+ * @snd_wnd_max: Largest ever seen
+ * @snd_eof:	Sequence of our FIN, from IN_EOF on
+ * @recover:	@snd_max as recovery began (RFC 6582)
+ * @rcv_nxt:	Next byte from the guest
+ * @rcv_acked:	Acknowledged to the guest, up to @rcv_nxt
+ * @rcv_edge:	Right edge of our window; never moves left
+ * @rto_ms:	Current retransmission time-out
+ * @rtx_at:	When to resend or probe a window, ms; 0: never
+ * @poll_at:	When to ask the socket what the peer acknowledged; 0: never
+ * @alive_at:	When to probe an idle guest
+ */
+struct tcps {
+	uint8_t phase, out, in;
+	uint8_t our_ws, peer_ws;
+	uint8_t dupacks, retries, probes;
+	bool recovering, persist;
+	uint16_t mss, rcv_mss;
+	uint32_t snd_una, snd_nxt, snd_max;
+	uint32_t snd_wnd, snd_wnd_max;
+	uint32_t snd_eof, recover;
+	uint32_t rcv_nxt, rcv_acked, rcv_edge;
+	uint32_t rto_ms;
+	uint64_t rtx_at, poll_at, alive_at;
+};
+
+/**
+ * struct tcp_seg - A received segment, host order
+ * @seq, @ack:	Sequence and acknowledgement number
+ * @wnd:	Window as on the wire, not scaled
+ * @flags:	TCPF_*
+ * @mss, @ws:	Options of a SYN; @mss 0 and @ws -1: absent
+ * @len:	Payload bytes
+ */
+struct tcp_seg {
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	uint16_t mss;
+	int ws;
+	uint32_t len;
+};
+
+/* What is to be done; tcp.c does it */
+enum {
+	ACT_ACK		= 1 << 0,	/* acknowledge, whether there is news or not */
+	ACT_DATA	= 1 << 9,	/* data or FIN taken: acknowledge what is new */
+	ACT_SYNACK	= 1 << 1,	/* (re)send our SYN with its options */
+	ACT_RST_TAP	= 1 << 2,	/* RST to the guest */
+	ACT_RST_SOCK	= 1 << 3,	/* RST to the peer; the flow ends */
+	ACT_SEND	= 1 << 4,	/* more may be sent: look into the socket */
+	ACT_CONSUME	= 1 << 5,	/* guest acknowledged data */
+	ACT_PROBE	= 1 << 6,	/* send an empty segment before snd_una */
+	ACT_POLL	= 1 << 7,	/* ask the socket for acknowledgements */
+	ACT_CLOSE	= 1 << 8,	/* both directions done: the flow ends */
+};
+
+/**
+ * struct tcp_acts - Result of an event
+ * @acts:	ACT_*
+ * @skip, @take: Payload that is accepted: @take bytes after @skip
+ */
+struct tcp_acts {
+	unsigned acts;
+	uint32_t skip, take;
+};
+
+void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
+		       uint16_t mss_max, bool v4);
+void tcps_connected(struct tcps *s, uint64_t now_ms);
+void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
+		  struct tcp_acts *a);
+void tcps_refused(struct tcps *s, uint32_t bytes);
+
+bool tcps_fin_due(const struct tcps *s);
+void tcps_fin_passed(struct tcps *s);
+void tcps_acknowledge(struct tcps *s, uint32_t seq);
+bool tcps_window(struct tcps *s, uint32_t room);
+uint16_t tcps_window_field(const struct tcps *s, bool syn);
+
+uint32_t tcps_may_send(const struct tcps *s);
+void tcps_sent(struct tcps *s, uint32_t bytes, uint64_t now_ms);
+void tcps_eof(struct tcps *s);
+bool tcps_fin_may_send(const struct tcps *s);
+void tcps_fin_sent(struct tcps *s, uint64_t now_ms);
+void tcps_blocked(struct tcps *s, uint64_t now_ms);
+bool tcps_data_queued(const struct tcps *s);
+uint32_t tcps_acked_data(const struct tcps *s);
+
+unsigned tcps_timer(struct tcps *s, uint64_t now_ms);
+uint64_t tcps_next_timer(const struct tcps *s);
+bool tcps_done(const struct tcps *s);
+
+void tcps_reset_for(const struct tcp_seg *g, uint32_t *seq, uint32_t *ack,
+		    uint8_t *flags);
+
+#endif /* TCP_STATE_H */
