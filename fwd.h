@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fwd.h - Where does this flow go: a pure function of rules and addresses
+ * fwd.h - Where does this flow go: pure functions of rules and addresses
  */
 
 #ifndef FWD_H
@@ -14,5 +14,13 @@
 
 bool fwd_from_tap(const struct conf *c, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host);
+bool fwd_is_ours(const struct conf *c, const union inany *a);
+bool fwd_is_guests(const struct conf *c, const struct guest *g,
+		   const union inany *a);
+bool fwd_is_broadcast(const struct conf *c, const union inany *a);
+const union inany *fwd_error_src(const struct conf *c, const struct guest *g,
+				 const struct flowside *tap,
+				 const struct flowside *host,
+				 const union inany *offender);
 
 #endif /* FWD_H */

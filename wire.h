@@ -130,7 +130,50 @@ enum {					/* RFC 4443, 2.1 */
 };
 enum {					/* RFC 4861, 4 */
 	NDP_RS = 133, NDP_RA = 134, NDP_NS = 135, NDP_NA = 136,
+	NDP_HOP_LIMIT = 255,
+	NDP_OPT_SLLA = 1, NDP_OPT_TLLA = 2, NDP_OPT_PREFIX = 3, NDP_OPT_MTU = 5,
 };
+
+struct ndp_neigh {			/* RFC 4861, 4.3 and 4.4: NS and NA */
+	uint8_t	type, code;
+	be16	csum;
+	be32	flags;			/* of NA: NDP_NA_*, host order */
+	struct in6_addr target;
+};
+static_assert(sizeof(struct ndp_neigh) == 24, "RFC 4861, 4.3");
+#define NDP_NA_ROUTER		0x80000000U
+#define NDP_NA_SOLICITED	0x40000000U
+#define NDP_NA_OVERRIDE		0x20000000U
+
+struct ndp_ra {				/* RFC 4861, 4.2 */
+	uint8_t	type, code;
+	be16	csum;
+	uint8_t	hop_limit, flags;
+	be16	lifetime_s;
+	be32	reachable_ms, retrans_ms;
+};
+static_assert(sizeof(struct ndp_ra) == 16, "RFC 4861, 4.2");
+
+struct ndp_opt_ll {			/* RFC 4861, 4.6.1 */
+	uint8_t	type, len8;		/* length in units of 8 bytes */
+	uint8_t	mac[MAC_LEN];
+};
+static_assert(sizeof(struct ndp_opt_ll) == 8, "RFC 4861, 4.6.1");
+
+struct ndp_opt_prefix {			/* RFC 4861, 4.6.2 */
+	uint8_t	type, len8, prefix_len, flags;	/* NDP_PREFIX_* */
+	be32	valid_s, preferred_s, reserved;
+	struct in6_addr prefix;
+};
+static_assert(sizeof(struct ndp_opt_prefix) == 32, "RFC 4861, 4.6.2");
+enum { NDP_PREFIX_ONLINK = 0x80, NDP_PREFIX_AUTO = 0x40 };
+
+struct ndp_opt_mtu {			/* RFC 4861, 4.6.4 */
+	uint8_t	type, len8;
+	be16	reserved;
+	be32	mtu;
+};
+static_assert(sizeof(struct ndp_opt_mtu) == 8, "RFC 4861, 4.6.4");
 
 /* struct virtio_net_hdr without the mergeable buffers' count: virtio 1.2, 5.1.6 */
 struct vnet_hdr {

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * frag.c - Reassembly of fragments from the guest
+ *
+ * A static pool, memory of a slot is touched only as far as its datagram goes.
+ * Nothing here waits for a timer: what is too old is noticed when the next
+ * fragment comes, and when no slot is free the oldest one makes room.
+ *
+ * Rules, the same for both families:
+ * - fragments that overlap, or contradict each other about the end, drop their
+ *   datagram, including what is still to come of it (RFC 5722, 4); an exact
+ *   copy of what is there is ignored (RFC 8200, 4.5)
+ * - all but the last are multiples of 8 bytes, which pkt_parse() checked
+ * - the first must hold the layer-4 header (RFC 1858, 3)
+ *
+ * Bits of @map are in units of 8 bytes, so one bitmap test finds overlaps.
+ */
+
+#include "frag.h"
+
+#include <string.h>
+
+static uint8_t *slot_data(struct frag_slot *s)
+{
+	return s->l3 + sizeof(struct ip6_hdr);
+}
+
+static bool is_of(const struct frag_slot *s, const struct pkt *f)
+{
+	return s->used && s->id == f->frag_id &&
+	       inany_equals(&s->src, &f->src) &&
+	       inany_equals(&s->dst, &f->dst) &&
+	       (!inany_is_v4(&f->src) || s->proto == f->proto);
+}
+
+static void slot_start(struct frag_slot *s, const struct pkt *f, uint64_t now_ms)
+{
+	s->used = true;
+	s->dead = s->have_first = false;
+	s->id = f->frag_id;
+	s->src = f->src;
+	s->dst = f->dst;
+	s->proto = inany_is_v4(&f->src) ? f->proto : 0;
+	s->start_ms = now_ms;
+	s->total = s->end = s->received = 0;
+	memset(s->map, 0, sizeof(s->map));
+}
+
+static void slot_kill(struct frag_pool *pool, struct frag_slot *s)
+{
+	if (!s->dead)
+		pool->dropped++;
+	s->dead = true;
+}
+
+static void slot_expire(struct frag_pool *pool, struct frag_slot *s,
+			uint64_t now_ms)
+{
+	if (!s->used || now_ms - s->start_ms < FRAG_TIMEOUT_MS)
+		return;
+	slot_kill(pool, s);
+	s->used = false;
+}
+
+/* The slot of this fragment's datagram: known, free, or the oldest one */
+static struct frag_slot *slot_find(struct frag_pool *pool, const struct pkt *f,
+				   uint64_t now_ms)
+{
+	struct frag_slot *best = &pool->slot[0];
+	unsigned i;
+
+	for (i = 0; i < FRAG_DATAGRAMS; i++) {
+		struct frag_slot *s = &pool->slot[i];
+
+		slot_expire(pool, s, now_ms);
+		if (is_of(s, f))
+			return s;
+		if (best->used && (!s->used || s->start_ms < best->start_ms))
+			best = s;
+	}
+
+	if (best->used)
+		slot_kill(pool, best);
+	slot_start(best, f, now_ms);
+	return best;
+}
+
+/* Mask of bits @from to 63, or to @to (excluded) where that is in this word */
+static uint64_t word_mask(unsigned from, unsigned to)
+{
+	uint64_t m = UINT64_MAX << from;
+
+	return to < 64 ? m & ~(UINT64_MAX << to) : m;
+}
+
+/* How many of the units @from to @to (excluded) are here */
+static unsigned map_count(const uint64_t *map, unsigned from, unsigned to)
+{
+	unsigned n = 0, w;
+
+	for (w = from / 64; w * 64 < to; w++) {
+		unsigned first = w * 64 < from ? from % 64 : 0;
+
+		n += (unsigned)__builtin_popcountll(
+			map[w] & word_mask(first, to - w * 64));
+	}
+	return n;
+}
+
+static void map_set(uint64_t *map, unsigned from, unsigned to)
+{
+	unsigned w;
+
+	for (w = from / 64; w * 64 < to; w++) {
+		unsigned first = w * 64 < from ? from % 64 : 0;
+
+		map[w] |= word_mask(first, to - w * 64);
+	}
+}
+
+/* RFC 1858, 3: the first one is not tiny; RFC 791, 3.1: the sum is a packet */
+static bool is_sane(const struct pkt *f)
+{
+	size_t max = FRAG_LEN_MAX, need = sizeof(struct udp_hdr);
+
+	if (inany_is_v4(&f->src))
+		max -= sizeof(struct ip4_hdr);
+	if (f->proto == IPPROTO_TCP)
+		need = sizeof(struct tcp_hdr);
+	return f->len && f->frag_off + f->len <= max &&
+	       (f->frag_off || f->len >= need);
+}
+
+/* Do the fragment's place and what is known about the end agree? */
+static bool end_agrees(const struct frag_slot *s, const struct pkt *f)
+{
+	uint32_t end = f->frag_off + (uint32_t)f->len;
+
+	if (!f->frag_more)
+		return s->total ? end == s->total : end >= s->end;
+	return !s->total || end < s->total;
+}
+
+static void slot_store(struct frag_slot *s, const struct pkt *f)
+{
+	uint32_t end = f->frag_off + (uint32_t)f->len;
+
+	memcpy(slot_data(s) + f->frag_off, f->payload, f->len);
+	map_set(s->map, f->frag_off / 8, (end + 7) / 8);
+	s->received += (uint32_t)f->len;
+	if (end > s->end)
+		s->end = end;
+	if (!f->frag_more)
+		s->total = end;
+	if (!f->frag_off) {
+		s->first = *f;
+		s->have_first = true;
+	}
+}
+
+/* Take one fragment; false if it makes the whole datagram invalid */
+static bool slot_add(struct frag_slot *s, const struct pkt *f)
+{
+	unsigned from = f->frag_off / 8;
+	unsigned to = (unsigned)(f->frag_off + f->len + 7) / 8;
+	unsigned here;
+
+	if (!is_sane(f) || !end_agrees(s, f))
+		return false;
+	here = map_count(s->map, from, to);
+	if (!here) {
+		slot_store(s, f);
+		return true;
+	}
+	return here == to - from &&
+	       !memcmp(slot_data(s) + f->frag_off, f->payload, f->len);
+}
+
+/* A header in front of the data, as of a packet that never was fragmented: for
+ * quoting, so without a checksum */
+static const uint8_t *put_ip_header(struct frag_slot *s, struct pkt *p)
+{
+	struct ip4_hdr ip4;
+	struct ip6_hdr ip6;
+
+	if (inany_is_v4(&p->src)) {
+		ip4 = (struct ip4_hdr){
+			.ver_ihl = 0x45, .tos = p->tos,
+			.tot_len = htons((uint16_t)(sizeof(ip4) + s->total)),
+			.id = htons((uint16_t)s->id),
+			.ttl = p->ttl, .proto = p->proto,
+			.src = p->src.v4mapped.a4.s_addr,
+			.dst = p->dst.v4mapped.a4.s_addr,
+		};
+		p->l3_len = sizeof(ip4) + s->total;
+		return memcpy(slot_data(s) - sizeof(ip4), &ip4, sizeof(ip4));
+	}
+
+	ip6 = (struct ip6_hdr){
+		.ver_tc_flow = htonl(6U << 28 | (uint32_t)p->tos << 20),
+		.payload_len = htons((uint16_t)s->total),
+		.nexthdr = p->proto, .hop_limit = p->ttl,
+		.src = p->src.a6, .dst = p->dst.a6,
+	};
+	p->l3_len = sizeof(ip6) + s->total;
+	return memcpy(slot_data(s) - sizeof(ip6), &ip6, sizeof(ip6));
+}
+
+static const struct pkt *slot_finish(struct frag_pool *pool, struct frag_slot *s)
+{
+	struct pkt *p = &pool->out;
+
+	s->used = false;
+	*p = s->first;
+	p->frag_off = 0;
+	p->frag_more = p->df = false;
+	p->off = (struct rx_offload){ 0 };
+	p->l3 = put_ip_header(s, p);
+	if (pkt_parse_l4(p, slot_data(s), s->total) == PKT_OK)
+		return p;
+	pool->dropped++;
+	return NULL;
+}
+
+/**
+ * frag_add() - Take a fragment
+ * @pool:	The pool, zeroed at start
+ * @frag:	Packet of kind PKT_FRAGMENT
+ * @now_ms:	CLOCK_MONOTONIC
+ *
+ * Return: the whole packet, if this was what was missing, valid until the next
+ * call; NULL otherwise
+ */
+const struct pkt *frag_add(struct frag_pool *pool, const struct pkt *frag,
+			   uint64_t now_ms)
+{
+	struct frag_slot *s = slot_find(pool, frag, now_ms);
+
+	if (s->dead)
+		return NULL;
+	if (!slot_add(s, frag)) {
+		slot_kill(pool, s);
+		return NULL;
+	}
+	if (!s->have_first || !s->total || s->received != s->total)
+		return NULL;
+	return slot_finish(pool, s);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ndp.c - Neighbour and router discovery: pure functions
+ *
+ * As with ARP, the guest sees one neighbour that owns every address but its
+ * own. It is also the router: it answers solicitations with an advertisement
+ * that makes the guest take its address by SLAAC (RFC 4862) from the prefix of
+ * the configured one.
+ *
+ *	source of NS	target			reply
+ *	::		ours (gateway, our_ll)	NA to all nodes: it is taken
+ *	::		other			none: the guest may take it
+ *	other		the guest's own		none
+ *	other		other			NA to the source
+ */
+
+#include "ndp.h"
+
+#include <string.h>
+
+#include "fwd.h"
+
+#define LIFETIME_FOREVER	0xffffffffU	/* RFC 4861, 4.6.2 */
+#define ROUTER_LIFETIME_S	65535		/* RFC 8319, 4: largest */
+
+static const struct in6_addr all_nodes = { { {
+	0xff, 0x02, [15] = 0x01 } } };		/* RFC 4291, 2.7.1 */
+
+/* RFC 4861, 6.1 and 7.1: all included options have a length above zero. What
+ * is left after the last must be nothing; @src_ll: one is a source address */
+static bool options_valid(const uint8_t *p, size_t rem, bool *src_ll)
+{
+	*src_ll = false;
+	while (rem) {
+		size_t len;
+
+		if (rem < 2)
+			return false;
+		len = p[1] * 8U;
+		if (!len || len > rem)
+			return false;
+		if (p[0] == NDP_OPT_SLLA)
+			*src_ll = true;
+		p += len;
+		rem -= len;
+	}
+	return true;
+}
+
+/* RFC 4291, 2.7.1: ff02::1:ffXX:XXXX of a unicast address */
+static bool is_solicited_node(const union inany *a, const struct in6_addr *of)
+{
+	static const uint8_t prefix[13] = {
+		0xff, 0x02, [11] = 0x01, [12] = 0xff };
+
+	return !memcmp(a->a6.s6_addr, prefix, sizeof(prefix)) &&
+	       !memcmp(a->a6.s6_addr + 13, of->s6_addr + 13, 3);
+}
+
+static void set_multicast_mac(uint8_t mac[MAC_LEN], const struct in6_addr *a)
+{
+	mac[0] = mac[1] = 0x33;			/* RFC 2464, 7 */
+	memcpy(mac + 2, a->s6_addr + 12, 4);
+}
+
+/* Answer the source or, where it has no address yet, all nodes */
+static void set_destination(struct ndp_reply *r, const struct pkt *p)
+{
+	if (inany_is_unspecified(&p->src)) {
+		r->dst = inany_from_v6(&all_nodes);
+		set_multicast_mac(r->dst_mac, &all_nodes);
+		return;
+	}
+	r->dst = p->src;
+	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
+}
+
+/* put() - Append @len bytes; struct ndp_reply is large enough for all of them */
+static void put(struct ndp_reply *r, const void *data, size_t len)
+{
+	memcpy(r->msg + r->len, data, len);
+	r->len += len;
+}
+
+static void put_link_layer(struct ndp_reply *r, uint8_t type,
+			   const uint8_t mac[MAC_LEN])
+{
+	struct ndp_opt_ll opt = { .type = type, .len8 = sizeof(opt) / 8 };
+
+	memcpy(opt.mac, mac, MAC_LEN);
+	put(r, &opt, sizeof(opt));
+}
+
+/* RFC 4861, 7.1.1, what pkt_parse() does not know */
+static bool ns_valid(const struct pkt *p, union inany *target)
+{
+	struct in6_addr t;
+	bool src_ll;
+
+	if (p->len < sizeof(t))
+		return false;
+	memcpy(&t, p->payload, sizeof(t));
+	*target = inany_from_v6(&t);
+	if (inany_is_multicast(target) || inany_is_v4(target) ||
+	    !options_valid(p->payload + sizeof(t), p->len - sizeof(t), &src_ll))
+		return false;
+	if (!inany_is_unspecified(&p->src))
+		return true;
+	return !src_ll && is_solicited_node(&p->dst, &t);
+}
+
+static bool ns_answered(const struct conf *c, const struct guest *g,
+			const union inany *src, const union inany *target)
+{
+	if (fwd_is_ours(c, target))
+		return true;
+	return !inany_is_unspecified(src) && !inany_is_unspecified(target) &&
+	       !inany_is_loopback(target) && !fwd_is_guests(c, g, target);
+}
+
+static size_t neighbour_advert(const struct conf *c, const struct guest *g,
+			       const struct pkt *p, struct ndp_reply *r)
+{
+	struct ndp_neigh na = { .type = NDP_NA };
+	uint32_t flags = NDP_NA_OVERRIDE;
+	union inany target;
+
+	if (!ns_valid(p, &target) || !ns_answered(c, g, &p->src, &target))
+		return 0;
+
+	/* RFC 4861, 7.2.4 */
+	if (fwd_is_ours(c, &target))
+		flags |= NDP_NA_ROUTER;
+	if (!inany_is_unspecified(&p->src))
+		flags |= NDP_NA_SOLICITED;
+	na.flags = htonl(flags);
+	na.target = target.a6;
+
+	set_destination(r, p);
+	r->src = target;
+	put(r, &na, sizeof(na));
+	put_link_layer(r, NDP_OPT_TLLA, c->our_mac);
+	return r->len;
+}
+
+static void put_prefix(struct ndp_reply *r, const struct conf_ip *ip6)
+{
+	struct ndp_opt_prefix opt = {
+		.type = NDP_OPT_PREFIX,
+		.len8 = sizeof(opt) / 8,
+		.prefix_len = 64,		/* RFC 4862, 5.5.3 d */
+		.flags = NDP_PREFIX_ONLINK | NDP_PREFIX_AUTO,
+		.valid_s = htonl(LIFETIME_FOREVER),
+		.preferred_s = htonl(LIFETIME_FOREVER),
+	};
+
+	memcpy(&opt.prefix, &ip6->addr.a6, 8);
+	put(r, &opt, sizeof(opt));
+}
+
+static void put_mtu(struct ndp_reply *r, unsigned mtu)
+{
+	struct ndp_opt_mtu opt = {
+		.type = NDP_OPT_MTU,
+		.len8 = sizeof(opt) / 8,
+		.mtu = htonl(mtu),
+	};
+
+	put(r, &opt, sizeof(opt));
+}
+
+static void put_router_advert(const struct conf *c, struct ndp_reply *r)
+{
+	struct ndp_ra ra = {
+		.type = NDP_RA,
+		.hop_limit = IP_DEFAULT_TTL,
+		.lifetime_s = htons(ROUTER_LIFETIME_S),
+	};
+
+	put(r, &ra, sizeof(ra));
+	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
+	if (c->mtu >= CONF_MTU_MIN_IPV6)
+		put_mtu(r, c->mtu);
+	if (inany_is_set(&c->ip6.addr) && !inany_is_unspecified(&c->ip6.addr))
+		put_prefix(r, &c->ip6);
+}
+
+/* RFC 4861, 6.1.1, what pkt_parse() does not know */
+static bool rs_valid(const struct pkt *p)
+{
+	bool src_ll;
+
+	return options_valid(p->payload, p->len, &src_ll) &&
+	       !(src_ll && inany_is_unspecified(&p->src));
+}
+
+/* An advertisement comes from a link-local address: RFC 4861, 6.1.2 */
+static bool is_router(const struct conf *c)
+{
+	return c->ip6.enabled && !c->no_ndp && !c->no_ra &&
+	       inany_is_set(&c->ip6.our_ll);
+}
+
+/**
+ * ndp_reply() - Reply to one ICMPv6 message, if it is a valid solicitation
+ * @c:		Configuration
+ * @g:		What is known about the guest
+ * @p:		Packet of kind PKT_ICMP6, of any type
+ * @r:		Filled in where there is a reply
+ *
+ * Return: bytes of the reply, 0 if there is none
+ */
+size_t ndp_reply(const struct conf *c, const struct guest *g,
+		 const struct pkt *p, struct ndp_reply *r)
+{
+	r->len = 0;
+	if (!c->ip6.enabled || c->no_ndp || p->ttl != NDP_HOP_LIMIT ||
+	    p->icmp.code)
+		return 0;
+
+	if (p->icmp.type == NDP_NS)
+		return neighbour_advert(c, g, p, r);
+	if (p->icmp.type != NDP_RS || !is_router(c) || !rs_valid(p))
+		return 0;
+
+	set_destination(r, p);
+	r->src = c->ip6.our_ll;
+	put_router_advert(c, r);
+	return r->len;
+}
+
+/**
+ * ndp_advert() - An unsolicited router advertisement, to all nodes
+ * @c:		Configuration
+ * @r:		Filled in
+ *
+ * Return: bytes of the message, 0 if none is to be sent
+ */
+size_t ndp_advert(const struct conf *c, struct ndp_reply *r)
+{
+	r->len = 0;
+	if (!is_router(c))
+		return 0;
+
+	r->dst = inany_from_v6(&all_nodes);
+	set_multicast_mac(r->dst_mac, &all_nodes);
+	r->src = c->ip6.our_ll;
+	put_router_advert(c, r);
+	return r->len;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ndp.h - Neighbour and router discovery for IPv6
+ */
+
+#ifndef NDP_H
+#define NDP_H
+
+#include <stddef.h>
+
+#include "packet.h"
+#include "types.h"
+#include "wire.h"
+
+/**
+ * struct ndp_reply - An ICMPv6 message and where it goes
+ * @src, @dst:	IPv6 addresses
+ * @dst_mac:	Ethernet destination
+ * @msg:	The message from its ICMPv6 header on, checksum not filled in
+ * @len:	Bytes in @msg
+ *
+ * Goes with hop limit NDP_HOP_LIMIT.
+ */
+struct ndp_reply {
+	union inany src, dst;
+	uint8_t dst_mac[MAC_LEN];
+	size_t len;
+	uint8_t msg[128] __attribute__((aligned(4)));
+};
+
+size_t ndp_reply(const struct conf *c, const struct guest *g,
+		 const struct pkt *p, struct ndp_reply *r);
+size_t ndp_advert(const struct conf *c, struct ndp_reply *r);
+
+#endif /* NDP_H */
