@@ -56,7 +56,8 @@ static uint64_t sum_tail(uint64_t sum, const uint8_t *p, size_t len)
 
 	for (; len >= 8; len -= 8, p += 8)
 		sum = add64(sum, load64(p));
-	memcpy(&last, p, len);
+	if (len)
+		memcpy(&last, p, len);
 	return add64(sum, last);
 }
 

@@ -50,7 +50,7 @@ bool frame_can_jumbo(const struct tap *t);
 void frame_fill_tcp(const struct tap *t, struct txframe *f,
 		    const struct frame_addr *a, const struct tcp_hdr *th,
 		    const uint8_t *opts, size_t opts_len, uint16_t mss);
-void frame_fill_udp(const struct tap *t, struct txframe *f,
+void frame_fill_udp(struct tap *t, struct txframe *f,
 		    const struct frame_addr *a, uint16_t sport, uint16_t dport,
 		    uint16_t gso_size);
 

@@ -73,19 +73,26 @@ struct tap_stats {
  * @ops:	The backend's, or those of a wrapper
  * @caps:	TAP_*: frame.c reads this
  * @mtu:	Largest IP packet towards the other side, bytes
+ * @frag_id:	Last identification of an IP packet that may be fragmented
+ * @stats:	The backend's; those of a wrapper stay zero
  * @rx:		Takes @n parsed packets; set in passt.c
  * @writable:	There is room again after tap_reserve() lent none
- * @closed:	The other side is gone
+ * @closed:	The other side is gone; 0 or a positive errno
+ * @raw:	Sees each received frame before it is parsed, for captures;
+ *		NULL: nobody
  * @ctx:	First argument of these
  */
 struct tap {
 	const struct tap_ops *ops;
 	unsigned caps;
 	unsigned mtu;
+	uint32_t frag_id;
 	struct tap_stats stats;
 	void (*rx)(void *ctx, const struct pkt *pkts, unsigned n);
 	void (*writable)(void *ctx);
 	void (*closed)(void *ctx, int error);
+	void (*raw)(void *ctx, const uint8_t *frame, size_t len,
+		    const struct rx_offload *off);
 	void *ctx;
 };
 
@@ -128,11 +135,10 @@ static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
 	t->ops->event(t, which, events);
 }
 
-/* tap_send_one(): a complete frame from Ethernet header on, @l4_off as there
- * are sums to fill in already done. For ARP, NDP, ICMP. False: dropped */
+void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
+	      unsigned mtu);
 bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
 		  const void *payload, size_t len);
-
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
 		  const uint8_t *frame, size_t len,
 		  const struct rx_offload *off);
