@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tap_stream.h - Frames over a connected UNIX stream socket
+ */
+
+#ifndef TAP_STREAM_H
+#define TAP_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet.h"
+#include "tap.h"
+#include "wire.h"
+
+struct loop;
+
+#define STREAM_TX_SIZE		(1 << 20)	/* bytes queued, with gaps */
+#define STREAM_TX_FRAMES	1024
+#define STREAM_RX_SIZE		((256 << 10) + 4 + FRAME_MAX)
+#define STREAM_RX_BATCHES	4		/* received in one turn */
+
+/**
+ * struct stream_chunk - Bytes in the arena that are yet to be sent
+ * @off:	Where they start
+ * @len:	How many; shrinks as the socket takes them
+ */
+struct stream_chunk {
+	uint32_t off, len;
+};
+
+/**
+ * struct tap_stream - The backend
+ * @tap:	What others see of it
+ * @loop:	Watches @fd
+ * @fd:		Connected socket, -1: nobody is there
+ * @starved:	tap_reserve() lent none: tap->writable() is due
+ * @poll_out:	EPOLLOUT is watched
+ * @head, @tail: First entry of @queue to send, end of them
+ * @used:	Bytes of @tx up to the end of the last frame queued
+ * @have:	Bytes in @rx: at a time between events, of one partial frame
+ */
+struct tap_stream {
+	struct tap tap;
+	struct loop *loop;
+	int fd;
+	bool starved, poll_out;
+	unsigned head, tail;
+	size_t used, have;
+	struct txframe frames[TAP_TX_BATCH];
+	struct pkt pkts[TAP_RX_BATCH];
+	struct stream_chunk queue[STREAM_TX_FRAMES];
+	uint8_t tx[STREAM_TX_SIZE] __attribute__((aligned(64)));
+	uint8_t rx[STREAM_RX_SIZE] __attribute__((aligned(64)));
+};
+
+int tap_stream_init(struct tap_stream *s, int fd, unsigned mtu,
+		    struct loop *l);
+int tap_stream_attach(struct tap_stream *s, int fd);
+
+#endif /* TAP_STREAM_H */
