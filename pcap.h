@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pcap.h - A tap that records what passes through another one
+ */
+
+#ifndef PCAP_H
+#define PCAP_H
+
+#include <stdint.h>
+
+#include "tap.h"
+
+#define PCAP_HEAD	512	/* bytes of a frame that are copied to patch sums */
+
+/**
+ * struct pcap - The wrapper
+ * @tap:	What protocols see instead of @inner
+ * @inner:	The backend; its callbacks are ours
+ * @fd:		Capture file, -1: stopped
+ * @lent:	Frames of the last tap_reserve()
+ */
+struct pcap {
+	struct tap tap;
+	struct tap *inner;
+	int fd;
+	const struct txframe *lent;
+};
+
+int pcap_open(const char *path);
+struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd);
+
+#endif /* PCAP_H */
