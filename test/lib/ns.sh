@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# The stage of an end-to-end test, sourced first by every test/e2e/*.t.
+#
+# The script is executed again in namespaces of its own, so that whatever it
+# starts ends with it, whatever it mounts is private, and no packet leaves:
+#
+#   script, pasta: "host"                          "peer"
+#     eth0 198.51.100.1/24      ---- veth ----     eth0 198.51.100.2/24
+#          2001:db8:1::1/64       MTU 65520             2001:db8:1::2/64
+#     default via .2, ::2                          lo   203.0.113.2, 2001:db8:2::2
+#
+# The peer is gateway and the world behind it: a gateway's address reaches the
+# loopback of the host, so that tests talk to the addresses behind.
+#
+# As root, tests run pasta as an ordinary user (as_user) and as root;
+# else as the caller, who is root of a user namespace by then.  $T is a private
+# tmpfs: $T/bin/pasta the program, $T/home what the user may write.
+#
+# PASTA=PATH runs another binary with the same command line.
+
+set -u
+export LC_ALL=C
+NS_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+NS_BUILD=${BUILD:-$NS_TOP/build}
+
+HOST4=198.51.100.1 GW4=198.51.100.2 PEER4=203.0.113.2
+HOST6=2001:db8:1::1 GW6=2001:db8:1::2 PEER6=2001:db8:2::2
+USER_ID=47110			# nobody's account
+ALONE=(-t none -u none -T none -U none)	# no forwarding of ports
+export HOST4 GW4 PEER4 HOST6 GW6 PEER6
+
+# --- TAP ---------------------------------------------------------------------
+
+tap_n=0 tap_bad=0
+
+# ok STATUS NAME: one point
+ok() {
+	tap_n=$((tap_n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_n - $2"
+	else
+		echo "not ok $tap_n - $2"
+		tap_bad=$((tap_bad + 1))
+	fi
+	return "$1"
+}
+
+# diag TEXT: lines of explanation
+diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+
+# t NAME COMMAND...: the command succeeds
+t() {
+	local name=$1 out rc
+	shift
+	out=$("$@" 2>&1 </dev/null)
+	rc=$?
+	[ $rc = 0 ] || { ok 1 "$name"; diag "exit $rc of: $*
+$out" | head -30; return 1; }
+	ok 0 "$name"
+}
+
+# is GOT WANTED NAME
+is() {
+	if [ "$1" = "$2" ]; then ok 0 "$3"; return 0; fi
+	ok 1 "$3"
+	diag "got    '$1'
+wanted '$2'"
+	return 1
+}
+
+# like TEXT ERE NAME
+like() {
+	if [[ $1 =~ $2 ]]; then ok 0 "$3"; return 0; fi
+	ok 1 "$3"
+	diag "got    '$1'
+wanted '$2'"
+	return 1
+}
+
+# le NUMBER LIMIT NAME
+le() {
+	if [ -n "$1" ] && [ "$1" -le "$2" ]; then ok 0 "$3 ($1)"; return 0; fi
+	ok 1 "$3"
+	diag "got '$1', at most $2"
+	return 1
+}
+
+skip() {
+	tap_n=$((tap_n + 1))
+	echo "ok $tap_n - $1 # SKIP $2"
+}
+
+skip_all() {
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+done_testing() {
+	echo "1..$tap_n"
+	exit $((tap_bad > 0))
+}
+
+# --- conditions, never time ---------------------------------------------------
+
+# wait_for [-t SECONDS] COMMAND...: until it succeeds, 10 s at most
+wait_for() {
+	local limit=10 end
+	[ "$1" = -t ] && { limit=$2; shift 2; }
+	end=$((${EPOCHREALTIME/[.,]/} + limit * 1000000))
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/[.,]/}" -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# value KEY TEXT: number or word after KEY= in the output of a tool
+value() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" <<<"$2" | tail -1; }
+
+# --- who and where ------------------------------------------------------------
+
+as_user() {
+	if [ -n "$NS_ROOT" ]; then
+		setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \
+			--inh-caps=-all env HOME="$T/home" "$@"
+	else
+		"$@"
+	fi
+}
+
+# run_as user|root COMMAND...
+run_as() {
+	local who=$1
+	shift
+	if [ "$who" = user ]; then as_user "$@"; else "$@"; fi
+}
+
+# Whom tests can be run as here
+if [ "${NS_ROOT-}" ]; then WHOM="user root"; else WHOM="user"; fi
+# shellcheck disable=SC2034 # for the tests
+readonly WHOM
+
+peer() { nsenter -t "$PEER_PID" -n -- "$@"; }
+
+# listening tcp|udp PORT [peer|...]: somebody is bound to the port there
+listening() {
+	local proto=$1 port=$2
+	shift 2
+	"$@" ss -Han "--$proto" "sport = :$port" | grep -qE 'LISTEN|UNCONN'
+}
+
+# in_ns OPTION... -- COMMAND...: in a namespace of pasta, started as $WHO
+in_ns() {
+	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-60}" \
+		"$PASTA" -f -q --config-net "${ALONE[@]}" "$@"
+}
+
+# pasta_start OPTION...: a pasta that stays, its namespace held by an idle
+# command; sets INNER to the pid of that command, DAEMON to that of pasta
+pasta_start() {
+	rm -f "$T/home/inner"
+	run_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
+		sh -c "echo up > $T/home/inner; exec sleep 1000" &
+	DAEMON=$!
+	wait_for test -s "$T/home/inner" || return 1
+	INNER=$(descendant "$DAEMON" sleep)
+	[ -n "$INNER" ]
+}
+
+# descendant PID NAME: the pid of a process of that name below PID
+descendant() {
+	local pid
+	for pid in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]; then
+			echo "$pid"
+			return 0
+		fi
+		descendant "$pid" "$2" && return 0
+	done
+	return 1
+}
+
+# inside COMMAND...: in the namespaces of the command that pasta_start left
+inside() {
+	if [ -n "$NS_ROOT" ]; then
+		nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
+	else
+		nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
+	fi
+}
+
+pasta_stop() {
+	kill "$DAEMON" 2>/dev/null
+	wait "$DAEMON" 2>/dev/null
+	kill -9 "$INNER" 2>/dev/null
+	wait_for gone "$INNER"
+}
+
+# --- the stage ------------------------------------------------------------------
+
+ns_enter() {
+	if [ "$(id -u)" = 0 ]; then
+		exec env NS_INSIDE=1 NS_ROOT=1 unshare --mount --net --pid --ipc \
+			--fork --kill-child --mount-proc bash "$0" "$@"
+	fi
+	unshare -Urn true 2>/dev/null ||
+		skip_all "no user namespaces for this user"
+	exec env NS_INSIDE=1 NS_ROOT= unshare --user --map-root-user --mount \
+		--net --pid --ipc --fork --kill-child --mount-proc bash "$0" "$@"
+}
+
+# A private tmpfs on a folder that exists and does not hide this tree
+ns_tmp() {
+	local d
+	for d in /mnt /srv /media /opt /home; do
+		case $NS_TOP/ in $d/*) continue;; esac
+		[ -d $d ] || continue
+		mount -t tmpfs -o mode=755 tmpfs $d || continue
+		T=$d
+		break
+	done
+	mkdir -p "$T/bin" "$T/home"
+	chmod 755 "$T/bin"
+	[ -z "$NS_ROOT" ] || chown $USER_ID:$USER_ID "$T/home"
+	export T TMPDIR=$T
+}
+
+ns_tun() {
+	[ -n "$NS_ROOT" ] || return 0
+	mkdir -p /dev/net
+	mount -t tmpfs -o mode=755 tmpfs /dev/net &&
+		mknod -m 666 /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
+}
+
+# Congestion control: cubic where the initial namespace allows it, never BBR,
+# which paces to a third of what a veth pair carries
+ns_cc() {
+	local f=/proc/sys/net/ipv4/tcp_congestion_control
+	{ echo cubic > $f || echo reno > $f; } 2>/dev/null
+	cat $f
+}
+
+ns_sysctl() {
+	echo "0 ${NS_PING_MAX:-2147483647}" > /proc/sys/net/ipv4/ping_group_range
+	echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
+	echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
+	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+} 2>/dev/null
+
+ns_net() {
+	unshare --net sleep infinity &
+	PEER_PID=$!
+	export PEER_PID
+	wait_for ns_peer_ready
+	CC=$(ns_cc)
+	export CC
+	ns_sysctl
+	peer bash -c "$(declare -f ns_cc ns_sysctl); ns_cc; ns_sysctl" >/dev/null
+	ip link set lo up
+	ip link add eth0 mtu 65520 type veth peer name eth0 mtu 65520 \
+		netns "$PEER_PID"
+	ip addr add $HOST4/24 dev eth0
+	ip addr add $HOST6/64 dev eth0 nodad
+	peer ip -b - <<-END
+		link set lo up
+		addr add $GW4/24 dev eth0
+		addr add $GW6/64 dev eth0 nodad
+		addr add $PEER4/32 dev lo
+		addr add $PEER6/128 dev lo nodad
+		link set eth0 up
+	END
+	ip link set eth0 up
+	ip route add default via $GW4
+	ip -6 route add default via $GW6
+	wait_for ping -n -c1 -W1 $PEER4 && wait_for ping -n -c1 -W1 $PEER6
+}
+
+# The peer's namespace is ready once it is not ours any more
+ns_peer_ready() {
+	[ "$(readlink "/proc/$PEER_PID/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+ns_tools() {
+	local src tool
+	for src in "$NS_TOP"/test/tools/*.c; do
+		tool=$(basename "$src" .c)
+		if [ -x "$NS_BUILD/tools/$tool" ]; then
+			cp "$NS_BUILD/tools/$tool" "$T/bin/"
+		else
+			cc -O2 -D_GNU_SOURCE -pthread -o "$T/bin/$tool" "$src" || return 1
+		fi
+	done
+	PATH=$T/bin:$PATH
+}
+
+ns_program() {
+	local from=${PASTA:-$NS_TOP/passt}
+	[ -x "$from" ] || { echo "Bail out! no program $from"; exit 1; }
+	cp "$(readlink -f "$from")" "$T/bin/passt"
+	ln -sf passt "$T/bin/pasta"
+	PASTA=$T/bin/pasta
+	chmod -R a+rX "$T/bin"
+	export PASTA PATH
+}
+
+if [ -z "${NS_INSIDE-}" ]; then
+	ns_enter "$@"
+fi
+mount --make-rprivate /
+ns_tmp && ns_tun && ns_tools && ns_program && ns_net || {
+	echo "Bail out! the stage can't be set"
+	exit 1
+}
+cd "$T/home" || exit 1
