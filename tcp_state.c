@@ -72,15 +72,15 @@ static void syn_options(struct tcps *s, const struct tcp_seg *syn,
 	uint16_t mss = syn->mss;
 
 	if (!mss)
-		mss = v4 ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
-	if (mss < TCP_MSS_MIN)
-		mss = TCP_MSS_MIN;
+		mss = v4 ? TCPS_MSS_DEFAULT4 : TCPS_MSS_DEFAULT6;
+	if (mss < TCPS_MSS_MIN)
+		mss = TCPS_MSS_MIN;
 
 	s->mss = min_u32(mss, mss_max);
 	s->rcv_mss = mss_max;
 	s->our_ws = s->peer_ws = 0;
 	if (syn->ws >= 0) {
-		s->our_ws = TCP_OUR_WSCALE;
+		s->our_ws = TCPS_OUR_WSCALE;
 		s->peer_ws = min_u32(syn->ws, TCP_WS_MAX);
 	}
 
@@ -377,18 +377,19 @@ void tcps_acknowledge(struct tcps *s, uint32_t seq)
  * tcps_window() - Set the window we advertise
  * @s:		State
  * @room:	Bytes after rcv_nxt that there is room for now
+ * @size:	Bytes of the whole buffer, that is @room if it was empty
  *
- * The right edge never moves left, and moves right only by steps worth an
- * update (RFC 9293, 3.8.6.2.2).
+ * The right edge never moves left, and moves right only by a segment or half of
+ * the buffer (RFC 9293, 3.8.6.2.2).
  *
  * Return: true if the guest should hear of it at once
  */
-bool tcps_window(struct tcps *s, uint32_t room)
+bool tcps_window(struct tcps *s, uint32_t room, uint32_t size)
 {
 	uint32_t left = s->rcv_edge - s->rcv_nxt;
 	uint32_t max = WINDOW_FIELD_MAX << s->our_ws;
 	uint32_t held = s->rcv_nxt - s->rcv_acked;
-	uint32_t step = s->rcv_mss;
+	uint32_t step = min_u32(s->rcv_mss, size / 2);
 
 	room = min_u32(room, held < max ? max - held : 0);
 	if (room <= left || room - left < step)

@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TCP_MSS_DEFAULT		536	/* RFC 9293, 3.7.1 */
-#define TCP_MSS_DEFAULT6	1220	/* RFC 9293, 3.7.1 */
-#define TCP_MSS_MIN		88	/* less is not worth a connection */
-#define TCP_OUR_WSCALE		8	/* windows up to 16 MiB */
+#define TCPS_MSS_DEFAULT4	536	/* RFC 9293, 3.7.1 */
+#define TCPS_MSS_DEFAULT6	1220	/* RFC 9293, 3.7.1 */
+#define TCPS_MSS_MIN		88	/* less is not worth a connection */
+#define TCPS_OUR_WSCALE		8	/* windows up to 16 MiB */
 
 enum tcps_phase {
 	TCPS_CONNECTING,		/* guest's SYN seen, socket connecting */
@@ -128,7 +128,7 @@ void tcps_refused(struct tcps *s, uint32_t bytes);
 bool tcps_fin_due(const struct tcps *s);
 void tcps_fin_passed(struct tcps *s);
 void tcps_acknowledge(struct tcps *s, uint32_t seq);
-bool tcps_window(struct tcps *s, uint32_t room);
+bool tcps_window(struct tcps *s, uint32_t room, uint32_t size);
 uint16_t tcps_window_field(const struct tcps *s, bool syn);
 
 uint32_t tcps_may_send(const struct tcps *s);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spill.c - The bounded overflow pool
+ *
+ * The window we advertise is an estimate of room in the socket; what the socket
+ * refuses all the same is kept here until it has room. The pool is one array for
+ * all flows, each takes a chain of blocks and at most half of it. When nothing
+ * is left, the caller must refuse the data.
+ */
+
+#include "spill.h"
+
+#include <string.h>
+
+/* block_get() - Return: a block + 1, 0 if there is none */
+static uint16_t block_get(struct spill_pool *p)
+{
+	uint16_t b = p->free;
+
+	if (b)
+		p->free = p->next[b - 1];
+	else if (p->high < SPILL_BLOCKS)
+		b = ++p->high;
+	else
+		return 0;
+
+	p->next[b - 1] = 0;
+	return b;
+}
+
+static void block_put(struct spill_pool *p, uint16_t b)
+{
+	p->next[b - 1] = p->free;
+	p->free = b;
+}
+
+/* tail_room() - Where the next bytes go; NULL: nowhere */
+static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
+{
+	size_t end = s->off + s->len;
+	uint16_t b;
+
+	if (s->len >= SPILL_FLOW_MAX)
+		return NULL;
+
+	if (!s->tail || end % SPILL_BLOCK == 0) {
+		b = block_get(p);
+		if (!b)
+			return NULL;
+		if (s->tail)
+			p->next[s->tail - 1] = b;
+		else
+			s->head = b;
+		s->tail = b;
+	}
+
+	*room = SPILL_BLOCK - end % SPILL_BLOCK;
+	return &p->data[s->tail - 1][end % SPILL_BLOCK];
+}
+
+/**
+ * spill_append() - Keep bytes
+ * @p:		The pool
+ * @s:		The flow's part of it
+ * @iov:	Data, @n parts
+ * @n:		Length of @iov
+ * @skip:	Bytes at the beginning that need not be kept
+ *
+ * Return: bytes kept, less than there are if the pool is full
+ */
+size_t spill_append(struct spill_pool *p, struct spill *s,
+		    const struct iovec *iov, unsigned n, size_t skip)
+{
+	size_t kept = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		const uint8_t *from = iov[i].iov_base;
+		size_t left = iov[i].iov_len;
+		size_t drop = skip < left ? skip : left;
+
+		skip -= drop;
+		from += drop;
+		left -= drop;
+		while (left) {
+			size_t room;
+			uint8_t *to = tail_room(p, s, &room);
+
+			if (!to)
+				return kept;
+			if (room > left)
+				room = left;
+			memcpy(to, from, room);
+			s->len += room;
+			kept += room;
+			from += room;
+			left -= room;
+		}
+	}
+
+	return kept;
+}
+
+/**
+ * spill_iov() - What is kept, for sendmsg()
+ * @iov:	Filled in
+ * @n:		Length of @iov
+ *
+ * Return: parts of @iov that were filled in, from the oldest byte on
+ */
+unsigned spill_iov(struct spill_pool *p, const struct spill *s,
+		   struct iovec *iov, unsigned n)
+{
+	size_t left = s->len, off = s->off;
+	uint16_t b = s->head;
+	unsigned i;
+
+	for (i = 0; i < n && left; i++, b = p->next[b - 1]) {
+		size_t part = SPILL_BLOCK - off;
+
+		if (part > left)
+			part = left;
+		iov[i].iov_base = &p->data[b - 1][off];
+		iov[i].iov_len = part;
+		left -= part;
+		off = 0;
+	}
+
+	return i;
+}
+
+/**
+ * spill_consume() - The oldest @bytes, at most what is kept, are done with
+ */
+void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes)
+{
+	s->len -= bytes;
+	s->off += bytes;
+	while (s->head && (s->off >= SPILL_BLOCK || !s->len)) {
+		uint16_t b = s->head;
+
+		s->head = p->next[b - 1];
+		block_put(p, b);
+		s->off = s->off >= SPILL_BLOCK ? s->off - SPILL_BLOCK : 0;
+	}
+	if (!s->head)
+		*s = (struct spill){ 0 };
+}
+
+/* spill_release() - Give everything back */
+void spill_release(struct spill_pool *p, struct spill *s)
+{
+	spill_consume(p, s, s->len);
+}

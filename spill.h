@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spill.h - The bounded overflow pool
+ */
+
+#ifndef SPILL_H
+#define SPILL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define SPILL_BLOCK	16384U		/* bytes */
+#define SPILL_BLOCKS	256U		/* 4 MiB, for all flows */
+#define SPILL_FLOW_MAX	(SPILL_BLOCK * SPILL_BLOCKS / 2)
+
+/**
+ * struct spill - What one flow has in the pool, zero: nothing
+ * @head, @tail:	Blocks + 1, 0: none
+ * @off:	Bytes of the first block that are gone
+ * @len:	Bytes held
+ */
+struct spill {
+	uint16_t head, tail;
+	uint32_t off;
+	uint32_t len;
+};
+
+struct spill_pool {
+	uint16_t free, high;		/* list of used before, never used from */
+	uint16_t next[SPILL_BLOCKS];
+	uint8_t data[SPILL_BLOCKS][SPILL_BLOCK];
+};
+
+size_t spill_append(struct spill_pool *p, struct spill *s,
+		    const struct iovec *iov, unsigned n, size_t skip);
+unsigned spill_iov(struct spill_pool *p, const struct spill *s,
+		   struct iovec *iov, unsigned n);
+void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes);
+void spill_release(struct spill_pool *p, struct spill *s);
+
+#endif /* SPILL_H */

@@ -1,0 +1,1159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp.c - TCP flows: segments of the guest on one side, a socket on the other
+ *
+ * tcp_state.c decides, this file performs: it owns sockets, frames, the overflow
+ * pool and the timers of flows.
+ *
+ * Guest to peer. The segments of a batch are sorted by flow; what is in order
+ * goes to the socket with one sendmsg() per flow and batch, what the socket does
+ * not take to the overflow pool. Then one ACK: of what the kernel accepted, if
+ * the peer is near (on this machine or under 1 ms away); else of what the peer
+ * acknowledged, that is all given to the socket less SIOCOUTQ. While the latter
+ * lags behind, a timer polls it, as the kernel tells nobody.
+ *
+ * The window to the guest is the room in the send buffer. The kernel counts room
+ * in truesize, so it is scaled by the share of payload seen in the queue. The
+ * kernel lets the buffer grow only once it was seen full: so EPOLLOUT is armed
+ * anew with EPOLL_CTL_MOD when the queue gets long.
+ *
+ * Peer to guest. Data is peeked at from the socket straight into frames; the
+ * receive queue keeps it until the guest acknowledges, then it is discarded:
+ *
+ *     snd_base          snd_una          snd_nxt            end of queue
+ *        |  acknowledged,  |   in flight    |   not sent yet     |
+ *        |  not discarded  |                |                    |
+ *        +---- peek offset: snd_nxt - snd_base ----> peek here
+ *
+ * Sockets are watched edge-triggered. @readable remembers an edge until a read
+ * comes back short; a flow that used up its turn is put on the ready list, one
+ * that got no frame from the tap on the blocked list.
+ */
+
+#include "tcp.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "fwd.h"
+#include "inany.h"
+#include "log.h"
+#include "tcp_state.h"
+#include "wire.h"
+
+#ifndef SO_PEEK_OFF
+#define SO_PEEK_OFF	42
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO	55
+#endif
+
+#define IP_PACKET_MAX	65535U
+#define TURN_BYTES	(256U * 1024)	/* to the guest, per flow and turn */
+#define CONSUME_LAZY	(256U * 1024)	/* acknowledged, kept while more flows */
+#define NEAR_RTT_US	1000
+#define POLL_MAX_MS	10
+#define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
+#define RATIO_ONE	256U		/* payload per truesize, fixed point */
+
+#define SOCK_EVENTS	(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
+
+/**
+ * struct tcp_conn - What tcp.c keeps about a flow
+ * @s:		State
+ * @spill:	Data that the socket did not take yet
+ * @sock:	Socket
+ * @snd_base:	Sequence number of the first byte in the receive queue
+ * @peek_pos:	Offset that the kernel has for MSG_PEEK
+ * @ratio:	Payload per truesize in the send queue, of RATIO_ONE
+ * @poll_ms:	How often to ask what the peer acknowledged
+ * @room, @size:	Send buffer's room and all of it as last seen, payload bytes
+ * @work:	Index + 1 into tcp->work during a batch, else 0
+ * @list:	enum tcp_list
+ * @near:	The peer is on this machine or under 1 ms away
+ * @readable:	An edge told of data, and no short read came since
+ * @rdhup:	The peer's FIN has arrived
+ * @armed:	EPOLLOUT will come
+ * @starved:	Data was refused: tell the guest when there is room
+ * @failed:	The socket has an error: what it still has is not ended by a FIN
+ * @ack_due:	An ACK found no frame
+ */
+struct tcp_conn {
+	struct tcps s;
+	struct spill spill;
+	int sock;
+	uint32_t snd_base, peek_pos;
+	uint32_t room, size;
+	uint16_t ratio, poll_ms;
+	uint8_t work, list;
+	bool near, readable, rdhup, armed, starved, failed, ack_due;
+};
+static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
+
+static struct tcp_conn *conn(struct flow *f)
+{
+	return (struct tcp_conn *)(void *)f->priv;
+}
+
+static bool flow_is_v4(const struct flow *f)
+{
+	return inany_is_v4(&f->side[INI].eaddr);
+}
+
+/* Lists: doubly linked by index, a flow is on one at most */
+
+static uint32_t *list_head(struct tcp *t, uint8_t list)
+{
+	return list == LIST_READY ? &t->ready : &t->blocked;
+}
+
+static void list_remove(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (c->list == LIST_NONE)
+		return;
+	if (f->list_prev == FLOW_NONE)
+		*list_head(t, c->list) = f->list_next;
+	else
+		t->flows->flow[f->list_prev].list_next = f->list_next;
+	if (f->list_next != FLOW_NONE)
+		t->flows->flow[f->list_next].list_prev = f->list_prev;
+	c->list = LIST_NONE;
+}
+
+static void list_insert(struct tcp *t, struct flow *f, uint8_t list)
+{
+	uint32_t *head = list_head(t, list), index = flow_index(t->flows, f);
+
+	if (conn(f)->list == list)
+		return;
+	list_remove(t, f);
+	f->list_prev = FLOW_NONE;
+	f->list_next = *head;
+	if (*head != FLOW_NONE)
+		t->flows->flow[*head].list_prev = index;
+	*head = index;
+	conn(f)->list = list;
+}
+
+/* Frames towards the guest */
+
+static struct frame_addr frame_addr_of(const struct tcp *t,
+				       const struct flowside *tap)
+{
+	return (struct frame_addr){
+		.dst_mac = t->guest->mac, .src_mac = t->conf->our_mac,
+		.src = &tap->oaddr, .dst = &tap->eaddr,
+	};
+}
+
+/* send_ctl() - One segment without payload; false if there was no frame */
+static bool send_ctl(struct tcp *t, const struct flowside *tap, uint8_t flags,
+		     uint32_t seq, uint32_t ack, uint16_t wnd,
+		     const uint8_t *opts, size_t opts_len)
+{
+	struct frame_addr a = frame_addr_of(t, tap);
+	bool v4 = inany_is_v4(&tap->eaddr);
+	struct tcp_hdr th = {
+		.sport = htons(tap->oport), .dport = htons(tap->eport),
+		.seq = htonl(seq), .ack = htonl(ack), .flags = flags,
+		.doff = (sizeof(th) + opts_len) / 4 << 4, .wnd = htons(wnd),
+	};
+	struct txframe *fr;
+	unsigned n = 1;
+
+	fr = tap_reserve(t->tap, &n, frame_l3_hdrlen(v4) + sizeof(th) +
+			 opts_len, 0);
+	if (!n)
+		return false;
+
+	fr->len = 0;
+	frame_fill_tcp(t->tap, fr, &a, &th, opts, opts_len, 0);
+	return tap_commit(t->tap, 1);
+}
+
+static bool send_ack(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	c->ack_due = !send_ctl(t, &f->side[INI], TCPF_ACK, c->s.snd_nxt,
+			       c->s.rcv_acked, tcps_window_field(&c->s, false),
+			       NULL, 0);
+	if (c->ack_due)
+		list_insert(t, f, LIST_BLOCKED);
+	return !c->ack_due;
+}
+
+static void send_synack(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	const struct tcps *s = &c->s;
+	uint8_t opts[8] = {
+		TCPOPT_MSS, TCPOPT_MSS_LEN, s->rcv_mss >> 8, s->rcv_mss & 0xff,
+		TCPOPT_NOP_, TCPOPT_WS, TCPOPT_WS_LEN, s->our_ws,
+	};
+	size_t len = s->our_ws ? 8 : 4;
+
+	send_ctl(t, &f->side[INI], TCPF_SYN | TCPF_ACK, s->snd_una,
+		 s->rcv_nxt, tcps_window_field(s, true), opts, len);
+}
+
+/* send_probe() - A segment before the window: makes the guest answer */
+static void send_probe(struct tcp *t, struct flow *f)
+{
+	const struct tcps *s = &conn(f)->s;
+
+	send_ctl(t, &f->side[INI], TCPF_ACK, s->snd_una - 1, s->rcv_acked,
+		 tcps_window_field(s, false), NULL, 0);
+}
+
+static void send_rst(struct tcp *t, struct flow *f)
+{
+	const struct tcps *s = &conn(f)->s;
+
+	t->stats.resets_sent++;
+	send_ctl(t, &f->side[INI], TCPF_RST | TCPF_ACK, s->snd_nxt, s->rcv_nxt,
+		 0, NULL, 0);
+}
+
+static void answer_rst(struct tcp *t, const struct flowside *tap,
+		       const struct tcp_seg *g)
+{
+	uint32_t seq, ack;
+	uint8_t flags;
+
+	if (g->flags & TCPF_RST)
+		return;
+	t->stats.resets_sent++;
+	tcps_reset_for(g, &seq, &ack, &flags);
+	send_ctl(t, tap, flags, seq, ack, 0, NULL, 0);
+}
+
+/* The flow as a whole */
+
+static void trace_flow(const struct tcp *t, const struct flow *f,
+		       const char *what)
+{
+	char buf[FLOW_STRLEN];
+
+	debug("%s: %s", flow_str(t->flows, f, buf), what);
+}
+
+/* end_flow() - Close the socket, by RST if so, and forget the flow */
+/* #syscalls close setsockopt */
+static void end_flow(struct tcp *t, struct flow *f, bool rst, const char *why)
+{
+	static const struct linger abort_now = { .l_onoff = 1 };
+	struct tcp_conn *c = conn(f);
+
+	trace_flow(t, f, why);
+	if (rst)
+		setsockopt(c->sock, SOL_SOCKET, SO_LINGER, &abort_now,
+			   sizeof(abort_now));
+	close(c->sock);
+	spill_release(&t->spill, &c->spill);
+	list_remove(t, f);
+	if (c->work)
+		t->work[c->work - 1].flow = NULL;
+	flow_free(t->flows, t->loop, f);
+}
+
+static void rearm_timer(struct tcp *t, struct flow *f)
+{
+	uint64_t next = tcps_next_timer(&conn(f)->s);
+
+	/* One that is armed for earlier will come here again: cheaper than
+	 * moving it with every segment */
+	if (next && (!timer_armed(&f->timer) || next < f->timer.expires_ms))
+		wheel_arm(&t->loop->wheel, &f->timer, next);
+}
+
+/* socket_failed() - The socket reported an error: tell the guest, end */
+static void socket_failed(struct tcp *t, struct flow *f, int error)
+{
+	debug("socket error %d", error);
+	send_rst(t, f);
+	end_flow(t, f, true, "socket error, reset");
+}
+
+/* Guest to peer */
+
+static void arm_epollout(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (c->armed)
+		return;
+	c->armed = true;
+	loop_mod(t->loop, c->sock, SOCK_EVENTS,
+		 flow_ref(t->flows, f, REF_TCP, TGT));
+}
+
+/* query_room() - How much the socket would take now, in payload: c->room */
+/* #syscalls getsockopt ioctl */
+static void query_room(struct tcp *t, struct flow *f, int outq)
+{
+	struct tcp_conn *c = conn(f);
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+	uint32_t queued, size;
+
+	if (getsockopt(c->sock, SOL_SOCKET, SO_MEMINFO, mem, &len))
+		return;
+	queued = mem[SK_MEMINFO_WMEM_QUEUED];
+	size = mem[SK_MEMINFO_SNDBUF];
+
+	if (queued) {
+		uint64_t ratio = (uint64_t)outq * RATIO_ONE / queued;
+
+		if (ratio > RATIO_ONE)
+			ratio = RATIO_ONE;
+		if (ratio > RATIO_ONE / 8)
+			c->ratio = ratio;
+	}
+	if (queued > size / 3 * 2)
+		arm_epollout(t, f);
+
+	c->size = (uint64_t)size * c->ratio / RATIO_ONE;
+	c->room = queued < size ? (uint64_t)(size - queued) * c->ratio /
+				  RATIO_ONE : 0;
+	if (c->spill.len)
+		c->room = 0;
+}
+
+/* update_ack() - Bring acknowledgement and window up to date, send if news */
+static void update_ack(struct tcp *t, struct flow *f, bool force)
+{
+	struct tcp_conn *c = conn(f);
+	struct tcps *s = &c->s;
+	uint32_t before = s->rcv_acked, given = s->rcv_nxt;
+	bool opened = false;
+	int outq = -1;
+
+	if (tcps_fin_due(s))
+		given--;
+	if (!c->near || s->rcv_edge - s->rcv_nxt <= c->room / 2 || c->starved)
+		if (ioctl(c->sock, SIOCOUTQ, &outq))
+			outq = -1;
+	tcps_acknowledge(s, c->near ? given : given - c->spill.len -
+			 (outq < 0 ? 0 : outq));
+
+	if (outq >= 0 && s->out == OUT_OPEN) {
+		query_room(t, f, outq);
+		opened = tcps_window(s, c->room, c->size);
+	}
+
+	if (!c->near && s->rcv_acked != s->rcv_nxt && !s->poll_at)
+		s->poll_at = t->loop->now_ms + c->poll_ms;
+
+	if (force || opened || s->rcv_acked != before)
+		send_ack(t, f);
+}
+
+/* pass_fin() - The guest's FIN, behind all its data */
+/* #syscalls shutdown */
+static void pass_fin(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (!tcps_fin_due(&c->s) || c->spill.len)
+		return;
+	shutdown(c->sock, SHUT_WR);
+	tcps_fin_passed(&c->s);
+	trace_flow(t, f, "FIN from the guest passed on");
+}
+
+/* sock_send() - Bytes taken, negative errno on errors but a full socket */
+/* #syscalls sendmsg */
+static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
+{
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n };
+	ssize_t rc = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (rc >= 0)
+		return rc;
+	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ||
+	       errno == ENOMEM ? 0 : -errno;
+}
+
+/*
+ * deliver() - Payload of a batch to the socket, the rest to the pool
+ *
+ * Return: false if the flow ended
+ */
+static bool deliver(struct tcp *t, struct tcp_work *w)
+{
+	struct flow *f = w->flow;
+	struct tcp_conn *c = conn(f);
+	ssize_t taken = 0;
+
+	if (!c->spill.len) {
+		taken = sock_send(c->sock, w->iov, w->count);
+		if (taken < 0) {
+			socket_failed(t, f, -taken);
+			return false;
+		}
+	}
+	if (taken == (ssize_t)w->bytes)
+		return true;
+
+	taken += spill_append(&t->spill, &c->spill, w->iov, w->count, taken);
+	if (taken < (ssize_t)w->bytes) {
+		t->stats.refused_bytes += w->bytes - taken;
+		tcps_refused(&c->s, w->bytes - taken);
+		c->starved = true;
+	}
+	arm_epollout(t, f);
+	return true;
+}
+
+/* drain_spill() - Return: false if the flow ended */
+static bool drain_spill(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	struct iovec iov[16];
+
+	while (c->spill.len) {
+		unsigned n = spill_iov(&t->spill, &c->spill, iov, 16);
+		ssize_t rc = sock_send(c->sock, iov, n);
+
+		if (rc < 0) {
+			socket_failed(t, f, -rc);
+			return false;
+		}
+		if (!rc) {
+			arm_epollout(t, f);
+			break;
+		}
+		spill_consume(&t->spill, &c->spill, rc);
+	}
+	return true;
+}
+
+/* sock_writable() - EPOLLOUT; false if the flow ended */
+static bool sock_writable(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	bool starved = c->starved;
+	int i;
+
+	c->armed = false;
+	if (!drain_spill(t, f))
+		return false;
+	pass_fin(t, f);
+	update_ack(t, f, false);
+
+	if (starved && !c->spill.len && c->s.rcv_edge != c->s.rcv_nxt) {
+		/* What was refused is resent at once after three duplicates
+		 * (RFC 5681, 3.2), else only after the guest's timer */
+		c->starved = false;
+		for (i = 0; i < 4; i++)
+			send_ack(t, f);
+	}
+	return true;
+}
+
+/* Peer to guest */
+
+/* consume() - Discard from the receive queue what the guest acknowledged */
+/* #syscalls recvfrom recv */
+static void consume(struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
+	ssize_t rc;
+
+	if (!bytes || (bytes < CONSUME_LAZY && c->s.snd_una != c->s.snd_max))
+		return;
+
+	rc = recv(c->sock, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT);
+	if (rc <= 0)
+		return;
+	c->snd_base += rc;
+	c->peek_pos = c->peek_pos > rc ? c->peek_pos - rc : 0;
+}
+
+/*
+ * peek_prepare() - Make the next MSG_PEEK begin at snd_nxt
+ *
+ * Return: parts of @iov used up for what is to be skipped; negative errno
+ */
+static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
+			uint32_t *skip)
+{
+	struct tcp_conn *c = conn(f);
+	uint32_t want = c->s.snd_nxt - c->snd_base;
+	int n = 0, off = want;
+
+	*skip = 0;
+	if (flow_is_v4(f) ? t->peek_off4 : t->peek_off6) {
+		if (c->peek_pos != want &&
+		    setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off,
+			       sizeof(off)))
+			return -errno;
+		c->peek_pos = want;
+		return 0;
+	}
+
+	if (want > NO_OFFSET_MAX)
+		return -EAGAIN;
+	*skip = want;
+	while (want) {
+		uint32_t part = want < sizeof(t->discard) ? want :
+				sizeof(t->discard);
+
+		iov[n++] = (struct iovec){ t->discard, part };
+		want -= part;
+	}
+	return n;
+}
+
+/* frame_payload_max() - Payload bytes of one frame: whole segments */
+static uint32_t frame_payload_max(const struct tcp *t, bool v4, uint16_t mss)
+{
+	uint32_t hdr = sizeof(struct tcp_hdr) +
+		       (v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr));
+
+	if (!frame_can_tso(t->tap, v4))
+		return mss;
+	return (IP_PACKET_MAX - hdr) / mss * mss;
+}
+
+/* fill_frames() - Headers for @len bytes peeked into @fr; frames used */
+static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
+			    size_t len, bool last)
+{
+	const struct tcps *s = &conn(f)->s;
+	struct frame_addr a = frame_addr_of(t, &f->side[INI]);
+	struct tcp_hdr th = {
+		.sport = htons(f->side[INI].oport),
+		.dport = htons(f->side[INI].eport),
+		.ack = htonl(s->rcv_acked), .doff = sizeof(th) / 4 << 4,
+		.wnd = htons(tcps_window_field(s, false)),
+	};
+	uint32_t seq = s->snd_nxt;
+	unsigned i;
+
+	for (i = 0; len; i++) {
+		if (fr[i].len > len)
+			fr[i].len = len;
+		len -= fr[i].len;
+		th.seq = htonl(seq);
+		th.flags = TCPF_ACK | (!len && last ? TCPF_PSH : 0);
+		frame_fill_tcp(t->tap, &fr[i], &a, &th, NULL, 0, s->mss);
+		seq += fr[i].len;
+	}
+	return i;
+}
+
+/* commit_frames() - Bytes queued for certain */
+static uint32_t commit_frames(struct tcp *t, struct flow *f,
+			      const struct txframe *fr, unsigned n)
+{
+	uint32_t len[TAP_TX_BATCH], bytes = 0;
+	unsigned i, queued;
+
+	for (i = 0; i < n; i++)
+		len[i] = fr[i].len;
+	queued = tap_commit(t->tap, n);
+	for (i = 0; i < queued; i++)
+		bytes += len[i];
+	if (queued < n)
+		list_insert(t, f, LIST_BLOCKED);
+	return bytes;
+}
+
+/*
+ * move_data() - One MSG_PEEK into frames
+ * @can:	Bytes that the window allows
+ *
+ * Return: bytes sent; 0 if there is nothing now, -ENOBUFS without frames, other
+ * negative errno if the socket failed
+ */
+/* #syscalls recvmsg */
+static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
+{
+	struct iovec iov[TAP_TX_BATCH + NO_OFFSET_MAX / sizeof(t->discard)];
+	struct tcp_conn *c = conn(f);
+	bool v4 = flow_is_v4(f);
+	uint32_t max = frame_payload_max(t, v4, c->s.mss), skip, want = 0;
+	unsigned n = (can + max - 1) / max, i;
+	struct msghdr mh = { .msg_iov = iov };
+	struct txframe *fr;
+	ssize_t rc;
+	int parts;
+
+	if (n > TAP_TX_BATCH)
+		n = TAP_TX_BATCH;
+	if (max > c->s.mss)
+		n = 1;
+	fr = tap_reserve(t->tap, &n, frame_l3_hdrlen(v4) +
+			 sizeof(struct tcp_hdr), max < can ? max : can);
+	if (!n) {
+		list_insert(t, f, LIST_BLOCKED);
+		return -ENOBUFS;
+	}
+
+	parts = peek_prepare(t, f, iov, &skip);
+	if (parts < 0)
+		return parts == -EAGAIN ? 0 : parts;
+	for (i = 0; i < n && can; i++) {
+		fr[i].len = max < can ? max : can;
+		can -= fr[i].len;
+		want += fr[i].len;
+		iov[parts + i] = (struct iovec){ fr[i].payload, fr[i].len };
+	}
+	mh.msg_iovlen = parts + i;
+
+	rc = recvmsg(c->sock, &mh, MSG_PEEK | MSG_DONTWAIT);
+	if (rc < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		c->readable = false;
+		return 0;
+	}
+	c->peek_pos += rc;
+	rc -= skip;
+	if (rc <= 0) {
+		if ((!skip || c->rdhup) && !c->failed)
+			tcps_eof(&c->s);
+		c->readable = false;
+		return 0;
+	}
+
+	if (rc < want && !c->rdhup)
+		c->readable = false;
+	n = fill_frames(t, f, fr, rc, rc < want);
+	rc = commit_frames(t, f, fr, n);
+	tcps_sent(&c->s, rc, t->loop->now_ms);
+	return rc;
+}
+
+static void send_fin(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (!tcps_fin_may_send(&c->s))
+		return;
+	if (!send_ctl(t, &f->side[INI], TCPF_FIN | TCPF_ACK, c->s.snd_nxt,
+		      c->s.rcv_acked, tcps_window_field(&c->s, false), NULL, 0)) {
+		list_insert(t, f, LIST_BLOCKED);
+		return;
+	}
+	tcps_fin_sent(&c->s, t->loop->now_ms);
+	trace_flow(t, f, "FIN to the guest");
+}
+
+/*
+ * pump() - Data and FIN of the peer to the guest, one turn's worth
+ *
+ * Return: false if the flow ended
+ */
+static bool pump(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	struct tcps *s = &c->s;
+	uint32_t done = 0;
+
+	while (c->readable || tcps_data_queued(s)) {
+		uint32_t can = tcps_may_send(s);
+		ssize_t rc;
+
+		if (!can) {
+			tcps_blocked(s, t->loop->now_ms);
+			break;
+		}
+		if (done >= TURN_BYTES) {
+			list_insert(t, f, LIST_READY);
+			break;
+		}
+		rc = move_data(t, f, can);
+		if (rc == -ENOBUFS)
+			break;
+		if (rc < 0) {
+			socket_failed(t, f, -rc);
+			return false;
+		}
+		if (!rc)
+			break;
+		done += rc;
+	}
+	send_fin(t, f);
+	return true;
+}
+
+/* New flows */
+
+static uint32_t initial_seq(const struct tcp *t, uint32_t index)
+{
+	/* RFC 6528: a clock, and a part that nobody else can compute; flows of
+	 * one guest need no protection from each other */
+	uint64_t x = t->iss_key[0] ^ index;
+
+	x = (x ^ x >> 31) * 0x9e3779b97f4a7c15ULL;
+	x = (x ^ x >> 29) * (t->iss_key[1] | 1);
+	return (x >> 32) + t->loop->now_ms * 250;
+}
+
+static uint16_t tap_mss(const struct tcp *t, bool v4)
+{
+	unsigned hdr = sizeof(struct tcp_hdr) +
+		       (v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr));
+
+	return t->tap->mtu > hdr + TCPS_MSS_MIN ? t->tap->mtu - hdr : TCPS_MSS_MIN;
+}
+
+static void unreachable(struct tcp *t, struct flow *f, int error)
+{
+	const struct flowside *tap = &f->side[INI];
+	bool v4 = inany_is_v4(&tap->eaddr), net = error == ENETUNREACH;
+	const union inany *gw = v4 ? &t->conf->ip4.gw : &t->conf->ip6.gw;
+	struct frame_addr a = frame_addr_of(t, tap);
+	struct tcp_hdr th = { .sport = htons(tap->eport),
+			      .dport = htons(tap->oport),
+			      .seq = htonl(conn(f)->s.rcv_nxt - 1),
+			      .flags = TCPF_SYN, .doff = sizeof(th) / 4 << 4 };
+	struct {
+		union { struct ip4_hdr ip4; struct ip6_hdr ip6; };
+		struct tcp_hdr th;
+	} __attribute__((packed)) q6;
+	uint8_t quoted[sizeof(q6)];
+	size_t l3 = v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr);
+
+	if (v4)
+		q6.ip4 = (struct ip4_hdr){ .ver_ihl = 0x45, .ttl = IP_DEFAULT_TTL,
+			.tot_len = htons(l3 + sizeof(th)), .proto = IPPROTO_TCP,
+			.src = tap->eaddr.v4mapped.a4.s_addr,
+			.dst = tap->oaddr.v4mapped.a4.s_addr };
+	else
+		q6.ip6 = (struct ip6_hdr){ .ver_tc_flow = htonl(6U << 28),
+			.payload_len = htons(sizeof(th)), .nexthdr = IPPROTO_TCP,
+			.hop_limit = IP_DEFAULT_TTL,
+			.src = tap->eaddr.a6, .dst = tap->oaddr.a6 };
+	memcpy(quoted, &q6, l3);
+	memcpy(quoted + l3, &th, sizeof(th));
+
+	if (inany_is_set(gw))
+		a.src = gw;
+	frame_send_icmp_error(t->tap, &a, v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
+			      v4 ? (net ? ICMP4_UNREACH_NET : ICMP4_UNREACH_HOST)
+				 : (net ? ICMP6_UNREACH_NOROUTE :
+					  ICMP6_UNREACH_ADDR),
+			      0, quoted, l3 + sizeof(th));
+}
+
+/* connect_failed() - Tell the guest what a native connect() would have told */
+static void connect_failed(struct tcp *t, struct flow *f, int error)
+{
+	if (error == ENETUNREACH || error == EHOSTUNREACH)
+		unreachable(t, f, error);
+	else if (error != ETIMEDOUT)	/* the guest has that timer, too */
+		send_rst(t, f);
+	end_flow(t, f, true, "connection failed");
+}
+
+/* connected() - The peer answered: so do we */
+static void connected(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	uint32_t rtt_ms;
+
+	c->near = inany_is_loopback(&f->side[TGT].eaddr);
+	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
+		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
+	rtt_ms = info.tcpi_rtt / 4000;
+	c->poll_ms = rtt_ms < 1 ? 1 : rtt_ms > POLL_MAX_MS ? POLL_MAX_MS : rtt_ms;
+
+	tcps_connected(&c->s, t->loop->now_ms);
+	c->snd_base = c->s.snd_nxt;
+	query_room(t, f, 0);
+	tcps_window(&c->s, c->room, c->size);
+	send_synack(t, f);
+	trace_flow(t, f, c->near ? "connected, near" : "connected");
+}
+
+/* open_socket() - Socket and connect(); 0, or negative errno */
+/* #syscalls socket connect bind */
+static int open_socket(struct tcp *t, struct flow *f)
+{
+	static const int one = 1, zero = 0;
+	const struct flowside *host = &f->side[TGT];
+	struct tcp_conn *c = conn(f);
+	union sockaddr_inany sa;
+	bool v4 = inany_is_v4(&host->eaddr);
+	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
+					  t->conf->ip6.ifindex, &sa);
+	int rc;
+
+	c->sock = socket(v4 ? AF_INET : AF_INET6,
+			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->sock < 0)
+		return -errno;
+
+	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (v4 ? t->peek_off4 : t->peek_off6)
+		setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
+			   sizeof(zero));
+
+	if (connect(c->sock, &sa.sa, len) && errno != EINPROGRESS)
+		return -errno;
+	rc = loop_add(t->loop, c->sock, SOCK_EVENTS,
+		      flow_ref(t->flows, f, REF_TCP, TGT));
+	return rc;
+}
+
+static void parse_syn_options(const struct pkt *p, struct tcp_seg *g)
+{
+	const uint8_t *o = p->opts;
+	unsigned left = p->opts_len;
+
+	while (left && *o != TCPOPT_EOL_) {
+		unsigned len = 1;
+
+		if (*o != TCPOPT_NOP_) {
+			if (left < 2 || o[1] < 2 || o[1] > left)
+				return;
+			len = o[1];
+		}
+		if (*o == TCPOPT_MSS && len == TCPOPT_MSS_LEN)
+			g->mss = o[2] << 8 | o[3];
+		else if (*o == TCPOPT_WS && len == TCPOPT_WS_LEN)
+			g->ws = o[2];
+		o += len;
+		left -= len;
+	}
+}
+
+static void segment_of(const struct pkt *p, struct tcp_seg *g)
+{
+	*g = (struct tcp_seg){
+		.seq = ntohl(p->tcp.seq), .ack = ntohl(p->tcp.ack),
+		.wnd = ntohs(p->tcp.wnd), .flags = p->tcp.flags,
+		.ws = -1, .len = p->len,
+	};
+	if (g->flags & TCPF_SYN)
+		parse_syn_options(p, g);
+}
+
+/* new_flow() - A SYN without a flow */
+static void new_flow(struct tcp *t, const struct flowside *tap,
+		     const struct tcp_seg *g)
+{
+	bool v4 = inany_is_v4(&tap->eaddr);
+	struct flowside host;
+	struct tcp_conn *c;
+	struct flow *f;
+	int rc;
+
+	if (!fwd_from_tap(t->conf, IPPROTO_TCP, tap, &host)) {
+		answer_rst(t, tap, g);
+		return;
+	}
+	f = flow_alloc(t->flows, IPPROTO_TCP);
+	if (!f) {
+		t->stats.refused_table++;
+		warn_limited("Flow table is full, connection refused");
+		answer_rst(t, tap, g);
+		return;
+	}
+
+	c = conn(f);
+	c->sock = -1;
+	c->ratio = RATIO_ONE / 2;
+	f->pif[INI] = PIF_TAP;
+	f->pif[TGT] = PIF_HOST;
+	f->side[INI] = *tap;
+	f->side[TGT] = host;
+	f->timer.ref = flow_ref(t->flows, f, REF_TCP, TGT);
+	flow_hash_insert(t->flows, f, INI);
+	tcps_init_passive(&c->s, g, initial_seq(t, flow_index(t->flows, f)),
+			  tap_mss(t, v4), v4);
+	t->stats.opened++;
+	trace_flow(t, f, "new");
+
+	rc = open_socket(t, f);
+	if (!rc)
+		return;
+	if (c->sock < 0) {
+		t->stats.refused_fd++;
+		warn_limited("No socket for a new connection: error %d", -rc);
+	}
+	connect_failed(t, f, -rc);
+}
+
+/* Batches of segments */
+
+static struct tcp_work *work_for(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	struct tcp_work *w;
+
+	if (c->work)
+		return &t->work[c->work - 1];
+
+	w = &t->work[t->works++];
+	c->work = t->works;
+	w->flow = f;
+	w->acts = 0;
+	w->count = 0;
+	w->bytes = 0;
+	return w;
+}
+
+/* segment() - Let the state decide, collect what is to be done */
+static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
+		    const struct tcp_seg *g)
+{
+	struct tcp_conn *c = conn(f);
+	struct tcp_acts a;
+	struct tcp_work *w;
+
+	tcps_segment(&c->s, g, t->loop->now_ms, &a);
+
+	if (a.acts & ACT_RST_SOCK) {
+		end_flow(t, f, true, "reset by the guest");
+		return;
+	}
+	if (a.acts & ACT_RST_TAP)
+		answer_rst(t, &f->side[INI], g);
+	if (a.acts & ACT_SYNACK)
+		send_synack(t, f);
+	if (!a.acts)
+		return;
+
+	w = work_for(t, f);
+	w->acts |= a.acts;
+	if (a.take) {
+		w->iov[w->count].iov_base = (void *)(uintptr_t)
+					    (p->payload + a.skip);
+		w->iov[w->count++].iov_len = a.take;
+		w->bytes += a.take;
+	}
+}
+
+/* close_if_done() - Return: true if the flow ended */
+static bool close_if_done(struct tcp *t, struct flow *f)
+{
+	if (!tcps_done(&conn(f)->s))
+		return false;
+	end_flow(t, f, false, "closed");
+	return true;
+}
+
+static void run_work(struct tcp *t, struct tcp_work *w)
+{
+	struct flow *f = w->flow;
+	struct tcp_conn *c;
+
+	if (!f)
+		return;
+	c = conn(f);
+	c->work = 0;
+
+	if (w->acts & ACT_CONSUME)
+		consume(f);
+	if (w->bytes && !deliver(t, w))
+		return;
+	pass_fin(t, f);
+	if (w->acts & (ACT_DATA | ACT_ACK))
+		update_ack(t, f, w->acts & ACT_ACK);
+	if (w->acts & ACT_SEND && !pump(t, f))
+		return;
+	if (!close_if_done(t, f))
+		rearm_timer(t, f);
+}
+
+/**
+ * tcp_tap_input() - Segments from the guest
+ * @t:		TCP
+ * @pkts:	Packets, all PKT_TCP
+ * @n:		How many, at most TAP_RX_BATCH
+ */
+void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
+{
+	unsigned i;
+
+	if (t->conf->no_tcp)
+		return;
+
+	t->works = 0;
+	for (i = 0; i < n; i++) {
+		const struct pkt *p = &pkts[i];
+		struct flowside tap = {
+			.oaddr = p->dst, .oport = ntohs(p->tcp.dport),
+			.eaddr = p->src, .eport = ntohs(p->tcp.sport),
+		};
+		struct tcp_seg g;
+		struct flow *f;
+
+		segment_of(p, &g);
+		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
+		if (f)
+			segment(t, f, p, &g);
+		else if ((g.flags & (TCPF_SYN | TCPF_ACK | TCPF_RST)) == TCPF_SYN)
+			new_flow(t, &tap, &g);
+		else
+			answer_rst(t, &tap, &g);
+	}
+	for (i = 0; i < t->works; i++)
+		run_work(t, &t->work[i]);
+}
+
+static int sock_error(int sock)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &len))
+		return errno;
+	return error;
+}
+
+/**
+ * tcp_sock_event() - epoll reported something on a flow's socket
+ */
+void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
+{
+	struct tcp_conn *c = conn(f);
+	int error = 0;
+
+	if (events & (EPOLLERR | EPOLLHUP))
+		error = sock_error(c->sock);
+
+	if (c->s.phase == TCPS_CONNECTING) {
+		if (error) {
+			connect_failed(t, f, error);
+			return;
+		}
+		if (!(events & EPOLLOUT))
+			return;
+		connected(t, f);
+	}
+
+	c->failed = error;
+	if (events & EPOLLRDHUP)
+		c->rdhup = true;
+	if (events & (EPOLLIN | EPOLLRDHUP))
+		c->readable = true;
+	if ((events & EPOLLOUT) && c->armed && !error && !sock_writable(t, f))
+		return;
+	if (!pump(t, f))
+		return;
+	if (error) {
+		socket_failed(t, f, error);
+		return;
+	}
+	if (!close_if_done(t, f))
+		rearm_timer(t, f);
+}
+
+/**
+ * tcp_timer() - The wheel reported a flow's timer
+ */
+void tcp_timer(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	unsigned acts = tcps_timer(&c->s, t->loop->now_ms);
+
+	if (acts & ACT_RST_TAP)
+		send_rst(t, f);
+	if (acts & ACT_RST_SOCK) {
+		end_flow(t, f, true, "timed out");
+		return;
+	}
+	if (acts & ACT_SYNACK)
+		send_synack(t, f);
+	if (acts & ACT_PROBE)
+		send_probe(t, f);
+	if (acts & ACT_POLL)
+		update_ack(t, f, false);
+	if (acts & ACT_SEND && !pump(t, f))
+		return;
+	if (!close_if_done(t, f))
+		rearm_timer(t, f);
+}
+
+/* run_list() - Each flow of a list gets a turn; it may queue itself again */
+static void run_list(struct tcp *t, uint8_t list)
+{
+	uint32_t i = *list_head(t, list), next;
+
+	*list_head(t, list) = FLOW_NONE;
+	for (; i != FLOW_NONE; i = next) {
+		struct flow *f = &t->flows->flow[i];
+
+		next = f->list_next;
+		conn(f)->list = LIST_NONE;
+		if (next != FLOW_NONE)
+			t->flows->flow[next].list_prev = FLOW_NONE;
+		if (conn(f)->ack_due && !send_ack(t, f))
+			continue;
+		if (pump(t, f) && !close_if_done(t, f))
+			rearm_timer(t, f);
+	}
+}
+
+/**
+ * tcp_tap_writable() - The tap has room again
+ */
+void tcp_tap_writable(struct tcp *t)
+{
+	run_list(t, LIST_BLOCKED);
+}
+
+/**
+ * tcp_run_ready() - A turn for every flow with work left
+ *
+ * Return: true if there is still work: do not sleep
+ */
+bool tcp_run_ready(struct tcp *t)
+{
+	run_list(t, LIST_READY);
+	return t->ready != FLOW_NONE;
+}
+
+/* probe_peek_off() - Does the kernel know SO_PEEK_OFF on TCP of a family? */
+static bool probe_peek_off(int family)
+{
+	int sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), zero = 0;
+	bool known;
+
+	if (sock < 0)
+		return false;
+	known = !setsockopt(sock, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+	close(sock);
+	return known;
+}
+
+/**
+ * tcp_init() - Start without flows
+ * @key:	Random, for initial sequence numbers
+ */
+void tcp_init(struct tcp *t, const struct conf *conf, const struct guest *guest,
+	      struct flow_table *flows, struct tap *tap, struct loop *loop,
+	      const uint64_t key[2])
+{
+	t->conf = conf;
+	t->guest = guest;
+	t->flows = flows;
+	t->tap = tap;
+	t->loop = loop;
+	t->iss_key[0] = key[0];
+	t->iss_key[1] = key[1];
+	t->ready = t->blocked = FLOW_NONE;
+	t->peek_off4 = !conf->no_peek_off && probe_peek_off(AF_INET);
+	t->peek_off6 = !conf->no_peek_off && probe_peek_off(AF_INET6);
+}

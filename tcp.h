@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp.h - TCP flows: segments of the guest on one side, a socket on the other
+ */
+
+#ifndef TCP_H
+#define TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "flow.h"
+#include "packet.h"
+#include "spill.h"
+#include "tap.h"
+#include "types.h"
+
+/**
+ * struct tcp_work - What one batch of segments brought for one flow
+ * @flow:	The flow, NULL: it ended in this batch
+ * @acts:	ACT_*, of all its segments
+ * @iov, @count, @bytes:	Payload taken
+ */
+struct tcp_work {
+	struct flow *flow;
+	unsigned acts;
+	unsigned count;
+	uint32_t bytes;
+	struct iovec iov[TAP_RX_BATCH];
+};
+
+struct tcp_stats {
+	uint64_t opened, refused_table, refused_fd, resets_sent, refused_bytes;
+};
+
+struct tcp {
+	const struct conf *conf;
+	const struct guest *guest;
+	struct flow_table *flows;
+	struct tap *tap;
+	struct loop *loop;
+	bool peek_off4, peek_off6;	/* the kernel knows SO_PEEK_OFF on TCP */
+	uint64_t iss_key[2];
+	uint32_t ready, blocked;	/* lists: work left; waits for the tap */
+	struct tcp_stats stats;
+	unsigned works;
+	struct tcp_work work[TAP_RX_BATCH];
+	struct spill_pool spill;
+	uint8_t discard[65536];		/* where peeking without offset ends */
+};
+
+void tcp_init(struct tcp *t, const struct conf *conf, const struct guest *guest,
+	      struct flow_table *flows, struct tap *tap, struct loop *loop,
+	      const uint64_t key[2]);
+void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);
+void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events);
+void tcp_timer(struct tcp *t, struct flow *f);
+void tcp_tap_writable(struct tcp *t);
+bool tcp_run_ready(struct tcp *t);
+
+#endif /* TCP_H */
