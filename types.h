@@ -46,7 +46,7 @@ struct conf_ip {
 	union inany addr;		/* assigned to the other side */
 	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
 	union inany gw;			/* its default gateway, may be unset */
-	bool addr_given, prefix_given, gw_given;	/* by option */
+	bool addr_given, prefix_given, gw_given, map_given;	/* by option */
 	bool no_copy_addrs, no_copy_routes;
 	union inany our_ll;		/* IPv6: our own link-local address */
 	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */

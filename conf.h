@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf.h - From the command line to struct conf
+ */
+
+#ifndef CONF_H
+#define CONF_H
+
+#include <stddef.h>
+
+#include "types.h"
+
+/* Room for any message of conf_parse_argv() */
+#define CONF_ERROR_LEN	1024
+
+enum conf_result {
+	CONF_RUN,			/* struct conf is complete */
+	CONF_HELP,			/* --help was given */
+	CONF_VERSION,			/* --version was given */
+	CONF_BAD,			/* wrong, the message says what */
+	CONF_UNKNOWN,			/* no such option: usage helps */
+};
+
+enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
+				 char *error, size_t size);
+int conf_parse(struct conf *c, int argc, char **argv);
+void conf_resolve(struct conf *c);
+void conf_print(const struct conf *c);
+
+#endif /* CONF_H */

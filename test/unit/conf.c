@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf.c - Command lines, right and wrong
+ *
+ * A line is words with single blanks between them. For a right one, the fields
+ * that it must set are named as describe() writes them; for a wrong one the
+ * whole message is given after "!", and after "?" where usage is to follow.
+ * Descriptors 100, 101 and 102 are a socket, a character device and a file.
+ */
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "log.h"
+#include "tap.h"
+#include "util.h"
+
+#define P	"/usr/bin/pasta "
+#define V	"passt -F 100 "		/* virtual machine */
+#define ADDR	"--address: expected a unicast address, ADDR or ADDR/LENGTH"
+#define MAC	"expected a unicast address as in 9a:55:9a:55:9a:55"
+
+static const struct {
+	const char *line, *want;
+} cases[] = {
+	/* Mode, and what follows the options */
+	{ "pasta", "mode=pasta kind=spawn cmd=SHELL fg mtu=65520" },
+	{ "passt -F 100", "mode=passt kind=fd fd=100 one_off" },
+	{ "/opt/passt.avx2 -F 100", "mode=passt" },
+	{ "./passt-pasta", "mode=pasta" },
+	{ "/pasta/other", "!Called as 'other': expected a name with 'passt' or 'pasta' in it" },
+	{ "/opt/pasta/passt -F 100", "mode=passt" },
+	{ "passt", "!passt needs --fd for now: --socket is not built yet" },
+	{ P "true", "kind=spawn cmd=true fg" },
+	{ P "ls -d --nonsense", "cmd=ls,-d,--nonsense fg" },
+	{ P "-- ls -l", "cmd=ls,-l" },
+	{ P "-m 1500 -- -q", "cmd=-q mtu=1500" },
+	{ P "- x", "cmd=-,x" },
+	{ P "1234", "kind=pid pid=1234 cmd=SHELL" },
+	{ P "-- 1234", "kind=pid pid=1234" },
+	{ P "1234 x", "kind=spawn cmd=1234,x" },
+	{ P "1234x", "kind=spawn cmd=1234x" },
+	{ P "0", "!Invalid PID '0': expected 1 to 4194304" },
+	{ P "4194305", "!Invalid PID '4194305': expected 1 to 4194304" },
+	{ P "99999999999999999999", "!Invalid PID '99999999999999999999': expected 1 to 4194304" },
+	{ V "x", "!Extra non-option argument: x" },
+	{ V "-- -x", "!Extra non-option argument: -x" },
+
+	/* How options may be written */
+	{ P "--mtu=1500", "mtu=1500" },
+	{ P "--mtu 1500", "mtu=1500" },
+	{ P "-m1500", "mtu=1500" },
+	{ P "-dfm 1500 x", "debug fg mtu=1500 cmd=x" },
+	{ P "--mt 1400", "mtu=1400" },
+	{ P "--deb", "debug" },
+	{ P "-m 1500 -m 1400", "mtu=1400" },
+	{ P "--runas=1:2", "runas=1:2" },
+	{ P "--nonsense", "?/usr/bin/pasta: unrecognized option '--nonsense'" },
+	{ P "--nonsense=1", "?/usr/bin/pasta: unrecognized option '--nonsense=1'" },
+	{ P "--map-guest-addrs 192.0.2.1", "?/usr/bin/pasta: unrecognized option '--map-guest-addrs'" },
+	{ P "-x", "?/usr/bin/pasta: invalid option -- 'x'" },
+	{ P "-dx", "?/usr/bin/pasta: invalid option -- 'x'" },
+	{ P "--map 1500", "!/usr/bin/pasta: option '--map' is ambiguous; possibilities: '--map-host-loopback' "
+	  "'--map-guest-addr'" },
+	{ P "--mtu", "!/usr/bin/pasta: option '--mtu' requires an argument" },
+	{ P "-m", "!/usr/bin/pasta: option requires an argument -- 'm'" },
+	{ P "--debug=1", "!/usr/bin/pasta: option '--debug' doesn't allow an argument" },
+	{ P "--no-peek", "?/usr/bin/pasta: unrecognized option '--no-peek'" },
+	{ P "--no-peek-off", "no_peek_off" },
+	{ "passt --sock x", "!--socket is not built yet" },
+	{ P "--\x1b[2J", "?/usr/bin/pasta: unrecognized option '--?[2J'" },
+
+	/* Modes of options */
+	{ V "--config-net", "!--config-net is for pasta mode only" },
+	{ V "-T none", "!--tcp-ns is for pasta mode only" },
+	{ V "-I tap0", "!--ns-ifname is for pasta mode only" },
+	{ V "--netns x", "!--netns is for pasta mode only" },
+	{ P "-1", "!--one-off is for passt mode only" },
+	{ P "-s x", "!--socket is for passt mode only" },
+	{ P "--no-dhcp-dns", "!--no-dhcp-dns is for passt mode only" },
+	{ V "-1 --no-dhcp-dns --no-dhcp-search", "one_off" },
+
+	/* Process */
+	{ P "-d x", "debug" },
+	{ P "--trace", "debug trace" },
+	{ P "-q", "quiet" },
+	{ P "-f 1", "fg" },
+	{ P "-qd", "!--quiet and --debug exclude each other" },
+	{ P "--trace -q", "!--quiet and --trace exclude each other" },
+	{ P "-l /tmp/x --log-size 40960", "log=/tmp/x,40960" },
+	{ P "-l /tmp/x", "log=/tmp/x,1048576" },
+	{ P "--log-size 40959", "!Invalid value '40959' for --log-size: expected a number of bytes, 40960 or more" },
+	{ P "--log-size 1M", "!Invalid value '1M' for --log-size: expected a number of bytes, 40960 or more" },
+	{ P "--log-file=", "!Invalid value '' for --log-file: expected a path" },
+	{ P "-P /run/x.pid -p x.pcap", "pidfile=/run/x.pid pcap=x.pcap" },
+	{ P "--pid=", "!Invalid value '' for --pid: expected a path" },
+	{ P "--runas :x", "!Invalid value ':x' for --runas: expected UID[:GID] or LOGIN[:GROUP]" },
+	{ P "--runas=", "!Invalid value '' for --runas: expected UID[:GID] or LOGIN[:GROUP]" },
+	{ P "-F 101", "kind=fd fd=101 one_off" },
+	{ P "-F 100", "kind=fd fd=100" },
+	{ P "-F 102", "!Invalid value '102' for --fd: expected the number of an open tap device or socket" },
+	{ "passt -F 101", "!Invalid value '101' for --fd: expected the number of an open socket" },
+	{ P "-F 103", "!Invalid value '103' for --fd: expected the number of an open tap device or socket" },
+	{ P "-F -1", "!Invalid value '-1' for --fd: expected the number of an open tap device or socket" },
+	{ P "-F 100 true", "!--fd comes without PID and COMMAND, but 'true' is given" },
+	{ P "-F 100 --config-net", "!--config-net and --fd exclude each other" },
+
+	/* Link */
+	{ P "-m 0", "mtu=0" },
+	{ P "-m 65521", "mtu=65521" },
+	{ P "-m 1280", "mtu=1280 v4 v6" },
+	{ P "-m 1279", "mtu=1279 v4 no_v6" },
+	{ P "-m 68 -4", "mtu=68 v4 no_v6" },
+	{ P "-m 1279 -6", "!Invalid value '1279' for --mtu: expected 1280 or more with IPv6" },
+	{ P "-m 600 -a 2001:db8::1", "!Invalid value '600' for --mtu: expected 1280 or more with IPv6" },
+	{ P "-m 65522", "!Invalid value '65522' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "-m 67", "!Invalid value '67' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "-m 1500x", "!Invalid value '1500x' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "-m -5", "!Invalid value '-5' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "-m 0x5dc", "!Invalid value '0x5dc' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "--mtu=", "!Invalid value '' for --mtu: expected 0 (none), or 68 to 65521" },
+	{ P "x", "mac=9a:55:9a:55:9a:55" },
+	{ P "-M 02:00:5E:00:53:01", "mac=02:00:5e:00:53:01" },
+	{ P "-M 03:00:5e:00:53:01", "!Invalid value '03:00:5e:00:53:01' for --mac-addr: " MAC },
+	{ P "-M 00:00:00:00:00:00", "!Invalid value '00:00:00:00:00:00' for --mac-addr: " MAC },
+	{ P "-M 02:00:5e:00:53", "!Invalid value '02:00:5e:00:53' for --mac-addr: " MAC },
+	{ P "-M 02:00:5e:00:53:01:", "!Invalid value '02:00:5e:00:53:01:' for --mac-addr: " MAC },
+	{ P "-M 2:0:5e:0:53:1", "!Invalid value '2:0:5e:0:53:1' for --mac-addr: " MAC },
+	{ P "--ns-mac-addr 02:00:5e:00:53:02", "ns_mac=02:00:5e:00:53:02" },
+	{ P "--ns-mac-addr ff:ff:ff:ff:ff:ff", "!Invalid value 'ff:ff:ff:ff:ff:ff' for --ns-mac-addr: " MAC },
+	{ P "--ns-mac-addr 9a:55:9a:55:9a:55", "!--ns-mac-addr and --mac-addr must differ" },
+	{ P "-i eth0 -I eth1", "template=eth0 ns_if=eth1" },
+	{ P "-i 123456789012345", "template=123456789012345" },
+	{ P "-i 1234567890123456", "!Invalid value '1234567890123456' for --interface: expected the name of an interface" },
+	{ P "-i a/b", "!Invalid value 'a/b' for --interface: expected the name of an interface" },
+	{ P "--interface=", "!Invalid value '' for --interface: expected the name of an interface" },
+	{ P "-I lo", "!Invalid value 'lo' for --ns-ifname: expected a name for an interface, 1 to 15 characters" },
+	{ P "-I tap%d", "!Invalid value 'tap%d' for --ns-ifname: expected a name for an interface, 1 to 15 characters" },
+
+	/* Addresses */
+	{ P "-4", "v4 no_v6" },
+	{ P "-6", "no_v4 v6" },
+	{ P "-4 -6", "!--ipv4-only and --ipv6-only exclude each other" },
+	{ P "-a 192.0.2.1", "a4=192.0.2.1/0" },
+	{ P "-a 192.0.2.1/24", "a4=192.0.2.1/24" },
+	{ P "-a 192.0.2.1 -n 24", "a4=192.0.2.1/24" },
+	{ P "-n 255.255.255.128 -a 192.0.2.1", "a4=192.0.2.1/25" },
+	{ P "-n 16 -n 255.0.0.0", "n4=8" },
+	{ P "-n 255.255.255.255", "n4=32" },
+	{ P "-a 192.0.2.1/32", "a4=192.0.2.1/32" },
+	{ P "-a 2001:db8::1", "a6=2001:db8::1/64" },
+	{ P "-a 2001:db8::1/48", "a6=2001:db8::1/64" },
+	{ P "-a 192.0.2.1 -a 2001:db8::1", "a4=192.0.2.1/0 a6=2001:db8::1/64" },
+	{ P "-a 192.0.2.1 -n 24 -a 2001:db8::1 -n 64", "a4=192.0.2.1/24 a6=2001:db8::1/64" },
+	{ P "-a 2001:db8::1 -a 192.0.2.1 -n 24", "a4=192.0.2.1/24 a6=2001:db8::1/64" },
+	{ P "-a 192.0.2.1/24 -n 24", "!Redundant prefix length specification: --netmask, and --address with a length" },
+	{ P "-n 24 -a 192.0.2.1/24", "!Redundant prefix length specification: --netmask, and --address with a length" },
+	{ P "-a 192.0.2.1 -a 192.0.2.2", "!--address is given twice for IPv4: expected once for each family" },
+	{ P "-a 2001:db8::1 -a 2001:db8::2", "!--address is given twice for IPv6: expected once for each family" },
+	{ P "-a 192.0.2.255/24",
+	  "!Invalid value '192.0.2.255' for --address: expected a host, this is the broadcast address of its /24 network" },
+	{ P "-a 192.0.2.0 -n 24",
+	  "!Invalid value '192.0.2.0' for --address: expected a host, this is the first address of its /24 network" },
+	{ P "-a 192.0.2.1/0", "!Invalid value '192.0.2.1/0' for " ADDR },
+	{ P "-a 192.0.2.1/33", "!Invalid value '192.0.2.1/33' for " ADDR },
+	{ P "-a 192.0.2.1/", "!Invalid value '192.0.2.1/' for " ADDR },
+	{ P "-a 192.0.2", "!Invalid value '192.0.2' for " ADDR },
+	{ P "-a 127.0.0.1", "!Invalid value '127.0.0.1' for " ADDR },
+	{ P "-a ::1", "!Invalid value '::1' for " ADDR },
+	{ P "-a ::", "!Invalid value '::' for " ADDR },
+	{ P "-a 0.0.0.0", "!Invalid value '0.0.0.0' for " ADDR },
+	{ P "-a 255.255.255.255", "!Invalid value '255.255.255.255' for " ADDR },
+	{ P "-a 233.252.0.1", "!Invalid value '233.252.0.1' for " ADDR },
+	{ P "-a ff02::1", "!Invalid value 'ff02::1' for " ADDR },
+	{ P "-a fe80::1", "!Invalid value 'fe80::1' for " ADDR },
+	{ P "-a ::ffff:192.0.2.1", "!Invalid value '::ffff:192.0.2.1' for " ADDR },
+	{ P "-a 2001:db8::1/129", "!Invalid value '2001:db8::1/129' for " ADDR },
+	{ P "-a 2001:0db8:0000:0000:0000:0000:0000:0000:0000:0000:0001",
+	  "!Invalid value '2001:0db8:0000:0000:0000:0000:0000:0000:0000:0000:0001' for " ADDR },
+	{ P "--address=", "!Invalid value '' for " ADDR },
+	{ P "-n 0", "!Invalid value '0' for --netmask: expected 1 to 32, or a mask as in 255.255.255.0" },
+	{ P "-n 33", "!Invalid value '33' for --netmask: expected 1 to 32, or a mask as in 255.255.255.0" },
+	{ P "-n 255.0.255.0", "!Invalid value '255.0.255.0' for --netmask: expected 1 to 32, or a mask as in 255.255.255.0" },
+	{ P "-n 0.0.0.0", "!Invalid value '0.0.0.0' for --netmask: expected 1 to 32, or a mask as in 255.255.255.0" },
+	{ P "-g 192.0.2.254 -g fe80::1", "g4=192.0.2.254 g6=fe80::1" },
+	{ P "-g 192.0.2.254 -g 192.0.2.253", "!--gateway is given twice for IPv4: expected once for each family" },
+	{ P "-g 127.0.0.1", "!Invalid value '127.0.0.1' for --gateway: expected a unicast address" },
+	{ P "-g 192.0.2.1/24", "!Invalid value '192.0.2.1/24' for --gateway: expected a unicast address" },
+	{ P "-g ff02::2", "!Invalid value 'ff02::2' for --gateway: expected a unicast address" },
+	{ P "-6 -a 192.0.2.1 -g 192.0.2.2", "no_v4 v6" },
+	{ P "--map-host-loopback 192.0.2.9", "map4=192.0.2.9" },
+	{ P "--map-host-loopback 192.0.2.9 --map-host-loopback none", "map4=none map6=none" },
+	{ P "--map-host-loopback ::1", "!Invalid value '::1' for --map-host-loopback: expected a unicast address, or 'none'" },
+	{ P "--no-map-gw", "no_map_gw" },
+
+	/* Protocols */
+	{ P "--no-tcp --no-udp", "no_tcp no_udp" },
+	{ P "--no-icmp", "no_icmp no_ndp no_ra" },
+	{ P "--no-ndp", "no_ndp no_ra" },
+	{ P "--no-ra", "no_ra" },
+	{ P "--no-dhcp --no-dhcpv6", "no_dhcp no_dhcpv6" },
+	{ P "--config-net", "config_net no_ra" },
+	{ P "--config-net --no-copy-routes", "no_copy_routes" },
+	{ P "--config-net --no-copy-addrs", "no_copy_addrs" },
+	{ P "--no-copy-addrs", "!--no-copy-addrs needs --config-net" },
+	{ P "--no-splice", "no_splice" },
+	{ P "--tap-offload=uso", "offload=0" },
+	{ P "--tap-offload none", "offload=4" },
+	{ P "--tap-offload=all", "!Invalid value 'all' for --tap-offload: expected uso, tso, csum, vnet or none" },
+
+	/* Ports */
+	{ P "-t none -u none -T none -U none -t none", "kind=spawn" },
+	{ P "-t auto", "!--tcp-ports auto is not built yet" },
+	{ P "--udp-ports=53", "!--udp-ports 53 is not built yet" },
+	{ P "-T none -T 80", "!--tcp-ns 80 is not built yet" },
+
+	/* What is to come */
+	{ P "--netns /proc/1/ns/net", "!--netns is not built yet" },
+	{ P "--splice-only", "!--splice-only is not built yet" },
+	{ P "-D 192.0.2.53", "!--dns is not built yet" },
+	{ P "--stats 1", "!--stats is not built yet" },
+	{ V "--vhost-user", "!--vhost-user is not built yet" },
+
+	/* Callers */
+	{ "pasta --stderr --ns-ifname=tap0 --mtu=65520 --config-net --address=10.0.2.100 --netmask=24 "
+	  "--gateway=10.0.2.2 --no-map-gw --ipv4-only --tcp-ports=none --udp-ports=none 42",
+	  "kind=pid pid=42 ns_if=tap0 a4=10.0.2.100/24 g4=10.0.2.2 no_map_gw no_v6 config_net" },
+	{ "passt --quiet -t none --pid /tmp/passt-x.pid --fd 100", "quiet pidfile=/tmp/passt-x.pid fd=100" },
+	{ "passt -q -f --fd 100", "quiet fg fd=100" },
+};
+
+static char described[2048];
+
+__attribute__((format(printf, 1, 2)))
+static void token(const char *fmt, ...)
+{
+	size_t n = strlen(described);
+	va_list ap;
+
+	described[n++] = ' ';
+	va_start(ap, fmt);
+	vsnprintf(described + n, sizeof(described) - n, fmt, ap);
+	va_end(ap);
+}
+
+static void describe_ip(const struct conf_ip *ip, int v)
+{
+	char s[INANY_STRLEN];
+
+	token(ip->enabled ? "v%d" : "no_v%d", v);
+	if (ip->addr_given)
+		token("a%d=%s/%u", v, inany_ntop(&ip->addr, s, sizeof(s)),
+		      ip->prefix_len);
+	if (ip->prefix_given)
+		token("n%d=%u", v, ip->prefix_len);
+	if (ip->gw_given)
+		token("g%d=%s", v, inany_ntop(&ip->gw, s, sizeof(s)));
+	if (ip->map_given)
+		token("map%d=%s", v, inany_is_set(&ip->map_host_loopback) ?
+		      inany_ntop(&ip->map_host_loopback, s, sizeof(s)) :
+		      "none");
+	if (ip->no_copy_addrs)
+		token("no_copy_addrs");
+	if (ip->no_copy_routes)
+		token("no_copy_routes");
+}
+
+static void describe_namespace(const struct conf *c)
+{
+	static const char *const kinds[] = {
+		[NETNS_SPAWN] = "spawn", [NETNS_PID] = "pid",
+		[NETNS_PATH] = "path", [NETNS_FD] = "fd",
+	};
+
+	token("kind=%s", kinds[c->netns_kind]);
+	if (c->netns_kind == NETNS_PID)
+		token("pid=%d", (int)c->netns_pid);
+	token("cmd=%s", c->command ? c->command[0] : "SHELL");
+	for (int i = 1; c->command && c->command[i]; i++) {
+		size_t n = strlen(described);
+
+		snprintf(described + n, sizeof(described) - n, ",%s",
+			 c->command[i]);
+	}
+	if (*c->ns_ifname)
+		token("ns_if=%s", c->ns_ifname);
+}
+
+static void describe_strings(const struct conf *c)
+{
+	char mac[UTIL_MAC_STRLEN];
+
+	token("mac=%s", util_mac_ntop(c->our_mac, mac));
+	if (c->ns_mac_given)
+		token("ns_mac=%s", util_mac_ntop(c->ns_mac, mac));
+	if (*c->ifname_opt)
+		token("template=%s", c->ifname_opt);
+	if (c->log_file)
+		token("log=%s,%zu", c->log_file, c->log_size);
+	if (c->pid_file)
+		token("pidfile=%s", c->pid_file);
+	if (c->pcap_file)
+		token("pcap=%s", c->pcap_file);
+	if (c->runas)
+		token("runas=%s", c->runas);
+}
+
+/* Every field as a word, between blanks */
+static void describe(const struct conf *c)
+{
+	const struct {
+		bool set;
+		const char *name;
+	} flags[] = {
+		{ c->foreground, "fg" }, { c->debug, "debug" },
+		{ c->trace, "trace" }, { c->quiet, "quiet" },
+		{ c->one_off, "one_off" }, { c->config_net, "config_net" },
+		{ c->no_map_gw, "no_map_gw" }, { c->no_tcp, "no_tcp" },
+		{ c->no_udp, "no_udp" }, { c->no_icmp, "no_icmp" },
+		{ c->no_ndp, "no_ndp" }, { c->no_ra, "no_ra" },
+		{ c->no_dhcp, "no_dhcp" }, { c->no_dhcpv6, "no_dhcpv6" },
+		{ c->no_splice, "no_splice" },
+		{ c->no_peek_off, "no_peek_off" },
+	};
+
+	described[0] = 0;
+	token("mode=%s", c->progname);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (flags[i].set)
+			token("%s", flags[i].name);
+	token("fd=%d mtu=%u offload=%d", c->fd_tap, c->mtu, c->offload_max);
+	describe_namespace(c);
+	describe_strings(c);
+	describe_ip(&c->ip4, 4);
+	describe_ip(&c->ip6, 6);
+	token("%s", "");
+}
+
+/* Split at single blanks; @words has room for 64 */
+static int split(char *line, char *words[])
+{
+	int n = 0;
+
+	for (char *s = line; s && n < 63; ) {
+		words[n++] = s;
+		s = strchr(s, ' ');
+		if (s)
+			*s++ = 0;
+	}
+	words[n] = NULL;
+	return n;
+}
+
+static bool has_all(const char *want)
+{
+	char copy[512], *words[64], word[256];
+	int n;
+
+	util_strcpy(copy, sizeof(copy), want);
+	n = split(copy, words);
+	for (int i = 0; i < n; i++) {
+		snprintf(word, sizeof(word), " %s ", words[i]);
+		if (!strstr(described, word)) {
+			printf("# missing \"%s\" in \"%s\"\n", words[i],
+			       described);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool parses_as(const char *line, const char *want)
+{
+	char copy[1024], *argv[64], error[CONF_ERROR_LEN] = "";
+	enum conf_result ret, wrong;
+	struct conf c;
+	int argc;
+
+	util_strcpy(copy, sizeof(copy), line);
+	argc = split(copy, argv);
+	ret = conf_parse_argv(&c, argc, argv, error, sizeof(error));
+	if (*want == '!' || *want == '?') {
+		wrong = *want == '!' ? CONF_BAD : CONF_UNKNOWN;
+		if (ret != wrong || strcmp(error, want + 1))
+			printf("# result %d, message \"%s\"\n", ret, error);
+		return ret == wrong && !strcmp(error, want + 1);
+	}
+	if (ret != CONF_RUN) {
+		printf("# result %d, message \"%s\"\n", ret, error);
+		return false;
+	}
+	describe(&c);
+	return has_all(want);
+}
+
+static enum conf_result result_of(const char *line)
+{
+	char copy[256], *argv[64], error[CONF_ERROR_LEN];
+	struct conf c;
+
+	util_strcpy(copy, sizeof(copy), line);
+	return conf_parse_argv(&c, split(copy, argv), argv, error,
+			       sizeof(error));
+}
+
+static void help_and_version(void)
+{
+	is(result_of("pasta --help"), CONF_HELP, "--help is found");
+	is(result_of("pasta -h --nonsense"), CONF_HELP,
+	   "what follows --help does not matter");
+	is(result_of("pasta --nonsense --help"), CONF_UNKNOWN,
+	   "what precedes --help does");
+	is(result_of("pasta --config-net --version"), CONF_VERSION,
+	   "--version is found");
+	is(result_of("passt --version"), CONF_VERSION,
+	   "passt --version needs no --fd");
+	is(result_of("pasta x --version"), CONF_RUN,
+	   "options after a command are the command's");
+}
+
+/* The letters that callers use, a colon after those with a value */
+static void letters(void)
+{
+	static const char all[] =
+		"dqfel:hs:F:I:p:P:m:a:n:M:g:i:o:D:S:H:461t:u:T:U:";
+	char word[3] = "-", *argv[] = { NULL, word, NULL };
+	char error[CONF_ERROR_LEN];
+	bool right = true;
+	struct conf c;
+
+	for (word[1] = '!'; word[1] < '\x7f'; word[1]++) {
+		const char *at = strchr(all, word[1]);
+		bool known, value;
+
+		if (word[1] == '-' || word[1] == ':')
+			continue;
+		*error = 0;
+		argv[0] = (char *)"pasta";
+		known = conf_parse_argv(&c, 2, argv, error, sizeof(error)) !=
+			CONF_UNKNOWN;
+		value = strstr(error, "requires an argument");
+		if (known == !!at && value == (at && at[1] == ':'))
+			continue;
+		printf("# %s: known %d, value %d\n", word, known, value);
+		right = false;
+	}
+	ok(right, "exactly the agreed letters are options");
+}
+
+/* No table, no program name, no words at all: nothing to crash about */
+static void oddities(void)
+{
+	char *none[] = { NULL }, *empty[] = { (char *)"", NULL };
+	char error[CONF_ERROR_LEN];
+	char big[70000], *argv[] = { (char *)"pasta", big, NULL };
+	struct conf c;
+
+	is(conf_parse_argv(&c, 0, none, error, sizeof(error)), CONF_BAD,
+	   "a process without a name is refused");
+	is(conf_parse_argv(&c, 1, empty, error, sizeof(error)), CONF_BAD,
+	   "a process with an empty name is refused");
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = 0;
+	big[0] = big[1] = '-';
+	is(conf_parse_argv(&c, 2, argv, error, sizeof(error)), CONF_UNKNOWN,
+	   "a very long word is an unknown option");
+	memcpy(big, "--=", 4);
+	is(conf_parse_argv(&c, 2, argv, error, sizeof(error)), CONF_BAD,
+	   "an option without a name is ambiguous");
+}
+
+static void resolving(void)
+{
+	char *argv[] = { (char *)"pasta", NULL }, error[CONF_ERROR_LEN];
+	char *no[] = { (char *)"pasta", (char *)"--no-map-gw", NULL };
+	union inany gw;
+	struct conf c;
+
+	inany_pton("192.0.2.254", &gw);
+	conf_parse_argv(&c, 1, argv, error, sizeof(error));
+	c.ip6.ifindex = 3;
+	util_strcpy(c.ip6.ifname, IFNAMSIZ, "eth6");
+	c.ip4.gw = c.ip4.addr = gw;
+	conf_resolve(&c);
+	ok(inany_equals(&c.ip4.map_host_loopback, &gw),
+	   "the gateway reaches the host");
+	ok(!strcmp(c.ns_ifname, "eth6"), "the interface is named as the host's");
+	is(c.ip4.prefix_len, 24, "an address has a prefix");
+
+	conf_parse_argv(&c, 2, no, error, sizeof(error));
+	c.ip4.gw = gw;
+	conf_resolve(&c);
+	ok(!inany_is_set(&c.ip4.map_host_loopback),
+	   "with --no-map-gw, the gateway does not reach the host");
+	ok(!strcmp(c.ns_ifname, "tap0"), "without a template it is tap0");
+}
+
+/* Descriptors at the numbers that the table has */
+static void open_fds(void)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) ||
+	    dup2(pair[0], 100) != 100 ||
+	    dup2(open("/dev/null", O_RDWR), 101) != 101 ||
+	    dup2(open("/proc/self/cmdline", O_RDONLY), 102) != 102)
+		exit(1);
+	close(103);
+}
+
+int main(void)
+{
+	/* Warnings of right lines are of no interest here */
+	if (!freopen("/dev/null", "w", stderr))
+		return 1;
+	open_fds();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		ok(parses_as(cases[i].line, cases[i].want), cases[i].line);
+	help_and_version();
+	letters();
+	oddities();
+	resolving();
+	return done();
+}
