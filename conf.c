@@ -8,8 +8,8 @@
  * without dashes, because some callers search the help for an option to learn
  * whether they may use it.
  *
- * The parser has the habits of getopt_long(), which callers rely on: it stops at
- * the first word that is no option, takes unique prefixes of long names and
+ * The parser has the habits of getopt_long(), which callers rely on: it stops
+ * at the first word that is no option, takes unique prefixes of long names and
  * "--name=value", lets short options share a word, and words its complaints
  * alike. It is our own because C libraries differ in that wording, and because
  * it keeps nothing between calls.
@@ -39,7 +39,7 @@
 
 #define LOG_SIZE_DEFAULT	(1 << 20)
 #define LOG_SIZE_MIN		40960
-#define PID_LIMIT		4194304		/* PID_MAX_LIMIT of the kernel */
+#define PID_LIMIT		4194304	/* PID_MAX_LIMIT of the kernel */
 #define PREFIX_LEN_IPV6		64
 #define HELP_COLUMN		30
 
@@ -56,7 +56,7 @@ typedef enum conf_result conf_set_fn(struct parse *p, const char *arg);
  * @arg:	Name of its value, NULL: it takes none
  * @set:	Puts it into struct conf, NULL: not built yet
  * @offset:	For set_flag() and set_path(): of the field in struct conf
- * @help:	What it does, lines of at most 49 columns; NULL: not in the help,
+ * @help:	What it does, lines of up to 49 columns; NULL: not in the help,
  *		and not found by a prefix
  */
 struct opt {
@@ -245,7 +245,7 @@ static enum conf_result given_twice(struct parse *p, const union inany *a)
 		    p->opt->name, inany_is_v4(a) ? "IPv4" : "IPv6");
 }
 
-/* There is but one length for addresses of a link with SLAAC: RFC 4862, 5.5.3 */
+/* SLAAC works with one length of prefix alone: RFC 4862, 5.5.3 */
 static void set_prefix6(struct parse *p, unsigned long len)
 {
 	if (len != PREFIX_LEN_IPV6)
@@ -351,6 +351,7 @@ static enum conf_result set_map_host_loopback(struct parse *p, const char *arg)
 		p->c->ip4.map_host_loopback = unset;
 		p->c->ip6.map_host_loopback = unset;
 		p->c->ip4.map_given = p->c->ip6.map_given = true;
+		p->c->no_map_gw = true;
 		return CONF_RUN;
 	}
 	if (!parse_host(arg, &a))
@@ -480,35 +481,54 @@ static enum conf_result set_tap_offload(struct parse *p, const char *arg)
 #define NOT_BUILT	NULL, 0, ""
 
 static const struct opt options[] = {
-	{ "debug", 'd', IN_BOTH, NULL, FLAG(debug), "Say what happens" },
-	{ "trace", 0, IN_BOTH, NULL, CALL(set_trace), "Say it for each packet, too; implies --debug" },
-	{ "quiet", 'q', IN_BOTH, NULL, FLAG(quiet), "Print warnings and errors only" },
-	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr), "No effect, accepted for old callers" },
+	{ "debug", 'd', IN_BOTH, NULL, FLAG(debug),
+	  "Say what happens" },
+	{ "trace", 0, IN_BOTH, NULL, CALL(set_trace),
+	  "Say it for each packet, too; implies --debug" },
+	{ "quiet", 'q', IN_BOTH, NULL, FLAG(quiet),
+	  "Print warnings and errors only" },
+	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr),
+	  "No effect, accepted for old callers" },
 	{ "stats", 0, IN_BOTH, "DELAY", NOT_BUILT },
-	{ "foreground", 'f', IN_BOTH, NULL, FLAG(foreground), "Stay in the foreground\n"
+	{ "foreground", 'f', IN_BOTH, NULL, FLAG(foreground),
+	  "Stay in the foreground\n"
 	  "(default: only pasta with a COMMAND or shell)" },
-	{ "log-file", 'l', IN_BOTH, "PATH", PATHNAME(log_file), "Log to this file, not to the system logger" },
-	{ "log-size", 0, IN_BOTH, "BYTES", CALL(set_log_size), "Limit for the size of the log file\n"
+	{ "log-file", 'l', IN_BOTH, "PATH", PATHNAME(log_file),
+	  "Log to this file, not to the system logger" },
+	{ "log-size", 0, IN_BOTH, "BYTES", CALL(set_log_size),
+	  "Limit for the size of the log file\n"
 	  "(default: 1048576, at least 40960)" },
-	{ "runas", 0, IN_BOTH, "USER[:GROUP]", CALL(set_runas), "Become this user if started as root, names or\n"
+	{ "runas", 0, IN_BOTH, "USER[:GROUP]", CALL(set_runas),
+	  "Become this user if started as root, names or\n"
 	  "numbers (default: nobody)" },
-	{ "help", 'h', IN_BOTH, NULL, CALL(set_help), "Print this and exit" },
-	{ "version", 0, IN_BOTH, NULL, CALL(set_version), "Print version and licence, and exit" },
-	{ "fd", 'F', IN_BOTH, "FD", CALL(set_fd), "Use this open descriptor: a connected socket,\n"
+	{ "help", 'h', IN_BOTH, NULL, CALL(set_help),
+	  "Print this and exit" },
+	{ "version", 0, IN_BOTH, NULL, CALL(set_version),
+	  "Print version and licence, and exit" },
+	{ "fd", 'F', IN_BOTH, "FD", CALL(set_fd),
+	  "Use this open descriptor: a connected socket,\n"
 	  "or a tap device (pasta)" },
-	{ "pcap", 'p', IN_BOTH, "PATH", PATHNAME(pcap_file), "Record the frames of the tap to this file" },
-	{ "pid", 'P', IN_BOTH, "PATH", PATHNAME(pid_file), "Write the process ID to this file" },
-	{ "mtu", 'm', IN_BOTH, "N", CALL(set_mtu), "MTU to assign, 68 to 65521, 0: none\n"
+	{ "pcap", 'p', IN_BOTH, "PATH", PATHNAME(pcap_file),
+	  "Record the frames of the tap to this file" },
+	{ "pid", 'P', IN_BOTH, "PATH", PATHNAME(pid_file),
+	  "Write the process ID to this file" },
+	{ "mtu", 'm', IN_BOTH, "N", CALL(set_mtu),
+	  "MTU to assign, 68 to 65521, 0: none\n"
 	  "(default: 65520)" },
-	{ "address", 'a', IN_BOTH, "ADDR[/LEN]", CALL(set_address), "Address to assign, once for each family\n"
+	{ "address", 'a', IN_BOTH, "ADDR[/LEN]", CALL(set_address),
+	  "Address to assign, once for each family\n"
 	  "(default: the host's)" },
-	{ "netmask", 'n', IN_BOTH, "MASK", CALL(set_netmask), "IPv4 netmask to assign, bits or dotted\n"
+	{ "netmask", 'n', IN_BOTH, "MASK", CALL(set_netmask),
+	  "IPv4 netmask to assign, bits or dotted\n"
 	  "(default: the host's)" },
-	{ "mac-addr", 'M', IN_BOTH, "MAC", CALL(set_our_mac), "Our own Ethernet address\n"
+	{ "mac-addr", 'M', IN_BOTH, "MAC", CALL(set_our_mac),
+	  "Our own Ethernet address\n"
 	  "(default: 9a:55:9a:55:9a:55)" },
-	{ "gateway", 'g', IN_BOTH, "ADDR", CALL(set_gateway), "Default gateway to assign, once for each family\n"
+	{ "gateway", 'g', IN_BOTH, "ADDR", CALL(set_gateway),
+	  "Default gateway to assign, once for each family\n"
 	  "(default: the host's)" },
-	{ "interface", 'i', IN_BOTH, "NAME", CALL(set_interface), "Take addresses and routes from this interface\n"
+	{ "interface", 'i', IN_BOTH, "NAME", CALL(set_interface),
+	  "Take addresses and routes from this interface\n"
 	  "(default: that of the first default route)" },
 	{ "outbound", 'o', IN_BOTH, "ADDR", NOT_BUILT },
 	{ "outbound-if4", 0, IN_BOTH, "NAME", NOT_BUILT },
@@ -519,47 +539,67 @@ static const struct opt options[] = {
 	{ "search", 'S', IN_BOTH, "LIST", NOT_BUILT },
 	{ "hostname", 'H', IN_BOTH, "NAME", NOT_BUILT },
 	{ "fqdn", 0, IN_BOTH, "NAME", NOT_BUILT },
-	{ "no-tcp", 0, IN_BOTH, NULL, FLAG(no_tcp), "No TCP" },
-	{ "no-udp", 0, IN_BOTH, NULL, FLAG(no_udp), "No UDP" },
-	{ "no-icmp", 0, IN_BOTH, NULL, FLAG(no_icmp), "No ICMP and ICMPv6 echo; implies --no-ndp" },
-	{ "no-dhcp", 0, IN_BOTH, NULL, FLAG(no_dhcp), "No DHCP answers (there are none yet)" },
-	{ "no-ndp", 0, IN_BOTH, NULL, FLAG(no_ndp), "No NDP answers; implies --no-ra" },
-	{ "no-dhcpv6", 0, IN_BOTH, NULL, FLAG(no_dhcpv6), "No DHCPv6 answers (there are none yet)" },
-	{ "no-ra", 0, IN_BOTH, NULL, FLAG(no_ra), "No NDP router advertisements" },
+	{ "no-tcp", 0, IN_BOTH, NULL, FLAG(no_tcp),
+	  "No TCP" },
+	{ "no-udp", 0, IN_BOTH, NULL, FLAG(no_udp),
+	  "No UDP" },
+	{ "no-icmp", 0, IN_BOTH, NULL, FLAG(no_icmp),
+	  "No ICMP and ICMPv6 echo; implies --no-ndp" },
+	{ "no-dhcp", 0, IN_BOTH, NULL, FLAG(no_dhcp),
+	  "No DHCP answers (there are none yet)" },
+	{ "no-ndp", 0, IN_BOTH, NULL, FLAG(no_ndp),
+	  "No NDP answers; implies --no-ra" },
+	{ "no-dhcpv6", 0, IN_BOTH, NULL, FLAG(no_dhcpv6),
+	  "No DHCPv6 answers (there are none yet)" },
+	{ "no-ra", 0, IN_BOTH, NULL, FLAG(no_ra),
+	  "No NDP router advertisements" },
 	{ "freebind", 0, IN_BOTH, NULL, NOT_BUILT },
-	{ "no-map-gw", 0, IN_BOTH, NULL, FLAG(no_map_gw), "The gateway's address is not that of the host" },
+	{ "no-map-gw", 0, IN_BOTH, NULL, FLAG(no_map_gw),
+	  "The gateway's address is not that of the host" },
 	{ "map-host-loopback", 0, IN_BOTH, "ADDR", CALL(set_map_host_loopback),
 	  "This address reaches the host's loopback, once\n"
 	  "for each family, or 'none'\n"
 	  "(default: that of the gateway)" },
 	{ "map-guest-addr", 0, IN_BOTH, "ADDR", NOT_BUILT },
-	{ "ipv4-only", '4', IN_BOTH, NULL, CALL(set_ipv4_only), "No IPv6" },
-	{ "ipv6-only", '6', IN_BOTH, NULL, CALL(set_ipv6_only), "No IPv4" },
-	{ "tcp-ports", 't', IN_BOTH, "SPEC", CALL(set_ports), "TCP ports to forward from the host:\n"
+	{ "ipv4-only", '4', IN_BOTH, NULL, CALL(set_ipv4_only),
+	  "No IPv6" },
+	{ "ipv6-only", '6', IN_BOTH, NULL, CALL(set_ipv6_only),
+	  "No IPv4" },
+	{ "tcp-ports", 't', IN_BOTH, "SPEC", CALL(set_ports),
+	  "TCP ports to forward from the host:\n"
 	  "only 'none' for now, which is the default" },
-	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_ports), "UDP ports to forward from the host: the same" },
+	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_ports),
+	  "UDP ports to forward from the host: the same" },
 
 	{ "socket", 's', IN_PASST, "PATH", NOT_BUILT },
 	{ "socket-path", 's', IN_PASST, "PATH", NOT_BUILT },
 	{ "vhost-user", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "print-capabilities", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off), "Quit once the guest has left; implied by --fd" },
+	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off),
+	  "Quit once the guest has left; implied by --fd" },
 	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },
 	{ "migrate-exit", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "migrate-no-linger", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_nothing), "No DNS servers in answers (there are none yet)" },
-	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_nothing), "No search list in answers (there is none yet)" },
+	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_nothing),
+	  "No DNS servers in answers (there are none yet)" },
+	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_nothing),
+	  "No search list in answers (there is none yet)" },
 
 	{ "dhcp-dns", 0, IN_PASTA, NULL, NOT_BUILT },
 	{ "dhcp-search", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "tcp-ns", 'T', IN_PASTA, "SPEC", CALL(set_ports), "TCP ports to forward from the namespace: only\n"
+	{ "tcp-ns", 'T', IN_PASTA, "SPEC", CALL(set_ports),
+	  "TCP ports to forward from the namespace: only\n"
 	  "'none' for now, which is the default" },
-	{ "udp-ns", 'U', IN_PASTA, "SPEC", CALL(set_ports), "UDP ports to forward from there: the same" },
-	{ "ns-ifname", 'I', IN_PASTA, "NAME", CALL(set_ns_ifname), "Name of the interface in the namespace\n"
+	{ "udp-ns", 'U', IN_PASTA, "SPEC", CALL(set_ports),
+	  "UDP ports to forward from there: the same" },
+	{ "ns-ifname", 'I', IN_PASTA, "NAME", CALL(set_ns_ifname),
+	  "Name of the interface in the namespace\n"
 	  "(default: as that on the host, else tap0)" },
-	{ "config-net", 0, IN_PASTA, NULL, FLAG(config_net), "Set up addresses and routes in the namespace;\n"
+	{ "config-net", 0, IN_PASTA, NULL, FLAG(config_net),
+	  "Set up addresses and routes in the namespace;\n"
 	  "implies --no-ra" },
-	{ "ns-mac-addr", 0, IN_PASTA, "MAC", CALL(set_ns_mac), "Ethernet address of the interface there\n"
+	{ "ns-mac-addr", 0, IN_PASTA, "MAC", CALL(set_ns_mac),
+	  "Ethernet address of the interface there\n"
 	  "(default: random)" },
 	{ "no-copy-routes", 0, IN_PASTA, NULL, CALL(set_no_copy_routes),
 	  "With --config-net: a default route, no others\n"
@@ -572,7 +612,8 @@ static const struct opt options[] = {
 	{ "netns-only", 0, IN_PASTA, NULL, NOT_BUILT },
 	{ "no-netns-quit", 0, IN_PASTA, NULL, NOT_BUILT },
 	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "no-splice", 0, IN_PASTA, NULL, FLAG(no_splice), "No bypass for local connections (none yet)" },
+	{ "no-splice", 0, IN_PASTA, NULL, FLAG(no_splice),
+	  "No bypass for local connections (none yet)" },
 	{ "splice-only", 0, IN_PASTA, NULL, NOT_BUILT },
 
 	/* For tests: force a fallback */
@@ -782,8 +823,9 @@ static enum conf_result check_addr4(struct parse *p)
 	char s[INANY_STRLEN];
 
 	if (p->cidr4 && p->mask4)
-		return fail(p, CONF_BAD, "Redundant prefix length specification:"
-			    " --netmask, and --address with a length");
+		return fail(p, CONF_BAD,
+			    "Redundant prefix length specification: --netmask,"
+			    " and --address with a length");
 	if (!ip->addr_given || !ip->prefix_given || ip->prefix_len > 30)
 		return CONF_RUN;
 	host_mask = UINT32_MAX >> ip->prefix_len;
@@ -974,9 +1016,10 @@ static const char usage[] =
 static void print_help(void)
 {
 	printf("%s\n"
-	       "passt connects a virtual machine to the network of its user, pasta a\n"
-	       "network namespace: that of process PID, or a new one, with COMMAND (or\n"
-	       "$SHELL) in it. Neither needs privileges.\n", usage);
+	       "passt connects a virtual machine to the network of its user,\n"
+	       "pasta a network namespace: that of process PID, or a new one\n"
+	       "with COMMAND or a shell in it. Neither needs privileges.\n",
+	       usage);
 	help_section("Options", IN_BOTH);
 	help_section("Options of passt", IN_PASST);
 	help_section("Options of pasta", IN_PASTA);
@@ -988,8 +1031,8 @@ static void print_version(const struct conf *c)
 {
 	printf("%s %s\n"
 	       "Copyright: the authors of passt and pasta\n"
-	       "License: GPL-2.0-or-later, free software that you may change and\n"
-	       "pass on. There is no warranty, as far as the law permits.\n",
+	       "License: GPL-2.0-or-later, free software, to be changed and\n"
+	       "passed on. There is no warranty, as far as the law permits.\n",
 	       c->progname, VERSION);
 	fflush(stdout);
 }
@@ -1042,7 +1085,7 @@ int conf_parse(struct conf *c, int argc, char **argv)
 
 /* Once the host is known ------------------------------------------------- */
 
-static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
+static void resolve_map(struct conf_ip *ip, bool no_map_gw)
 {
 	if (!ip->map_given && !no_map_gw)
 		ip->map_host_loopback = ip->gw;
@@ -1058,10 +1101,8 @@ void conf_resolve(struct conf *c)
 	const char *name = c->ip4.ifindex ? c->ip4.ifname :
 			   c->ip6.ifindex ? c->ip6.ifname : "tap0";
 
-	resolve_ip(&c->ip4, c->no_map_gw);
-	resolve_ip(&c->ip6, c->no_map_gw);
-	if (!c->ip4.prefix_len && inany_is_set(&c->ip4.addr))
-		c->ip4.prefix_len = inany_is_linklocal(&c->ip4.addr) ? 16 : 24;
+	resolve_map(&c->ip4, c->no_map_gw);
+	resolve_map(&c->ip6, c->no_map_gw);
 	if (!*c->ns_ifname)
 		util_strcpy(c->ns_ifname, IFNAMSIZ, name);
 }
@@ -1076,10 +1117,6 @@ static void print_template(const struct conf *c)
 		     c->ip4.ifindex ? " (IPv4)" : "", both ? ", " : "",
 		     c->ip6.ifindex ? c->ip6.ifname : "",
 		     c->ip6.ifindex ? " (IPv6)" : "");
-	if (c->ip4.enabled && !c->ip4.ifindex)
-		info("IPv4: no external interface as template, use local mode");
-	if (c->ip6.enabled && !c->ip6.ifindex)
-		info("IPv6: no external interface as template, use local mode");
 	if (c->mode == MODE_PASTA && *c->ns_ifname)
 		info("Namespace interface: %s", c->ns_ifname);
 }

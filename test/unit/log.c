@@ -86,7 +86,8 @@ static void errno_text(void)
 	ok(captured_is("bind: Address already in use\n"), "errno is described");
 	errno = 4000;
 	warn_errno("strange");
-	ok(captured_is("strange: error 4000\n"), "an unknown errno is a number");
+	ok(captured_is("strange: error 4000\n"),
+	   "an unknown errno is a number");
 }
 
 static void hostile_text(void)
