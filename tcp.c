@@ -530,9 +530,9 @@ static uint32_t frame_payload_max(const struct tcp *t, bool v4, uint16_t mss)
 	return (IP_PACKET_MAX - hdr) / mss * mss;
 }
 
-/* fill_frames() - Headers for @len bytes peeked into @fr; frames used */
+/* fill_frames() - Headers for @len bytes peeked into @n frames; frames used */
 static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
-			    size_t len, bool last)
+			    unsigned n, size_t len, bool last)
 {
 	const struct tcps *s = &conn(f)->s;
 	struct frame_addr a = frame_addr_of(t, &f->side[INI]);
@@ -545,7 +545,7 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 	uint32_t seq = s->snd_nxt;
 	unsigned i;
 
-	for (i = 0; len; i++) {
+	for (i = 0; i < n && len; i++) {
 		if (fr[i].len > len)
 			fr[i].len = len;
 		len -= fr[i].len;
@@ -634,7 +634,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 
 	if (rc < want && !c->rdhup)
 		c->readable = false;
-	n = fill_frames(t, f, fr, rc, rc < want);
+	n = fill_frames(t, f, fr, i, rc, rc < want);
 	rc = commit_frames(t, f, fr, n);
 	tcps_sent(&c->s, rc, t->loop->now_ms);
 	return rc;
@@ -937,8 +937,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	w = work_for(t, f);
 	w->acts |= a.acts;
 	if (a.take) {
-		w->iov[w->count].iov_base = (void *)(uintptr_t)
-					    (p->payload + a.skip);
+		w->iov[w->count].iov_base = (void *)(p->payload + a.skip);
 		w->iov[w->count++].iov_len = a.take;
 		w->bytes += a.take;
 	}
