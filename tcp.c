@@ -567,7 +567,7 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 	for (i = 0; i < n; i++)
 		len[i] = fr[i].len;
 	queued = tap_commit(t->tap, n);
-	for (i = 0; i < queued; i++)
+	for (i = 0; i < queued && i < n; i++)
 		bytes += len[i];
 	if (queued < n)
 		list_insert(t, f, LIST_BLOCKED);
