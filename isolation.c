@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * isolation.c - What the process can reach, less in each stage
+ *
+ * Whoever controls the frames or the connections that we read should gain
+ * nothing by taking over this process. So it gives up, at the point where it is
+ * needed no longer and before the first hostile byte:
+ *
+ *  init	descriptors that we did inherit by accident
+ *  detach	the host's mounts: the root is an empty, read-only tmpfs;
+ *		its user, IPC and UTS namespaces, in the background that of
+ *		PIDs, too; the identity of root
+ *  seal	all capabilities, also those that exec() could give back
+ *		(no_new_privs), core dumps and being traced (not dumpable),
+ *		and every system call that the sources do not name
+ *
+ * The order in detach() comes from what each step needs. Making a mount
+ * namespace takes CAP_SYS_ADMIN, which only root has outside of a user namespace
+ * and anybody has in a new one. Changing the identity takes CAP_SETUID and an
+ * identity that is mapped, so it comes before our own user namespace, where
+ * nothing is mapped: nothing that we do later needs a name for our user. In short:
+ *
+ *	root, CAP_SYS_ADMIN	mounts and so on; identity; user namespace
+ *	root without it		identity; user namespace with the rest
+ *	other users		user namespace with the rest
+ *
+ * A directory descriptor that is left open undoes the empty root, since ".."
+ * leads out of it: nobody keeps one. Namespaces may be denied, by a container
+ * runtime, a security module or a sysctl: then we say so and go on with what is
+ * left. The stages are independent of each other for that reason.
+ *
+ * The filter is a table for each mode, made at build time by seccomp.sh. A
+ * call it refuses kills the process. To see which one it was, build with
+ * CPPFLAGS=-DSECCOMP_TRAP, then its number is printed first.
+ */
+
+#include "isolation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#ifdef SECCOMP_TRAP
+#define SECCOMP_DENY	SECCOMP_RET_TRAP
+#else
+#define SECCOMP_DENY	SECCOMP_RET_KILL_PROCESS
+#endif
+#include "seccomp.h"
+
+#define NOBODY		65534		/* where /etc/passwd has none */
+#define FDS_FALLBACK	65536		/* descriptors tried one by one */
+
+/*
+ * What C libraries call on their own: returning from signal handlers and
+ * interrupted sleeps, exit(), the clock where the vDSO has none. The 64-bit time
+ * variants are for 32-bit machines.
+ */
+/* #syscalls rt_sigreturn sigreturn restart_syscall exit exit_group */
+/* #syscalls clock_gettime clock_gettime64 gettimeofday */
+
+/**
+ * isolation_init() - Before anything else: have descriptors 0 to 2
+ *
+ * Where one of them is closed, the next file opened would get its number, and
+ * messages would go into it.
+ */
+void isolation_init(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int close_range_(unsigned first, unsigned last)
+{
+#ifdef SYS_close_range
+	return syscall(SYS_close_range, first, last, 0);
+#else
+	(void)first, (void)last;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* Before Linux 5.9: one by one, up to the limit that holds for new ones */
+static void close_one_by_one(int keep)
+{
+	struct rlimit rl;
+	int fd, max = FDS_FALLBACK;
+
+	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < (rlim_t)max)
+		max = rl.rlim_cur;
+	for (fd = STDERR_FILENO + 1; fd < max; fd++)
+		if (fd != keep)
+			close(fd);
+}
+
+/**
+ * isolation_close_fds() - Close descriptors that we did inherit
+ * @keep:	The one that we were told to use, or -1; 0 to 2 stay as well
+ */
+void isolation_close_fds(int keep)
+{
+	unsigned first = STDERR_FILENO + 1;
+	int rc = 0;
+
+	if (keep >= (int)first) {
+		if (keep > (int)first)
+			rc = close_range_(first, keep - 1);
+		first = keep + 1;
+	}
+	if (rc || close_range_(first, ~0U))
+		close_one_by_one(keep);
+}
+
+/**
+ * struct reader - Lines of a file, without the C library's buffers
+ * @fd:		File
+ * @pos, @len:	What is left in @buf
+ */
+struct reader {
+	int fd;
+	size_t pos, len;
+	char buf[1024];
+};
+
+static int reader_byte(struct reader *r)
+{
+	if (r->pos == r->len) {
+		ssize_t n = read(r->fd, r->buf, sizeof(r->buf));
+
+		if (n <= 0)
+			return EOF;
+		r->pos = 0;
+		r->len = n;
+	}
+	return (unsigned char)r->buf[r->pos++];
+}
+
+/* One line without its end; what does not fit is left out. False: no more */
+static bool reader_line(struct reader *r, char *line, size_t size)
+{
+	size_t n = 0;
+	int c;
+
+	while ((c = reader_byte(r)) != EOF && c != '\n')
+		if (n < size - 1)
+			line[n++] = c;
+	line[n] = '\0';
+	return c != EOF || n;
+}
+
+/**
+ * struct account - A line of /etc/passwd or /etc/group, passwd(5), group(5)
+ * @name:	First field
+ * @id:		Third: UID or GID
+ * @gid:	Fourth, of /etc/passwd: primary group
+ */
+struct account {
+	char name[64];
+	unsigned long id, gid;
+};
+
+static bool account_parse(char *line, struct account *a)
+{
+	char *save, *name = line + strcspn(line, ":"), *id, *gid;
+
+	if (!*name || name == line)
+		return false;
+	*name++ = '\0';
+	if (util_strcpy(a->name, sizeof(a->name), line))
+		return false;
+	/* The second field is a password, often empty */
+	name += strcspn(name, ":");
+	id = strtok_r(name, ":", &save);
+	gid = strtok_r(NULL, ":", &save);
+	if (!id || util_parse_ulong(id, 0, UINT32_MAX - 1, &a->id))
+		return false;
+	if (!gid || util_parse_ulong(gid, 0, UINT32_MAX - 1, &a->gid))
+		a->gid = a->id;
+	return true;
+}
+
+/**
+ * account_find() - Look up by name or number, in the file itself
+ * @path:	/etc/passwd or /etc/group
+ * @name:	Name, or NULL: by @a->id
+ * @a:		Set if there is one
+ *
+ * No getpwnam(): a static program has none, and what it may load in another
+ * program is anybody's guess.
+ */
+static bool account_find(const char *path, const char *name, struct account *a)
+{
+	struct reader r = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	unsigned long id = a->id;
+	bool found = false;
+	char line[512];
+
+	if (r.fd < 0)
+		return false;
+	while (!found && reader_line(&r, line, sizeof(line))) {
+		if (!account_parse(line, a))
+			continue;
+		found = name ? !strcmp(a->name, name) : a->id == id;
+	}
+	close(r.fd);
+	return found;
+}
+
+/* USER, by name or number, to both IDs */
+static int identity_user(const char *user, struct identity *id)
+{
+	struct account a = { .id = 0 };
+
+	if (!util_parse_ulong(user, 0, UINT32_MAX - 1, &a.id)) {
+		id->uid = id->gid = a.id;
+		if (account_find("/etc/passwd", NULL, &a))
+			id->gid = a.gid;
+		return 0;
+	}
+	if (!account_find("/etc/passwd", user, &a))
+		return -ENOENT;
+	id->uid = a.id;
+	id->gid = a.gid;
+	return 0;
+}
+
+static int identity_group(const char *group, struct identity *id)
+{
+	struct account a = { .id = 0 };
+
+	if (util_parse_ulong(group, 0, UINT32_MAX - 1, &a.id) &&
+	    !account_find("/etc/group", group, &a))
+		return -ENOENT;
+	id->gid = a.id;
+	return 0;
+}
+
+static int identity_parse(const char *runas, struct identity *id)
+{
+	size_t len = strcspn(runas, ":");
+	char user[64];
+
+	if (!len || len >= sizeof(user)) {
+		err("Invalid --runas '%s': UID[:GID] or LOGIN[:GROUP] expected",
+		    runas);
+		return -EINVAL;
+	}
+	memcpy(user, runas, len);
+	user[len] = '\0';
+	if (identity_user(user, id)) {
+		err("Invalid --runas '%s': no user '%s' in /etc/passwd", runas,
+		    user);
+		return -EINVAL;
+	}
+	if (runas[len] && identity_group(runas + len + 1, id)) {
+		err("Invalid --runas '%s': no group '%s' in /etc/group", runas,
+		    runas + len + 1);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Are we in a user namespace that maps all users to themselves? */
+static bool is_host_userns(void)
+{
+	struct reader r = { .fd = open("/proc/self/uid_map", O_CLOEXEC) };
+	unsigned long in, out, count;
+	char line[64];
+	bool all;
+
+	if (r.fd < 0)
+		return true;
+	all = reader_line(&r, line, sizeof(line)) &&
+	      sscanf(line, "%lu %lu %lu", &in, &out, &count) == 3 &&
+	      !in && !out && count == UINT32_MAX;
+	close(r.fd);
+	return all;
+}
+
+/**
+ * isolation_identity() - Decide who to become, while /etc can be read
+ * @runas:	Argument of --runas, NULL: not given
+ * @id:		Set
+ *
+ * Root becomes nobody, except in a user namespace: there it is no root, and
+ * nobody may not be mapped.
+ *
+ * Return: 0; negative errno if @runas makes no sense, after saying so
+ */
+int isolation_identity(const char *runas, struct identity *id)
+{
+	int rc;
+
+	*id = (struct identity){ .uid = geteuid(), .gid = getegid() };
+
+	if (!runas) {
+		if (geteuid() || !is_host_userns())
+			return 0;
+		if (identity_user("nobody", id))
+			id->uid = id->gid = NOBODY;
+		id->change = true;
+		info("Started as root, will change to nobody.");
+		return 0;
+	}
+
+	rc = identity_parse(runas, id);
+	if (rc)
+		return rc;
+	id->required = id->change = id->uid != geteuid() ||
+				    id->gid != getegid();
+	if (id->change && geteuid()) {
+		err("--runas needs to be started as root, not as UID %u",
+		    (unsigned)geteuid());
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* Nothing executed from now on can have a capability */
+static void drop_bounding_set(void)
+{
+	unsigned long cap;
+
+	for (cap = 0; !prctl(PR_CAPBSET_READ, cap, 0, 0, 0) ||
+		      errno != EINVAL; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
+			return;		/* EPERM: no CAP_SETPCAP */
+		if (cap > 63)
+			return;
+		errno = 0;
+	}
+}
+
+static int identity_change(const struct identity *id)
+{
+	if (!id->change)
+		return 0;
+
+	drop_bounding_set();
+	if (setgroups(0, NULL) && errno != EPERM)
+		return -errno;
+	if (setresgid(id->gid, id->gid, id->gid) ||
+	    setresuid(id->uid, id->uid, id->uid))
+		return -errno;
+	return 0;
+}
+
+/*
+ * The new root: of no blocks and only the inode of its own folder. It is mounted
+ * on whatever folder there is, with the folder as both new root and the place
+ * for the old one, which is detached right after.
+ */
+static int empty_root(void)
+{
+	static const char *const places[] = { "/proc", "/tmp", "/dev", "/mnt" };
+	unsigned i;
+
+	if (mount("", "/", "", MS_UNBINDABLE | MS_REC, NULL))
+		return -errno;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		if (!mount("", places[i], "tmpfs",
+			   MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
+			   "nr_inodes=2,nr_blocks=0"))
+			break;
+	if (i == ARRAY_SIZE(places) || chdir(places[i]))
+		return -errno;
+
+	if (syscall(SYS_pivot_root, ".", ".")) {
+		/* EINVAL: the old root is the initial ramfs, it must stay */
+		if (chroot("."))
+			return -errno;
+	} else if (umount2(".", MNT_DETACH)) {
+		return -errno;
+	}
+	return chdir("/") ? -errno : 0;
+}
+
+/* New namespaces, with the root emptied; negative errno: nothing happened */
+static int detach(int flags)
+{
+	int rc;
+
+	if (unshare(flags))
+		return -errno;
+	rc = empty_root();
+	if (rc) {
+		errno = -rc;
+		warn_errno("Couldn't empty the root directory of the sandbox");
+	}
+	return 0;
+}
+
+/**
+ * isolation_detach() - Leave the host's namespaces and root, become @id
+ * @id:		From isolation_identity()
+ * @pid_ns:	The next child is to be the first of a new PID namespace
+ *
+ * To be called single-threaded, with all files opened, low ports bound and no
+ * directory descriptor left.
+ *
+ * Return: 0, also if namespaces are denied; negative errno if the user asked for
+ * an identity that can't be had, after saying so
+ */
+int isolation_detach(const struct identity *id, bool pid_ns)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+		    (pid_ns ? CLONE_NEWPID : 0);
+	bool detached = !detach(flags);
+	int rc = identity_change(id);
+
+	if (rc) {
+		errno = -rc;
+		if (id->required) {
+			err_errno("Couldn't change to UID %u, GID %u",
+				  (unsigned)id->uid, (unsigned)id->gid);
+			return rc;
+		}
+		warn_errno("Couldn't change to nobody, going on as root without capabilities");
+	}
+
+	/* The sandbox is as good without this one if it has the others */
+	if (detached) {
+		if (unshare(CLONE_NEWUSER))
+			debug("No user namespace for the sandbox: errno %d",
+			      errno);
+		return 0;
+	}
+	rc = detach(CLONE_NEWUSER | flags);
+	if (rc) {
+		errno = -rc;
+		warn_errno("Namespaces for the sandbox are denied here (by a container runtime, security module or sysctl), going on without");
+	}
+	return 0;
+}
+
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct hdr = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	drop_bounding_set();
+	/* Unknown before Linux 4.3, or forbidden: then there are none */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &hdr, none))
+		warn_errno("Couldn't drop capabilities");
+}
+
+/* The descriptors are ours alone: as many as the hard limit says */
+static void raise_nofile(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl))
+		debug("Limit of open files stays: errno %d", errno);
+}
+
+#ifdef SECCOMP_TRAP
+/* #syscalls write */
+static void trap_handler(int sig, siginfo_t *si, void *context)
+{
+	char text[] = "seccomp: system call 0000 refused\n";
+	char *digit = strchr(text, '0') + 3;
+	int nr = si->si_syscall;
+
+	(void)sig, (void)context;
+	for (; nr > 0; nr /= 10)
+		*digit-- = '0' + nr % 10;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1))
+		_exit(159);		/* 128 + SIGSYS */
+	_exit(159);
+}
+
+static void trap_install(void)
+{
+	struct sigaction sa = {
+		.sa_sigaction = trap_handler, .sa_flags = SA_SIGINFO,
+	};
+
+	sigaction(SIGSYS, &sa, NULL);
+}
+#else
+static void trap_install(void)
+{
+}
+#endif
+
+/* prctl() wants a pointer to what it only reads: cast away const once, here */
+static struct sock_fprog filter_of(enum mode mode)
+{
+	const struct sock_filter *f = mode == MODE_PASTA ? filter_pasta :
+							   filter_passt;
+	size_t len = mode == MODE_PASTA ? ARRAY_SIZE(filter_pasta) :
+					  ARRAY_SIZE(filter_passt);
+
+	return (struct sock_fprog){
+		.len = len, .filter = (struct sock_filter *)(uintptr_t)f,
+	};
+}
+
+/**
+ * isolation_seal() - Last stage: from here on only the calls that sources name
+ * @mode:	Whose calls
+ *
+ * No memory can be had from here on, no file opened.
+ */
+void isolation_seal(enum mode mode)
+{
+	struct sock_fprog prog = filter_of(mode);
+
+	raise_nofile();
+	drop_capabilities();
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		warn_errno("Couldn't forbid core dumps");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		warn_errno("Couldn't set no_new_privs");
+
+	trap_install();
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0))
+		warn_errno("No system call filter, going on without");
+}
