@@ -1,0 +1,794 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pasta.c - The namespaces of pasta: make or join, run the command, watch
+ *
+ * We stay in the host's network namespace. What has to happen in the other one
+ * is done by a child, which sends us the tap device over a socket:
+ *
+ *	COMMAND		   daemon			    child
+ *		make it in new namespaces ------->
+ *		write its ID maps ---------------->
+ *				<------------ tap device, with the link set up
+ *		sandbox, event loop: "go" -------->
+ *						   /proc, sysctls, the command
+ *		SIGCHLD	<-------------------- its status
+ *
+ *	PID	fork ----------------------------> join
+ *				<------------ tap device, with the link set up
+ *		pidfd readable: the end
+ *
+ * The child for a COMMAND becomes the first process of the PID namespace and
+ * runs the command as the second, for two reasons. The kernel drops signals
+ * to a first process that has no handler for them, so that Ctrl-C would not stop
+ * most programs; and orphans need somebody to reap them. It exits with the
+ * status of the command, and the kernel then kills what is left in there.
+ *
+ * It does the same when the socket to us ends. That, rather than a signal, is how
+ * the command ends with us: it can't be lost, and also works after we changed to
+ * a user who could not send one.
+ *
+ * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
+ * has: mapped to themselves. The map of the second kind has to be written from
+ * outside, with our privileges, for the first it makes no difference.
+ *
+ * Terminal: if standard input and output are terminals, and ours, the command
+ * becomes its foreground process group, so that Ctrl-C reaches it alone; we take
+ * the terminal back in the end, for those who don't expect to lose it, such as
+ * scripts. In a pipeline the process group belongs to the other commands in it,
+ * too: there it stays as it is, and we ignore Ctrl-C. Nobody could continue the
+ * command once Ctrl-Z stopped it, so it is continued at once.
+ */
+
+#include "pasta.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "isolation.h"
+#include "log.h"
+#include "netlink.h"
+#include "util.h"
+
+#define CHILD_STACK	(128 << 10)	/* bytes */
+#define PATH_LEN	64		/* of what we look at in /proc */
+#define MAP_LEN		4096		/* of an ID map: the kernel takes a page */
+#define POLL_MS		1000		/* without pidfd */
+#define END_WAIT_MS	1000		/* for the command to be gone */
+#define END_STEP_MS	5
+
+#define EXIT_NOT_RUN	126		/* shells: found, could not be run */
+#define EXIT_NOT_FOUND	127		/* shells: not found */
+#define EXIT_SIGNAL	128		/* shells: add the signal's number */
+
+/**
+ * struct child - What a child in the other namespace needs
+ * @c, @h:	For setting up the link
+ * @ctl:	Its end of the socket to the daemon
+ * @daemon_ctl:	The other end
+ * @chld:	What the caller does on SIGCHLD, for the command
+ * @take_tty:	The command becomes the terminal's foreground process group
+ * @netns, @userns: Namespaces to join, @userns: -1 if it is our own
+ */
+struct child {
+	const struct conf *c;
+	const struct hostnet *h;
+	int ctl, daemon_ctl;
+	struct sigaction chld;
+	bool take_tty;
+	int netns, userns;
+};
+
+/* Small files of /proc and /sys */
+
+static ssize_t file_get(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return n;
+}
+
+static int file_put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+	size_t len = strlen(text);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static bool file_is(const char *path, const char *value)
+{
+	char buf[32];
+
+	if (file_get(path, buf, sizeof(buf)) <= 0)
+		return false;
+	buf[strcspn(buf, "\n")] = '\0';
+	return !strcmp(buf, value);
+}
+
+/* Who denies a user namespace, or the rights in it */
+static const char *userns_remedy(void)
+{
+	static const struct {
+		const char *path, *value, *remedy;
+	} why[] = {
+		{ "/proc/sys/user/max_user_namespaces", "0",
+		  "sysctl user.max_user_namespaces is 0, raise it" },
+		{ "/proc/sys/kernel/unprivileged_userns_clone", "0",
+		  "set sysctl kernel.unprivileged_userns_clone to 1" },
+		{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+		  "AppArmor restricts it, this program needs a profile with 'userns,' or sysctl kernel.apparmor_restrict_unprivileged_userns set to 0" },
+	};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(why); i++)
+		if (file_is(why[i].path, why[i].value))
+			return why[i].remedy;
+	return "a container's system call filter, a security module or sysctl user.max_user_namespaces may deny it";
+}
+
+/* What to say about each way in which there can be no tap device */
+static void tun_error(int rc, const char *ifname)
+{
+	errno = -rc;
+	switch (errno) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		err_errno("No tap device without /dev/net/tun (modprobe tun; in a container: --device /dev/net/tun)");
+		break;
+	case EACCES:
+		err_errno("No tap device, /dev/net/tun is not for this user (as root: chmod 0666 /dev/net/tun)");
+		break;
+	case EPERM:
+		err_errno("No tap device, /dev/net/tun is denied (in a container: --device /dev/net/tun; else %s)",
+			  userns_remedy());
+		break;
+	case EBUSY:
+		err_errno("No tap device, there is an interface '%s' in the namespace already (choose another name with -I)",
+			  ifname);
+		break;
+	default:
+		err_errno("Couldn't make a tap device '%s'", ifname);
+	}
+}
+
+/* In the child: what happens in the other namespace */
+
+/* Hand over the tap device, and what it can do */
+static int child_send_tap(const struct child *ch, int fd,
+			  struct tap_tun_info *info)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} cmsg = { .hdr = {
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int)),
+	} };
+	struct iovec iov = { .iov_base = info, .iov_len = sizeof(*info) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = cmsg.buf, .msg_controllen = sizeof(cmsg.buf),
+	};
+
+	memcpy(CMSG_DATA(&cmsg.hdr), &fd, sizeof(fd));
+	return sendmsg(ch->ctl, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Make the tap device and set up the link; errors are told here */
+static int child_setup(const struct child *ch)
+{
+	struct tap_tun_info info = { 0 };
+	int fd, rc;
+
+	fd = tap_tun_open(ch->c, ch->c->ns_ifname, &info);
+	if (fd < 0) {
+		tun_error(fd, ch->c->ns_ifname);
+		return fd;
+	}
+	rc = nl_ns_configure(ch->c, ch->h, info.ifname);
+	if (!rc)
+		rc = child_send_tap(ch, fd, &info);
+	close(fd);
+	return rc;
+}
+
+/* Wait for the daemon's word; false: it is gone */
+static bool child_wait(const struct child *ch)
+{
+	char c;
+
+	return read(ch->ctl, &c, 1) == 1;
+}
+
+/* Last GID from 0 on without a gap, for a range that starts there */
+static unsigned long gid_last(void)
+{
+	unsigned long in, out, count;
+	char buf[MAP_LEN];
+
+	if (file_get("/proc/self/gid_map", buf, sizeof(buf)) <= 0 ||
+	    sscanf(buf, "%lu %lu %lu", &in, &out, &count) != 3 || in || !count)
+		return 0;
+	return count - 1 < INT32_MAX ? count - 1 : INT32_MAX;
+}
+
+/* Let everybody inside use ping sockets, if nobody has anything against it */
+static void open_ping_group_range(void)
+{
+	char text[32];
+	int rc;
+
+	snprintf(text, sizeof(text), "0 %lu", gid_last());
+	rc = file_put("/proc/sys/net/ipv4/ping_group_range", text);
+	if (rc)
+		debug("ping_group_range stays closed in the namespace: errno %d",
+		      -rc);
+}
+
+/* A /proc that shows the processes of the new namespace, if we may mount one */
+static void mount_proc(void)
+{
+	/* What we mount must not show up in the host's namespace */
+	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL) ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL))
+		debug("The command sees the host's /proc: errno %d", errno);
+}
+
+/* The command's own process group gets the terminal */
+static void take_terminal(void)
+{
+	if (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid()))
+		debug("The command can't have the terminal: errno %d", errno);
+}
+
+static _Noreturn void command_exec(const struct child *ch, const sigset_t *mask)
+{
+	const char *shell = getenv("SHELL");
+	char *const by_default[] = { (char *)(shell && *shell ? shell :
+							"/bin/sh"), NULL };
+	char *const *argv = ch->c->command ? ch->c->command : by_default;
+
+	if (ch->take_tty)
+		take_terminal();	/* while SIGTTOU is blocked */
+	sigaction(SIGCHLD, &ch->chld, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+
+	execvp(argv[0], argv);
+	if (!ch->c->command && errno == ENOENT)
+		execl("/bin/sh", "/bin/sh", (char *)NULL);
+
+	err_errno("Couldn't run '%s'", argv[0]);
+	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN);
+}
+
+/* Reap all there are. Does not return once the command is among them */
+static void init_reap(pid_t command)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != command)
+			continue;
+		if (WIFSTOPPED(status)) {
+			if (WSTOPSIG(status) == SIGTSTP)
+				kill(-getpgid(command), SIGCONT);
+			continue;
+		}
+		_exit(WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) :
+					    WEXITSTATUS(status));
+	}
+}
+
+/* First process of the PID namespace: until the command or the daemon ends */
+static _Noreturn void init_run(const struct child *ch, pid_t command,
+			       const sigset_t *all)
+{
+	struct signalfd_siginfo si;
+	struct pollfd fds[2] = { { .fd = ch->ctl, .events = POLLIN } };
+
+	isolation_close_fds(ch->ctl);
+	fds[1].fd = signalfd(-1, all, SFD_CLOEXEC);
+	fds[1].events = POLLIN;
+	if (fds[1].fd < 0)
+		_exit(EXIT_FAILURE);
+
+	for (;;) {
+		init_reap(command);
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			_exit(EXIT_FAILURE);
+		if (fds[0].revents)
+			_exit(EXIT_SUCCESS);
+		if (fds[1].revents &&
+		    read(fds[1].fd, &si, sizeof(si)) != sizeof(si))
+			_exit(EXIT_FAILURE);
+	}
+}
+
+/* The child in new namespaces, see clone(2) */
+static int child_main(void *arg)
+{
+	const struct child *ch = arg;
+	sigset_t all, saved;
+	pid_t command;
+
+	close(ch->daemon_ctl);
+	if (!child_wait(ch) || child_setup(ch) || !child_wait(ch))
+		_exit(EXIT_FAILURE);
+
+	mount_proc();
+	open_ping_group_range();
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &saved);
+	command = fork();
+	if (!command)
+		command_exec(ch, &saved);
+	if (command < 0) {
+		err_errno("Couldn't start the command");
+		_exit(EXIT_FAILURE);
+	}
+	prctl(PR_SET_NAME, "pasta-init", 0, 0, 0);
+	init_run(ch, command, &all);
+}
+
+/* The child that joins namespaces of somebody else */
+static _Noreturn void child_join(const struct child *ch)
+{
+	close(ch->daemon_ctl);
+	/* Who is root there could trace us otherwise */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+	if (ch->userns >= 0 && setns(ch->userns, CLONE_NEWUSER)) {
+		err_errno("Couldn't join the user namespace of PID %d",
+			  (int)ch->c->netns_pid);
+		_exit(EXIT_FAILURE);
+	}
+	if (setns(ch->netns, CLONE_NEWNET)) {
+		err_errno("Couldn't join the network namespace of PID %d (%s)",
+			  (int)ch->c->netns_pid,
+			  ch->userns >= 0 ? "is it yours?" :
+			  "its owner is this user namespace: root is needed");
+		_exit(EXIT_FAILURE);
+	}
+	_exit(child_setup(ch) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* In the daemon */
+
+/* What we have, each ID mapped to itself */
+static int map_identity(const char *own, char *map, size_t size)
+{
+	unsigned long in, out, count;
+	char buf[MAP_LEN];
+	const char *line = buf;
+	size_t len = 0;
+	ssize_t n = file_get(own, buf, sizeof(buf));
+
+	if (n < 0)
+		return n;
+	for (; line && *line; line = strchr(line, '\n'), line += !!line) {
+		if (sscanf(line, "%lu %lu %lu", &in, &out, &count) != 3)
+			break;
+		len += snprintf(map + len, size - len, "%lu %lu %lu\n", in, in,
+				count);
+		if (len >= size)
+			return -E2BIG;
+	}
+	return len ? 0 : -ENOENT;
+}
+
+static int map_single(pid_t pid, const char *which, unsigned long id)
+{
+	char path[PATH_LEN], map[PATH_LEN];
+
+	if (!strcmp(which, "gid_map")) {
+		/* Linux 3.19: else no group map without privileges */
+		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+		file_put(path, "deny");
+	}
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
+	snprintf(map, sizeof(map), "0 %lu 1", id);
+	return file_put(path, map);
+}
+
+/* Without CAP_SETUID, even root can map itself alone */
+static int map_all_or_single(pid_t pid, const char *which, unsigned long id)
+{
+	char own[PATH_LEN], path[PATH_LEN], map[MAP_LEN];
+	int rc;
+
+	snprintf(own, sizeof(own), "/proc/self/%s", which);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
+	rc = map_identity(own, map, sizeof(map));
+	if (!rc)
+		rc = file_put(path, map);
+	return rc ? map_single(pid, which, id) : 0;
+}
+
+static int write_maps(pid_t pid)
+{
+	int rc;
+
+	if (geteuid()) {
+		rc = map_single(pid, "uid_map", geteuid());
+		return rc ? rc : map_single(pid, "gid_map", getegid());
+	}
+	rc = map_all_or_single(pid, "uid_map", geteuid());
+	return rc ? rc : map_all_or_single(pid, "gid_map", getegid());
+}
+
+static int control_socket(struct child *ch)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	ch->daemon_ctl = fds[0];
+	ch->ctl = fds[1];
+	return 0;
+}
+
+/* The child in new namespaces: returns its PID, or negative errno */
+static pid_t child_clone(struct child *ch, bool userns)
+{
+	char stack[CHILD_STACK] __attribute__((aligned(64)));
+	int flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+		    CLONE_NEWUTS | (userns ? CLONE_NEWUSER : 0);
+	pid_t pid;
+	int rc;
+
+	rc = control_socket(ch);
+	if (rc)
+		return rc;
+	/* The memory is a copy: there, the stack is the child's alone */
+	pid = clone(child_main, stack + sizeof(stack), flags | SIGCHLD, ch);
+	rc = pid < 0 ? -errno : 0;
+	close(ch->ctl);
+	if (!rc && userns)
+		rc = write_maps(pid);
+	if (!rc && write(ch->daemon_ctl, "m", 1) != 1)
+		rc = -errno;
+	if (!rc)
+		return pid;
+
+	close(ch->daemon_ctl);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return rc;
+}
+
+/* The tap device from the child; -ECHILD if it failed, after saying why */
+static int receive_tap(int ctl, struct tap_tun_info *info)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} cmsg = { .hdr = { 0 } };
+	struct iovec iov = { .iov_base = info, .iov_len = sizeof(*info) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = cmsg.buf, .msg_controllen = sizeof(cmsg.buf),
+	};
+	struct cmsghdr *hdr;
+	int fd;
+
+	if (recvmsg(ctl, &msg, MSG_CMSG_CLOEXEC) != sizeof(*info))
+		return -ECHILD;
+	hdr = CMSG_FIRSTHDR(&msg);
+	if (!hdr || hdr->cmsg_type != SCM_RIGHTS)
+		return -ECHILD;
+	memcpy(&fd, CMSG_DATA(hdr), sizeof(fd));
+	return fd;
+}
+
+/* The terminal is for the command if it is all ours */
+static bool tty_is_ours(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+	       tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+static int spawn(struct pasta *ns, struct child *ch, struct tap_tun_info *info)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	int rc = 0;
+	pid_t pid;
+
+	/* If it is ignored there is no status to wait for */
+	sigaction(SIGCHLD, &dfl, &ch->chld);
+	/* Not set if the binary can't be read: then the maps are not ours */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	ch->take_tty = tty_is_ours();
+
+	pid = child_clone(ch, true);
+	if (pid < 0 && !geteuid()) {
+		debug("No user namespace: errno %d, trying without", -pid);
+		rc = pid;
+		pid = child_clone(ch, false);
+	}
+	if (pid < 0) {
+		errno = rc ? -rc : -pid;
+		err_errno("Couldn't make a user namespace (%s)",
+			  userns_remedy());
+		return pid;
+	}
+
+	ns->init = pid;
+	ns->ctl = ch->daemon_ctl;
+	if (ch->take_tty) {
+		/* For taking it back, and for messages until then */
+		signal(SIGTTOU, SIG_IGN);
+		ns->tty_pgrp = getpgrp();
+	}
+	return receive_tap(ns->ctl, info);
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return !fstat(a, &sa) && !fstat(b, &sb) && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+/* Is this namespace the one that we are in? */
+static bool is_own_ns(int fd, const char *path)
+{
+	int own = open(path, O_RDONLY | O_CLOEXEC);
+	bool same = own >= 0 && same_file(own, fd);
+
+	if (own >= 0)
+		close(own);
+	return same;
+}
+
+/* Something that tells when the process ends, before we trust its number */
+static int watch_process(struct pasta *ns, pid_t pid)
+{
+	char path[PATH_LEN];
+
+#ifdef SYS_pidfd_open
+	ns->pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (ns->pidfd >= 0)
+		return 0;
+	if (errno == ESRCH)
+		return -ESRCH;
+	debug("No pidfd: errno %d, looking once a second", errno);
+#endif
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	ns->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return ns->stat_fd >= 0 ? 0 : errno == ENOENT ? -ESRCH : -errno;
+}
+
+/*
+ * The network namespace of the process, and the user namespace whose root has a
+ * say in it: not always that of the process
+ */
+static int open_namespaces(struct child *ch, pid_t pid)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	ch->netns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ch->netns < 0) {
+		if (errno == ENOENT)
+			return -ESRCH;
+		err_errno("Couldn't open network namespace %s (%s)", path,
+			  errno == EACCES ? "the process is not yours" :
+			  "is /proc mounted?");
+		return -errno;
+	}
+	if (is_own_ns(ch->netns, "/proc/self/ns/net")) {
+		err("PID %d is in our own network namespace, nothing to connect",
+		    (int)pid);
+		return -EINVAL;
+	}
+	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
+	if (ch->userns < 0) {
+		err_errno("Couldn't join the network namespace of PID %d: it was made by somebody who is not below us",
+			  (int)pid);
+		return -errno;
+	}
+	if (is_own_ns(ch->userns, "/proc/self/ns/user")) {
+		close(ch->userns);
+		ch->userns = -1;
+	}
+	return 0;
+}
+
+static int join(struct pasta *ns, struct child *ch, struct tap_tun_info *info)
+{
+	pid_t pid = ch->c->netns_pid, joiner;
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	int rc;
+
+	rc = watch_process(ns, pid);
+	if (!rc)
+		rc = open_namespaces(ch, pid);
+	/* It may have ended, and its number be somebody else's */
+	if (!rc && pasta_process_gone(ns, NULL))
+		rc = -ESRCH;
+	if (rc == -ESRCH)
+		err("No process with PID %d: has it ended?", (int)pid);
+	if (rc)
+		return rc;
+
+	rc = control_socket(ch);
+	if (rc)
+		return rc;
+	sigaction(SIGCHLD, &dfl, NULL);
+	joiner = fork();
+	if (!joiner)
+		child_join(ch);
+	close(ch->ctl);
+	close(ch->netns);
+	if (ch->userns >= 0)
+		close(ch->userns);
+	rc = joiner < 0 ? -errno : receive_tap(ch->daemon_ctl, info);
+	close(ch->daemon_ctl);
+	if (joiner > 0)
+		waitpid(joiner, NULL, 0);
+	return rc;
+}
+
+/**
+ * pasta_open() - Get a tap device in the namespace that @c names
+ * @ns:		Set
+ * @c:		netns_kind NETNS_SPAWN or NETNS_PID, ns_ifname set
+ * @h:		What the host's network looks like
+ * @info:	Set to what the tap device can do
+ *
+ * The command waits for pasta_command_start(). To be called single-threaded,
+ * before signals are changed and privileges dropped. errors are told here.
+ *
+ * Return: file descriptor, or negative errno
+ */
+int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
+	       struct tap_tun_info *info)
+{
+	struct child ch = { .c = c, .h = h, .netns = -1, .userns = -1 };
+
+	*ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1 };
+	if (c->netns_kind == NETNS_SPAWN)
+		return spawn(ns, &ch, info);
+	return join(ns, &ch, info);
+}
+
+/**
+ * pasta_watch() - Have the end of the process that names the namespace reported
+ * @ns:		From pasta_open()
+ * @l:		Gets an event, or a timer if there is no pidfd, of kind
+ *		REF_NETNS_PID; nothing for a command: its end is SIGCHLD
+ *
+ * Return: 0 or negative errno
+ */
+int pasta_watch(struct pasta *ns, struct loop *l)
+{
+	const union epoll_ref ref = { .kind = REF_NETNS_PID };
+
+	if (ns->pidfd >= 0)
+		return loop_add(l, ns->pidfd, EPOLLIN, ref);
+	if (ns->stat_fd >= 0) {
+		ns->poll.ref = ref;
+		wheel_arm(&l->wheel, &ns->poll, l->now_ms + POLL_MS);
+	}
+	return 0;
+}
+
+/**
+ * pasta_process_gone() - Has the process ended that names the namespace?
+ * @ns:		From pasta_open()
+ * @l:		If its timer is to be armed again, else NULL
+ */
+/* #syscalls:pasta poll ppoll pread64 */
+bool pasta_process_gone(struct pasta *ns, struct loop *l)
+{
+	struct pollfd pfd = { .fd = ns->pidfd, .events = POLLIN };
+	const char *state;
+	char buf[128];
+	ssize_t n;
+
+	if (ns->pidfd >= 0)
+		return poll(&pfd, 1, 0) == 1;
+
+	/* ESRCH once it is reaped; a zombie before: proc(5), /proc/PID/stat */
+	n = pread(ns->stat_fd, buf, sizeof(buf) - 1, 0);
+	if (n <= 0)
+		return true;
+	buf[n] = '\0';
+	state = strrchr(buf, ')');
+	if (state && (!strncmp(state, ") Z", 3) || !strncmp(state, ") X", 3)))
+		return true;
+	if (l)
+		wheel_arm(&l->wheel, &ns->poll, l->now_ms + POLL_MS);
+	return false;
+}
+
+/**
+ * pasta_command_start() - Let the command run: its network works from now on
+ */
+/* #syscalls:pasta write */
+void pasta_command_start(const struct pasta *ns)
+{
+	if (ns->init && write(ns->ctl, "g", 1) != 1)
+		debug("The command's namespaces are gone: errno %d", errno);
+}
+
+/**
+ * pasta_command_status() - After SIGCHLD: has the command ended?
+ *
+ * Children that are not ours, which we get as first process of a container, are
+ * reaped on the way.
+ *
+ * Return: exit status to pass on, -1 if it runs on
+ */
+/* #syscalls wait4 waitid waitpid */
+int pasta_command_status(const struct pasta *ns)
+{
+	int status, result = -1;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != ns->init)
+			continue;
+		result = WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) :
+					       WEXITSTATUS(status);
+	}
+	return result;
+}
+
+/**
+ * pasta_close() - End the command, if there is one, take the terminal back
+ *
+ * Waits until its processes are gone, but not for ever: one of them may hang in
+ * the kernel.
+ */
+/* #syscalls:pasta close poll ppoll ioctl */
+void pasta_close(struct pasta *ns)
+{
+	int waited;
+
+	if (!ns->init)
+		return;
+	close(ns->ctl);
+	for (waited = 0; waited < END_WAIT_MS; waited += END_STEP_MS) {
+		if (waitpid(ns->init, NULL, WNOHANG))
+			break;
+		poll(NULL, 0, END_STEP_MS);
+	}
+	if (ns->tty_pgrp)
+		tcsetpgrp(STDIN_FILENO, ns->tty_pgrp);
+}
