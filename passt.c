@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * passt.c - From main() to the event loop, and what is connected to what
+ *
+ * struct passt holds one struct of each module and is seen nowhere else: a
+ * module gets what it needs at its init, and calls upwards only through the
+ * callbacks set here. main() is the list of stages. Each uses a right that the
+ * next ones do without:
+ *
+ *	command line	only parses
+ *	files		opens what the user named, with the user's rights
+ *	host		looks at the host's network
+ *	tap		makes or joins the namespace; the tap device
+ *	datapath	modules; sockets that need a privilege are bound here
+ *	sandbox		leaves the host's files and namespaces, goes to the
+ *			background, seals itself
+ *	ready		whoever started us may go on, the command runs
+ *	loop		reads what others send: all that is hostile
+ *
+ * Start-up ends with a message and status 1 whatever fails; from the loop on
+ * nothing that is received ends the program.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "flow.h"
+#include "isolation.h"
+#include "log.h"
+#include "loop.h"
+#include "netlink.h"
+#include "pasta.h"
+#include "pcap.h"
+#include "tap.h"
+#include "tap_stream.h"
+#include "tap_tun.h"
+#include "types.h"
+#include "util.h"
+
+#define EVENTS_MAX	64		/* of one turn */
+
+/**
+ * struct passt - All there is
+ * @conf:	What the user asked for, what the host has: const from the
+ *		datapath stage on
+ * @host:	Addresses and routes to copy
+ * @guest:	What was learned from the other side
+ * @identity:	Who to become
+ * @ns:		Namespace that we serve (pasta)
+ * @loop:	Events and timers
+ * @tap:	What protocols see: @tun or @stream, or @pcap before it
+ * @tap_fd:	Descriptor of it, @tun_info what it can do
+ * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
+ * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
+ * @signal_fd:	Signals as events
+ * @quit:	Leave the loop, with @status
+ */
+static struct passt {
+	struct conf conf;
+	struct hostnet host;
+	struct guest guest;
+	struct identity identity;
+	struct pasta ns;
+	struct loop loop;
+	struct tap *tap;
+	union {
+		struct tap_tun tun;
+		struct tap_stream stream;
+	};
+	struct pcap pcap;
+	struct tap_tun_info tun_info;
+	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
+	bool quit;
+	int status;
+} p;
+
+static void quit(struct passt *s, int status)
+{
+	s->quit = true;
+	s->status = status;
+}
+
+/* Files -------------------------------------------------------------------- */
+
+/* The tap may have been passed as descriptor 0 to 2: these become /dev/null */
+static void tap_fd_move(struct passt *s)
+{
+	int fd = s->conf.fd_tap;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return;
+	s->conf.fd_tap = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (s->conf.fd_tap < 0 || dup2(s->null_fd, fd) < 0)
+		die_errno("Couldn't use descriptor %d of --fd", fd);
+}
+
+/* What the user named is opened with the user's rights, in the host */
+static void files_open(struct passt *s)
+{
+	const struct conf *c = &s->conf;
+	int rc;
+
+	s->pid_fd = s->pcap_fd = s->ready_fd = -1;
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0)
+		die_errno("Couldn't open /dev/null");
+	tap_fd_move(s);
+
+	rc = c->log_file ? log_open_file(c->log_file, c->log_size) : 0;
+	if (rc) {
+		errno = -rc;
+		die_errno("Couldn't open log file '%s'", c->log_file);
+	}
+	if (c->pid_file)
+		s->pid_fd = util_pidfile_open(c->pid_file);
+	if (c->pid_file && s->pid_fd < 0) {
+		errno = -s->pid_fd;
+		die_errno("Couldn't open PID file '%s'", c->pid_file);
+	}
+	if (c->pcap_file)
+		s->pcap_fd = pcap_open(c->pcap_file);
+	if (c->pcap_file && s->pcap_fd < 0) {
+		errno = -s->pcap_fd;
+		die_errno("Couldn't open capture file '%s'", c->pcap_file);
+	}
+	log_connect_syslog();
+}
+
+/* Host --------------------------------------------------------------------- */
+
+static void host_look(struct passt *s)
+{
+	if (isolation_identity(s->conf.runas, &s->identity))
+		exit(1);
+	if (nl_template(&s->conf, &s->host))
+		exit(1);
+	conf_resolve(&s->conf);
+	conf_print(&s->conf);
+}
+
+/* Tap ---------------------------------------------------------------------- */
+
+static void tap_open(struct passt *s)
+{
+	const struct conf *c = &s->conf;
+	int rc = 0;
+
+	s->ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1 };
+	if (c->netns_kind == NETNS_FD) {
+		s->tap_fd = c->fd_tap;
+		if (c->mode == MODE_PASTA)
+			rc = tap_tun_info_from_fd(c, s->tap_fd, &s->tun_info);
+		if (rc) {
+			errno = -rc;
+			die_errno("--fd %d is no tap device (IFF_TAP, IFF_NO_PI)",
+				  c->fd_tap);
+		}
+		return;
+	}
+	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->tun_info);
+	if (s->tap_fd < 0)
+		exit(1);		/* it said why */
+}
+
+/* Datapath ----------------------------------------------------------------- */
+
+static void tap_rx(void *ctx, const struct pkt *pkts, unsigned n)
+{
+	(void)ctx, (void)pkts, (void)n;
+}
+
+static void tap_writable(void *ctx)
+{
+	(void)ctx;
+}
+
+static void tap_closed(void *ctx, int error)
+{
+	struct passt *s = ctx;
+
+	if (error)
+		err("Tap failed: %s", strerror(error));
+	else
+		info("Client connection closed, exiting");
+	quit(s, error ? 1 : 0);
+}
+
+/* All modules, in the order in which they need each other */
+static void datapath_init(struct passt *s)
+{
+	const struct conf *c = &s->conf;
+	unsigned mtu = c->mtu ? c->mtu : CONF_MTU_DEFAULT;
+	int rc = loop_init(&s->loop);
+
+	if (!rc && c->mode == MODE_PASTA)
+		rc = tap_tun_init(&s->tun, s->tap_fd, &s->tun_info, mtu,
+				  &s->loop);
+	else if (!rc)
+		rc = tap_stream_init(&s->stream, s->tap_fd, mtu, &s->loop);
+	if (!rc)
+		rc = pasta_watch(&s->ns, &s->loop);
+	if (rc) {
+		errno = -rc;
+		die_errno("Couldn't start");
+	}
+
+	s->tap = c->mode == MODE_PASTA ? &s->tun.tap : &s->stream.tap;
+	if (s->pcap_fd >= 0)
+		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd);
+	s->tap->rx = tap_rx;
+	s->tap->writable = tap_writable;
+	s->tap->closed = tap_closed;
+	s->tap->ctx = s;
+}
+
+/* Work that is left from this turn: true if there is more for the next */
+static bool datapath_run(struct passt *s)
+{
+	tap_flush(s->tap);
+	return false;
+}
+
+/* Sandbox ------------------------------------------------------------------ */
+
+/* In the foreground: wait for the daemon, then it is the one to look after */
+static _Noreturn void background_parent(struct passt *s, int ready, pid_t pid)
+{
+	char c;
+
+	if (read(ready, &c, 1) != 1)
+		_exit(1);		/* it said why */
+	if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, pid)) {
+		err_errno("Couldn't write PID file '%s'", s->conf.pid_file);
+		kill(pid, SIGTERM);
+		_exit(1);
+	}
+	_exit(0);
+}
+
+/* The daemon is the child; its parent stays until it is ready */
+static void background(struct passt *s)
+{
+	int ready[2];
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC))
+		die_errno("Couldn't make a pipe");
+	pid = fork();
+	if (pid < 0)
+		die_errno("Couldn't go to the background");
+	if (pid) {
+		close(ready[1]);
+		background_parent(s, ready[0], pid);
+	}
+	close(ready[0]);
+	s->ready_fd = ready[1];
+	if (setsid() < 0)
+		die_errno("Couldn't start a session");
+}
+
+/* Signals are events: in the process that stays, and not before */
+static void signals_init(struct passt *s)
+{
+	const union epoll_ref ref = { .kind = REF_SIGNAL };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+
+	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s->signal_fd < 0 ||
+	    loop_add(&s->loop, s->signal_fd, EPOLLIN, ref))
+		die_errno("Couldn't have signals as events");
+}
+
+/* After this, messages go elsewhere, and nobody waits for our output to end */
+static void stdio_close(struct passt *s)
+{
+	int fd;
+
+	log_detach();
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(s->null_fd, fd);
+}
+
+static void sandbox(struct passt *s)
+{
+	if (isolation_detach(&s->identity, !s->conf.foreground))
+		exit(1);		/* it said why */
+	if (!s->conf.foreground)
+		background(s);
+	else if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, getpid()))
+		die_errno("Couldn't write PID file '%s'", s->conf.pid_file);
+	signals_init(s);
+	if (!s->conf.foreground)
+		stdio_close(s);
+	close(s->null_fd);
+	isolation_seal(s->conf.mode);
+}
+
+/* Ready -------------------------------------------------------------------- */
+
+/* #syscalls write close */
+static void tell_ready(struct passt *s)
+{
+	if (s->ready_fd >= 0) {
+		if (write(s->ready_fd, "", 1) != 1)
+			die("Whoever started us is gone");
+		close(s->ready_fd);
+	}
+	pasta_command_start(&s->ns);
+}
+
+/* Loop --------------------------------------------------------------------- */
+
+static void command_event(struct passt *s)
+{
+	int status = pasta_command_status(&s->ns);
+
+	if (status >= 0)
+		quit(s, status);
+}
+
+/*
+ * Ctrl-C and Ctrl-\ are for the command, if there is one; with another sender
+ * SIGQUIT is for us.
+ */
+static bool signal_is_ours(const struct passt *s,
+			   const struct signalfd_siginfo *si)
+{
+	if (!s->ns.init || si->ssi_signo == SIGTERM)
+		return true;
+	return si->ssi_signo == SIGQUIT && si->ssi_code != SI_KERNEL;
+}
+
+/* #syscalls read */
+static void signal_event(struct passt *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD) {
+			command_event(s);
+		} else if (signal_is_ours(s, &si)) {
+			debug("Signal %u, exiting", si.ssi_signo);
+			quit(s, 0);
+		}
+	}
+}
+
+static void netns_event(struct passt *s)
+{
+	if (!pasta_process_gone(&s->ns, &s->loop))
+		return;
+	info("Namespace /proc/%d/ns/net is gone, exiting",
+	     (int)s->conf.netns_pid);
+	quit(s, 0);
+}
+
+/* The one switch over what an event can be about */
+static void event_dispatch(struct passt *s, union epoll_ref ref,
+			   uint32_t events)
+{
+	switch ((enum ref_kind)ref.kind) {
+	case REF_TAP:
+		tap_event(s->tap, ref.index, events);
+		break;
+	case REF_SIGNAL:
+		signal_event(s);
+		break;
+	case REF_NETNS_PID:
+		netns_event(s);
+		break;
+	case REF_TCP:
+	case REF_UDP:
+	case REF_ICMP:
+	case REF_UDP_SHARED:
+		break;
+	}
+}
+
+/* All timers that are due; those armed on the way wait for the next turn */
+static void timers_run(struct passt *s)
+{
+	struct timer *t;
+
+	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms))) {
+		switch ((enum ref_kind)t->ref.kind) {
+		case REF_NETNS_PID:
+			netns_event(s);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static int loop_run(struct passt *s)
+{
+	struct epoll_event ev[EVENTS_MAX];
+	bool busy = false;
+	int i, n;
+
+	while (!s->quit) {
+		n = loop_wait(&s->loop, ev, EVENTS_MAX, busy);
+		if (n < 0) {
+			err("Couldn't wait for events: errno %d", -n);
+			return 1;
+		}
+		for (i = 0; i < n; i++)
+			event_dispatch(s, (union epoll_ref){
+				       .u64 = ev[i].data.u64 }, ev[i].events);
+		timers_run(s);
+		busy = datapath_run(s);
+	}
+	return s->status;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	isolation_init();
+	if (conf_parse(&p.conf, argc, argv))
+		return 0;
+	isolation_close_fds(p.conf.fd_tap);
+
+	files_open(&p);
+	host_look(&p);
+	tap_open(&p);
+	datapath_init(&p);
+	sandbox(&p);
+	tell_ready(&p);
+	command_event(&p);		/* if it ended before signals were events */
+
+	status = loop_run(&p);
+	pasta_close(&p.ns);
+	_exit(status);
+}
