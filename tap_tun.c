@@ -144,7 +144,8 @@ int tap_tun_info_from_fd(const struct conf *c, int fd,
 	int fl;
 
 	memset(info, 0, sizeof(*info));
-	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+	/* The request is an int for musl, which the number does not fit */
+	if (ioctl(fd, (int)TUNGETIFF, &ifr) < 0)
 		return errno == EINVAL || errno == EOPNOTSUPP ? -ENOTTY : -errno;
 	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
 		return -EPROTOTYPE;

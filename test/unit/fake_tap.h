@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fake_tap.h - A tap that keeps what is sent, for unit tests
+ *
+ * Frames are kept flat, headers and payload in one piece, with what was asked
+ * of the device beside them.
+ */
+
+#ifndef TEST_FAKE_TAP_H
+#define TEST_FAKE_TAP_H
+
+#include <string.h>
+
+#include "../../tap.h"	/* not the one beside this file */
+#include "wire.h"
+
+#define FAKE_FRAMES	64
+
+struct fake_frame {
+	uint8_t b[TAP_HDR_MAX + 65536];
+	size_t len;
+	uint8_t gso_type;
+	bool csum_partial;
+	uint16_t gso_size, csum_start, csum_offset;
+};
+
+/**
+ * struct fake_tap - The fake
+ * @tap:	To be handed to what is tested
+ * @room:	Frames it lends before it is full
+ * @n:		Frames it was given
+ * @sent:	These frames
+ */
+struct fake_tap {
+	struct tap tap;
+	unsigned room, n;
+	struct txframe lent[TAP_TX_BATCH];
+	uint8_t hdr[TAP_TX_BATCH][TAP_HDR_MAX];
+	uint8_t payload[TAP_TX_BATCH][65536];
+	struct fake_frame sent[FAKE_FRAMES];
+};
+
+static inline struct txframe *fake_reserve(struct tap *t, unsigned *n,
+					   size_t hdrlen, size_t room)
+{
+	struct fake_tap *f = (struct fake_tap *)t;	/* first member */
+	unsigned i;
+
+	if (*n > f->room - f->n)
+		*n = f->room - f->n;
+	if (*n > TAP_TX_BATCH)
+		*n = TAP_TX_BATCH;
+	for (i = 0; i < *n; i++)
+		f->lent[i] = (struct txframe){
+			.hdr = f->hdr[i], .hdrlen = hdrlen,
+			.payload = f->payload[i], .room = room,
+		};
+	return *n ? f->lent : NULL;
+}
+
+static inline unsigned fake_commit(struct tap *t, unsigned n)
+{
+	struct fake_tap *f = (struct fake_tap *)t;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		const struct txframe *x = &f->lent[i];
+		struct fake_frame *s = &f->sent[f->n++];
+
+		memcpy(s->b, x->hdr, x->hdrlen);
+		memcpy(s->b + x->hdrlen, x->payload, x->len);
+		s->len = x->hdrlen + x->len;
+		s->gso_type = x->gso_type;
+		s->gso_size = x->gso_size;
+		s->csum_partial = x->csum_partial;
+		s->csum_start = x->csum_start;
+		s->csum_offset = x->csum_offset;
+	}
+	return n;
+}
+
+static inline void fake_flush(struct tap *t)
+{
+	(void)t;
+}
+
+static inline void fake_event(struct tap *t, unsigned which, uint32_t events)
+{
+	(void)t;
+	(void)which;
+	(void)events;
+}
+
+static inline void fake_tap_init(struct fake_tap *f, unsigned caps,
+				 unsigned mtu)
+{
+	static const struct tap_ops ops = {
+		fake_reserve, fake_commit, fake_flush, fake_event,
+	};
+
+	memset(&f->tap, 0, sizeof(f->tap));
+	f->tap.ops = &ops;
+	f->tap.caps = caps;
+	f->tap.mtu = mtu;
+	f->room = FAKE_FRAMES;
+	f->n = 0;
+}
+
+/* What a receiver of the frame would be told about it */
+static inline struct rx_offload fake_offload(const struct fake_frame *s)
+{
+	return (struct rx_offload){
+		.csum_partial = s->csum_partial,
+		.gso_type = s->gso_type, .gso_size = s->gso_size,
+		.csum_start = s->csum_start, .csum_offset = s->csum_offset,
+	};
+}
+
+#endif /* TEST_FAKE_TAP_H */
