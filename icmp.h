@@ -6,17 +6,30 @@
 #ifndef ICMP_H
 #define ICMP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "flow.h"
 #include "packet.h"
 #include "tap.h"
 #include "types.h"
 
+/**
+ * struct icmp - All of ICMP and ICMPv6 echo
+ * @warned:	Said that the host does not allow ping sockets
+ * @dropped:	Requests that went nowhere
+ * @lost:	Replies that did not fit into the tap
+ * @buf:	A reply, of no meaning between calls
+ */
 struct icmp {
 	const struct conf *conf;
 	const struct guest *guest;
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
+	bool warned;
+	uint64_t dropped, lost;
+	uint8_t buf[65536];
 };
 
 void icmp_init(struct icmp *m, const struct conf *conf, const struct guest *guest,

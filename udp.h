@@ -6,22 +6,57 @@
 #ifndef UDP_H
 #define UDP_H
 
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include "flow.h"
 #include "packet.h"
 #include "tap.h"
 #include "types.h"
 
+#define UDP_TX_MSGS	64		/* messages of one sendmmsg() */
+#define UDP_RX_MSGS	32		/* messages of one recvmmsg() */
+#define UDP_CONTROL	128		/* bytes of control messages of each */
+#define UDP_LEN_MAX	65527		/* bytes of a datagram: RFC 768, RFC 8200 */
+
+/**
+ * struct udp_io - Arrays for system calls, of no meaning between them
+ * @control:	Control messages
+ * @tail:	What of a received datagram does not fit into its frame; with room
+ *		in front for what does
+ */
+struct udp_io {
+	struct mmsghdr mm[UDP_TX_MSGS];
+	struct iovec iov[UDP_TX_MSGS + 2 * TAP_RX_BATCH];
+	union {
+		size_t align;
+		uint8_t buf[UDP_CONTROL];
+	} control[UDP_TX_MSGS];
+	uint8_t tail[UDP_RX_MSGS][UDP_LEN_MAX + 1];
+};
+
+/**
+ * struct udp - All of UDP
+ * @blocked:	List of flows that wait for room in the tap, FLOW_NONE: none
+ * @dropped:	Datagrams from the guest that went nowhere
+ * @lost:	Datagrams for the guest that did not fit into the tap
+ */
 struct udp {
 	const struct conf *conf;
 	const struct guest *guest;
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
+	uint32_t blocked;
+	uint64_t dropped, lost;
+	struct udp_io io;
 };
 
 void udp_init(struct udp *u, const struct conf *conf, const struct guest *guest,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop);
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
+void udp_tap_writable(struct udp *u);
 void udp_sock_event(struct udp *u, struct flow *f, uint32_t events);
 void udp_timer(struct udp *u, struct flow *f);
 

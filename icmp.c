@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * icmp.c - Echo through ping sockets
+ *
+ * The host's kernel lets ordinary users send echo requests and get the replies
+ * through SOCK_DGRAM sockets, one identifier each, if net.ipv4.ping_group_range
+ * has their group. A flow is one identifier of the guest, to any number of
+ * destinations: its socket is not connected (connect() would not filter
+ * replies), and what comes back says from whom.
+ *
+ * The socket is bound to the guest's identifier where that is free. SO_REUSEADDR
+ * has to be off for it: ping sockets start with it on, and two with the same
+ * identifier get each other's replies. Else the kernel chooses one, and it is
+ * translated back here.
+ *
+ * Errors from the network come through the error queue, see icmperr.c.
+ * Idle flows end after 60 s (RFC 5508, REQ-2).
+ */
+
+#include "icmp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "checksum.h"
+#include "frame.h"
+#include "fwd.h"
+#include "icmperr.h"
+#include "log.h"
+#include "loop.h"
+#include "wire.h"
+
+#define TIMEOUT_MS	60000
+#define READS_MAX	16		/* replies and errors for one event */
+
+/**
+ * struct icmp_flow - In flow->priv
+ * @fd:		Ping socket
+ * @v4:		Family
+ * @ttl, @tos:	As set on the socket, 0: the host's default
+ * @id:		Identifier that the guest knows
+ * @last_ms:	Time of the last request or reply
+ * @lo:		What the guest calls the host's loopback, if it asked for it
+ */
+struct icmp_flow {
+	int fd;
+	bool v4;
+	uint8_t ttl, tos;
+	be16 id;
+	uint64_t last_ms;
+	union inany lo;
+};
+static_assert(sizeof(struct icmp_flow) <= FLOW_PRIV, "fits into a flow");
+
+static struct icmp_flow *priv(struct flow *f)
+{
+	return (struct icmp_flow *)f->priv;
+}
+
+static uint8_t icmp_proto(bool v4)
+{
+	return v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+}
+
+/**
+ * icmp_init() - No flows
+ * @m:		Zeroed
+ * @conf, @guest, @flows, @tap, @loop:	What it works on
+ */
+void icmp_init(struct icmp *m, const struct conf *conf, const struct guest *guest,
+	       struct flow_table *flows, struct tap *tap, struct loop *loop)
+{
+	m->conf = conf;
+	m->guest = guest;
+	m->flows = flows;
+	m->tap = tap;
+	m->loop = loop;
+}
+
+static void set_int(int fd, int level, int option, int value)
+{
+	/* All of these are improvements: where one fails we do without */
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* #syscalls setsockopt */
+static void socket_options(int fd, bool v4)
+{
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	if (v4) {
+		set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+		set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
+		set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	} else {
+		set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+		set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	}
+}
+
+/* Ping socket with this identifier, or any; negative errno on failure */
+/* #syscalls socket bind close */
+static int socket_new(bool v4, be16 id)
+{
+	union sockaddr_inany sa = { 0 };
+	socklen_t len = v4 ? sizeof(sa.sin) : sizeof(sa.sin6);
+	int fd, error;
+
+	fd = socket(v4 ? AF_INET : AF_INET6,
+		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, icmp_proto(v4));
+	if (fd < 0)
+		return -errno;
+	socket_options(fd, v4);
+
+	sa.sa.sa_family = v4 ? AF_INET : AF_INET6;
+	if (v4)
+		sa.sin.sin_port = id;
+	else
+		sa.sin6.sin6_port = id;
+	if (!bind(fd, &sa.sa, len))
+		return fd;
+	sa.sin.sin_port = 0;		/* stands where sin6_port does */
+	if (!bind(fd, &sa.sa, len))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+static void complain(struct icmp *m, int error)
+{
+	if (error != EACCES && error != EPERM) {
+		warn_limited("ICMP: no socket for a new flow (error %i)",
+			     error);
+		return;
+	}
+	if (m->warned)
+		return;
+	m->warned = true;
+	warn("Echo requests can't be forwarded: the host allows ping sockets "
+	     "to the groups in sysctl net.ipv4.ping_group_range only");
+}
+
+/* #syscalls close */
+static struct flow *flow_new(struct icmp *m, const struct flowside *key,
+			     be16 id, int *error)
+{
+	bool v4 = inany_is_v4(&key->eaddr);
+	int fd = socket_new(v4, id), rc;
+	struct icmp_flow *mf;
+	struct flow *f;
+
+	*error = fd < 0 ? -fd : ENOSPC;
+	if (fd < 0)
+		return NULL;
+	f = flow_alloc(m->flows, icmp_proto(v4));
+	if (!f)
+		goto fail;
+	f->pif[INI] = PIF_TAP;
+	f->pif[TGT] = PIF_HOST;
+	f->side[INI] = *key;
+	f->side[TGT].eaddr = f->side[TGT].oaddr = key->oaddr;
+
+	mf = priv(f);
+	mf->fd = fd;
+	mf->v4 = v4;
+	mf->id = id;
+	mf->last_ms = m->loop->now_ms;
+	rc = loop_add(m->loop, fd, EPOLLIN,
+		      flow_ref(m->flows, f, REF_ICMP, TGT));
+	if (rc) {
+		*error = -rc;
+		flow_free(m->flows, m->loop, f);
+		goto fail;
+	}
+	flow_hash_insert(m->flows, f, INI);
+	f->timer.ref = flow_ref(m->flows, f, REF_ICMP, TGT);
+	wheel_arm(&m->loop->wheel, &f->timer, mf->last_ms + TIMEOUT_MS);
+	return f;
+
+fail:
+	close(fd);
+	return NULL;
+}
+
+/* The flow of a guest's address and identifier, whatever it is to reach */
+static struct flow *flow_get(struct icmp *m, const struct pkt *p, int *error)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+	bool v4 = inany_is_v4(&p->src);
+	const struct flowside key = {
+		.eaddr = p->src, .eport = ntohs(p->icmp.echo.id),
+		.oaddr = v4 ? inany_from_v4(any4) :
+			      inany_from_v6(&in6addr_any),
+	};
+	struct flow *f;
+
+	f = flow_lookup(m->flows, icmp_proto(v4), PIF_TAP, &key, NULL);
+	return f ? f : flow_new(m, &key, p->icmp.echo.id, error);
+}
+
+/* Hop limit and traffic class of the guest, where they changed */
+/* #syscalls setsockopt */
+static void set_hops(struct icmp_flow *mf, const struct pkt *p)
+{
+	int level = mf->v4 ? IPPROTO_IP : IPPROTO_IPV6;
+
+	if (p->ttl != (mf->ttl ? mf->ttl : IP_DEFAULT_TTL)) {
+		set_int(mf->fd, level, mf->v4 ? IP_TTL : IPV6_UNICAST_HOPS,
+			p->ttl);
+		mf->ttl = p->ttl;
+	}
+	if (p->tos != mf->tos) {
+		set_int(mf->fd, level, mf->v4 ? IP_TOS : IPV6_TCLASS, p->tos);
+		mf->tos = p->tos;
+	}
+}
+
+/* Echo header of a packet of ours that was quoted, as the guest sent it: with
+ * its identifier, the sum adjusted (RFC 1624, 3) */
+static struct icmp_hdr original_header(const struct icmp_flow *mf,
+				       const uint8_t *quoted)
+{
+	struct icmp_hdr h;
+	uint32_t sum;
+
+	memcpy(&h, quoted, sizeof(h));
+	sum = (uint32_t)(uint16_t)~h.csum + (uint16_t)~h.echo.id + mf->id;
+	h.csum = csum_fold(sum);
+	h.echo.id = mf->id;
+	return h;
+}
+
+/* What the guest calls this address of the host side */
+static union inany guest_name(const struct icmp_flow *mf, const union inany *a)
+{
+	return inany_is_loopback(a) && inany_is_set(&mf->lo) ? mf->lo : *a;
+}
+
+static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
+{
+	const struct icmp_flow *mf = priv(f);
+	const struct flowside host = { .eaddr = e->dst };
+	const struct flowside tap = {
+		.eaddr = f->side[INI].eaddr, .oaddr = guest_name(mf, &e->dst),
+	};
+	struct icmp_hdr h;
+
+	if (e->len < sizeof(h) || inany_is_unspecified(&e->dst))
+		return;
+	h = original_header(mf, e->data);
+	e->len -= sizeof(h);
+	memmove(e->data, e->data + sizeof(h), e->len);
+	icmperr_send(e, m->tap, m->conf, m->guest, &tap, &host,
+		     icmp_proto(mf->v4), &h, sizeof(h));
+}
+
+/* #syscalls getsockopt */
+static void read_errors(struct icmp *m, struct flow *f)
+{
+	struct icmp_flow *mf = priv(f);
+	socklen_t len = sizeof(int);
+	struct icmperr e;
+	unsigned n;
+	int error;
+
+	for (n = 0; n < READS_MAX; n++) {
+		int rc = icmperr_read(mf->fd, mf->v4, &e);
+
+		if (rc == -EAGAIN)
+			break;
+		if (!rc)
+			pass_error(m, f, &e);
+	}
+	/* An error without an entry, or EPOLLERR would stay */
+	if (!n)
+		getsockopt(mf->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}
+
+/* 0 or the positive errno; a failure may be about an earlier request: again */
+/* #syscalls sendmsg */
+static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
+			const struct flowside *host)
+{
+	struct icmp_hdr h = p->icmp;
+	struct iovec iov[2] = {
+		{ &h, sizeof(h) }, { (void *)p->payload, p->len }
+	};
+	unsigned scope = inany_is_linklocal(&host->eaddr) ?
+			 m->conf->ip6.ifindex : 0;
+	union sockaddr_inany sa;
+	struct msghdr mh = {
+		.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 2,
+	};
+	unsigned i;
+
+	mh.msg_namelen = inany_to_sockaddr(&host->eaddr, 0, scope, &sa);
+	for (i = 0; i < 2; i++) {
+		if (sendmsg(priv(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno == EAGAIN)
+			break;
+		if (!i)
+			read_errors(m, f);
+	}
+	return errno;
+}
+
+static bool is_request(const struct pkt *p)
+{
+	return p->icmp.type == (p->kind == PKT_ICMP4 ? ICMP4_ECHO : ICMP6_ECHO)
+	       && !p->icmp.code;
+}
+
+static bool forward(struct icmp *m, const struct pkt *p)
+{
+	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
+	struct flowside host;
+	struct icmperr e;
+	struct flow *f;
+	int error;
+
+	if (!fwd_from_tap(m->conf, IPPROTO_ICMP, &tap, &host))
+		return false;
+	f = flow_get(m, p, &error);
+	if (!f) {
+		complain(m, error);
+	} else {
+		set_hops(priv(f), p);
+		priv(f)->last_ms = m->loop->now_ms;
+		if (inany_is_loopback(&host.eaddr))
+			priv(f)->lo = p->dst;
+		error = send_request(m, f, p, &host);
+		if (!error)
+			return true;
+	}
+	if (icmperr_from_errno(error, &host, &e))
+		icmperr_send_pkt(&e, m->tap, m->conf, m->guest, &tap, &host, p);
+	return false;
+}
+
+/**
+ * icmp_tap_input() - Echo requests from the guest
+ * @m:		ICMP
+ * @pkts:	Packets of kind PKT_ICMP4 or PKT_ICMP6, other types are ignored
+ * @n:		How many
+ */
+void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (is_request(&pkts[i]) &&
+		    (m->conf->no_icmp || !forward(m, &pkts[i])))
+			m->dropped++;
+}
+
+static void cmsg_hops(struct msghdr *mh, struct frame_addr *a)
+{
+	struct cmsghdr *cm;
+
+	for (cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
+		bool v4 = cm->cmsg_level == IPPROTO_IP;
+		int v = 0;
+
+		if (!v4 && cm->cmsg_level != IPPROTO_IPV6)
+			continue;
+		if (cm->cmsg_len >= CMSG_LEN(sizeof(v)))
+			memcpy(&v, CMSG_DATA(cm), sizeof(v));
+		else
+			v = *CMSG_DATA(cm);	/* IP_TOS is a byte */
+		if (cm->cmsg_type == (v4 ? IP_TTL : IPV6_HOPLIMIT))
+			a->ttl = (uint8_t)v;
+		else if (cm->cmsg_type == (v4 ? IP_TOS : IPV6_TCLASS))
+			a->tos = (uint8_t)v;
+	}
+}
+
+/* Hand over one reply; false if there is none */
+/* #syscalls recvmsg */
+static bool read_reply(struct icmp *m, struct flow *f)
+{
+	struct icmp_flow *mf = priv(f);
+	union { size_t align; uint8_t buf[128]; } control;
+	union sockaddr_inany sa = { .sa.sa_family = AF_UNSPEC };
+	struct iovec iov = { m->buf, sizeof(m->buf) };
+	struct msghdr mh = {
+		.msg_name = &sa, .msg_namelen = sizeof(sa),
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct frame_addr a = {
+		.dst_mac = m->guest->mac, .src_mac = m->conf->our_mac,
+		.dst = &f->side[INI].eaddr,
+	};
+	union inany from;
+	struct icmp_hdr h;
+	ssize_t len;
+
+	len = recvmsg(mf->fd, &mh, MSG_DONTWAIT);
+	if (len < 0)
+		return false;
+	if ((size_t)len < sizeof(h) || !inany_from_sockaddr(&sa, &from, NULL))
+		return true;
+	memcpy(&h, m->buf, sizeof(h));
+	if (h.type != (mf->v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY_))
+		return true;
+
+	h.echo.id = mf->id;
+	memcpy(m->buf, &h, sizeof(h));
+	from = guest_name(mf, &from);
+	a.src = &from;
+	cmsg_hops(&mh, &a);
+	mf->last_ms = m->loop->now_ms;
+	m->lost += !frame_send_l4(m->tap, &a, icmp_proto(mf->v4), m->buf,
+				  (size_t)len, offsetof(struct icmp_hdr, csum));
+	return true;
+}
+
+/**
+ * icmp_sock_event() - A socket has a reply or an error
+ * @m:		ICMP
+ * @f:		Its flow
+ * @events:	EPOLLIN, EPOLLERR
+ */
+void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events)
+{
+	unsigned n;
+
+	if (events & EPOLLERR)
+		read_errors(m, f);
+	if (events & EPOLLIN)
+		for (n = 0; n < READS_MAX && read_reply(m, f); n++)
+			;
+}
+
+/**
+ * icmp_timer() - The timer of a flow fired: it ends, unless there was traffic
+ * @m:		ICMP
+ * @f:		The flow
+ */
+/* #syscalls close */
+void icmp_timer(struct icmp *m, struct flow *f)
+{
+	uint64_t at_ms = priv(f)->last_ms + TIMEOUT_MS;
+
+	if (at_ms > m->loop->now_ms) {
+		wheel_arm(&m->loop->wheel, &f->timer, at_ms);
+		return;
+	}
+	close(priv(f)->fd);		/* epoll forgets it, too */
+	flow_free(m->flows, m->loop, f);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * icmperr.c - Errors of the host's sockets, as ICMP errors for the guest
+ *
+ * With IP_RECVERR the host's kernel keeps the ICMP errors that a socket's packets
+ * caused, in the socket's error queue. The guest gets each as if it had come
+ * straight from the network: same type and code, the packet it quotes is rebuilt
+ * with the addresses and ports that the guest knows (RFC 5508, 4.2).
+ *
+ * Calls on the socket fail for these, too, and for what the host knows by itself
+ * (no route, a filter): where no packet told so, the errno does.
+ */
+
+#include "icmperr.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include <linux/errqueue.h>
+
+#include "checksum.h"
+#include "frame.h"
+#include "fwd.h"
+#include "wire.h"
+
+/* What of ICMP is passed on: all that says why a packet got no further */
+static bool is_passed_on(const struct icmperr *e)
+{
+	if (e->v4)
+		return e->type == ICMP4_UNREACH ||
+		       e->type == ICMP4_TIME_EXCEEDED;
+	return e->type == ICMP6_UNREACH || e->type == ICMP6_TOO_BIG ||
+	       e->type == ICMP6_TIME_EXCEEDED_;
+}
+
+static void set(struct icmperr *e, uint8_t type, uint8_t code, uint32_t word)
+{
+	e->type = type;
+	e->code = code;
+	e->word = word;
+}
+
+static void set_too_big(struct icmperr *e, uint32_t mtu)
+{
+	if (e->v4)
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_FRAG, mtu & 0xffff);
+	else
+		set(e, ICMP6_TOO_BIG, 0, mtu);
+}
+
+static bool is_too_big(const struct icmperr *e)
+{
+	if (e->v4)
+		return e->type == ICMP4_UNREACH &&
+		       e->code == ICMP4_UNREACH_FRAG;
+	return e->type == ICMP6_TOO_BIG;
+}
+
+static bool set_errno(struct icmperr *e, int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
+		    e->v4 ? ICMP4_UNREACH_PORT : ICMP6_UNREACH_PORT, 0);
+		return true;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case EINVAL:			/* of connect(): no way there */
+		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
+		    e->v4 ? ICMP4_UNREACH_HOST : ICMP6_UNREACH_ADDR, 0);
+		return true;
+	case ENETUNREACH:
+	case ENETDOWN:
+	case ENODEV:
+	case EADDRNOTAVAIL:		/* no source address for it */
+		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
+		    e->v4 ? ICMP4_UNREACH_NET : ICMP6_UNREACH_NOROUTE, 0);
+		return true;
+	case EACCES:			/* a route that says so, or a filter */
+	case EPERM:
+		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
+		    e->v4 ? ICMP4_UNREACH_ADMIN : ICMP6_UNREACH_ADMIN_, 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool set_extended(struct icmperr *e, const struct sock_extended_err *ee)
+{
+	switch (ee->ee_origin) {
+	case SO_EE_ORIGIN_ICMP:
+	case SO_EE_ORIGIN_ICMP6:
+		set(e, ee->ee_type, ee->ee_code, 0);
+		if (is_too_big(e))
+			set_too_big(e, ee->ee_info);
+		return is_passed_on(e);
+	case SO_EE_ORIGIN_LOCAL:
+		if (ee->ee_errno != EMSGSIZE)
+			return set_errno(e, (int)ee->ee_errno);
+		set_too_big(e, ee->ee_info);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Extended error and offender's address out of a control message */
+static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
+{
+	struct {
+		struct sock_extended_err ee;
+		union sockaddr_inany offender;
+	} d = { 0 };
+	size_t len = cm->cmsg_len - CMSG_LEN(0);
+
+	if (!(cm->cmsg_level == IPPROTO_IP && cm->cmsg_type == IP_RECVERR) &&
+	    !(cm->cmsg_level == IPPROTO_IPV6 && cm->cmsg_type == IPV6_RECVERR))
+		return false;
+	if (len < sizeof(d.ee))
+		return false;
+
+	memcpy(&d, CMSG_DATA(cm), len < sizeof(d) ? len : sizeof(d));
+	if (!inany_from_sockaddr(&d.offender, &e->offender, NULL))
+		e->offender = (union inany){ 0 };
+	return set_extended(e, &d.ee);
+}
+
+/**
+ * icmperr_read() - Take one error from the error queue of a socket
+ * @fd:		Socket with IP_RECVERR or IPV6_RECVERR set
+ * @v4:		Its family
+ * @e:		Filled in
+ *
+ * Return: 0; -ENOMSG: taken, but none for the guest; -EAGAIN: the queue is empty
+ */
+/* #syscalls recvmsg */
+int icmperr_read(int fd, bool v4, struct icmperr *e)
+{
+	union {
+		struct cmsghdr align;
+		char buf[256];
+	} control;
+	union sockaddr_inany sa = { .sa.sa_family = AF_UNSPEC };
+	struct iovec iov = { e->data, sizeof(e->data) };
+	struct msghdr mh = {
+		.msg_name = &sa, .msg_namelen = sizeof(sa),
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cm;
+	ssize_t n;
+
+	n = recvmsg(fd, &mh, MSG_ERRQUEUE | MSG_DONTWAIT);
+	if (n < 0)
+		return -EAGAIN;
+
+	e->v4 = v4;
+	e->len = (size_t)n;
+	if (!mh.msg_namelen || !inany_from_sockaddr(&sa, &e->dst, NULL))
+		e->dst = (union inany){ 0 };
+	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
+		if (from_cmsg(e, cm))
+			return 0;
+	return -ENOMSG;
+}
+
+/**
+ * icmperr_from_errno() - What a failed call says about a flow
+ * @error:	Positive errno of connect() or of sending
+ * @host:	Host side of the flow
+ * @e:		Filled in
+ *
+ * Return: false if the guest is not concerned
+ */
+bool icmperr_from_errno(int error, const struct flowside *host,
+			struct icmperr *e)
+{
+	e->v4 = inany_is_v4(&host->eaddr);
+	e->offender = (union inany){ 0 };
+	e->dst = host->eaddr;
+	e->len = 0;
+	if (error == ECONNREFUSED)
+		e->offender = host->eaddr;	/* only the peer says so */
+	return set_errno(e, error);
+}
+
+/* Header of a packet from the guest with @len bytes behind it, for quoting */
+static size_t put_ip(uint8_t *to, const struct flowside *tap, uint8_t proto,
+		     size_t len)
+{
+	struct ip4_hdr ip4;
+	struct ip6_hdr ip6;
+
+	if (!inany_is_v4(&tap->eaddr)) {
+		ip6 = (struct ip6_hdr){
+			.ver_tc_flow = htonl(6U << 28),
+			.payload_len = htons((uint16_t)len),
+			.nexthdr = proto, .hop_limit = 1,
+			.src = tap->eaddr.a6, .dst = tap->oaddr.a6,
+		};
+		memcpy(to, &ip6, sizeof(ip6));
+		return sizeof(ip6);
+	}
+	ip4 = (struct ip4_hdr){
+		.ver_ihl = 0x45, .frag = htons(IP4_DF),
+		.tot_len = htons((uint16_t)(sizeof(ip4) + len)),
+		.ttl = 1, .proto = proto,
+		.src = tap->eaddr.v4mapped.a4.s_addr,
+		.dst = tap->oaddr.v4mapped.a4.s_addr,
+	};
+	ip4.csum = csum_fold(csum_add(0, &ip4, sizeof(ip4)));
+	memcpy(to, &ip4, sizeof(ip4));
+	return sizeof(ip4);
+}
+
+static void send_quoting(const struct icmperr *e, struct tap *t,
+			 const struct conf *c, const struct guest *g,
+			 const struct flowside *tap,
+			 const struct flowside *host,
+			 const void *quoted, size_t len)
+{
+	const struct frame_addr a = {
+		.dst_mac = g->mac, .src_mac = c->our_mac,
+		.src = fwd_error_src(c, g, tap, host, &e->offender),
+		.dst = &tap->eaddr,
+	};
+
+	frame_send_icmp_error(t, &a, e->type, e->code, e->word, quoted, len);
+}
+
+/**
+ * icmperr_send() - Pass an error on, with a rebuilt packet
+ * @e:		The error; its data follows @l4 in the packet
+ * @t:		The tap
+ * @c:		Configuration
+ * @g:		What is known about the guest
+ * @tap, @host:	Sides of the flow
+ * @proto:	IPPROTO_* of the packet
+ * @l4:		Layer-4 header as the guest sent it
+ * @l4_len:	Bytes of it, at most 8
+ */
+void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
+		  const struct guest *g, const struct flowside *tap,
+		  const struct flowside *host, uint8_t proto,
+		  const void *l4, size_t l4_len)
+{
+	uint8_t q[sizeof(struct ip6_hdr) + 8 + ICMPERR_DATA];
+	size_t n = put_ip(q, tap, proto, l4_len + e->len);
+
+	memcpy(q + n, l4, l4_len);
+	n += l4_len;
+	memcpy(q + n, e->data, e->len);
+	send_quoting(e, t, c, g, tap, host, q, n + e->len);
+}
+
+/**
+ * icmperr_send_pkt() - Pass an error on, about a packet that is at hand
+ * @e:		The error, its data is not looked at
+ * @t:		The tap
+ * @c:		Configuration
+ * @g:		What is known about the guest
+ * @tap, @host:	Sides of the flow
+ * @p:		The packet
+ */
+void icmperr_send_pkt(const struct icmperr *e, struct tap *t,
+		      const struct conf *c, const struct guest *g,
+		      const struct flowside *tap, const struct flowside *host,
+		      const struct pkt *p)
+{
+	send_quoting(e, t, c, g, tap, host, p->l3, p->l3_len);
+}

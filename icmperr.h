@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * icmperr.h - Errors of the host's sockets, as ICMP errors for the guest
+ */
+
+#ifndef ICMPERR_H
+#define ICMPERR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow.h"
+#include "inany.h"
+#include "packet.h"
+#include "tap.h"
+#include "types.h"
+
+#define ICMPERR_DATA	1232		/* RFC 4443, 2.4 (c): more isn't quoted */
+
+/**
+ * struct icmperr - One error, in the terms of its family's ICMP
+ * @v4:		Family
+ * @type, @code:	RFC 792 or RFC 4443
+ * @word:	Second word of the message, host order
+ * @offender:	Who reported it, on the host side; unset if the host itself did
+ * @dst:	Destination of the packet that it is about, on the host side; unset
+ *		if unknown
+ * @data:	Of that packet, from behind the UDP header, or from the ICMP header
+ *		on: as much as the network returned
+ * @len:	Bytes of it
+ */
+struct icmperr {
+	bool v4;
+	uint8_t type, code;
+	uint32_t word;
+	union inany offender, dst;
+	size_t len;
+	uint8_t data[ICMPERR_DATA];
+};
+
+int icmperr_read(int fd, bool v4, struct icmperr *e);
+bool icmperr_from_errno(int error, const struct flowside *host,
+			struct icmperr *e);
+void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
+		  const struct guest *g, const struct flowside *tap,
+		  const struct flowside *host, uint8_t proto,
+		  const void *l4, size_t l4_len);
+void icmperr_send_pkt(const struct icmperr *e, struct tap *t,
+		      const struct conf *c, const struct guest *g,
+		      const struct flowside *tap, const struct flowside *host,
+		      const struct pkt *p);
+
+#endif /* ICMPERR_H */
