@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rtnl.h - rtnetlink: requests, and messages as plain data
+ *
+ * For netlink.c and netlink_ns.c; others want netlink.h.
+ */
+
+#ifndef RTNL_H
+#define RTNL_H
+
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inany.h"
+#include "wire.h"
+
+enum {
+	RTNL_BUF_SIZE	= 65536,	/* the kernel's dumps: 32k */
+	RTNL_REQ_SIZE	= 256,		/* our largest request is under 200 */
+	RTNL_HOPS_MAX	= 16,		/* of one multipath route or group */
+};
+
+/* An address of an interface */
+struct host_addr {
+	union inany addr;		/* the host's own */
+	union inany peer;		/* of point to point, else addr */
+	uint32_t flags;			/* IFA_F_* */
+	uint8_t prefix_len;		/* of peer, for IPv4 0..32 */
+	uint8_t scope;			/* RT_SCOPE_* */
+};
+
+/* A unicast route of the main table over one interface */
+struct host_route {
+	union inany dst, src;		/* unset for lengths of 0 */
+	union inany gw;			/* unset: on link */
+	union inany prefsrc;		/* unset: any */
+	uint32_t metric;		/* as told: 0 is 1024 for IPv6 */
+	uint8_t dst_len, src_len;	/* for IPv4 0..32 */
+	uint8_t tos, scope, protocol;	/* RT_SCOPE_*, RTPROT_* */
+	uint8_t pref;			/* RFC 4191, IPv6 only */
+	bool onlink;
+};
+
+struct rtnl_link {
+	unsigned index, flags;		/* IFF_* */
+	char name[IFNAMSIZ];
+	uint8_t mac[MAC_LEN];
+	bool has_mac;
+};
+
+struct rtnl_hop {
+	unsigned oif;			/* 0: not told */
+	union inany gw;			/* unset: on link; any family */
+	bool onlink, dead;		/* dead: or without carrier */
+};
+
+struct rtnl_route {
+	struct host_route r;		/* without gw and onlink */
+	uint32_t nh_id;			/* 0: no nexthop object */
+	unsigned nhops;
+	struct rtnl_hop hops[RTNL_HOPS_MAX];
+};
+
+struct rtnl_nexthop {
+	struct rtnl_hop hop;
+	unsigned nids;			/* of a group: its members */
+	uint32_t ids[RTNL_HOPS_MAX];
+};
+
+/* One socket in one namespace, see rtnl_open() */
+struct rtnl {
+	int fd;
+	uint32_t seq, portid;		/* of the request under way */
+	bool interrupted;		/* NLM_F_DUMP_INTR seen in its answer */
+	char extack[128];		/* the kernel's words on an error */
+	uint8_t buf[RTNL_BUF_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+};
+
+struct rtnl_req {
+	struct nlmsghdr nh;
+	uint8_t body[RTNL_REQ_SIZE];
+};
+
+/* Called with a message whose nlmsg_len is between its header and the buffer */
+typedef void (*rtnl_msg_fn)(const struct nlmsghdr *nh, void *arg);
+
+/* One datagram: no system calls */
+int rtnl_walk(struct rtnl *n, const void *buf, size_t rem, rtnl_msg_fn fn,
+	      void *arg);
+int rtnl_parse_link(const struct nlmsghdr *nh, struct rtnl_link *l);
+int rtnl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
+		    unsigned *ifindex);
+int rtnl_parse_route(const struct nlmsghdr *nh, int family,
+		     struct rtnl_route *r);
+int rtnl_parse_nexthop(const struct nlmsghdr *nh, struct rtnl_nexthop *x);
+
+/* Requests */
+int rtnl_open(struct rtnl *n);
+void rtnl_close(struct rtnl *n);
+void rtnl_req_init(struct rtnl_req *q, unsigned type, unsigned flags,
+		   const void *hdr, size_t len);
+void rtnl_req_put(struct rtnl_req *q, unsigned type, const void *data,
+		  size_t len);
+void rtnl_req_put_u32(struct rtnl_req *q, unsigned type, uint32_t v);
+void rtnl_req_put_addr(struct rtnl_req *q, unsigned type,
+		       const union inany *a);
+int rtnl_talk(struct rtnl *n, struct rtnl_req *q, rtnl_msg_fn fn, void *arg);
+const char *rtnl_reason(const struct rtnl *n, int ret);
+
+int rtnl_get_link(struct rtnl *n, unsigned index, const char *name,
+		  struct rtnl_link *l);
+int rtnl_get_nexthop(struct rtnl *n, uint32_t id, struct rtnl_nexthop *x);
+
+#endif /* RTNL_H */
