@@ -31,8 +31,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checksum.h"
 #include "conf.h"
 #include "flow.h"
+#include "icmp.h"
+#include "input.h"
 #include "isolation.h"
 #include "log.h"
 #include "loop.h"
@@ -42,7 +45,9 @@
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
+#include "tcp.h"
 #include "types.h"
+#include "udp.h"
 #include "util.h"
 
 #define EVENTS_MAX	64		/* of one turn */
@@ -76,6 +81,11 @@ static struct passt {
 		struct tap_stream stream;
 	};
 	struct pcap pcap;
+	struct flow_table flows;
+	struct tcp tcp;
+	struct udp udp;
+	struct icmp icmp;
+	struct input input;
 	struct tap_tun_info tun_info;
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
 	bool quit;
@@ -174,12 +184,17 @@ static void tap_open(struct passt *s)
 
 static void tap_rx(void *ctx, const struct pkt *pkts, unsigned n)
 {
-	(void)ctx, (void)pkts, (void)n;
+	struct passt *s = ctx;
+
+	input_batch(&s->input, pkts, n);
 }
 
 static void tap_writable(void *ctx)
 {
-	(void)ctx;
+	struct passt *s = ctx;
+
+	tcp_tap_writable(&s->tcp);
+	udp_tap_writable(&s->udp);
 }
 
 static void tap_closed(void *ctx, int error)
@@ -187,13 +202,33 @@ static void tap_closed(void *ctx, int error)
 	struct passt *s = ctx;
 
 	if (error)
-		err("Tap failed: %s", strerror(error));
+		err("Tap failed: errno %d", error);
 	else
 		info("Client connection closed, exiting");
 	quit(s, error ? 1 : 0);
 }
 
-/* All modules, in the order in which they need each other */
+/* All modules above the tap, in the order in which they need each other */
+static void protocols_init(struct passt *s)
+{
+	const struct conf *c = &s->conf;
+	uint64_t key[4];
+	int rc = util_random(key, sizeof(key));
+
+	if (rc) {
+		errno = -rc;
+		die_errno("Couldn't get random bytes");
+	}
+	csum_init();
+	flow_init(&s->flows, key);
+	tcp_init(&s->tcp, c, &s->guest, &s->flows, s->tap, &s->loop, key + 2);
+	udp_init(&s->udp, c, &s->guest, &s->flows, s->tap, &s->loop);
+	icmp_init(&s->icmp, c, &s->guest, &s->flows, s->tap, &s->loop);
+	input_init(&s->input, c, &s->guest, s->tap, &s->loop, &s->tcp, &s->udp,
+		   &s->icmp);
+}
+
+/* The tap, and what hangs on it */
 static void datapath_init(struct passt *s)
 {
 	const struct conf *c = &s->conf;
@@ -219,13 +254,16 @@ static void datapath_init(struct passt *s)
 	s->tap->writable = tap_writable;
 	s->tap->closed = tap_closed;
 	s->tap->ctx = s;
+	protocols_init(s);
 }
 
 /* Work that is left from this turn: true if there is more for the next */
 static bool datapath_run(struct passt *s)
 {
+	bool busy = tcp_run_ready(&s->tcp);
+
 	tap_flush(s->tap);
-	return false;
+	return busy;
 }
 
 /* Sandbox ------------------------------------------------------------------ */
@@ -261,6 +299,8 @@ static void background(struct passt *s)
 		background_parent(s, ready[0], pid);
 	}
 	close(ready[0]);
+	if (s->pid_fd >= 0)
+		close(s->pid_fd);
 	s->ready_fd = ready[1];
 	if (setsid() < 0)
 		die_errno("Couldn't start a session");
@@ -370,6 +410,35 @@ static void netns_event(struct passt *s)
 	quit(s, 0);
 }
 
+/* An event of a flow's socket; of one that ended in this turn, nothing */
+static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
+{
+	struct flow *f = flow_from_ref(&s->flows, ref);
+
+	if (!f)
+		return;
+	if (ref.kind == REF_TCP)
+		tcp_sock_event(&s->tcp, f, events);
+	else if (ref.kind == REF_UDP)
+		udp_sock_event(&s->udp, f, events);
+	else
+		icmp_sock_event(&s->icmp, f, events);
+}
+
+static void flow_timer(struct passt *s, union epoll_ref ref)
+{
+	struct flow *f = flow_from_ref(&s->flows, ref);
+
+	if (!f)
+		return;
+	if (ref.kind == REF_TCP)
+		tcp_timer(&s->tcp, f);
+	else if (ref.kind == REF_UDP)
+		udp_timer(&s->udp, f);
+	else
+		icmp_timer(&s->icmp, f);
+}
+
 /* The one switch over what an event can be about */
 static void event_dispatch(struct passt *s, union epoll_ref ref,
 			   uint32_t events)
@@ -387,6 +456,8 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_TCP:
 	case REF_UDP:
 	case REF_ICMP:
+		flow_event(s, ref, events);
+		break;
 	case REF_UDP_SHARED:
 		break;
 	}
@@ -398,13 +469,10 @@ static void timers_run(struct passt *s)
 	struct timer *t;
 
 	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms))) {
-		switch ((enum ref_kind)t->ref.kind) {
-		case REF_NETNS_PID:
+		if (t->ref.kind == REF_NETNS_PID)
 			netns_event(s);
-			break;
-		default:
-			break;
-		}
+		else
+			flow_timer(s, t->ref);
 	}
 }
 
