@@ -193,9 +193,9 @@ static bool account_parse(char *line, struct account *a)
 	/* The second field is a password, often empty */
 	name += strcspn(name, ":");
 	id = strtok_r(name, ":", &save);
-	gid = strtok_r(NULL, ":", &save);
 	if (!id || util_parse_ulong(id, 0, UINT32_MAX - 1, &a->id))
 		return false;
+	gid = strtok_r(NULL, ":", &save);
 	if (!gid || util_parse_ulong(gid, 0, UINT32_MAX - 1, &a->gid))
 		a->gid = a->id;
 	return true;
@@ -343,14 +343,10 @@ static void drop_bounding_set(void)
 {
 	unsigned long cap;
 
-	for (cap = 0; !prctl(PR_CAPBSET_READ, cap, 0, 0, 0) ||
-		      errno != EINVAL; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
-			return;		/* EPERM: no CAP_SETPCAP */
-		if (cap > 63)
+	/* EINVAL: past the last one; EPERM: no CAP_SETPCAP, nothing to lose */
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			return;
-		errno = 0;
-	}
 }
 
 static int identity_change(const struct identity *id)
@@ -438,7 +434,8 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 				  (unsigned)id->uid, (unsigned)id->gid);
 			return rc;
 		}
-		warn_errno("Couldn't change to nobody, going on as root without capabilities");
+		warn_errno("Couldn't change to nobody, going on as root "
+			   "without capabilities");
 	}
 
 	/* The sandbox is as good without this one if it has the others */
@@ -451,7 +448,8 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	rc = detach(CLONE_NEWUSER | flags);
 	if (rc) {
 		errno = -rc;
-		warn_errno("Namespaces for the sandbox are denied here (by a container runtime, security module or sysctl), going on without");
+		warn_errno("No namespaces for the sandbox (a container runtime, "
+			   "security module or sysctl denies it)");
 	}
 	return 0;
 }

@@ -146,14 +146,16 @@ static const char *userns_remedy(void)
 		{ "/proc/sys/kernel/unprivileged_userns_clone", "0",
 		  "set sysctl kernel.unprivileged_userns_clone to 1" },
 		{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
-		  "AppArmor restricts it, this program needs a profile with 'userns,' or sysctl kernel.apparmor_restrict_unprivileged_userns set to 0" },
+		  "AppArmor denies it, a profile with 'userns,' or sysctl "
+		  "kernel.apparmor_restrict_unprivileged_userns=0 helps" },
 	};
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(why); i++)
 		if (file_is(why[i].path, why[i].value))
 			return why[i].remedy;
-	return "a container's system call filter, a security module or sysctl user.max_user_namespaces may deny it";
+	return "a container's system call filter, a security module or sysctl "
+	       "user.max_user_namespaces may deny it";
 }
 
 /* What to say about each way in which there can be no tap device */
@@ -164,18 +166,20 @@ static void tun_error(int rc, const char *ifname)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		err_errno("No tap device without /dev/net/tun (modprobe tun; in a container: --device /dev/net/tun)");
+		err_errno("No tap device without /dev/net/tun (modprobe tun; "
+			  "in a container: --device /dev/net/tun)");
 		break;
 	case EACCES:
-		err_errno("No tap device, /dev/net/tun is not for this user (as root: chmod 0666 /dev/net/tun)");
+		err_errno("No tap device, /dev/net/tun is not for this user "
+			  "(as root: chmod 0666 /dev/net/tun)");
 		break;
 	case EPERM:
-		err_errno("No tap device, /dev/net/tun is denied (in a container: --device /dev/net/tun; else %s)",
-			  userns_remedy());
+		err_errno("No tap device, /dev/net/tun is denied (in a container: "
+			  "--device /dev/net/tun; else %s)", userns_remedy());
 		break;
 	case EBUSY:
-		err_errno("No tap device, there is an interface '%s' in the namespace already (choose another name with -I)",
-			  ifname);
+		err_errno("No tap device, the namespace has an interface '%s' "
+			  "already (-I NAME chooses another name)", ifname);
 		break;
 	default:
 		err_errno("Couldn't make a tap device '%s'", ifname);
@@ -521,7 +525,8 @@ static bool tty_is_ours(void)
 	       tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
-static int spawn(struct pasta *ns, struct child *ch, struct tap_tun_info *info)
+static int spawn(struct pasta *ns, struct child *ch,
+		 struct tap_tun_info *info)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	int rc = 0;
@@ -612,14 +617,14 @@ static int open_namespaces(struct child *ch, pid_t pid)
 		return -errno;
 	}
 	if (is_own_ns(ch->netns, "/proc/self/ns/net")) {
-		err("PID %d is in our own network namespace, nothing to connect",
+		err("PID %d is in our own network namespace: nothing to connect",
 		    (int)pid);
 		return -EINVAL;
 	}
 	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
 	if (ch->userns < 0) {
-		err_errno("Couldn't join the network namespace of PID %d: it was made by somebody who is not below us",
-			  (int)pid);
+		err_errno("Couldn't join the network namespace of PID %d (%s)",
+			  (int)pid, "its owner is not below our user namespace");
 		return -errno;
 	}
 	if (is_own_ns(ch->userns, "/proc/self/ns/user")) {
@@ -629,7 +634,8 @@ static int open_namespaces(struct child *ch, pid_t pid)
 	return 0;
 }
 
-static int join(struct pasta *ns, struct child *ch, struct tap_tun_info *info)
+static int join(struct pasta *ns, struct child *ch,
+		struct tap_tun_info *info)
 {
 	pid_t pid = ch->c->netns_pid, joiner;
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
