@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The stream backend on a socket pair, captures around a fake one */
+
+#include "../../tap.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake_tap.h"
+#include "frame.h"
+#include "log.h"
+#include "loop.h"
+#include "pcap.h"
+#include "tap.h"
+#include "tap_stream.h"
+
+static struct tap_stream s;
+static struct fake_tap fake;
+static struct loop loop;
+static const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 1 };
+static const uint8_t mac_b[6] = { 2, 0, 0, 0, 0, 2 };
+static union inany src, dst;
+static struct frame_addr addr = { mac_b, mac_a, &src, &dst, 0, 0 };
+static uint8_t data[65536], got[4 << 20];
+
+/* What the callbacks saw */
+static unsigned rx_packets, rx_calls, writables, closes, wrong;
+static int close_error;
+static size_t rx_len;
+
+static void on_rx(void *ctx, const struct pkt *p, unsigned n)
+{
+	unsigned i;
+
+	(void)ctx;
+	rx_calls++;
+	for (i = 0; i < n; i++) {
+		rx_packets++;
+		rx_len += p[i].len;
+		if (p[i].kind != PKT_UDP || memcmp(p[i].payload, data, p[i].len))
+			wrong++;
+	}
+}
+
+static void on_writable(void *ctx)
+{
+	(void)ctx;
+	writables++;
+}
+
+static void on_closed(void *ctx, int error)
+{
+	(void)ctx;
+	closes++;
+	close_error = error;
+}
+
+/* Events that are there, as passt.c hands them out; the watched set, too */
+static uint32_t turn(void)
+{
+	struct epoll_event ev;
+	uint32_t seen = 0;
+
+	while (loop_wait(&loop, &ev, 1, true) > 0) {
+		seen |= ev.events;
+		tap_event(&s.tap, 0, ev.events);
+		tap_flush(&s.tap);
+		if (ev.events == EPOLLOUT)
+			break;
+	}
+	return seen;
+}
+
+/* A new connection; Return: the other end */
+static int connection(void)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return -1;
+	tap_stream_init(&s, sv[0], 65520, &loop);
+	s.tap.rx = on_rx;
+	s.tap.writable = on_writable;
+	s.tap.closed = on_closed;
+	rx_packets = rx_calls = writables = closes = wrong = 0;
+	rx_len = 0;
+	return sv[1];
+}
+
+/* Datagrams of the lengths given, as the other end would send them */
+static size_t make(uint8_t *b, const size_t *len, unsigned n)
+{
+	uint32_t be_len;
+	size_t end = 0;
+	unsigned i;
+
+	fake_tap_init(&fake, 0, 65520);
+	for (i = 0; i < n; i++) {
+		fake.n = 0;
+		frame_send_udp(&fake.tap, &addr, 1, 2, data, len[i]);
+		be_len = htonl((uint32_t)fake.sent[0].len);
+		memcpy(b + end, &be_len, 4);
+		memcpy(b + end + 4, fake.sent[0].b, fake.sent[0].len);
+		end += 4 + fake.sent[0].len;
+	}
+	return end;
+}
+
+/* Frames that the other end received, checked; Return: how many, complete */
+static unsigned check_received(const uint8_t *b, size_t len, size_t *rest)
+{
+	unsigned n = 0;
+	struct pkt p;
+	uint32_t l;
+
+	for (; len >= 4; n++) {
+		memcpy(&l, b, 4);
+		l = ntohl(l);
+		if (len - 4 < l)
+			break;
+		if (pkt_parse(&p, b + 4, l, NULL) || p.kind != PKT_UDP ||
+		    memcmp(p.payload, data, p.len))
+			wrong++;
+		b += 4 + l;
+		len -= 4 + l;
+	}
+	*rest = len;
+	return n;
+}
+
+static void receives_byte_by_byte(void)
+{
+	static const size_t len[] = { 0, 1, 100, 1472, 3000 };
+	size_t n = make(got, len, 5), i;
+	int fd = connection();
+
+	for (i = 0; i < n; i++) {
+		(void)!write(fd, got + i, 1);
+		turn();
+	}
+	ok(rx_packets == 5 && rx_len == 4573 && !wrong && !closes,
+	   "frames_come_byte_by_byte");
+	is(s.have, 0, "nothing_is_left_over");
+
+	(void)!write(fd, got, n - 1);
+	turn();
+	is(rx_packets, 9, "a_frame_short_of_one_byte_waits");
+	(void)!write(fd, got + n - 1, 1);
+	turn();
+	is(rx_packets, 10, "for_it");
+
+	close(fd);
+	turn();
+	ok(closes == 1 && !close_error && s.fd == -1,
+	   "the_end_of_the_connection_is_told_once");
+	turn();
+	is(closes, 1, "and_not_again");
+}
+
+static void receives_many(void)
+{
+	size_t len[100], n, off = 0;
+	int fd = connection();
+	unsigned i;
+
+	for (i = 0; i < 100; i++)
+		len[i] = i % 10 ? i * 13 : 65000;
+	n = make(got, len, 100);
+	while (off < n) {
+		ssize_t rc = send(fd, got + off, n - off, MSG_DONTWAIT);
+
+		if (rc > 0)
+			off += (size_t)rc;
+		turn();
+	}
+	ok(rx_packets == 100 && !wrong && rx_calls < 60,
+	   "a_hundred_frames_in_batches");
+	is(s.tap.stats.rx_frames, 100, "they_are_counted");
+	close(fd);
+	turn();
+}
+
+static void bad_lengths(void)
+{
+	static const struct { uint32_t len; const char *name; } t[] = {
+		{ 0, "a_length_of_zero_closes" },
+		{ FRAME_MAX + 1, "a_length_over_the_largest_frame_closes" },
+		{ 0xffffffff, "a_length_of_4_gib_closes" },
+	};
+	static const size_t one[] = { 10 };
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		int fd = connection();
+		size_t n = make(got, one, 1);
+		uint32_t be_len = htonl(t[i].len);
+
+		memcpy(got + n, &be_len, 4);
+		(void)!write(fd, got, n + 4);
+		turn();
+		ok(closes == 1 && close_error == EPROTO && rx_packets == 1,
+		   t[i].name);
+		close(fd);
+	}
+}
+
+static void bad_frames(void)
+{
+	static const size_t one[] = { 10 };
+	static const uint8_t tiny[] = { 0, 0, 0, 3, 1, 2, 3 };
+	int fd = connection();
+	size_t n = make(got, one, 1);
+
+	(void)!write(fd, tiny, sizeof(tiny));
+	got[4 + 12] = 0x12;
+	(void)!write(fd, got, n);
+	make(got, one, 1);
+	(void)!write(fd, got, n);
+	turn();
+	ok(rx_packets == 1 && !closes, "bad_frames_are_dropped_and_no_more");
+	ok(s.tap.stats.rx_bad[PKT_E_SHORT] == 1 &&
+	   s.tap.stats.rx_bad[PKT_E_ETHERTYPE] == 1, "they_are_counted_by_kind");
+	close(fd);
+	turn();
+}
+
+/* The other end takes a byte here and there; all arrives, nothing is lost */
+static void full_socket_holds_back(void)
+{
+	unsigned sent = 0, refused = 0, i;
+	int fd = connection();
+	size_t have = 0, rest;
+	ssize_t n;
+
+	while (!refused && sent < 100000) {
+		if (frame_send_udp(&s.tap, &addr, 1, 2, data, sent % 1472))
+			sent++;
+		else
+			refused++;
+		if (sent % 64 == 0)
+			tap_flush(&s.tap);
+	}
+	ok(refused && sent > 500, "a_full_socket_holds_frames_back");
+	is(turn() & EPOLLOUT, 0, "nothing_is_writable");
+	is(writables, 0, "and_nobody_is_told_so");
+
+	for (i = 0; (n = recv(fd, got + have, 1 + i * 37 % 4096,
+			      MSG_DONTWAIT)) > 0 ||
+		    s.head < s.tail; i++) {
+		if (n > 0)
+			have += (size_t)n;
+		if (have == sizeof(got))
+			break;
+		turn();
+	}
+	while ((n = recv(fd, got + have, 4096, MSG_DONTWAIT)) > 0)
+		have += (size_t)n;
+	ok(writables == 1 && !s.poll_out, "once_it_has_drained_they_are");
+	is(check_received(got, have, &rest), sent, "every_frame_has_arrived");
+	ok(!rest && !wrong, "whole");
+	is(s.tap.stats.tx_frames, sent, "and_was_counted");
+	close(fd);
+	turn();
+}
+
+static void nobody_there(void)
+{
+	unsigned n = 3;
+	int sv[2];
+
+	tap_stream_init(&s, -1, 1500, &loop);
+	s.tap.writable = on_writable;
+	s.tap.closed = on_closed;
+	s.tap.rx = on_rx;
+	writables = closes = 0;
+	ok(!tap_reserve(&s.tap, &n, 42, 100) && !n,
+	   "without_a_connection_nothing_is_lent");
+	tap_flush(&s.tap);
+	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
+	   !tap_stream_attach(&s, sv[0]), "one_is_made");
+	turn();
+	is(writables, 1, "who_waited_is_told");
+
+	close(sv[1]);
+	frame_send_udp(&s.tap, &addr, 1, 2, data, 5);
+	tap_flush(&s.tap);
+	ok(closes == 1 && close_error == EPIPE && s.fd == -1,
+	   "writing_to_nobody_ends_the_connection");
+	is(s.tap.stats.tx_dropped, 1, "what_was_queued_is_lost");
+	turn();
+}
+
+static void lends(void)
+{
+	int fd = connection();
+	struct txframe *f;
+	unsigned n = 1000, i;
+	bool good = true;
+
+	f = tap_reserve(&s.tap, &n, 54, 1460);
+	ok(f && n == TAP_TX_BATCH, "a_batch_is_lent_at_most");
+	for (i = 0; i < n; i++)
+		good &= (uintptr_t)f[i].payload % 64 == 0 &&
+			f[i].room >= 1460 && f[i].hdrlen == 54 && !f[i].len &&
+			f[i].hdr + 54 == f[i].payload;
+	ok(good, "payload_is_aligned_and_right_behind_the_headers");
+	n = 64;
+	ok(tap_reserve(&s.tap, &n, 54, 65535) && n == 15,
+	   "there_is_an_end_of_the_arena");
+	ok(!tap_send_one(&s.tap, data, TAP_HDR_MAX + 1, NULL, 0),
+	   "headers_have_a_limit");
+	ok(tap_send_one(&s.tap, data, 42, NULL, 0) && s.tail == 1,
+	   "one_frame_alone");
+	close(fd);
+	turn();
+}
+
+static uint32_t u32_at(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return v;
+}
+
+/* The record at @b; Return: the one after it */
+static const uint8_t *record(const uint8_t *b, struct pkt *p, bool *good)
+{
+	uint32_t len = u32_at(b + 8);
+
+	*good = len == u32_at(b + 12) && !pkt_parse(p, b + 16, len, NULL);
+	return b + 16 + len;
+}
+
+static void lent_udp(struct tap *t, size_t len)
+{
+	unsigned n = 1;
+	struct txframe *f = tap_reserve(t, &n, frame_l3_hdrlen(true) + 8, len);
+
+	memcpy(f->payload, data, len);
+	f->len = len;
+	frame_fill_udp(t, f, &addr, 5, 6, 0);
+	tap_commit(t, 1);
+}
+
+static void captures(void)
+{
+	char path[] = "/tmp/passt-unit-XXXXXX";
+	struct rx_offload off = { .csum_partial = true, .csum_start = 34,
+				  .csum_offset = 6 };
+	static struct pcap pc;
+	struct tap *t;
+	struct pkt p[3];
+	const uint8_t *b = got + 24;
+	unsigned n = 0;
+	bool good;
+	ssize_t len;
+	int fd = mkstemp(path);
+
+	close(fd);
+	fake_tap_init(&fake, TAP_CSUM | TAP_JUMBO, 1500);
+	fake.tap.stats.tx_frames = 0;
+	t = pcap_wrap(&pc, &fake.tap, pcap_open(path));
+	t->rx = on_rx;
+	t->closed = on_closed;
+	rx_packets = closes = wrong = 0;
+	ok(t->caps == fake.tap.caps && t->mtu == 1500, "a_wrapper_looks_alike");
+
+	lent_udp(t, 999);
+	lent_udp(t, 60000);
+	ok(fake.n == 2 && fake.sent[1].csum_partial,
+	   "frames_go_on_as_they_are");
+	/* Back in, from the device: partial sums, then rubbish */
+	tap_rx_frame(&fake.tap, p, &n, fake.sent[0].b, fake.sent[0].len, &off);
+	tap_rx_frame(&fake.tap, p, &n, fake.sent[1].b, fake.sent[1].len, &off);
+	fake.tap.rx(fake.tap.ctx, p, n);
+	ok(rx_packets == 2 && !wrong, "received_ones_as_well");
+	tap_rx_frame(&fake.tap, p, &n, data, 9, NULL);
+	fake.tap.closed(fake.tap.ctx, 0);
+	is(closes, 1, "the_end_is_passed_on");
+
+	fd = open(path, O_RDONLY);
+	len = read(fd, got, sizeof(got));
+	close(fd);
+	unlink(path);
+	is(u32_at(got), 0xa1b23c4d, "the_file_has_a_magic_number");
+	is(u32_at(got + 20), 1, "and_says_ethernet");
+	b = record(b, p, &good);
+	ok(good && p[0].len == 999, "a_sent_frame_with_its_sum_completed");
+	b = record(b, p, &good);
+	ok(good && p[0].len == 60000, "one_over_the_mtu");
+	b = record(b, p, &good);
+	ok(good && p[0].len == 999, "a_received_frame_the_same");
+	b = record(b, p, &good);
+	ok(good && p[0].len == 60000, "and_one_larger_than_the_copy");
+	ok(u32_at(b + 8) == 9 && b + 25 == got + len,
+	   "the_bad_one_is_there_too");
+}
+
+static void full_disk(void)
+{
+	static struct pcap pc;
+	struct tap *t;
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	is(pcap_open("/nonexistent/file"), -ENOENT,
+	   "a_capture_file_that_can't_be");
+	is(pcap_open("/dev/full"), -ENOSPC, "or_can't_be_written");
+	fake_tap_init(&fake, 0, 1500);
+	t = pcap_wrap(&pc, &fake.tap, fd);
+	lent_udp(t, 10);
+	lent_udp(t, 10);
+	ok(pc.fd == -1 && fake.n == 2, "a_full_disk_ends_captures_alone");
+}
+
+int main(void)
+{
+	unsigned i;
+
+	log_init("unit");
+	log_set_level(LOG_L_ERR);
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 % 251);
+	inany_pton("198.51.100.1", &src);
+	inany_pton("203.0.113.2", &dst);
+	if (loop_init(&loop))
+		return 1;
+	lends();
+	receives_byte_by_byte();
+	receives_many();
+	bad_lengths();
+	bad_frames();
+	full_socket_holds_back();
+	nobody_there();
+	captures();
+	full_disk();
+	return done();
+}
