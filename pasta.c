@@ -135,7 +135,7 @@ static bool file_is(const char *path, const char *value)
 	return !strcmp(buf, value);
 }
 
-/* Who denies a user namespace, or the rights in it */
+/* Who denies a user namespace, or the rights in it; errno is preserved */
 static const char *userns_remedy(void)
 {
 	static const struct {
@@ -149,11 +149,16 @@ static const char *userns_remedy(void)
 		  "AppArmor denies it, a profile with 'userns,' or sysctl "
 		  "kernel.apparmor_restrict_unprivileged_userns=0 helps" },
 	};
+	const char *remedy = NULL;
+	int saved = errno;
 	unsigned i;
 
-	for (i = 0; i < ARRAY_SIZE(why); i++)
+	for (i = 0; i < ARRAY_SIZE(why) && !remedy; i++)
 		if (file_is(why[i].path, why[i].value))
-			return why[i].remedy;
+			remedy = why[i].remedy;
+	errno = saved;
+	if (remedy)
+		return remedy;
 	return "a container's system call filter, a security module or sysctl "
 	       "user.max_user_namespaces may deny it";
 }
