@@ -515,6 +515,6 @@ int main(int argc, char **argv)
 	command_event(&p);		/* if it ended before signals were events */
 
 	status = loop_run(&p);
-	pasta_close(&p.ns);
+	pasta_close(&p.ns, p.tap_fd);
 	_exit(status);
 }

@@ -43,6 +43,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <poll.h>
 #include <sched.h>
@@ -783,17 +784,22 @@ int pasta_command_status(const struct pasta *ns)
 
 /**
  * pasta_close() - End the command, if there is one, take the terminal back
+ * @ns:		From pasta_open()
+ * @tap_fd:	The tap device, about to be closed by the end of this process
  *
  * Waits until its processes are gone, but not for ever: one of them may hang in
- * the kernel.
+ * the kernel. Closing a tap device waits for 30 ms until nobody uses it any
+ * more, unless it is to persist: then that is left to the end of the namespace,
+ * for which nobody waits.
  */
 /* #syscalls:pasta close poll ppoll ioctl */
-void pasta_close(struct pasta *ns)
+void pasta_close(struct pasta *ns, int tap_fd)
 {
 	int waited;
 
 	if (!ns->init)
 		return;
+	ioctl(tap_fd, TUNSETPERSIST, 1);
 	close(ns->ctl);
 	for (waited = 0; waited < END_WAIT_MS; waited += END_STEP_MS) {
 		if (waitpid(ns->init, NULL, WNOHANG))

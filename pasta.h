@@ -39,6 +39,6 @@ int pasta_watch(struct pasta *ns, struct loop *l);
 void pasta_command_start(const struct pasta *ns);
 int pasta_command_status(const struct pasta *ns);
 bool pasta_process_gone(struct pasta *ns, struct loop *l);
-void pasta_close(struct pasta *ns);
+void pasta_close(struct pasta *ns, int tap_fd);
 
 #endif /* PASTA_H */
