@@ -3,7 +3,7 @@
  * checksum.c - The Internet checksum (RFC 1071)
  *
  * Sums are kept in memory order: 16-bit words are added as the machine loads
- * them, and what csum_fold() gives is stored as it is (RFC 1071, 2 (B)). Because
+ * them, and what csum_fold() gives is stored as it is (RFC 1071, 2 (B)). As
  * 2^16 is 1 modulo 2^16 - 1, words of 32 or 64 bits may be added just as well
  * and folded once at the end, with carries going around.
  *

@@ -9,8 +9,8 @@
  * all (raw sockets read such frames), and queue it.
  *
  * A packet over the MTU goes whole where the device takes that (TAP_JUMBO), but
- * without "don't fragment", since the other side may forward it; elsewhere it is
- * fragmented here (RFC 791, 3.2; RFC 8200, 4.5). Other packets over IPv4 are
+ * without "don't fragment", since the other side may forward it; elsewhere it
+ * is fragmented here (RFC 791, 3.2; RFC 8200, 4.5). Other packets over IPv4 are
  * atomic: DF set, identification 0 (RFC 6864, 4.1).
  */
 
@@ -149,8 +149,8 @@ static be16 csum_whole(const struct txframe *f, const uint8_t *l4, size_t len,
  * @th:		Header in network order; doff and csum are filled in here
  * @opts:	TCP options, padded by the caller
  * @opts_len:	Bytes of them, a multiple of 4, 40 at most
- * @mss:	Payload bytes of one segment: over that, the frame is left to the
- *		device to segment. The caller sends no more than @mss where
+ * @mss:	Payload bytes of one segment: over that, the device is to
+ *		segment the frame. The caller sends no more than @mss where
  *		frame_can_tso() says no
  */
 void frame_fill_tcp(const struct tap *t, struct txframe *f,

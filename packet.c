@@ -214,7 +214,7 @@ static enum pkt_error parse_l4(struct pkt *p, struct cursor c)
 	return gso_ok(p) ? PKT_OK : PKT_E_GSO;
 }
 
-/* A fragment: what its length and place must be (RFC 791, 3.1; RFC 8200, 4.5) */
+/* What length and place of a fragment must be: RFC 791, 3.1; RFC 8200, 4.5 */
 static enum pkt_error parse_fragment(struct pkt *p, struct cursor c)
 {
 	p->kind = PKT_FRAGMENT;
@@ -230,9 +230,9 @@ static enum pkt_error parse_fragment(struct pkt *p, struct cursor c)
 }
 
 /*
- * Options of a hop-by-hop or destination header, @c without its first two bytes.
- * All that may be skipped is skipped; what must not be is refused: jumbograms,
- * home addresses (RFC 8200, 4.2: the upper two bits of the type).
+ * Options of a hop-by-hop or destination header, @c without its first two
+ * bytes. All that may be skipped is skipped; what must not be is refused:
+ * jumbograms, home addresses (RFC 8200, 4.2: the upper two bits of the type).
  */
 static bool ip6_options_ok(struct cursor c)
 {
@@ -261,7 +261,7 @@ static bool ip6_exthdr(struct pkt *p, struct cursor *c)
 	if (!skip(c, body.len))
 		return false;
 	if (p->proto == IPPROTO_ROUTING) {
-		if (body.p[1])			/* segments left: RFC 8200, 4.4 */
+		if (body.p[1])		/* segments left: RFC 8200, 4.4 */
 			return false;
 	} else if (!ip6_options_ok(body)) {
 		return false;
@@ -296,7 +296,7 @@ static bool ip6_walk(struct pkt *p, struct cursor *c, bool first)
 	return false;
 }
 
-/* RFC 8200, 4.5; a fragment that is the whole packet stands for itself: RFC 6946 */
+/* RFC 8200, 4.5; one that is the whole packet stands for itself: RFC 6946 */
 static enum pkt_error ip6_fragment(struct pkt *p, struct cursor *c)
 {
 	struct ip6_frag fh;

@@ -22,7 +22,7 @@ struct rx_offload {
 	bool csum_partial;		/* do not verify layer-4 checksums */
 	uint8_t gso_type;		/* VNET_GSO_* without ECN */
 	uint16_t gso_size;
-	uint16_t csum_start;		/* where a partial sum starts to count, */
+	uint16_t csum_start;		/* where a partial sum starts, */
 	uint16_t csum_offset;		/* and its field from there; 0: none */
 };
 

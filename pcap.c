@@ -2,19 +2,20 @@
 /*
  * pcap.c - A tap that records what passes through another one
  *
- * Protocols hold a struct tap and do not know that it is this one: its operations
- * note frames and call those of the backend; the backend's callbacks point here
- * and go on to ours. Statistics stay with the backend. Received frames are seen
- * before they are parsed, so also the bad ones; sent ones when they are
- * committed, while they are still ours to read.
+ * Protocols hold a struct tap and do not know that it is this one: its
+ * operations note frames and call those of the backend; the backend's callbacks
+ * point here and go on to ours. Statistics stay with the backend. Received
+ * frames are seen before they are parsed, so also the bad ones; sent ones when
+ * they are committed, while they are still ours to read.
  *
  * The file is that of tcpdump: a header, then a header with time and length
  * before each frame, all in host order, times in nanoseconds. Frames that a
- * device was to segment are recorded whole; partial checksums are completed in a
- * private copy of the frame's head.
+ * device was to segment are recorded whole; partial checksums are completed in
+ * a private copy of the frame's head.
  *
- * The file is opened before the sandbox; then it is only written to. When a write
- * fails (the disk is full) or is cut short, recording ends with one warning.
+ * The file is opened before the sandbox; then it is only written to. When a
+ * write fails (the disk is full) or is cut short, recording ends with one
+ * warning.
  */
 
 #include "pcap.h"
@@ -77,25 +78,23 @@ int pcap_open(const char *path)
 	return fd;
 }
 
-/* One record: @v[0] is for its header, the other @n - 1 hold the frame */
+/* One record: a frame in two pieces, the second may be empty */
 /* #syscalls writev clock_gettime clock_gettime64 close */
-static void record(struct pcap *p, struct iovec *v, int n)
+static void record(struct pcap *p, struct iovec head, struct iovec rest)
 {
 	struct pcap_rec_hdr h = { 0 };
+	struct iovec v[] = { { &h, sizeof(h) }, head, rest };
 	struct timespec now = { 0 };
 	ssize_t total, rc;
-	int i;
 
-	for (i = 1; i < n; i++)
-		h.len += (uint32_t)v[i].iov_len;
+	h.len = (uint32_t)(head.iov_len + rest.iov_len);
 	h.orig_len = h.len;
 	clock_gettime(CLOCK_REALTIME, &now);
 	h.sec = (uint32_t)now.tv_sec;
 	h.nsec = (uint32_t)now.tv_nsec;
-	v[0] = (struct iovec){ &h, sizeof(h) };
 	total = (ssize_t)(sizeof(h) + h.len);
 
-	rc = writev(p->fd, v, n);
+	rc = writev(p->fd, v, rest.iov_len ? 3 : 2);
 	if (rc == total)
 		return;
 	if (rc < 0)
@@ -107,9 +106,9 @@ static void record(struct pcap *p, struct iovec *v, int n)
 }
 
 /*
- * The sum of a head and what follows it, from @start on. The field already counts
- * the pseudo header. Only @head may be of an odd length, and then only if nothing
- * follows: bytes of a word must not be in two pieces.
+ * The sum of a head and what follows it, from @start on. The field already
+ * counts the pseudo header. Only @head may be of odd length, and then only if
+ * nothing follows: bytes of a word must not be in two pieces.
  */
 static bool complete_csum(uint8_t *head, size_t hlen, const void *rest,
 			  size_t rlen, size_t start, size_t offset)
@@ -123,7 +122,7 @@ static bool complete_csum(uint8_t *head, size_t hlen, const void *rest,
 	sum = csum_add(0, head + start, hlen - start);
 	csum = csum_fold(csum_add(sum, rest, rlen));
 	if (!csum)
-		csum = 0xffff;		/* as UDP wants it, the same to others */
+		csum = 0xffff;		/* as UDP wants it; no other minds */
 	memcpy(head + start + offset, &csum, sizeof(csum));
 	return true;
 }
@@ -131,17 +130,16 @@ static bool complete_csum(uint8_t *head, size_t hlen, const void *rest,
 /* A frame to the other side */
 static void record_tx(struct pcap *p, const struct txframe *f)
 {
-	struct iovec v[3] = { { NULL, 0 }, { f->hdr, f->hdrlen },
-			      { f->payload, f->len } };
+	struct iovec hdr = { f->hdr, f->hdrlen };
 	uint8_t head[TAP_HDR_MAX];
 
 	if (f->csum_partial && f->hdrlen <= sizeof(head)) {
 		memcpy(head, f->hdr, f->hdrlen);
 		if (complete_csum(head, f->hdrlen, f->payload, f->len,
 				  f->csum_start, f->csum_offset))
-			v[1].iov_base = head;
+			hdr.iov_base = head;
 	}
-	record(p, v, f->len ? 3 : 2);
+	record(p, hdr, (struct iovec){ f->payload, f->len });
 }
 
 /* A frame from the other side, see tap->raw */
@@ -149,10 +147,9 @@ static void pcap_raw(void *ctx, const uint8_t *frame, size_t len,
 		     const struct rx_offload *off)
 {
 	struct pcap *p = ctx;
-	struct iovec v[3] = { { NULL, 0 }, { (void *)frame, len } };
+	struct iovec first = { (void *)frame, len }, rest = { NULL, 0 };
 	uint8_t head[PCAP_HEAD];
 	size_t hlen = len;
-	int n = 2;
 
 	if (p->fd < 0)
 		return;
@@ -163,13 +160,12 @@ static void pcap_raw(void *ctx, const uint8_t *frame, size_t len,
 		memcpy(head, frame, hlen);
 		if (complete_csum(head, hlen, frame + hlen, len - hlen,
 				  off->csum_start, off->csum_offset)) {
-			v[1] = (struct iovec){ head, hlen };
-			v[2] = (struct iovec){ (void *)(frame + hlen),
+			first = (struct iovec){ head, hlen };
+			rest = (struct iovec){ (void *)(frame + hlen),
 					       len - hlen };
-			n = len > hlen ? 3 : 2;
 		}
 	}
-	record(p, v, n);
+	record(p, first, rest);
 }
 
 static struct pcap *to_pcap(struct tap *t)

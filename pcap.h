@@ -10,7 +10,8 @@
 
 #include "tap.h"
 
-#define PCAP_HEAD	512	/* bytes of a frame that are copied to patch sums */
+/* Bytes of a frame that are copied to patch its sum */
+#define PCAP_HEAD	512
 
 /**
  * struct pcap - The wrapper

@@ -19,8 +19,8 @@
 #include "packet.h"
 
 #define TAP_TX_BATCH	64		/* frames lent at a time, at most */
-#define TAP_RX_BATCH	32		/* frames handed over at a time, at most */
-#define TAP_HDR_MAX	160		/* Ethernet to layer-4 headers of a frame */
+#define TAP_RX_BATCH	32		/* frames handed over at a time */
+#define TAP_HDR_MAX	160		/* Ethernet to layer-4 headers */
 
 /* What the device can take */
 enum {
@@ -32,7 +32,7 @@ enum {
 
 /**
  * struct txframe - A frame lent for sending
- * @hdr:	Room for @hdrlen bytes of headers from Ethernet on, private to us
+ * @hdr:	Room for @hdrlen bytes of headers from Ethernet on, private
  * @hdrlen:	As asked for in tap_reserve()
  * @payload:	Room for @room bytes
  * @room:	At least as asked for

@@ -7,11 +7,11 @@
  * MTU.
  *
  * To send, frames are lent from a linear arena and queued in place, length and
- * all; flush() hands as many as the socket takes to sendmsg(). It may stop at any
- * byte of a frame, the rest goes first the next time. The arena starts again from
- * its beginning when all is sent. While it is full, tap_reserve() lends nothing;
- * once it is empty, tap->writable() is called. So nothing is dropped here, unless
- * the connection goes away.
+ * all; flush() hands as many as the socket takes to sendmsg(). It may stop at
+ * any byte of a frame, the rest goes first the next time. The arena starts over
+ * from its beginning when all is sent. While it is full, tap_reserve() lends
+ * nothing; once it is empty, tap->writable() is called. So nothing is dropped
+ * here, unless the connection goes away.
  *
  * Received bytes are parsed where they are; what is left of a frame that is not
  * complete moves to the start of the buffer.

@@ -32,6 +32,7 @@ struct stream_chunk {
 
 /**
  * struct tap_stream - The backend
+ * @tx:		Arena of frames to send
  * @tap:	What others see of it
  * @loop:	Watches @fd
  * @fd:		Connected socket, -1: nobody is there
@@ -40,8 +41,10 @@ struct stream_chunk {
  * @head, @tail: First entry of @queue to send, end of them
  * @used:	Bytes of @tx up to the end of the last frame queued
  * @have:	Bytes in @rx: at a time between events, of one partial frame
+ * @rx:		What was received
  */
 struct tap_stream {
+	uint8_t tx[STREAM_TX_SIZE] __attribute__((aligned(64)));
 	struct tap tap;
 	struct loop *loop;
 	int fd;
@@ -51,8 +54,7 @@ struct tap_stream {
 	struct txframe frames[TAP_TX_BATCH];
 	struct pkt pkts[TAP_RX_BATCH];
 	struct stream_chunk queue[STREAM_TX_FRAMES];
-	uint8_t tx[STREAM_TX_SIZE] __attribute__((aligned(64)));
-	uint8_t rx[STREAM_RX_SIZE] __attribute__((aligned(64)));
+	uint8_t rx[STREAM_RX_SIZE];
 };
 
 int tap_stream_init(struct tap_stream *s, int fd, unsigned mtu,

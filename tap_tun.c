@@ -9,8 +9,8 @@
  *
  * A tun device never pushes back: it takes a frame, drops it silently, or fails
  * the write, and poll() says writable all the same. So frames are written in
- * commit(), one write() each, from one small buffer that stays in the cache; one
- * that can't be written is a lost frame, and is counted.
+ * commit(), one write() each, from one small buffer that stays in the cache;
+ * one that can't be written is a lost frame, and is counted.
  *
  * Received frames are read one after the other into one buffer, small ones
  * densely, until the device is empty, a batch is full, or so much was read that
@@ -84,7 +84,8 @@ static int set_iff(int fd, const char *ifname, bool vnet,
 	if (strlen(ifname) >= sizeof(ifr.ifr_name))
 		return -ENAMETOOLONG;
 	memcpy(ifr.ifr_name, ifname, strlen(ifname));
-	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0));
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI |
+				(vnet ? IFF_VNET_HDR : 0));
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
 		return -errno;
 	info->vnet = vnet;
@@ -103,8 +104,8 @@ static int set_iff(int fd, const char *ifname, bool vnet,
  * ioctl(). To be called before the sandbox.
  *
  * Return: file descriptor, non-blocking and close-on-exec; or negative errno:
- * ENOENT, EACCES, ENODEV or ENXIO from opening, EPERM where the namespace is not
- * ours, EBUSY where @ifname is in use
+ * ENOENT, EACCES, ENODEV or ENXIO from opening, EPERM where the namespace is
+ * not ours, EBUSY where @ifname is in use
  */
 int tap_tun_open(const struct conf *c, const char *ifname,
 		 struct tap_tun_info *info)
@@ -146,7 +147,8 @@ int tap_tun_info_from_fd(const struct conf *c, int fd,
 	memset(info, 0, sizeof(*info));
 	/* The request is an int for musl, which the number does not fit */
 	if (ioctl(fd, (int)TUNGETIFF, &ifr) < 0)
-		return errno == EINVAL || errno == EOPNOTSUPP ? -ENOTTY : -errno;
+		return errno == EINVAL || errno == EOPNOTSUPP ? -ENOTTY
+							      : -errno;
 	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
 		return -EPROTOTYPE;
 
@@ -201,8 +203,9 @@ static struct txframe *tun_reserve(struct tap *tap, unsigned *n, size_t hdrlen,
 }
 
 /*
- * The virtio-net header right before the frame. With the exact hdr_len the kernel
- * puts payload into pages of its own; with 0 it wants all of it contiguous.
+ * The virtio-net header right before the frame. With the exact hdr_len the
+ * kernel puts payload into pages of its own; with 0 it wants all of it
+ * contiguous.
  */
 static void put_vnet(const struct txframe *f)
 {
@@ -290,8 +293,8 @@ static void tun_frame(struct tap_tun *t, unsigned *n, const uint8_t *p,
 }
 
 /*
- * Read and hand over one batch. Return: 0 if there may be more, -EAGAIN if there
- * is none, or another negative errno.
+ * Read and hand over one batch. Return: 0 if there may be more, -EAGAIN if
+ * there is none, or another negative errno.
  */
 /* #syscalls read */
 static int tun_rx_batch(struct tap_tun *t)
@@ -334,7 +337,7 @@ static void tun_event(struct tap *tap, unsigned which, uint32_t events)
 	for (i = 0; i < TUN_RX_BATCHES && !rc && t->fd >= 0; i++)
 		rc = tun_rx_batch(t);
 	if (rc && rc != -EAGAIN && rc != -EINTR)
-		tun_close(t, -rc);
+		tun_close(t, rc == -EBADFD ? 0 : -rc);	/* deleted: no error */
 }
 
 static const struct tap_ops tun_ops = {

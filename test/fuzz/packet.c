@@ -38,7 +38,7 @@ static void check_bounds(const struct pkt *p, const uint8_t *b, size_t len)
 		assert(p->off.gso_size);
 }
 
-/* Headers of the same packet in @f; false if there is nothing to be sent again */
+/* A frame with room for the same headers, and with the same payload */
 static struct txframe *again(const struct pkt *p, const struct frame_addr *a,
 			     size_t hlen)
 {

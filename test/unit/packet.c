@@ -414,7 +414,7 @@ static void fragments(void)
 	   p.payload == f->b + 34, "where_it_belongs");
 	f->b[17]--;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "of_a_length_that_only_the_last_may_have");
+	is(parse(&p, f), PKT_E_LENGTH, "of_a_length_for_the_last_alone");
 	f->b[20] = 0x1f;
 	f->b[21] = 0xff;
 	ip4_fix(f);
