@@ -99,7 +99,11 @@ static uint32_t attr_u32(const struct rtattr *a, uint32_t fallback)
 	return v;
 }
 
-/* addr_read() - Bytes of an address of @family, false for a wrong length */
+/*
+ * addr_read() - Bytes of an address of @family, false for a wrong length
+ *
+ * IPv4-mapped addresses are on no link: here they would be taken for IPv4.
+ */
 static bool addr_read(int family, const void *p, size_t len, union inany *out)
 {
 	struct in6_addr a6;
@@ -112,6 +116,8 @@ static bool addr_read(int family, const void *p, size_t len, union inany *out)
 	}
 	if (family == AF_INET6 && len == sizeof(a6)) {
 		memcpy(&a6, p, sizeof(a6));
+		if (IN6_IS_ADDR_V4MAPPED(&a6))
+			return false;
 		*out = inany_from_v6(&a6);
 		return true;
 	}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any datagram as an answer of the kernel's
+ *
+ * Input: one byte, of which bit 0 chooses IPv6, then the datagram. Sequence and
+ * port are expected to be those of its first message. What is collected must be
+ * within bounds and consistent, whatever was in there.
+ *
+ * netlink.c is included for its static functions, under other names, since its
+ * object file may be linked, too.
+ */
+
+#define nl_template	included_nl_template
+#define nl_link_index	included_nl_link_index
+#define nl_link_mac	included_nl_link_mac
+#include "../../netlink.c"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct rtnl nl, nowhere = { .fd = -1 };
+static struct probe probe;
+static struct host_ip host;
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void other_msg(const struct nlmsghdr *nh, void *arg)
+{
+	struct rtnl_nexthop x;
+	struct rtnl_link l;
+
+	(void)arg;
+	if (!rtnl_parse_link(nh, &l))
+		must(memchr(l.name, 0, sizeof(l.name)) && l.index);
+	if (!rtnl_parse_nexthop(nh, &x))
+		must(x.nids <= RTNL_HOPS_MAX);
+}
+
+static void any_msg(const struct nlmsghdr *nh, void *arg)
+{
+	cand_msg(nh, arg);
+	route_msg(nh, arg);
+	addr_msg(nh, arg);
+	other_msg(nh, arg);
+}
+
+static void check_addr(const struct host_addr *a, bool v4)
+{
+	must(inany_is_v4(&a->addr) == v4 && inany_is_v4(&a->peer) == v4);
+	must(a->prefix_len <= (v4 ? 32 : 128));
+	prefix_guess(&a->addr, &host);
+}
+
+static void check_route(const struct host_route *r, bool v4)
+{
+	must(r->dst_len <= (v4 ? 32 : 128) && r->src_len <= (v4 ? 32 : 128));
+	must(!inany_is_set(&r->gw) || inany_is_v4(&r->gw) == v4);
+	must(!r->dst_len || inany_is_v4(&r->dst) == v4);
+}
+
+static void check(bool v4)
+{
+	unsigned i;
+
+	must(probe.ncands <= CANDS_MAX && host.naddrs <= CONF_ADDRS_MAX &&
+	     host.nroutes <= CONF_ROUTES_MAX);
+	for (i = 0; i < host.nroutes; i++)
+		check_route(&host.routes[i], v4);
+	addrs_settle(&host, &probe.best);
+	for (i = 0; i < host.naddrs; i++)
+		check_addr(&host.addrs[i], v4);
+	must(memchr(nl.extack, 0, sizeof(nl.extack)));
+	for (i = 0; nl.extack[i]; i++)
+		must(nl.extack[i] >= ' ' && nl.extack[i] <= '~');
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct nlmsghdr first;
+	bool v4;
+	int ret;
+
+	if (size < 1 || size - 1 > sizeof(nl.buf))
+		return 0;
+	v4 = !(*data & 1);
+	size--;
+	memcpy(nl.buf, data + 1, size);
+	nl.extack[0] = '\0';
+	if (size >= sizeof(first)) {
+		memcpy(&first, nl.buf, sizeof(first));
+		nl.seq = first.nlmsg_seq;
+		nl.portid = first.nlmsg_pid;
+	}
+	memset(&probe, 0, sizeof(probe));
+	memset(&host, 0, sizeof(host));
+	probe.family = v4 ? AF_INET : AF_INET6;
+	probe.host = &host;
+	probe.nested = &nowhere;
+	probe.best.oif = 2;
+
+	ret = rtnl_walk(&nl, nl.buf, size, any_msg, &probe);
+	must(ret <= 1);
+	check(v4);
+	must(rtnl_walk(&nl, nl.buf, size, NULL, NULL) == ret);
+	return 0;
+}
