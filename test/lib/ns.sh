@@ -18,7 +18,8 @@
 # else as the caller, who is root of a user namespace by then.  $T is a private
 # tmpfs: $T/bin/pasta the program, $T/home what the user may write.
 #
-# PASTA=PATH runs another binary with the same command line.
+# PASTA=PATH runs another binary with the same command line.  With NS_KEEP_NET=1
+# the test stays in the network it was started in, and has no peer.
 
 set -u
 export LC_ALL=C
@@ -156,7 +157,7 @@ listening() {
 
 # in_ns OPTION... -- COMMAND...: in a namespace of pasta, started as $WHO
 in_ns() {
-	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-60}" \
+	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-30}" \
 		"$PASTA" -f -q --config-net "${ALONE[@]}" "$@"
 }
 
@@ -187,11 +188,7 @@ descendant() {
 
 # inside COMMAND...: in the namespaces of the command that pasta_start left
 inside() {
-	if [ -n "$NS_ROOT" ]; then
-		nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
-	else
-		nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
-	fi
+	nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
 }
 
 pasta_stop() {
@@ -204,14 +201,15 @@ pasta_stop() {
 # --- the stage ------------------------------------------------------------------
 
 ns_enter() {
-	if [ "$(id -u)" = 0 ]; then
-		exec env NS_INSIDE=1 NS_ROOT=1 unshare --mount --net --pid --ipc \
-			--fork --kill-child --mount-proc bash "$0" "$@"
+	local as=() root=1
+	if [ "$(id -u)" != 0 ]; then
+		unshare -Urn true 2>/dev/null ||
+			skip_all "no user namespaces for this user"
+		as=(--user --map-root-user) root=
 	fi
-	unshare -Urn true 2>/dev/null ||
-		skip_all "no user namespaces for this user"
-	exec env NS_INSIDE=1 NS_ROOT= unshare --user --map-root-user --mount \
-		--net --pid --ipc --fork --kill-child --mount-proc bash "$0" "$@"
+	[ -n "${NS_KEEP_NET-}" ] || as+=(--net)
+	exec env NS_INSIDE=1 NS_ROOT=$root unshare "${as[@]}" --mount --pid \
+		--ipc --fork --kill-child --mount-proc bash "$0" "$@"
 }
 
 # A private tmpfs on a folder that exists and does not hide this tree
@@ -289,13 +287,27 @@ ns_tools() {
 	local src tool
 	for src in "$NS_TOP"/test/tools/*.c; do
 		tool=$(basename "$src" .c)
-		if [ -x "$NS_BUILD/tools/$tool" ]; then
+		if [ "$NS_BUILD/tools/$tool" -nt "$src" ]; then
 			cp "$NS_BUILD/tools/$tool" "$T/bin/"
 		else
 			cc -O2 -D_GNU_SOURCE -pthread -o "$T/bin/$tool" "$src" || return 1
 		fi
 	done
 	PATH=$T/bin:$PATH
+}
+
+# inner COMMAND...: what runs in a namespace of pasta, with our congestion control,
+# and the segments retransmitted there told afterwards
+ns_inner() {
+	cat > "$T/bin/inner" <<-'END'
+		#!/bin/sh
+		{ echo $CC > /proc/sys/net/ipv4/tcp_congestion_control; } 2>/dev/null
+		"$@"
+		status=$?
+		nstat -asz TcpRetransSegs | awk '/^Tcp/ { print "guest_rtx=" $2 }'
+		exit $status
+	END
+	chmod 755 "$T/bin/inner"
 }
 
 ns_program() {
@@ -312,7 +324,8 @@ if [ -z "${NS_INSIDE-}" ]; then
 	ns_enter "$@"
 fi
 mount --make-rprivate /
-ns_tmp && ns_tun && ns_tools && ns_program && ns_net || {
+if [ -n "${NS_KEEP_NET-}" ]; then ns_net() { CC=$(cat /proc/sys/net/ipv4/tcp_congestion_control); }; fi
+ns_tmp && ns_tun && ns_tools && ns_inner && ns_program && ns_net || {
 	echo "Bail out! the stage can't be set"
 	exit 1
 }

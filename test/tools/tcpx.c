@@ -174,7 +174,7 @@ static void transfer(struct conn *c)
 	uint8_t *buf = malloc(CHUNK);
 	struct linger lin = { .l_onoff = 1, .l_linger = 0 };
 
-	if (!o.send && !o.reset && !o.wait)
+	if (!o.send && !o.expect && !o.reset)
 		shutdown(c->fd, SHUT_WR);
 	while (!finished(c)) {
 		bool out = c->sent < o.send && (!o.wait || c->eof);

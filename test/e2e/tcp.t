@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# TCP from the namespace to a peer: bytes, order, windows, and every way to end.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+P=7000				# port, another one each time
+
+# both NAME ADDR SERVER-OPTIONS CLIENT-OPTIONS [PASTA-OPTION...]: a connection
+# from the namespace to the peer; leaves $server, $client and their exit status
+both() {
+	local addr=$1 sopt=$2 copt=$3 pid
+	shift 3
+	P=$((P + 1))
+	# shellcheck disable=SC2086 # options are words
+	peer timeout -k 1 30 tcpx listen "$addr" $P $sopt >"$T/server" 2>&1 &
+	pid=$!
+	wait_for listening tcp $P peer
+	# shellcheck disable=SC2086
+	client=$(in_ns "$@" -- inner tcpx connect "$addr" $P $copt 2>&1)
+	client_status=$?
+	if [ $client_status = 124 ]; then kill $pid 2>/dev/null; fi
+	wait $pid
+	server_status=$?
+	server=$(cat "$T/server")
+}
+
+# good NAME: both sides were content
+good() {
+	[ $client_status = 0 ] && [ $server_status = 0 ]
+	ok $? "$1" || diag "client ($client_status): $client
+server ($server_status): $server"
+}
+
+bulk() {
+	local mtu=$1 addr=$2 fam=$3 what="$WHO, $3, MTU $1"
+
+	both "$addr" "-r 1g" "-s 1g" -m "$mtu"
+	good "$what: 1 GiB out arrives unchanged"
+	is "$(value guest_rtx "$client")" 0 "$what: and nothing is retransmitted"
+	diag "$(value ms "$client") ms"
+	both "$addr" "-s 1g" "-r 1g" -m "$mtu"
+	good "$what: 1 GiB in arrives unchanged"
+	is "$(value guest_rtx "$client")" 0 "$what: and nothing is retransmitted"
+	diag "$(value ms "$client") ms"
+}
+
+many() {
+	both "$1" "-n 200 -r 100k -s 50k" "-n 200 -s 100k -r 50k"
+	good "$WHO, $2: 200 connections at once, both ways"
+}
+
+closing() {
+	local addr=$1 what="$WHO, $2"
+
+	both "$addr" "-w -r 1m -s 3m" "-s 1m -r 3m"
+	good "$what: the peer sends on after our end of the stream"
+	both "$addr" "-s 1m -r 3m" "-w -s 3m -r 1m"
+	good "$what: we send on after the peer's end of the stream"
+	both "$addr" "-s 1m -r 1m" "-s 1m -r 1m"
+	good "$what: both send and end at once"
+	both "$addr" "" ""
+	good "$what: a connection without a byte"
+
+	both "$addr" "-r 1k -R" "-s 1k -r 1"
+	is "$(value errno "$client")" ECONNRESET "$what: the peer's reset is a reset"
+	both "$addr" "-r 1k" "-s 1k -R"
+	is "$(value errno "$server")" ECONNRESET "$what: our reset is a reset"
+}
+
+refused() {
+	local start out
+
+	start=$(now_ms)
+	out=$(in_ns -- tcpx connect "$1" 7999 -s 1)
+	is "$(value errno "$out")" ECONNREFUSED "$WHO, $2: a closed port refuses"
+	le $(($(now_ms) - start)) 1000 "$WHO, $2: at once"
+}
+
+gateway() {
+	local gw=$1 lo=$2 fam=$3 out
+
+	timeout 20 tcpx listen "$lo" 7100 -r 1k -s 1k >"$T/server" &
+	wait_for listening tcp 7100
+	t "$WHO, $fam: the gateway's address is the host's loopback" \
+		in_ns -- tcpx connect "$gw" 7100 -s 1k -r 1k
+	kill $! 2>/dev/null; wait $!
+	peer timeout 20 tcpx listen "$gw" 7100 -r 1k -s 1k >"$T/server" &
+	wait_for listening tcp 7100 peer
+	t "$WHO, $fam: with --no-map-gw it is the gateway" \
+		in_ns --no-map-gw -- tcpx connect "$gw" 7100 -s 1k -r 1k
+	kill $! 2>/dev/null; wait $!
+}
+
+# A peer that never answers: the timeout is that of the namespace's kernel
+silence() {
+	local native out f=/proc/sys/net/ipv4/tcp_syn_retries was
+
+	peer ip route add blackhole 203.0.113.99
+	was=$(cat $f)
+	echo 2 > $f
+	native=$(tcpx connect 203.0.113.99 7000 -s 1)
+	echo "$was" > $f
+	out=$(in_ns -- sh -c "echo 2 > $f; tcpx connect 203.0.113.99 7000 -s 1")
+	is "$(value errno "$out")" ETIMEDOUT "$WHO: a silent peer is a timeout"
+	[ $(($(value ms "$out") - $(value ms "$native"))) -lt 500 ] &&
+		[ $(($(value ms "$out") - $(value ms "$native"))) -gt -500 ]
+	ok $? "$WHO: after the time of the namespace's own kernel" ||
+		diag "native $native, in the namespace $out"
+}
+
+# CPU ticks of pasta, all its processes
+ticks() {
+	local sum=0 pid t
+	for pid in $(pgrep -x 'pasta|passt'); do
+		t=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null |
+		    awk '{ print $12 + $13 }')
+		sum=$((sum + ${t:-0}))
+	done
+	echo $sum
+}
+
+# Readers that stop for 20 s after 100 kB, on either side, all at once
+slow_readers() {
+	local port=7200 addr fam before during pids=()
+	for WHO in $WHOM; do for addr in $PEER4 $PEER6; do
+		fam=IPv4; [ "$addr" = $PEER6 ] && fam=IPv6
+		peer tcpx listen $addr $port -r 64m -p 100k:20 >/dev/null &
+		wait_for listening tcp $port peer
+		in_ns -- inner tcpx connect $addr $port -s 64m \
+			>"$T/slow-$WHO-$fam-peer" 2>&1 &
+		pids+=($!)
+		port=$((port + 1))
+		peer tcpx listen $addr $port -s 64m >/dev/null &
+		wait_for listening tcp $port peer
+		in_ns -- inner tcpx connect $addr $port -r 64m -p 100k:20 \
+			>"$T/slow-$WHO-$fam-namespace" 2>&1 &
+		pids+=($!)
+		port=$((port + 1))
+	done; done
+	wait_for -t 3 false	# they have filled all buffers by now
+	before=$(ticks)
+	wait_for -t 10 false
+	during=$(($(ticks) - before))
+	for pid in "${pids[@]}"; do wait "$pid"; done
+	for WHO in $WHOM; do for fam in IPv4 IPv6; do for side in peer namespace; do
+		out=$(tr "\n" " " < "$T/slow-$WHO-$fam-$side")
+		like "$out" 'received=[0-9]* bad=0 .*errno=0 ' \
+			"$WHO, $fam: 20 s without reading in the $side"
+	done; done; done
+	le $during 20 "ticks of CPU for 10 s of ${#pids[@]} blocked transfers"
+}
+
+for WHO in $WHOM; do
+	for mtu in 65520 1500; do
+		bulk $mtu $PEER4 IPv4
+		bulk $mtu $PEER6 IPv6
+	done
+	many $PEER4 IPv4
+	many $PEER6 IPv6
+	closing $PEER4 IPv4
+	closing $PEER6 IPv6
+	refused $PEER4 IPv4
+	refused $PEER6 IPv6
+	gateway $GW4 127.0.0.1 IPv4
+	gateway $GW6 ::1 IPv6
+	silence
+done
+slow_readers
+done_testing
