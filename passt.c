@@ -271,10 +271,15 @@ static bool datapath_run(struct passt *s)
 /* In the foreground: wait for the daemon, then it is the one to look after */
 static _Noreturn void background_parent(struct passt *s, int ready, pid_t pid)
 {
+	int status;
 	char c;
 
-	if (read(ready, &c, 1) != 1)
-		_exit(1);		/* it said why */
+	if (read(ready, &c, 1) != 1) {
+		/* It said why, unless it was killed */
+		if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+			err("Killed by signal %d", WTERMSIG(status));
+		_exit(1);
+	}
 	if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, pid)) {
 		err_errno("Couldn't write PID file '%s'", s->conf.pid_file);
 		kill(pid, SIGTERM);

@@ -35,8 +35,9 @@
  * becomes its foreground process group, so that Ctrl-C reaches it alone; we take
  * the terminal back in the end, for those who don't expect to lose it, such as
  * scripts. In a pipeline the process group belongs to the other commands in it,
- * too: there it stays as it is, and we ignore Ctrl-C. Nobody could continue the
- * command once Ctrl-Z stopped it, so it is continued at once.
+ * too: there it stays as it is, and we ignore Ctrl-C. Nobody could continue a
+ * command with a process group of its own once Ctrl-Z stopped it, so it is
+ * continued at once.
  */
 
 #include "pasta.h"
@@ -313,8 +314,9 @@ static void init_reap(pid_t command)
 		if (pid != command)
 			continue;
 		if (WIFSTOPPED(status)) {
-			if (WSTOPSIG(status) == SIGTSTP)
-				kill(-getpgid(command), SIGCONT);
+			if (WSTOPSIG(status) == SIGTSTP &&
+			    getpgid(command) == command)
+				kill(-command, SIGCONT);
 			continue;
 		}
 		_exit(WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) :
