@@ -44,7 +44,8 @@ union epoll_ref {
  * @expires_ms:	Time as armed, CLOCK_MONOTONIC
  * @ref:	Handed to the handler; kind says whose it is
  *
- * Fires up to 1/8 of its delay late (1 ms below 64 ms), never early.
+ * Fires up to 8/63 of its delay late (on the ms up to 64 ms), never early, unless
+ * it is set for more than 37 hours.
  */
 struct timer {
 	struct timer *next, **pprev;
