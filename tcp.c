@@ -332,8 +332,28 @@ static void query_room(struct tcp *t, struct flow *f, int outq)
 		c->room = 0;
 }
 
-/* update_ack() - Bring acknowledgement and window up to date, send if news */
-static void update_ack(struct tcp *t, struct flow *f, bool force)
+/* behind() - The peer will acknowledge more, but nothing will tell */
+static bool behind(const struct tcp_conn *c)
+{
+	return !c->near && c->s.rcv_acked != c->s.rcv_nxt;
+}
+
+/*
+ * squeezed() - The guest may be waiting for a larger window, while the queue is
+ * too short for the kernel to report when it gets shorter
+ */
+static bool squeezed(const struct tcp_conn *c)
+{
+	return !c->armed && c->s.out == OUT_OPEN &&
+	       c->s.rcv_edge - c->s.rcv_nxt < c->s.rcv_mss;
+}
+
+/*
+ * update_ack() - Bring acknowledgement and window up to date, send if news
+ * @force:	Send in any case
+ * @look:	Look for room in any case; else once half of it is used
+ */
+static void update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 {
 	struct tcp_conn *c = conn(f);
 	struct tcps *s = &c->s;
@@ -343,9 +363,9 @@ static void update_ack(struct tcp *t, struct flow *f, bool force)
 
 	if (tcps_fin_due(s))
 		given--;
-	if (!c->near || s->rcv_edge - s->rcv_nxt <= c->room / 2 || c->starved)
-		if (ioctl(c->sock, SIOCOUTQ, &outq))
-			outq = -1;
+	look |= !c->near || s->rcv_edge - s->rcv_nxt <= c->size / 2;
+	if (look && ioctl(c->sock, SIOCOUTQ, &outq))
+		outq = -1;
 	tcps_acknowledge(s, c->near ? given : given - c->spill.len -
 			 (outq < 0 ? 0 : outq));
 
@@ -354,7 +374,7 @@ static void update_ack(struct tcp *t, struct flow *f, bool force)
 		opened = tcps_window(s, c->room, c->size);
 	}
 
-	if (!c->near && s->rcv_acked != s->rcv_nxt && !s->poll_at)
+	if (!s->poll_at && (behind(c) || (outq > 0 && squeezed(c))))
 		s->poll_at = t->loop->now_ms + c->poll_ms;
 
 	if (force || opened || s->rcv_acked != before)
@@ -452,7 +472,7 @@ static bool sock_writable(struct tcp *t, struct flow *f)
 	if (!drain_spill(t, f))
 		return false;
 	pass_fin(t, f);
-	update_ack(t, f, false);
+	update_ack(t, f, false, true);
 
 	if (starved && !c->spill.len && c->s.rcv_edge != c->s.rcv_nxt) {
 		/* What was refused is resent at once after three duplicates
@@ -968,7 +988,7 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 		return;
 	pass_fin(t, f);
 	if (w->acts & (ACT_DATA | ACT_ACK))
-		update_ack(t, f, w->acts & ACT_ACK);
+		update_ack(t, f, w->acts & ACT_ACK, false);
 	if (w->acts & ACT_SEND && !pump(t, f))
 		return;
 	if (!close_if_done(t, f))
@@ -1078,7 +1098,7 @@ void tcp_timer(struct tcp *t, struct flow *f)
 	if (acts & ACT_PROBE)
 		send_probe(t, f);
 	if (acts & ACT_POLL)
-		update_ack(t, f, false);
+		update_ack(t, f, false, true);
 	if (acts & ACT_SEND && !pump(t, f))
 		return;
 	if (!close_if_done(t, f))
