@@ -5,8 +5,9 @@
  * Entries lie in one array; free ones form a list, and entries beyond @high have
  * never been touched, so that memory is used only for what was needed. The hash
  * is open addressing with linear probing and backward-shift deletion (Knuth,
- * TAOCP vol. 3, 6.4, Algorithm R), at most half full, keyed with SipHash so that
- * a guest can't choose colliding flows.
+ * TAOCP vol. 3, 6.4, Algorithm R), at most half full even with both sides of
+ * every flow in it, keyed with SipHash so that a guest can't choose colliding
+ * flows.
  */
 
 #include "flow.h"
@@ -15,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_MASK	(FLOW_MAX * 2 - 1)
+#define HASH_MASK	(FLOW_MAX * 4 - 1)
 #define HASH_ENTRY(index, side)	((index) << 1 | (side))
 
 static inline uint64_t rotl(uint64_t x, unsigned b)

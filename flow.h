@@ -65,7 +65,7 @@ struct flow {
 struct flow_table {
 	uint32_t count, high, first_free;
 	uint64_t hash_key[2];
-	uint32_t hash[FLOW_MAX * 2];	/* index << 1 | side, + 1; 0: empty */
+	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
 	struct flow flow[FLOW_MAX];
 };
 

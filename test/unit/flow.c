@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The flow table: entries, generations, and a hash that loses nothing */
+
+#include "flow.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define SOME		2000U
+#define ROUNDS		60000
+
+static struct flow_table t;
+static struct loop l;
+
+static uint64_t rnd_state = 88172645463325252ULL;
+
+static uint32_t rnd(uint32_t below)
+{
+	rnd_state ^= rnd_state << 13;
+	rnd_state ^= rnd_state >> 7;
+	rnd_state ^= rnd_state << 17;
+	return (rnd_state >> 20) % below;
+}
+
+static void reset(void)
+{
+	static const uint64_t key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+
+	memset(&t, 0, sizeof(t));
+	flow_init(&t, key);
+	wheel_init(&l.wheel, 1000);
+}
+
+/* Side number @n, a different one for each number */
+static struct flowside side_of(uint32_t n)
+{
+	struct in_addr o = { htonl(0xc6336401) }, e = { htonl(0xcb007100) };
+	struct flowside s;
+
+	o.s_addr ^= htonl(n >> 24);
+	e.s_addr |= htonl(n >> 16 & 0xff);
+	s.oaddr = inany_from_v4(o);
+	s.eaddr = inany_from_v4(e);
+	s.oport = 80;
+	s.eport = n;
+	return s;
+}
+
+static struct flow *make(uint8_t proto, uint32_t n, uint8_t pif)
+{
+	struct flow *f = flow_alloc(&t, proto);
+
+	if (!f)
+		return NULL;
+	f->pif[INI] = pif;
+	f->side[INI] = side_of(n);
+	flow_hash_insert(&t, f, INI);
+	return f;
+}
+
+static struct flow *find(uint8_t proto, uint32_t n, uint8_t pif)
+{
+	struct flowside s = side_of(n);
+
+	return flow_lookup(&t, proto, pif, &s, NULL);
+}
+
+static void entries(void)
+{
+	struct flow *a, *b, *c;
+	unsigned i, dirty = 0;
+	uint32_t index, gen;
+
+	reset();
+	ok(!flow_at(&t, 0), "an empty table has no flow 0");
+	a = flow_alloc(&t, IPPROTO_TCP);
+	b = flow_alloc(&t, IPPROTO_UDP);
+	ok(a && b && a != b, "two flows are two entries");
+	is(t.count, 2, "and are counted");
+	ok(flow_at(&t, flow_index(&t, b)) == b, "a flow is found by its index");
+	ok(!flow_at(&t, 2) && !flow_at(&t, FLOW_MAX) && !flow_at(&t, FLOW_NONE),
+	   "no other index is a flow");
+
+	memset(b->priv, 0xaa, sizeof(b->priv));
+	index = flow_index(&t, b);
+	gen = b->gen;
+	flow_free(&t, &l, b);
+	is(t.count, 1, "a flow that ended is not counted");
+	ok(!flow_at(&t, index), "nor found by its index");
+	c = flow_alloc(&t, IPPROTO_TCP);
+	is(flow_index(&t, c), index, "its entry is used again");
+	ok(c->gen != gen, "with another generation");
+	for (i = 0; i < sizeof(c->priv); i++)
+		dirty += c->priv[i];
+	ok(!dirty && !c->hashed && !timer_armed(&c->timer), "and clean");
+	ok(c->list_next == FLOW_NONE && c->list_prev == FLOW_NONE,
+	   "and on no list");
+
+	wheel_arm(&l.wheel, &c->timer, 2000);
+	flow_free(&t, &l, c);
+	is(wheel_next(&l.wheel), -1, "the timer of a flow ends with it");
+}
+
+static void references(void)
+{
+	union epoll_ref ref, other;
+	struct flow *a;
+
+	reset();
+	flow_alloc(&t, IPPROTO_TCP);
+	a = flow_alloc(&t, IPPROTO_TCP);
+	ref = flow_ref(&t, a, REF_TCP, TGT);
+	is(ref.kind, REF_TCP, "a reference tells its kind");
+	is(ref.side, TGT, "and the side");
+	ok(flow_from_ref(&t, ref) == a, "and gives the flow back");
+	other = ref;
+	other.gen++;
+	ok(!flow_from_ref(&t, other), "another generation is refused");
+	other = ref;
+	other.index = (1U << LOOP_INDEX_BITS) - 1;
+	ok(!flow_from_ref(&t, other), "an index beyond the table is refused");
+	flow_free(&t, &l, a);
+	ok(!flow_from_ref(&t, ref), "a flow that ended is refused");
+	ok(flow_alloc(&t, IPPROTO_TCP) == a && !flow_from_ref(&t, ref),
+	   "also when its entry is used again");
+}
+
+static void lookups(void)
+{
+	struct flowside s = side_of(7), v6;
+	unsigned side = 9;
+	struct flow *f;
+
+	reset();
+	ok(!find(IPPROTO_TCP, 7, PIF_TAP), "nothing is found in an empty table");
+	f = make(IPPROTO_TCP, 7, PIF_TAP);
+	f->pif[TGT] = PIF_HOST;
+	f->side[TGT] = side_of(8);
+	ok(flow_lookup(&t, IPPROTO_TCP, PIF_TAP, &s, &side) == f && side == INI,
+	   "a side that was put in is found");
+	ok(!find(IPPROTO_TCP, 8, PIF_HOST), "one that was not isn't");
+	flow_hash_insert(&t, f, TGT);
+	s = side_of(8);
+	ok(flow_lookup(&t, IPPROTO_TCP, PIF_HOST, &s, &side) == f && side == TGT,
+	   "the other side is found as such");
+	ok(!find(IPPROTO_UDP, 7, PIF_TAP), "another protocol is another flow");
+	ok(!find(IPPROTO_TCP, 7, PIF_HOST), "another interface is another flow");
+	ok(!find(IPPROTO_TCP, 9, PIF_TAP), "another port is another flow");
+
+	s = side_of(7);
+	s.oport++;
+	ok(!flow_lookup(&t, IPPROTO_TCP, PIF_TAP, &s, NULL),
+	   "another port of ours is another flow");
+	v6 = side_of(7);
+	v6.oaddr.v4mapped.one[0] = 0;
+	ok(!flow_lookup(&t, IPPROTO_TCP, PIF_TAP, &v6, NULL),
+	   "an IPv6 address that ends alike is another flow");
+
+	flow_free(&t, &l, f);
+	ok(!find(IPPROTO_TCP, 7, PIF_TAP) && !find(IPPROTO_TCP, 8, PIF_HOST),
+	   "a flow that ended is found by neither side");
+}
+
+/* A crowded part of the table, with long runs, against an array */
+static void against_reference(void)
+{
+	static uint32_t index_of[SOME];
+	unsigned lost = 0, ghosts = 0, i, n;
+
+	reset();
+	memset(index_of, 0xff, sizeof(index_of));
+	for (i = 0; i < FLOW_MAX - SOME; i++)	/* neighbours: half full */
+		make(IPPROTO_UDP, 1000000 + i, PIF_TAP);
+	for (i = 0; i < ROUNDS; i++) {
+		struct flow *f;
+
+		n = rnd(SOME);
+		f = find(IPPROTO_TCP, n, PIF_TAP);
+		if (index_of[n] == FLOW_NONE) {
+			ghosts += !!f;
+			f = make(IPPROTO_TCP, n, PIF_TAP);
+			index_of[n] = f ? flow_index(&t, f) : FLOW_NONE;
+		} else {
+			lost += !f || flow_index(&t, f) != index_of[n];
+			if (f)
+				flow_free(&t, &l, f);
+			index_of[n] = FLOW_NONE;
+		}
+		n = rnd(FLOW_MAX - SOME);
+		f = find(IPPROTO_UDP, 1000000 + n, PIF_TAP);
+		lost += !f;
+		if (f && i % 3 == 0) {
+			flow_free(&t, &l, f);
+			ghosts += !!find(IPPROTO_UDP, 1000000 + n, PIF_TAP);
+			make(IPPROTO_UDP, 1000000 + n, PIF_TAP);
+		}
+	}
+	is(lost, 0, "60 000 changes: every flow is found");
+	is(ghosts, 0, "60 000 changes: nothing that ended is found");
+	for (i = n = 0; i < FLOW_MAX - SOME; i++)
+		n += !find(IPPROTO_UDP, 1000000 + i, PIF_TAP);
+	is(n, 0, "all neighbours are still found");
+}
+
+static void full(void)
+{
+	unsigned i, n = 0;
+	struct flow *f;
+
+	reset();
+	for (i = 0; i < FLOW_MAX; i++) {
+		f = make(IPPROTO_TCP, i, PIF_TAP);
+		if (!f)
+			break;
+		f->pif[TGT] = PIF_HOST;
+		f->side[TGT] = side_of(i);
+		flow_hash_insert(&t, f, TGT);
+	}
+	is(i, FLOW_MAX, "the table takes as many flows as it says");
+	ok(!flow_alloc(&t, IPPROTO_TCP), "and refuses one more");
+	is(t.count, FLOW_MAX, "which is not counted");
+
+	alarm(20);		/* with no empty slot the search has no end */
+	ok(!find(IPPROTO_TCP, FLOW_MAX + 1, PIF_TAP),
+	   "a search ends, with both sides of all flows in the hash");
+	alarm(0);
+
+	for (i = 0; i < FLOW_MAX; i++)
+		flow_free(&t, &l, &t.flow[i]);
+	for (i = 0; i < sizeof(t.hash) / sizeof(t.hash[0]); i++)
+		n += !!t.hash[i];
+	is(n, 0, "when all have ended, the hash is empty");
+	is(t.count, 0, "and so is the table");
+	ok(flow_alloc(&t, IPPROTO_TCP), "and it takes flows again");
+}
+
+static void text(void)
+{
+	char buf[FLOW_STRLEN];
+	struct flow *f;
+
+	reset();
+	f = make(IPPROTO_TCP, 33000, PIF_TAP);
+	f->side[TGT] = side_of(443);
+	flow_str(&t, f, buf);
+	ok(!strcmp(buf, "TCP 203.0.113.0:33000 -> 203.0.113.0:443 (0)"),
+	   "a flow reads as endpoint to endpoint");
+	memset(&f->side, 0, sizeof(f->side));
+	f->side[INI].eport = 1;
+	flow_str(&t, f, buf);
+	ok(!strcmp(buf, "TCP [::]:1 -> [::]:0 (0)"), "IPv6 in brackets");
+}
+
+int main(void)
+{
+	entries();
+	references();
+	lookups();
+	text();
+	against_reference();
+	full();
+	return done();
+}
