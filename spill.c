@@ -55,6 +55,8 @@ static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
 	}
 
 	*room = SPILL_BLOCK - end % SPILL_BLOCK;
+	if (*room > SPILL_FLOW_MAX - s->len)
+		*room = SPILL_FLOW_MAX - s->len;
 	return &p->data[s->tail - 1][end % SPILL_BLOCK];
 }
 
