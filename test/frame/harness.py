@@ -1,0 +1,1027 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+harness.py - The daemon between a hand-made guest and the sockets of a host
+
+    test: hand-made frames                        "host": namespaces of the test
+      guest 198.51.100.1   == L2 == passt/pasta ==  lo  203.0.113.1, 2001:db8:2::1
+            2001:db8:1::1                           eth0 198.51.100.1, 2001:db8:1::1
+                                                     |   default via .254, ::fe
+                                                    eth1 hand-made frames again
+
+A test file registers functions with @test and ends with main().  It is executed
+again in namespaces of its own once for each backend, all at the same time:
+
+    stream      passt -F FD: frames over a socketpair, MTU 1500
+    stream-64k  the same with the largest MTU, and without SO_PEEK_OFF
+    tun         pasta -- COMMAND: COMMAND sends us a packet socket on the tap device,
+                with virtio-net headers, and otherwise keeps the kernel there silent
+    tun-plain   the same without any offload, MTU 1500
+
+So everything runs in one process, in one thread: the guest's frames, peers that
+are sockets, and peers that are made by hand (Env.net).  Nothing sleeps for luck:
+waiting is for a frame or for what a socket does, and that nothing comes is seen
+with barrier(), a question that the daemon answers after all before it.
+
+usage: NAME.t [-v] [-b BACKEND] [TEST...]	-v: print each dialogue
+"""
+
+import array
+import collections
+import contextlib
+import ctypes
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+import frames
+from frames import (ACK, ETH_ARP, ETH_IP4, ETH_IP6, FIN, PSH, RST, SYN, VNET, flags_of,
+                    is4, letters_of)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+PASST = os.environ.get("PASST", os.path.join(TOP, "passt"))
+
+TIMEOUT = 3.0			# what should come at once has that long
+GUEST_MAC = bytes.fromhex("525400123456")
+OUR_MAC = bytes.fromhex("9a559a559a55")
+FAR_MAC = bytes.fromhex("525400fefefe")
+OUR_LL = "fe80::9855:9aff:fe55:9a55"	# RFC 4291, appendix A, of OUR_MAC
+
+BACKENDS = {
+    "stream": ["-m", "1500"],
+    "stream-64k": ["--no-peek-off"],
+    "tun": [],
+    "tun-plain": ["--tap-offload=none", "-m", "1500"],
+}
+
+PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
+SO_RCVBUFFORCE, SO_PRIORITY = 33, 12
+CLONE_NEWNET = 0x40000000
+
+
+class Family:
+    """Addresses of one family, and how to make sockets for it"""
+
+    def __init__(self, version, guest, gw, peer, peer2, silent, loop, denied):
+        self.version, self.guest, self.gw, self.peer = version, guest, gw, peer
+        self.peer2, self.silent, self.loop, self.denied = peer2, silent, loop, denied
+        self.af = socket.AF_INET if version == 4 else socket.AF_INET6
+        self.hdrlen = 20 if version == 4 else 40
+        self.ethertype = ETH_IP4 if version == 4 else ETH_IP6
+
+    def __str__(self):
+        return f"IPv{self.version}"
+
+
+# guest: ours and, as with pasta's defaults, an address of the host, too.  gw: is the
+# host's loopback.  peer, peer2: of the host, too.  silent: behind the gateway, where
+# nobody answers but a test.  denied: no route
+IP4 = Family(4, "198.51.100.1", "198.51.100.254", "203.0.113.1", "203.0.113.2",
+             "203.0.113.77", "127.0.0.1", "192.0.2.1")
+IP6 = Family(6, "2001:db8:1::1", "2001:db8:1::fe", "2001:db8:2::1", "2001:db8:2::2",
+             "2001:db8:2::77", "::1", "2001:db8:dead::1")
+
+
+class Failed(Exception):
+    """A test found something else than it expected"""
+
+
+class Skip(Exception):
+    """Can't be tested here, with the reason"""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def equal(got, wanted, what):
+    if got != wanted:
+        def short(v):
+            s = repr(v)
+            return s if len(s) < 200 else s[:150] + f"... {len(v)} long"
+        raise Failed(f"{what}: got {short(got)}, expected {short(wanted)}")
+
+
+def wait_until(condition, what, timeout=TIMEOUT):
+    """Poll what has no descriptor to wait for"""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise Failed(f"timeout: {what}")
+        time.sleep(0.002)
+
+
+# --- links: something that frames go through ------------------------------------------
+
+class Link:
+    """Frames out and in.  What comes and is not waited for yet is kept, in order"""
+
+    def __init__(self, name, mac, verify=True):
+        self.name, self.mac, self.verify = name, mac, verify
+        self.pending = collections.deque()
+        self.frags = {}
+        self.log = []
+        self.start = time.monotonic()
+        self.closed = False
+
+    # of the backends
+    def fileno(self):
+        return self.sock.fileno()
+
+    def read_raw(self):
+        """-> list of (frame, vnet header or None); [] if there is nothing, now"""
+        raise NotImplementedError
+
+    def write_raw(self, raws, vnet):
+        raise NotImplementedError
+
+    def note(self, arrow, p):
+        if len(self.log) < 4000:
+            self.log.append(f"{time.monotonic() - self.start:7.3f} {self.name:5} "
+                            f"{arrow} {p}")
+
+    def say(self, text):
+        self.log.append(f"{time.monotonic() - self.start:7.3f} {text}")
+
+    def send(self, raw, vnet=None):
+        self.send_many([raw], vnet)
+
+    def send_many(self, raws, vnet=None):
+        """In one go where the link can do that"""
+        for raw in raws:
+            self.note("->", frames.parse(raw, vnet and VNET.unpack(vnet)))
+        self.write_raw(raws, vnet)
+
+    def take(self, raw, vnet):
+        p = frames.parse(raw, vnet)
+        self.note("<-", p)
+        if p.kind == "frag":
+            key = (p.src, p.dst, p.proto, p.frag_id)
+            self.frags.setdefault(key, []).append(p)
+            if self.verify and p.bad:
+                raise Failed(f"bad fragment: {p}")
+            whole = frames.reassemble(self.frags[key])
+            if not whole:
+                return
+            del self.frags[key]
+            p = whole
+        if self.verify and p.bad:
+            raise Failed(f"bad frame: {p}: {p.raw[:120].hex()}")
+        self.pending.append(p)
+
+    def poll(self, timeout):
+        """Take in what is there, wait for it if there is nothing; False on timeout"""
+        got = self.read_raw()
+        if not got and timeout > 0:
+            select.select([self], [], [], timeout)
+            got = self.read_raw()
+        for raw, vnet in got:
+            self.take(raw, vnet)
+        return bool(got)
+
+    def find(self, match):
+        for i, p in enumerate(self.pending):
+            if match(p):
+                del self.pending[i]
+                return p
+        return None
+
+    def wait(self, match, timeout=TIMEOUT):
+        """The first frame that matches, or None"""
+        end = time.monotonic() + timeout
+        while True:
+            p = self.find(match)
+            if p:
+                return p
+            left = end - time.monotonic()
+            if left <= 0 or self.closed:
+                return None
+            self.poll(left)
+
+    def clear(self):
+        with contextlib.suppress(Failed, OSError):
+            while self.poll(0):
+                pass
+        self.pending.clear()
+        self.frags.clear()
+        self.log.clear()
+        self.start = time.monotonic()
+
+
+class StreamLink(Link):
+    """A UNIX stream socket: frames behind their length"""
+
+    def __init__(self, name, mac, sock):
+        super().__init__(name, mac)
+        self.sock = sock
+        self.buf = b""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                        struct.pack("ll", 10, 0))
+
+    def read_raw(self):
+        try:
+            part = self.sock.recv(1 << 20, socket.MSG_DONTWAIT)
+            self.closed = not part
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:
+            self.closed = True
+            return []
+        buf, out, at = self.buf + part, [], 0
+        while len(buf) - at >= 4:
+            (n,) = struct.unpack_from("!I", buf, at)
+            if n < 14 or n > 65549:
+                raise Failed(f"frame of {n} bytes on the stream")
+            if len(buf) - at - 4 < n:
+                break
+            out.append((buf[at + 4:at + 4 + n], None))
+            at += 4 + n
+        self.buf = buf[at:]
+        return out
+
+    def write_raw(self, raws, vnet):
+        data = b"".join(struct.pack("!I", len(raw)) + raw for raw in raws)
+        if len(data) < 100000:
+            self.sock.sendall(data)
+            return
+        # The daemon may wait for us while we wait for it
+        view = memoryview(data)
+        while view:
+            r, w, _ = select.select([self], [self], [], 10)
+            check(r or w, "daemon takes no frames")
+            if w:
+                with contextlib.suppress(BlockingIOError):
+                    view = view[self.sock.send(view, socket.MSG_DONTWAIT):]
+            if r:
+                self.poll(0)
+
+
+class PacketLink(Link):
+    """A packet socket on a device, with virtio-net headers"""
+
+    def __init__(self, name, mac, sock, verify=True):
+        super().__init__(name, mac, verify)
+        self.sock = sock
+
+    def read_raw(self):
+        out = []
+        while len(out) < 64:
+            try:
+                raw = self.sock.recv(70000, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:		# link down: the namespace is gone
+                self.closed = True
+                break
+            out.append((raw[VNET.size:], VNET.unpack_from(raw)))
+        return out
+
+    def write_raw(self, raws, vnet):
+        head = vnet or bytes(VNET.size)
+        for raw in raws:
+            self.sock.send(head + raw)
+
+
+def packet_socket(ifname):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    with contextlib.suppress(OSError):
+        s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    with contextlib.suppress(OSError):
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    s.bind((ifname, 3))		# ETH_P_ALL
+    return s
+
+
+# --- the daemon -----------------------------------------------------------------------
+
+def sysctl(path, value):
+    with contextlib.suppress(OSError):
+        with open("/proc/sys/net/" + path, "w", encoding="ascii") as f:
+            f.write(str(value))
+
+
+def sh(command):
+    r = subprocess.run(command, shell=True, capture_output=True, text=True,
+                       check=False)
+    if r.returncode:
+        raise RuntimeError(f"{command}: {r.stderr.strip()}")
+
+
+class Daemon:
+    """A running passt or pasta, and the link to it"""
+
+    def __init__(self, backend, *args, program=PASST, verbose=False):
+        self.stderr = tempfile.TemporaryFile()
+        self.program = program
+        self.args = [*args, "-f"]
+        if verbose:
+            self.args.append("-d")
+        if backend.startswith("stream"):
+            self.start_stream()
+        else:
+            self.start_tun()
+
+    def start_stream(self):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.proc = subprocess.Popen(
+                [self.program, "-F", str(theirs.fileno()), *self.args],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                stdout=self.stderr, stderr=self.stderr)
+        self.link = StreamLink("guest", GUEST_MAC, ours)
+
+    def start_tun(self):
+        with tempfile.TemporaryDirectory(prefix="frame.") as d:
+            os.chmod(d, 0o755)
+            pasta = os.path.join(d, "pasta")
+            os.symlink(self.program, pasta)
+            with socket.socket(socket.AF_UNIX) as srv:
+                srv.bind(os.path.join(d, "s"))
+                os.chmod(os.path.join(d, "s"), 0o666)
+                srv.listen(1)
+                self.proc = subprocess.Popen(
+                    [pasta, "-I", "tap9", "-t", "none", "-u", "none", "-T", "none",
+                     "-U", "none", *self.args, "--", sys.executable, "-SE",
+                     os.path.join(HERE, "harness.py"), os.path.join(d, "s")],
+                    stdin=subprocess.DEVNULL, stdout=self.stderr,
+                    stderr=self.stderr)
+                sock = self.receive(srv)
+        self.link = PacketLink("guest", GUEST_MAC, sock)
+
+    def receive(self, srv):
+        """The packet socket from the other namespace"""
+        end = time.monotonic() + 10
+        srv.settimeout(0.1)
+        while True:
+            try:
+                self.control, _ = srv.accept()
+                break
+            except TimeoutError:
+                if self.proc.poll() is not None or time.monotonic() > end:
+                    raise Failed(f"no start: {self.output()}") from None
+        self.control.settimeout(10)
+        _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
+        check(fds, f"no socket from inside: {self.output()}")
+        return socket.socket(fileno=fds[0])
+
+    def output(self):
+        self.stderr.seek(0)
+        return self.stderr.read().decode(errors="replace")
+
+    def alive(self):
+        return self.proc.poll() is None
+
+    @contextlib.contextmanager
+    def paused(self):
+        """What is sent while it is stopped comes to it as one batch"""
+        os.kill(self.proc.pid, signal.SIGSTOP)
+        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
+            wait_until(lambda: f.seek(0) or f.read().rsplit(")")[-1].split()[0] == "T",
+                       "stopped")
+        try:
+            yield
+        finally:
+            os.kill(self.proc.pid, signal.SIGCONT)
+
+    def cpu(self):
+        """Seconds used so far"""
+        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
+            t = f.read().rsplit(")")[-1].split()
+        return (int(t[11]) + int(t[12])) / os.sysconf("SC_CLK_TCK")
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.link.sock.close()
+        if hasattr(self, "control"):
+            self.control.close()
+        try:
+            self.proc.wait(3)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+        self.stderr.close()
+
+
+def inside(path):
+    """COMMAND of pasta: silence the kernel, lend a packet socket, stay"""
+    name = next(n for n in os.listdir("/sys/class/net") if n != "lo") \
+        if os.path.isdir("/sys/class/net/tap9") else "tap9"
+    sysctl(f"ipv6/conf/{name}/disable_ipv6", 1)
+    sysctl(f"ipv4/conf/{name}/arp_ignore", 8)
+    if subprocess.run(["ip", "link", "set", name, "arp", "off", "up"],
+                      check=False).returncode:
+        sys.exit(1)
+    s = packet_socket(name)
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(path)
+        socket.send_fds(c, [b"x"], [s.fileno()])
+        c.recv(1)
+
+
+# --- the host ---------------------------------------------------------------------------
+
+def set_stage():
+    """Interfaces, addresses and routes of the host's namespace"""
+    sysctl("ipv4/ping_group_range", "0 0")
+    sysctl("ipv4/ping_group_range", "0 2147483647")
+    sysctl("ipv6/conf/all/accept_dad", 0)
+    sysctl("ipv6/conf/default/accept_dad", 0)
+    sysctl("ipv6/conf/default/router_solicitations", 0)
+    sysctl("ipv4/tcp_congestion_control", "reno")
+    sysctl("ipv4/icmp_ratelimit", 0)
+    sysctl("ipv4/icmp_msgs_per_sec", 100000)
+    sysctl("ipv6/icmp/ratelimit", 0)
+    sh(f"""
+ip link set lo up
+ip link add eth0 mtu 65520 type veth peer name eth1 mtu 65520 || exit
+echo 1 > /proc/sys/net/ipv6/conf/eth1/disable_ipv6
+ip link set eth0 arp off multicast off up
+ip link set eth1 arp off up
+ip addr add {IP4.guest}/24 dev eth0
+ip addr add {IP6.guest}/64 dev eth0 nodad
+for a in {IP4.peer} {IP4.peer2}; do ip addr add $a/32 dev lo; done
+for a in {IP6.peer} {IP6.peer2}; do ip addr add $a/128 dev lo; done
+ip route add default via {IP4.gw} dev eth0
+ip -6 route add default via {IP6.gw} dev eth0
+ip route add unreachable 192.0.2.0/24
+ip -6 route add unreachable 2001:db8:dead::/48
+""")
+
+
+def can_be_host():
+    """None, or why the stage can't be set"""
+    command = ["unshare", "-nm"] if os.getuid() == 0 else ["unshare", "-Urnm"]
+    r = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    return (command, None if not r.returncode else r.stderr.strip())
+
+
+# --- TCP by hand --------------------------------------------------------------------------
+
+class Conn:
+    """
+    One end of a TCP connection, made by hand.  Sequence numbers are relative: seq to
+    iss, ack to irs, so that the first byte of data is 1 in both directions.  What is
+    not said is what a correct end would send next.
+    """
+
+    def __init__(self, env, link, ip, src, dst, sport, dport, dst_mac, mss=None,
+                 ws=None, wnd=65535, iss=None):
+        self.env, self.link, self.ip = env, link, ip
+        self.src, self.dst, self.sport, self.dport = src, dst, sport, dport
+        self.dst_mac = dst_mac
+        self.iss = random.getrandbits(32) if iss is None else iss
+        self.nxt = 0			# next to send, relative
+        self.irs = None
+        self.rcv = 0			# next expected, relative
+        self.mss, self.ws, self.wnd = mss, ws, wnd
+        self.their_mss = self.their_ws = None
+        self.acked = 0			# highest ack received
+        self.edge = 0			# right edge of their window
+        self.last = None		# last segment received
+        self.count = 0			# segments received
+        self.data = bytearray()		# received in order
+        self.reset = False
+        env.conns.append(self)
+
+    # sending
+
+    def frame(self, flags, data=b"", seq=None, ack=None, wnd=None, opts=b"", **kw):
+        """A frame, not sent; nxt moves on unless seq is given"""
+        bits = flags_of(flags)
+        if bits & SYN and not opts:
+            opts = frames.tcp_opts(self.mss, self.ws)
+        at = self.nxt if seq is None else seq
+        if seq is None:
+            self.nxt += len(data) + bool(bits & SYN) + bool(bits & FIN)
+        if ack is None:
+            ack = self.rcv
+        ack_abs = (self.irs or 0) + ack if bits & ACK else 0
+        seg = frames.tcp(self.src, self.dst, self.sport, self.dport, self.iss + at,
+                         ack_abs, bits, self.wnd if wnd is None else wnd, data, opts,
+                         **kw)
+        return frames.eth(self.dst_mac, self.link.mac, self.ip.ethertype,
+                          frames.ip(self.src, self.dst, frames.TCP, seg))
+
+    def send(self, flags, data=b"", **kw):
+        self.link.send(self.frame(flags, data, **kw))
+
+    def send_gso(self, data, size, seq=None):
+        """One unsegmented frame with a partial checksum"""
+        raw = self.frame("PA", data, seq=seq)
+        l4 = 14 + self.ip.hdrlen
+        start = frames.pseudo(self.src, self.dst, frames.TCP, len(raw) - l4)
+        raw = frames.put16(raw, l4 + 16, frames.csum_raw(start))
+        kind = frames.GSO_TCP4 if self.ip.version == 4 else frames.GSO_TCP6
+        self.link.send(raw, VNET.pack(frames.NEEDS_CSUM, kind, l4 + 20, size, l4, 16))
+
+    def send_all(self, data, size, flags="A"):
+        """Data in segments of size bytes, in one batch"""
+        self.link.send_many([self.frame(flags, data[i:i + size])
+                             for i in range(0, len(data), size)])
+
+    # receiving
+
+    def mine(self, p):
+        return (p.kind == "tcp" and p.sport == self.dport and p.dport == self.sport
+                and p.src == self.dst and p.dst == self.src)
+
+    def learn(self, p):
+        self.last, self.count = p, self.count + 1
+        p.fin = bool(p.flags & FIN)
+        if p.flags & SYN:
+            self.irs, self.rcv = p.seq, 1
+            self.their_mss, self.their_ws = p.mss, p.ws
+        base = p.seq if self.irs is None else self.irs
+        p.rel_seq = (p.seq - base) & 0xffffffff
+        p.rel_ack = (p.ack - self.iss) & 0xffffffff
+        if p.rel_seq > 1 << 31:
+            p.rel_seq -= 1 << 32
+        if p.flags & RST:
+            self.reset = True
+            return p
+        if p.flags & ACK:
+            shift = self.their_ws if self.ws is not None and self.their_ws and \
+                not p.flags & SYN else 0
+            p.window = p.wnd << shift
+            if self.acked < p.rel_ack < 1 << 31:
+                self.acked = p.rel_ack
+            self.edge = max(self.edge, p.rel_ack + p.window)
+        if p.len and p.rel_seq <= self.rcv < p.rel_seq + p.len:
+            self.data += p.data[self.rcv - p.rel_seq:]
+            self.rcv = p.rel_seq + p.len
+        if p.fin and p.rel_seq + p.len == self.rcv:
+            self.rcv += 1
+        self.sane(p)
+        return p
+
+    def sane(self, p):
+        """What holds for every segment but a RST"""
+        if not self.link.verify:
+            return
+        check(p.flags & ACK, f"segment without ACK: {p}")
+        limit = min(self.mss or self.default_mss(), self.env.mtu - self.ip.hdrlen - 20)
+        size = p.gso or p.len
+        check(size <= max(limit, 88), f"segment of {size} bytes, MSS is {limit}: {p}")
+        check(p.gso or p.l3_len <= self.env.mtu, f"larger than the MTU: {p}")
+
+    def default_mss(self):
+        return 536 if self.ip.version == 4 else 1220
+
+    def next(self, timeout=TIMEOUT):
+        """The next segment, or None"""
+        p = self.link.wait(self.mine, timeout)
+        return self.learn(p) if p else None
+
+    def expect(self, flags, timeout=TIMEOUT, skip=None, **fields):
+        """
+        The next segment has exactly these flags (PSH is ignored) and fields: seq, ack
+        (relative), len, wnd, data, mss, ws, window.  skip: segments to pass over
+        """
+        wanted = flags_of(flags)
+        while True:
+            p = self.next(timeout)
+            if not p:
+                raise Failed(f"no answer in {timeout} s, expected {flags} {fields}")
+            if not skip or not skip(p):
+                break
+        if (p.flags & ~PSH) != (wanted & ~PSH):
+            raise Failed(f"got {letters_of(p.flags)}, expected {flags}: {p}")
+        for name, value in fields.items():
+            if name in ("seq", "ack"):
+                got = getattr(p, "rel_" + name)
+            else:
+                got = getattr(p, name)
+            if callable(value):
+                check(value(got), f"{name} is {got}: {p}")
+            else:
+                equal(got, value, f"{name} of {p}")
+        return p
+
+    def wait_ack(self, ack=None, timeout=TIMEOUT):
+        """Read segments until everything up to ack is acknowledged"""
+        ack = self.nxt if ack is None else ack
+        end = time.monotonic() + timeout
+        while self.acked < ack:
+            if not self.next(end - time.monotonic()):
+                raise Failed(f"acknowledged {self.acked}, expected {ack}")
+            check(not self.reset, "reset")
+        return self.last
+
+    def read(self, count, ack=True, timeout=TIMEOUT):
+        """Until count bytes of data in order have come in all; acknowledges each"""
+        end = time.monotonic() + timeout
+        while len(self.data) < count:
+            before = self.rcv
+            if not self.next(end - time.monotonic()):
+                raise Failed(f"{len(self.data)} bytes of data came, expected {count}")
+            check(not self.reset, "reset")
+            if ack and self.rcv != before:
+                self.send("A")
+        return bytes(self.data)
+
+    def write(self, data, timeout=10.0):
+        """Data inside their window, in segments of their MSS; as it is acknowledged"""
+        size = min(self.their_mss, 16384)
+        end = time.monotonic() + timeout
+        start = self.nxt
+        while self.acked < start + len(data):
+            room = min(self.edge - self.nxt, start + len(data) - self.nxt)
+            if room > 0:
+                at = self.nxt - start
+                self.send_all(data[at:at + min(room, 32 * size)], size)
+            if not self.next(0 if room > 0 else end - time.monotonic()) and room <= 0:
+                raise Failed(f"stalled at {self.acked - start} of {len(data)}")
+            check(not self.reset, "reset")
+
+    def quiet(self, what="nothing is sent", pause=0.0):
+        """Nothing comes: not until the daemon has answered a later question"""
+        self.env.barrier(self.link, pause)
+        p = self.link.find(self.mine)
+        check(not p, f"{what}, but got {p}")
+
+    def drain(self):
+        """Take in what is there after a barrier -> segments"""
+        self.env.barrier(self.link)
+        out = []
+        while True:
+            p = self.link.find(self.mine)
+            if not p:
+                return out
+            out.append(self.learn(p))
+
+    # whole dialogues
+
+    def handshake(self, **kw):
+        self.send("S", **kw)
+        p = self.expect("SA", ack=1)
+        self.send("A")
+        return p
+
+    def open(self, srv):
+        """Handshake; sets peer to the accepted socket"""
+        self.handshake()
+        self.peer = self.env.accept(srv)
+        return self
+
+    def abort(self):
+        """End the flow whatever its state"""
+        if self.irs is None:
+            self.send("R", seq=1)
+        elif not self.reset:
+            self.link.send_many([self.frame("R", seq=s)
+                                 for s in {self.acked, self.nxt, 1}])
+
+
+# --- tests ---------------------------------------------------------------------------------
+
+class Env:
+    """What a test function gets: the guest's link, the host's, sockets that get closed"""
+
+    def __init__(self, backend, verbose=False):
+        self.backend, self.verbose = backend, verbose
+        self.args = list(BACKENDS[backend])
+        self.is_tun = backend.startswith("tun")
+        self.mtu = int(self.args[self.args.index("-m") + 1]) if "-m" in self.args \
+            else 65520
+        self.conns, self.stack = [], contextlib.ExitStack()
+        self.port = 20000
+        self.net = PacketLink("net", FAR_MAC, packet_socket("eth1"), verify=False)
+        with open("/sys/class/net/eth0/address", encoding="ascii") as f:
+            self.host_mac = bytes.fromhex(f.read().replace(":", ""))
+        self.daemon = None
+
+    def start(self):
+        """The daemon that all tests share, anew if it is gone"""
+        if self.daemon and self.daemon.alive() and not self.daemon.link.closed:
+            return
+        if self.daemon:
+            self.daemon.stop()
+        self.daemon = self.spawn()
+        self.guest = self.daemon.link
+
+    def spawn(self, *args, program=PASST):
+        d = Daemon(self.backend, *self.args, *args, program=program,
+                   verbose=self.verbose)
+        d.link.say("started")
+        self.announce(d.link)
+        return d
+
+    def announce(self, link):
+        """Make our addresses known, see that somebody is there"""
+        self.barrier(link, timeout=10)
+        link.send(frames.eth(OUR_MAC, link.mac, ETH_IP6, frames.ip6(
+            IP6.guest, IP6.gw, frames.ICMP6, frames.echo(IP6.guest, IP6.gw, 1, 1))))
+        link.wait(lambda p: p.kind == "icmp", 0.5)
+        link.clear()
+
+    def mss(self, ip):
+        return self.mtu - ip.hdrlen - 20
+
+    def next_port(self):
+        self.port += 1
+        return self.port
+
+    def barrier(self, link=None, pause=0.0, timeout=TIMEOUT):
+        """Return once all that was sent has been looked at"""
+        link = link or self.guest
+        if pause:
+            select.select([], [], [], pause)
+        tpa = f"198.51.100.{random.randrange(2, 250)}"
+        link.send(frames.eth(frames.BROADCAST, link.mac, ETH_ARP, frames.arp(
+            1, link.mac, IP4.guest, bytes(6), tpa)))
+        check(link.wait(lambda p: p.kind == "arp" and p.op == 2 and p.spa == tpa,
+                        timeout), "the daemon answers nothing any more")
+
+    # sockets of the host
+
+    def listen(self, ip, addr=None, port=0, backlog=128):
+        s = self.stack.enter_context(socket.socket(ip.af, socket.SOCK_STREAM))
+        s.bind((addr or ip.peer, port))
+        s.listen(backlog)
+        s.settimeout(TIMEOUT)
+        return s
+
+    def accept(self, srv):
+        try:
+            s, _ = srv.accept()
+        except TimeoutError:
+            raise Failed("no connection to the peer") from None
+        self.stack.enter_context(s)
+        s.settimeout(TIMEOUT)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return s
+
+    def udp_peer(self, ip, addr=None, port=0):
+        s = self.stack.enter_context(socket.socket(ip.af, socket.SOCK_DGRAM))
+        s.bind((addr or ip.peer, port))
+        s.settimeout(TIMEOUT)
+        return s
+
+    def recv(self, sock, count):
+        """Exactly count bytes"""
+        out = bytearray()
+        try:
+            while len(out) < count:
+                part = sock.recv(count - len(out))
+                check(part, f"end of file after {len(out)} of {count} bytes")
+                out += part
+        except TimeoutError:
+            raise Failed(f"peer got {len(out)} bytes, expected {count}") from None
+        return bytes(out)
+
+    def eof(self, sock):
+        try:
+            equal(sock.recv(10), b"", "peer reads")
+        except TimeoutError:
+            raise Failed("peer sees no end of file") from None
+
+    def nothing(self, sock):
+        """Nothing to read, after a barrier"""
+        self.barrier()
+        r, _, _ = select.select([sock], [], [], 0)
+        check(not r, "peer reads what was not for it")
+
+    # the guest
+
+    def conn(self, ip, dport, dst=None, link=None, ws=7, mss=None, sport=None, **kw):
+        """TCP of the guest; mss: by default that of its MTU"""
+        if mss is None:
+            mss = self.mss(ip)
+        return Conn(self, link or self.guest, ip, ip.guest, dst or ip.peer,
+                    sport or self.next_port(), dport, OUR_MAC, mss or None, ws, **kw)
+
+    def connect(self, ip, **kw):
+        """An established connection: .peer is the socket of the other end"""
+        with self.listen(ip) as srv:
+            return self.conn(ip, srv.getsockname()[1], **kw).open(srv)
+
+    def send_ip(self, src, dst, proto, l4, link=None, **kw):
+        link = link or self.guest
+        link.send(self.ip_frame(src, dst, proto, l4, link=link, **kw))
+
+    def ip_frame(self, src, dst, proto, l4, link=None, dst_mac=OUR_MAC, **kw):
+        link = link or self.guest
+        return frames.eth(dst_mac, link.mac, ETH_IP4 if is4(src) else ETH_IP6,
+                          frames.ip(src, dst, proto, l4, **kw))
+
+    def send_udp(self, ip, sport, dst, dport, data=b"", link=None, **kw):
+        self.send_ip(ip.guest, dst, frames.UDP,
+                     frames.udp(ip.guest, dst, sport, dport, data), link=link, **kw)
+
+    def expect_udp(self, sport, src, dport, data=None, link=None, timeout=TIMEOUT):
+        """A datagram to the guest"""
+        p = (link or self.guest).wait(
+            lambda p: p.kind == "udp" and p.dport == sport, timeout)
+        check(p, f"no datagram to port {sport}")
+        equal((p.src, p.sport), (src, dport), "it comes from")
+        if data is not None:
+            equal(p.data, data, "data")
+        return p
+
+    # hand-made peers behind the gateway of the host
+
+    def far_syn(self, ip, dport, timeout=TIMEOUT):
+        """The SYN of a connection that the daemon makes to ip.silent -> Conn"""
+        p = self.net.wait(lambda p: p.kind == "tcp" and p.dport == dport
+                          and p.flags & SYN, timeout)
+        check(p, "no SYN on the host's network")
+        c = Conn(self, self.net, ip, p.dst, p.src, dport, p.sport, self.host_mac,
+                 mss=1460, ws=7)
+        c.learn(p)
+        c.irs, c.rcv = p.seq, 1
+        c.their_ws = p.ws
+        return c
+
+    def far_connect(self, ip, delay=0.005, **kw):
+        """Guest <-> hand-made peer, whose first answer took a while"""
+        port = self.next_port()
+        g = self.conn(ip, port, dst=ip.silent, **kw)
+        g.send("S")
+        f = self.far_syn(ip, port)
+        select.select([], [], [], delay)
+        f.send("SA")
+        g.expect("SA", ack=1)
+        f.expect("A", ack=1)
+        g.send("A")
+        return g, f
+
+    def cleanup(self):
+        with contextlib.suppress(Failed, OSError):
+            for c in self.conns:
+                if c.link is self.guest:
+                    c.abort()
+                elif c.irs is not None:
+                    c.send("R")
+        self.conns.clear()
+        self.stack.close()
+
+
+TESTS = []
+
+
+def test(name, ip=(IP4, IP6), only=None):
+    """
+    Register fn(env, ip).  name: a sentence; ip: families, () for fn(env); only: "tun",
+    "stream" where a test makes no sense elsewhere
+    """
+    def register(fn):
+        for family in ip or (None,):
+            TESTS.append((fn, name, family, only))
+        return fn
+    return register
+
+
+class Runner:
+    """All tests on one backend; prints TAP without numbers"""
+
+    def __init__(self, backend, verbose, wanted):
+        self.backend, self.verbose, self.wanted = backend, verbose, wanted
+        self.libc = ctypes.CDLL(None)
+
+    def run(self):
+        set_stage()
+        env = Env(self.backend, self.verbose)
+        for fn, name, family, only in TESTS:
+            if only and not self.backend.startswith(only):
+                continue
+            title = f"{name}{f', {family}' if family else ''} ({self.backend})"
+            if self.wanted and not any(w in title or w == fn.__name__
+                                       for w in self.wanted):
+                continue
+            self.run_one(env, fn, family, title)
+        if env.daemon:
+            env.daemon.stop()
+
+    def run_one(self, env, fn, family, title):
+        begin = time.monotonic()
+        why = None
+        try:
+            env.start()
+            env.guest.clear()
+            env.net.clear()
+            fn(*((env, family) if family else (env,)))
+            check(env.daemon.alive(), "the daemon ended")
+        except Skip as e:
+            print(f"ok - {title} # SKIP {e}", flush=True)
+            env.cleanup()
+            return
+        except (Failed, OSError) as e:
+            why = f"{type(e).__name__}: {e}" if isinstance(e, OSError) else str(e)
+            where = traceback.extract_tb(e.__traceback__)
+            line = next((f for f in reversed(where)
+                         if not f.filename.endswith(("harness.py", "frames.py"))), None)
+            if line:
+                why += f"\n{os.path.basename(line.filename)}:{line.lineno}: {line.line}"
+        if why:
+            print(f"not ok - {title}")
+            self.explain(env, why)
+        else:
+            print(f"ok - {title}")
+        if self.verbose:
+            print(f"# {time.monotonic() - begin:.3f} s")
+            self.dialogue(env, 400)
+        sys.stdout.flush()
+        env.cleanup()
+        if why and env.daemon:
+            env.daemon.stop()		# the next test gets a new one
+            env.daemon = None
+
+    def explain(self, env, why):
+        for text in why.splitlines():
+            print("#", text)
+        if not self.verbose:
+            self.dialogue(env, 24)
+        if env.daemon and not env.daemon.alive():
+            print(f"# the daemon has ended: status {env.daemon.proc.returncode}")
+        if env.daemon:
+            lines = [s for s in env.daemon.output().splitlines() if s.strip()]
+            for text in lines[-60 if self.verbose else -4:]:
+                print("#   daemon:", text[:300])
+
+    def dialogue(self, env, limit):
+        log = env.net.log + (env.guest.log if env.daemon else [])
+        log.sort()
+        if len(log) > limit:
+            print(f"#   ... {len(log) - limit} before")
+        for text in log[-limit:]:
+            print("#  ", text[:240])
+
+
+def merge(files):
+    """TAP of the backends, numbered; -> exit status"""
+    n = failed = 0
+    for backend, f, proc in files:
+        proc.wait()
+        f.seek(0)
+        for line in f.read().splitlines():
+            for start in ("ok - ", "not ok - "):
+                if line.startswith(start):
+                    n += 1
+                    failed += start[0] == "n"
+                    line = f"{start[:-3]} {n} - {line[len(start):]}"
+                    break
+            print(line)
+        if proc.returncode:
+            n, failed = n + 1, failed + 1
+            print(f"not ok {n} - all tests ran ({backend})")
+            print(f"# exit status {proc.returncode}")
+    print(f"1..{n}")
+    return 1 if failed else 0
+
+
+def usable(backend):
+    """None, or why this backend can't be had"""
+    if backend.startswith("tun") and not os.path.exists("/dev/net/tun"):
+        return "there is no /dev/net/tun"
+    return None
+
+
+def main():
+    args, verbose, backends = sys.argv[1:], False, list(BACKENDS)
+    while args and args[0].startswith("-"):
+        if args[0] == "-v":
+            verbose = True
+        elif args[0] == "-b":
+            backends = [args.pop(1)]
+        elif args[0] == "--inner":
+            Runner(args[1], "-v" in args[:3], args[3:] if "-v" in args[:3]
+                   else args[2:]).run()
+            return
+        args.pop(0)
+    if not os.access(PASST, os.X_OK):
+        print(f"Bail out! no program {PASST}")
+        sys.exit(1)
+    command, why_not = can_be_host()
+    if why_not:
+        print(f"1..0 # SKIP no namespaces: {why_not}")
+        return
+    files = []
+    for backend in backends:
+        f = tempfile.TemporaryFile("w+")
+        why_not = usable(backend)
+        inner = [sys.executable, sys.argv[0], "--inner", backend,
+                 *(["-v"] if verbose else []), *args]
+        if why_not:
+            inner = ["echo", f"ok - {os.path.basename(sys.argv[0])} ({backend}) "
+                     f"# SKIP {why_not}"]
+        files.append((backend, f, subprocess.Popen(
+            [*command, "--kill-child", "--fork", *inner] if not why_not else inner,
+            stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)))
+    sys.exit(merge(files))
+
+
+if __name__ == "__main__":
+    inside(sys.argv[1])
