@@ -70,6 +70,22 @@ $(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
 	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
 		-fno-strict-aliasing $(TSAN) -o $@ $< $(TOBJS)
 
+# Fuzz targets: replayed over known inputs in each test run, or run by clang's
+# libFuzzer: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
+FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))
+replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
+$(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(TOBJS)
+	@mkdir -p $(B)/fuzz
+	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
+		-fno-strict-aliasing $(TSAN) -o $@ $< test/fuzz/replay.c $(TOBJS)
+
+fuzzers: $(FUZZERS:%=$(B)/fuzz/%)
+$(B)/fuzz/%: test/fuzz/%.c $(SRCS) $(B)/seccomp.h
+	@mkdir -p $(B)/fuzz
+	clang -D_GNU_SOURCE -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
+		-fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
+		-o $@ $< $(filter-out passt.c,$(SRCS))
+
 check: all
 	test/run
 
@@ -93,7 +109,7 @@ install: all
 clean:
 	rm -rf build passt pasta
 
-.PHONY: all static units check bench layers lint install clean
+.PHONY: all static units replays fuzzers check bench layers lint install clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)
