@@ -15,10 +15,11 @@
  *		and every system call that the sources do not name
  *
  * The order in detach() comes from what each step needs. Making a mount
- * namespace takes CAP_SYS_ADMIN, which only root has outside of a user namespace
- * and anybody has in a new one. Changing the identity takes CAP_SETUID and an
- * identity that is mapped, so it comes before our own user namespace, where
- * nothing is mapped: nothing that we do later needs a name for our user. In short:
+ * namespace takes CAP_SYS_ADMIN, which only root has outside of a user
+ * namespace and anybody has in a new one. Changing the identity takes
+ * CAP_SETUID and an identity that is mapped, so it comes before our own user
+ * namespace, where nothing is mapped: nothing that we do later needs a name for
+ * our user. In short:
  *
  *	root, CAP_SYS_ADMIN	mounts and so on; identity; user namespace
  *	root without it		identity; user namespace with the rest
@@ -68,8 +69,8 @@
 
 /*
  * What C libraries call on their own: returning from signal handlers and
- * interrupted sleeps, exit(), the clock where the vDSO has none. The 64-bit time
- * variants are for 32-bit machines.
+ * interrupted sleeps, exit(), the clock where the vDSO has none. The variant
+ * with 64-bit times is for 32-bit machines.
  */
 /* #syscalls rt_sigreturn sigreturn restart_syscall exit exit_group */
 /* #syscalls clock_gettime clock_gettime64 gettimeofday */
@@ -364,9 +365,9 @@ static int identity_change(const struct identity *id)
 }
 
 /*
- * The new root: of no blocks and only the inode of its own folder. It is mounted
- * on whatever folder there is, with the folder as both new root and the place
- * for the old one, which is detached right after.
+ * The new root: of no blocks and only the inode of its own folder. It is
+ * mounted on whatever folder there is, with the folder as both new root and the
+ * place for the old one, which is detached right after.
  */
 static int empty_root(void)
 {
@@ -417,8 +418,8 @@ static int detach(int flags)
  * To be called single-threaded, with all files opened, low ports bound and no
  * directory descriptor left.
  *
- * Return: 0, also if namespaces are denied; negative errno if the user asked for
- * an identity that can't be had, after saying so
+ * Return: 0, also if namespaces are denied; negative errno if the user asked
+ * for an identity that can't be had, after saying so
  */
 int isolation_detach(const struct identity *id, bool pid_ns)
 {
@@ -448,8 +449,8 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	rc = detach(CLONE_NEWUSER | flags);
 	if (rc) {
 		errno = -rc;
-		warn_errno("No namespaces for the sandbox (a container runtime, "
-			   "security module or sysctl denies it)");
+		warn_errno("No namespaces for the sandbox (denied by a "
+			   "container runtime, security module or sysctl)");
 	}
 	return 0;
 }

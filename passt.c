@@ -170,8 +170,8 @@ static void tap_open(struct passt *s)
 			rc = tap_tun_info_from_fd(c, s->tap_fd, &s->tun_info);
 		if (rc) {
 			errno = -rc;
-			die_errno("--fd %d is no tap device (IFF_TAP, IFF_NO_PI)",
-				  c->fd_tap);
+			die_errno("--fd %d is no tap device (IFF_TAP and "
+				  "IFF_NO_PI)", c->fd_tap);
 		}
 		return;
 	}
@@ -517,7 +517,7 @@ int main(int argc, char **argv)
 	datapath_init(&p);
 	sandbox(&p);
 	tell_ready(&p);
-	command_event(&p);		/* if it ended before signals were events */
+	command_event(&p);		/* it may have ended by now */
 
 	status = loop_run(&p);
 	pasta_close(&p.ns, p.tap_fd);

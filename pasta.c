@@ -18,32 +18,33 @@
  *		pidfd readable: the end
  *
  * The child for a COMMAND becomes the first process of the PID namespace and
- * runs the command as the second, for two reasons. The kernel drops signals
- * to a first process that has no handler for them, so that Ctrl-C would not stop
+ * runs the command as the second, for two reasons. The kernel drops signals to
+ * a first process that has no handler for them, so that Ctrl-C would not stop
  * most programs; and orphans need somebody to reap them. It exits with the
  * status of the command, and the kernel then kills what is left in there.
  *
- * It does the same when the socket to us ends. That, rather than a signal, is how
- * the command ends with us: it can't be lost, and also works after we changed to
- * a user who could not send one.
+ * It does the same when the socket to us ends. That, rather than a signal, is
+ * how the command ends with us: it can't be lost, and also works after we
+ * changed to a user who could not send one.
  *
  * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
  * has: mapped to themselves. The map of the second kind has to be written from
  * outside, with our privileges, for the first it makes no difference.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
- * becomes its foreground process group, so that Ctrl-C reaches it alone; we take
- * the terminal back in the end, for those who don't expect to lose it, such as
- * scripts. In a pipeline the process group belongs to the other commands in it,
- * too: there it stays as it is, and we ignore Ctrl-C. Nobody could continue a
- * command with a process group of its own once Ctrl-Z stopped it, so it is
- * continued at once.
+ * becomes its foreground process group, so that Ctrl-C reaches it alone; we
+ * take the terminal back in the end, for those who don't expect to lose it,
+ * such as scripts. In a pipeline the process group belongs to the other
+ * commands in it, too: there it stays as it is, and we ignore Ctrl-C. Nobody
+ * could continue a command with a process group of its own once Ctrl-Z stopped
+ * it, so it is continued at once.
  */
 
 #include "pasta.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <poll.h>
@@ -70,7 +71,7 @@
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
 #define PATH_LEN	64		/* of what we look at in /proc */
-#define MAP_LEN		4096		/* of an ID map: the kernel takes a page */
+#define MAP_LEN		4096		/* of an ID map: the kernel's limit */
 #define POLL_MS		1000		/* without pidfd */
 #define END_WAIT_MS	1000		/* for the command to be gone */
 #define END_STEP_MS	5
@@ -181,8 +182,9 @@ static void tun_error(int rc, const char *ifname)
 			  "(as root: chmod 0666 /dev/net/tun)");
 		break;
 	case EPERM:
-		err_errno("No tap device, /dev/net/tun is denied (in a container: "
-			  "--device /dev/net/tun; else %s)", userns_remedy());
+		err_errno("No tap device, /dev/net/tun is denied "
+			  "(in a container: --device /dev/net/tun; else %s)",
+			  userns_remedy());
 		break;
 	case EBUSY:
 		err_errno("No tap device, the namespace has an interface '%s' "
@@ -263,8 +265,7 @@ static void open_ping_group_range(void)
 	snprintf(text, sizeof(text), "0 %lu", gid_last());
 	rc = file_put("/proc/sys/net/ipv4/ping_group_range", text);
 	if (rc)
-		debug("ping_group_range stays closed in the namespace: errno %d",
-		      -rc);
+		debug("ping_group_range of the namespace stays: errno %d", -rc);
 }
 
 /* A /proc that shows the processes of the new namespace, if we may mount one */
@@ -284,6 +285,24 @@ static void take_terminal(void)
 		debug("The command can't have the terminal: errno %d", errno);
 }
 
+/* execvp() says EACCES for a folder in $PATH that we may not look into, too */
+static bool command_exists(const char *name)
+{
+	const char *dir = getenv("PATH");
+	char path[PATH_MAX];
+	int len;
+
+	if (strchr(name, '/') || !dir)
+		return true;
+	for (; *dir; dir += len + (dir[len] == ':')) {
+		len = strcspn(dir, ":");
+		if (snprintf(path, sizeof(path), "%.*s/%s", len, dir, name) <
+		    (int)sizeof(path) && !access(path, F_OK))
+			return true;
+	}
+	return false;
+}
+
 static _Noreturn void command_exec(const struct child *ch, const sigset_t *mask)
 {
 	const char *shell = getenv("SHELL");
@@ -300,6 +319,8 @@ static _Noreturn void command_exec(const struct child *ch, const sigset_t *mask)
 	if (!ch->c->command && errno == ENOENT)
 		execl("/bin/sh", "/bin/sh", (char *)NULL);
 
+	if (errno == EACCES && !command_exists(argv[0]))
+		errno = ENOENT;
 	err_errno("Couldn't run '%s'", argv[0]);
 	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN);
 }
@@ -625,14 +646,15 @@ static int open_namespaces(struct child *ch, pid_t pid)
 		return -errno;
 	}
 	if (is_own_ns(ch->netns, "/proc/self/ns/net")) {
-		err("PID %d is in our own network namespace: nothing to connect",
+		err("PID %d is in our own network namespace, nothing to do",
 		    (int)pid);
 		return -EINVAL;
 	}
 	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
 	if (ch->userns < 0) {
-		err_errno("Couldn't join the network namespace of PID %d (%s)",
-			  (int)pid, "its owner is not below our user namespace");
+		err_errno("Couldn't join the network namespace of PID %d "
+			  "(its owner is not below our user namespace)",
+			  (int)pid);
 		return -errno;
 	}
 	if (is_own_ns(ch->userns, "/proc/self/ns/user")) {
