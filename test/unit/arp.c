@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who asks for what address, and whether there is a reply */
+
+#include "arp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tap.h"
+
+static const struct {
+	const char *sender, *target;
+	uint16_t op;
+	bool reply;
+	const char *name;
+} table[] = {
+	{ "198.51.100.5", "198.51.100.1", 1, true, "the gateway is here" },
+	{ "198.51.100.5", "198.51.100.77", 1, true, "so is any neighbour" },
+	{ "198.51.100.5", "203.0.113.1", 1, true, "and whoever is beyond" },
+	{ "198.51.100.5", "198.51.100.5", 1, false, "an announcement" },
+	{ "198.51.100.6", "198.51.100.5", 1, false,
+	  "the assigned address is the guest's" },
+	{ "198.51.100.5", "198.51.100.6", 1, false,
+	  "the address last seen is the guest's" },
+	{ "0.0.0.0", "198.51.100.5", 1, false, "a probe finds its own free" },
+	{ "0.0.0.0", "198.51.100.77", 1, false, "a probe finds any other free" },
+	{ "0.0.0.0", "198.51.100.1", 1, true, "a probe for ours finds it taken" },
+	{ "198.51.100.5", "198.51.100.1", 2, false, "a reply gets no reply" },
+	{ "198.51.100.5", "255.255.255.255", 1, false, "broadcast is nobody" },
+	{ "198.51.100.5", "198.51.100.255", 1, false,
+	  "that of the subnet, too" },
+	{ "198.51.100.5", "224.0.0.1", 1, false, "a group is nobody" },
+	{ "198.51.100.5", "0.0.0.0", 1, false, "0.0.0.0 is nobody" },
+};
+
+static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
+
+static struct arp_msg message(const char *sender, const char *target,
+			      uint16_t op)
+{
+	struct arp_msg m = {
+		.htype = htons(1), .ptype = htons(0x0800), .hlen = 6, .plen = 4,
+		.op = htons(op),
+	};
+
+	memcpy(m.sha, guest_mac, 6);
+	inet_pton(AF_INET, sender, m.spa);
+	inet_pton(AF_INET, target, m.tpa);
+	return m;
+}
+
+int main(void)
+{
+	struct conf c = { .our_mac = CONF_MAC_DEFAULT };
+	struct guest g = { 0 };
+	struct arp_msg q, r;
+	unsigned i;
+
+	c.ip4.enabled = true;
+	c.ip4.prefix_len = 24;
+	inany_pton("198.51.100.5", &c.ip4.addr);
+	inany_pton("198.51.100.1", &c.ip4.gw);
+	inany_pton("198.51.100.6", &g.addr4);
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		q = message(table[i].sender, table[i].target, table[i].op);
+		ok(arp_reply(&c, &g, &q, &r) == table[i].reply, table[i].name);
+	}
+
+	q = message("198.51.100.5", "198.51.100.1", 1);
+	ok(arp_reply(&c, &g, &q, &r) && r.op == htons(2) &&
+	   !memcmp(r.sha, c.our_mac, 6) && !memcmp(r.spa, q.tpa, 4) &&
+	   !memcmp(r.tha, guest_mac, 6) && !memcmp(r.tpa, q.spa, 4),
+	   "the reply has our address and goes to who asked");
+	c.ip4.enabled = false;
+	ok(!arp_reply(&c, &g, &q, &r), "without IPv4 there is none");
+	return done();
+}

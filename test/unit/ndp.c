@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Solicitations, valid and not, and what the answer says */
+
+#include "ndp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tap.h"
+
+#define GUEST	"2001:db8::5"
+#define GUEST_LL "fe80::5"
+#define OUR_LL	"fe80::1"
+#define GW	"2001:db8::1"
+
+static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
+static struct conf conf;
+static struct guest guest;
+static struct ndp_reply reply;
+static uint8_t body[256];
+
+static union inany addr(const char *s)
+{
+	union inany a;
+
+	if (!inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+static void setup(void)
+{
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
+	conf.ip6.enabled = true;
+	conf.ip6.addr = addr(GUEST);
+	conf.ip6.prefix_len = 64;
+	conf.ip6.gw = addr(GW);
+	conf.ip6.our_ll = addr(OUR_LL);
+	guest = (struct guest){ .addr6_ll = addr(GUEST_LL) };
+}
+
+static struct pkt message(uint8_t type, const char *src, const char *dst)
+{
+	struct pkt p = {
+		.kind = PKT_ICMP6, .src = addr(src), .dst = addr(dst),
+		.proto = IPPROTO_ICMPV6, .ttl = 255, .payload = body,
+	};
+
+	memcpy(p.eth.src, guest_mac, 6);
+	p.icmp.type = type;
+	return p;
+}
+
+static struct pkt ns(const char *src, const char *target)
+{
+	union inany t = addr(target);
+	char dst[64] = "ff02::1:ff00:0";
+	struct pkt p;
+
+	snprintf(dst, sizeof(dst), "ff02::1:ff%02x:%x", t.a6.s6_addr[13],
+		 t.a6.s6_addr[14] << 8 | t.a6.s6_addr[15]);
+	p = message(NDP_NS, src, dst);
+	memcpy(body, &t.a6, 16);
+	p.len = 16;
+	return p;
+}
+
+static struct pkt rs(const char *src)
+{
+	return message(NDP_RS, src, "ff02::2");
+}
+
+/* Append an option with a given length field and as many bytes as it has */
+static void option(struct pkt *p, uint8_t type, uint8_t len8, size_t bytes)
+{
+	memset(body + p->len, 0, bytes);
+	body[p->len] = type;
+	body[p->len + 1] = len8;
+	p->len += bytes;
+}
+
+static bool answered(struct pkt p)
+{
+	return ndp_reply(&conf, &guest, &p, &reply);
+}
+
+static const struct {
+	const char *src, *target;
+	bool reply;
+	const char *name;
+} who[] = {
+	{ GUEST_LL, GW, true, "the gateway is here" },
+	{ GUEST, OUR_LL, true, "so is our link-local address" },
+	{ GUEST, "2001:db8::77", true, "so is any neighbour" },
+	{ GUEST_LL, GUEST, false, "the assigned address is the guest's" },
+	{ GUEST, GUEST_LL, false, "the address last seen is the guest's" },
+	{ "::", GUEST, false, "a probe finds its own free" },
+	{ "::", "fe80::77", false, "a probe finds any other free" },
+	{ "::", OUR_LL, true, "a probe for ours finds it taken" },
+	{ "::", GW, true, "a probe for the gateway's, too" },
+	{ GUEST, "::", false, ":: is nobody" },
+	{ GUEST, "::1", false, "loopback is nobody" },
+	{ GUEST, "ff02::1", false, "a group is nobody" },
+};
+
+static void test_who(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(who) / sizeof(who[0]); i++)
+		ok(answered(ns(who[i].src, who[i].target)) == who[i].reply,
+		   who[i].name);
+}
+
+static void test_ns_checks(void)
+{
+	struct pkt p = ns(GUEST, GW);
+
+	p.ttl = 254;
+	ok(!answered(p), "a hop limit below 255 was routed");
+	p = ns(GUEST, GW);
+	p.icmp.code = 1;
+	ok(!answered(p), "a code is invalid");
+	p = ns(GUEST, GW);
+	p.len = 15;
+	ok(!answered(p), "half a target is invalid");
+	p = ns(GUEST, GW);
+	option(&p, NDP_OPT_SLLA, 1, 8);
+	ok(answered(p), "an option is valid");
+	option(&p, 200, 2, 16);
+	ok(answered(p), "one that nobody knows, too");
+	option(&p, NDP_OPT_SLLA, 0, 8);
+	ok(!answered(p), "one of length zero is not");
+	p = ns(GUEST, GW);
+	option(&p, NDP_OPT_SLLA, 2, 8);
+	ok(!answered(p), "nor one that is cut short");
+	p = ns(GUEST, GW);
+	option(&p, NDP_OPT_SLLA, 1, 1);
+	ok(!answered(p), "nor one of a single byte");
+	p = ns("::", GW);
+	option(&p, NDP_OPT_SLLA, 1, 8);
+	ok(!answered(p), "a probe has no source address to tell");
+	p = ns("::", GW);
+	p.dst = addr(GW);
+	ok(!answered(p), "a probe goes to the solicited-node group");
+}
+
+static void test_na(void)
+{
+	union inany gw = addr(GW), all = addr("ff02::1"), from = addr(GUEST);
+	static const uint8_t all_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	struct ndp_neigh na;
+
+	answered(ns(GUEST, GW));
+	memcpy(&na, reply.msg, sizeof(na));
+	is(reply.len, 32, "an NA has a target and its link-layer address");
+	is(na.type, NDP_NA, "type");
+	is(ntohl(na.flags), 0xe0000000, "router, solicited, override");
+	ok(!memcmp(&na.target, &gw.a6, 16) && inany_equals(&reply.src, &gw),
+	   "it is about the target, and from there");
+	ok(inany_equals(&reply.dst, &from) &&
+	   !memcmp(reply.dst_mac, guest_mac, 6), "it goes to who asked");
+	ok(reply.msg[24] == NDP_OPT_TLLA && reply.msg[25] == 1 &&
+	   !memcmp(reply.msg + 26, conf.our_mac, 6), "it has our MAC address");
+
+	answered(ns(GUEST, "2001:db8::77"));
+	memcpy(&na, reply.msg, sizeof(na));
+	is(ntohl(na.flags), 0x60000000, "a neighbour is no router");
+
+	answered(ns("::", GW));
+	memcpy(&na, reply.msg, sizeof(na));
+	ok(inany_equals(&reply.dst, &all) && !memcmp(reply.dst_mac, all_mac, 6)
+	   && !(ntohl(na.flags) & NDP_NA_SOLICITED),
+	   "who has no address yet is answered through all nodes");
+}
+
+static void check_ra(void)
+{
+	union inany prefix = addr("2001:db8::"), from = addr(OUR_LL);
+	struct ndp_opt_prefix pi;
+	struct ndp_opt_mtu mtu;
+	struct ndp_ra ra;
+
+	memcpy(&ra, reply.msg, sizeof(ra));
+	is(ra.type, NDP_RA, "a router advertises itself");
+	is(ntohs(ra.lifetime_s), 65535, "as long as RFC 8319 allows");
+	ok(inany_equals(&reply.src, &from), "from its link-local address");
+	ok(reply.msg[16] == NDP_OPT_SLLA &&
+	   !memcmp(reply.msg + 18, conf.our_mac, 6), "with its MAC address");
+	memcpy(&mtu, reply.msg + 24, sizeof(mtu));
+	ok(mtu.type == NDP_OPT_MTU && ntohl(mtu.mtu) == 1500, "with the MTU");
+	memcpy(&pi, reply.msg + 32, sizeof(pi));
+	ok(pi.type == NDP_OPT_PREFIX && pi.len8 == 4 && pi.prefix_len == 64 &&
+	   pi.flags == 0xc0 && !memcmp(&pi.prefix, &prefix, 16) &&
+	   pi.valid_s == UINT32_MAX && pi.preferred_s == UINT32_MAX,
+	   "with the prefix, for ever");
+	is(reply.len, 64, "and nothing else");
+}
+
+static void test_rs(void)
+{
+	union inany all = addr("ff02::1");
+	struct pkt p;
+
+	ok(answered(rs(GUEST_LL)), "a router solicitation is answered");
+	check_ra();
+	ok(answered(rs("::")) && inany_equals(&reply.dst, &all),
+	   "to all nodes where the source is unspecified");
+	p = rs("::");
+	option(&p, NDP_OPT_SLLA, 1, 8);
+	ok(!answered(p), "an unspecified source has no MAC address to tell");
+	p = rs(GUEST_LL);
+	option(&p, NDP_OPT_SLLA, 0, 8);
+	ok(!answered(p), "options are checked");
+	p = rs(GUEST_LL);
+	p.ttl = 64;
+	ok(!answered(p), "so is the hop limit");
+	ok(ndp_advert(&conf, &reply) == 64 && inany_equals(&reply.dst, &all),
+	   "an unsolicited one goes to all nodes");
+}
+
+static void test_off(void)
+{
+	conf.mtu = 0;
+	ok(answered(rs(GUEST_LL)) && reply.len == 56, "no MTU, no option");
+	conf.no_ra = true;
+	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &reply),
+	   "--no-ra: not a router");
+	ok(answered(ns(GUEST, GW)), "but a neighbour");
+	conf.no_ndp = true;
+	ok(!answered(ns(GUEST, GW)), "--no-ndp: neither");
+	conf.no_ndp = false;
+	conf.ip6.enabled = false;
+	ok(!answered(ns(GUEST, GW)), "without IPv6 neither");
+}
+
+int main(void)
+{
+	setup();
+	test_who();
+	test_ns_checks();
+	test_na();
+	test_rs();
+	test_off();
+	ok(!answered(message(143, GUEST_LL, "ff02::16")), "MLD is ignored");
+	return done();
+}
