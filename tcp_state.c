@@ -488,9 +488,9 @@ void tcps_fin_sent(struct tcps *s, uint64_t now_ms)
  */
 void tcps_blocked(struct tcps *s, uint64_t now_ms)
 {
-	if (s->snd_nxt != s->snd_una || s->persist)
+	if (s->snd_nxt != s->snd_una)
 		return;
-	if (s->in != IN_OPEN && s->snd_nxt == s->snd_eof)
+	if (s->in != IN_OPEN && !seq_lt(s->snd_nxt, s->snd_eof))
 		return;
 
 	s->persist = true;
