@@ -407,6 +407,9 @@ uint16_t tcps_window_field(const struct tcps *s, bool syn)
 {
 	uint32_t wnd = s->rcv_edge - s->rcv_acked;
 
+	if (seq_lt(s->rcv_edge, s->rcv_acked))
+		wnd = 0;		/* a FIN right behind the window */
+
 	return min_u32(syn ? wnd : wnd >> s->our_ws, WINDOW_FIELD_MAX);
 }
 
