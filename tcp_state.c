@@ -134,7 +134,9 @@ static void alive(struct tcps *s, uint64_t now_ms)
 
 /*
  * rst_in() - RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2: exactly the
- * next sequence number resets, another one in the window is challenged. What we
+ * next sequence number resets, another one in the window is challenged, and so is
+ * its edge: a guest that filled the window, of which a part was lost or refused,
+ * has its next byte there. What we
  * acknowledged last is as good: a guest that lost the connection takes it from
  * our ACK.
  */
@@ -144,7 +146,7 @@ static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 	if (g->seq == s->rcv_nxt || g->seq == s->rcv_acked)
 		a->acts |= ACT_RST_SOCK;
 	else if (s->phase == TCPS_ESTABLISHED && seq_lt(s->rcv_nxt, g->seq) &&
-		 seq_lt(g->seq, s->rcv_edge))
+		 seq_le(g->seq, s->rcv_edge))
 		a->acts |= ACT_ACK;
 }
 
