@@ -320,7 +320,6 @@ void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 	if (s->phase == TCPS_SYN_RCVD && !syn_rcvd_in(s, g, now_ms, a))
 		return;
 
-	alive(s, now_ms);
 	if (g->flags & TCPF_SYN) {
 		a->acts |= ACT_ACK;	/* RFC 5961, 4.2 */
 		return;
@@ -330,6 +329,7 @@ void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 
 	if (ack_in(s, g, now_ms, a))
 		data_in(s, g, a);
+	alive(s, now_ms);		/* after, as a FIN changes how long */
 }
 
 /**
