@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ICMPv6 messages from anybody: what is answered is answered with a valid frame
+ * that would have passed the checks of the other side, and never twice
+ *
+ * Input: a frame; its checksum is not verified.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../unit/fake_tap.h"
+#include "frame.h"
+#include "fwd.h"
+#include "ndp.h"
+#include "packet.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct fake_tap fake;
+static struct conf conf;
+static struct guest guest;
+
+static void setup(void)
+{
+	conf.ip6.enabled = true;
+	conf.mtu = 1500;
+	inany_pton("2001:db8::5", &conf.ip6.addr);
+	inany_pton("2001:db8::1", &conf.ip6.gw);
+	inany_pton("fe80::1", &conf.ip6.our_ll);
+	inany_pton("fe80::5", &guest.addr6_ll);
+}
+
+/* All options have a length, and they end where the message does */
+static void check_options(const uint8_t *p, size_t len)
+{
+	while (len) {
+		assert(len >= 2 && p[1] && p[1] * 8U <= len);
+		len -= p[1] * 8U;
+		p += p[1] * 8U;
+	}
+}
+
+static void check_reply(const struct pkt *q, const struct ndp_reply *r)
+{
+	struct pkt p, second;
+	struct ndp_reply again;
+
+	assert(!pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL));
+	assert(p.kind == PKT_ICMP6 && p.ttl == 255 && !p.icmp.code);
+	assert(inany_equals(&p.dst, &r->dst) && !inany_is_v4(&p.src));
+	if (q->icmp.type == NDP_NS) {
+		assert(p.icmp.type == NDP_NA && p.len >= 16);
+		assert(!memcmp(p.payload, q->payload, 16));
+		assert(!fwd_is_guests(&conf, &guest, &p.src));
+		check_options(p.payload + 16, p.len - 16);
+	} else {
+		assert(q->icmp.type == NDP_RS);
+		assert(p.icmp.type == NDP_RA && p.len >= 8);
+		assert(inany_is_linklocal(&p.src));
+		check_options(p.payload + 8, p.len - 8);
+	}
+	second = p;
+	assert(!ndp_reply(&conf, &guest, &second, &again));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct rx_offload off = { .csum_partial = true };
+	struct ndp_reply r;
+	uint8_t *frame;
+	struct pkt p;
+
+	if (size > 65536)
+		return 0;
+	setup();
+	/* On its own, so that a sanitizer knows where it ends */
+	frame = malloc(size ? size : 1);
+	if (!frame)
+		return 0;
+	memcpy(frame, data, size);
+	if (!pkt_parse(&p, frame, size, &off) && p.kind == PKT_ICMP6 &&
+	    ndp_reply(&conf, &guest, &p, &r)) {
+		struct frame_addr a = {
+			.dst_mac = r.dst_mac, .src_mac = conf.our_mac,
+			.src = &r.src, .dst = &r.dst, .ttl = NDP_HOP_LIMIT,
+		};
+
+		fake_tap_init(&fake, 0, 1500);
+		assert(frame_send_l4(&fake.tap, &a, IPPROTO_ICMPV6, r.msg,
+				     r.len, 2));
+		check_reply(&p, &r);
+	}
+	free(frame);
+	return 0;
+}
