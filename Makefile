@@ -34,16 +34,19 @@ OBJS := $(SRCS:%.c=$(B)/%.o)
 
 all: passt pasta
 
-passt: $(OBJS)
+# PROG and B make another build beside this one, for instance
+# make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
+PROG ?= passt
+$(PROG): $(OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS)
 
 pasta: passt
 	ln -sf passt $@
 
-static: B := build/static
+# musl's compiler wrapper knows no static-pie
+STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
 static:
-	$(MAKE) B=build/static CFLAGS="$(CFLAGS)" LDFLAGS="-static-pie" STATIC=1 all
-	@file passt
+	$(MAKE) B=build/static LDFLAGS="$(LDFLAGS) $(STATIC)" all
 
 $(B)/%.o: %.c $(B)/seccomp.h | $(B)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
