@@ -136,9 +136,8 @@ static void alive(struct tcps *s, uint64_t now_ms)
  * rst_in() - RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2: exactly the
  * next sequence number resets, another one in the window is challenged, and so is
  * its edge: a guest that filled the window, of which a part was lost or refused,
- * has its next byte there. What we
- * acknowledged last is as good: a guest that lost the connection takes it from
- * our ACK.
+ * has its next byte there. What we acknowledged last is as good as exact: a guest
+ * that lost the connection takes it from our ACK.
  */
 static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 		   struct tcp_acts *a)

@@ -1,0 +1,1018 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What TCP decides: segments, socket events and timers, as conversations
+ *
+ * Nothing is sent here and no time passes but in arguments. A segment is a
+ * template, that is an acknowledgement of all that was sent with a window of
+ * 64000, plus the fields that matter. Sequence numbers are relative: the guest's
+ * first byte is 0, ours too, so SYNs are at -1; all is run at several initial
+ * numbers, so that each conversation also crosses 2^31 and 2^32.
+ *
+ * What hurt the users of such programs, and where it is shown not to:
+ *
+ *    1  FIN out of order eats data        data_table, fin_out_of_order
+ *    2  our FIN overtakes data            fin_after_data, fin_zero_window
+ *    3  lost FIN is not resent            fin_is_resent
+ *    4  half-closed is half TCP           half_closed
+ *    5  simultaneous close                simultaneous_close, closes in order
+ *    6  window shrinks to 0 in flight     window_shrinks
+ *    7  probes and keep-alives            guest_probes, zero_window, keep_alive
+ *    8  silly windows                     receiver_sws, sender_sws
+ *    9  the window must grow              window_grows; rates: e2e
+ *   10  SO_SNDBUF, SO_RCVBUF              not decided here: frame, platform
+ *   11  window clamp, gaps of peeking     not decided here: frame, platform
+ *   12  sequence moves for queued alone   only_what_is_queued; backends: frame
+ *   14  RST and ACK corner cases          rst_table, reset_for, handshake,
+ *                                         a SYN after RST in a batch: frame
+ *   16  flows forgotten by the guest      idle_flow
+ *   17  one bad flow ends the daemon      test/fuzz/tcp_state.c
+ *   18  busy while blocked                blocked_sleeps; epoll: frame
+ *   20  MSS over the MTU                  options_table
+ *   21  tiny packets                      sender_sws
+ *   22  ACK of what was never sent        acknowledge_is_clamped
+ */
+
+#include "tcp_state.h"
+
+#include <string.h>
+
+#include "tap.h"
+#include "wire.h"
+
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define MSS		1460
+#define WND		64000
+#define ROOM		100000		/* of the socket, as first told */
+#define START		1000000ULL	/* ms */
+
+static uint32_t irs, iss;		/* of the first data byte, ours and theirs */
+static struct tcps s;
+static uint64_t now;
+
+/* A segment in relative numbers: template and what differs */
+#define SEG(...) ((struct tcp_seg){ .flags = TCPF_ACK, .wnd = WND, .ws = -1, \
+				    .seq = s.rcv_nxt - irs, \
+				    .ack = s.snd_max - iss, __VA_ARGS__ })
+#define IN(...) in(SEG(__VA_ARGS__))
+
+static struct tcp_acts in(struct tcp_seg g)
+{
+	struct tcp_acts a;
+
+	g.seq += irs;
+	g.ack += iss;
+	tcps_segment(&s, &g, now, &a);
+	return a;
+}
+
+static uint32_t rel_rcv(uint32_t seq)
+{
+	return seq - irs;
+}
+
+static uint32_t rel_snd(uint32_t seq)
+{
+	return seq - iss;
+}
+
+static void connecting(int ws, uint16_t mss)
+{
+	const struct tcp_seg syn = { .seq = irs - 1, .flags = TCPF_SYN,
+				     .wnd = WND, .mss = mss, .ws = ws };
+
+	now = START;
+	tcps_init_passive(&s, &syn, iss - 1, MSS, true);
+}
+
+static void established_ws(int ws)
+{
+	connecting(ws, MSS);
+	tcps_connected(&s, now);
+	tcps_window(&s, ROOM, ROOM);
+	IN(.ack = 0);
+}
+
+static void established(void)
+{
+	established_ws(0);
+}
+
+/* sent() - What pump() would do with @bytes in the socket */
+static uint32_t sent(uint32_t bytes)
+{
+	uint32_t sum = 0, can;
+
+	while (sum < bytes && (can = tcps_may_send(&s))) {
+		if (can > bytes - sum)
+			can = bytes - sum;
+		tcps_sent(&s, can, now);
+		sum += can;
+	}
+	if (sum < bytes)
+		tcps_blocked(&s, now);
+	return sum;
+}
+
+/* fire() - Sleep until the next timer */
+static unsigned fire(void)
+{
+	uint64_t next = tcps_next_timer(&s);
+
+	if (!next)
+		return 0;
+	if (next > now)
+		now = next;
+	return tcps_timer(&s, now);
+}
+
+static void options_table(void)
+{
+	static const struct {
+		uint16_t mss, mss_max;
+		bool v4;
+		uint16_t want;
+		const char *name;
+	} t[] = {
+		{ 1460, 1460, true, 1460, "MSS as offered" },
+		{ 9000, 1460, true, 1460, "MSS over the MTU is cut" },
+		{ 500, 1460, true, 500, "a smaller MSS is kept to" },
+		{ 0, 1460, true, 536, "no MSS is 536 for IPv4" },
+		{ 0, 1440, false, 1220, "no MSS is 1220 for IPv6" },
+		{ 1, 1460, true, TCPS_MSS_MIN, "an absurd MSS is raised" },
+		{ 65535, 65480, true, 65480, "a large MSS is cut to a large MTU" },
+	};
+	struct tcp_seg syn = { .seq = irs - 1, .flags = TCPF_SYN, .wnd = 1000 };
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		syn.mss = t[i].mss;
+		syn.ws = 7;
+		tcps_init_passive(&s, &syn, iss, t[i].mss_max, t[i].v4);
+		is(s.mss, t[i].want, t[i].name);
+		is(s.rcv_mss, t[i].mss_max, "ours is that of the MTU");
+	}
+	is(s.snd_wnd, 1000, "the window of a SYN is not scaled");
+	is(s.peer_ws, 7, "window scale is taken from the SYN");
+	ok(s.our_ws, "and answered with ours");
+	syn.ws = 15;
+	tcps_init_passive(&s, &syn, iss, MSS, true);
+	is(s.peer_ws, 14, "a window scale over 14 is 14");
+	syn.ws = -1;
+	tcps_init_passive(&s, &syn, iss, MSS, true);
+	ok(!s.peer_ws && !s.our_ws, "without the option neither side scales");
+}
+
+static void handshake(void)
+{
+	struct tcp_acts a;
+
+	connecting(7, MSS);
+	is(tcps_next_timer(&s), 0, "connecting is timed by the kernel alone");
+	a = IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
+	is(a.acts, 0, "a repeated SYN while connecting is not answered");
+	a = IN(.seq = 0, .ack = 5);
+	is(a.acts, 0, "an ACK while connecting is ignored");
+	a = IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 0);
+	is(a.acts | a.take, 0, "a FIN before connect completes is ignored");
+	is(rel_rcv(s.rcv_nxt), 0, "and left to be resent");
+
+	a = IN(.flags = TCPF_SYN, .seq = 999, .mss = 700);
+	is(rel_rcv(s.rcv_nxt), 1000, "another SYN while connecting is a new attempt");
+	is(s.mss, 700, "with its own options");
+
+	connecting(7, MSS);
+	tcps_connected(&s, now);
+	is((int32_t)rel_snd(s.snd_una), -1, "our SYN is not acknowledged yet");
+	is(rel_snd(s.snd_nxt), 0, "and counts one");
+	is(tcps_may_send(&s), 0, "no data before the handshake is complete");
+	a = IN(.flags = TCPF_SYN, .seq = -1);
+	is(a.acts, ACT_SYNACK, "a repeated SYN has the SYN-ACK resent");
+	a = IN(.flags = TCPF_SYN, .seq = 100);
+	is(a.acts, ACT_ACK, "another SYN is challenged");
+	a = IN(.ack = 1);
+	is(a.acts, ACT_RST_TAP, "a wrong ACK is reset");
+	a = IN(.ack = -1);
+	is(a.acts, ACT_RST_TAP, "an old ACK is reset");
+	is(s.phase, TCPS_SYN_RCVD, "and the handshake goes on");
+	a = IN(.flags = 0, .len = 10);
+	is(a.acts | a.take, 0, "no data without ACK flag");
+
+	tcps_window(&s, ROOM, ROOM);
+	a = IN(.flags = TCPF_ACK | TCPF_FIN, .len = 10);
+	is(s.phase, TCPS_ESTABLISHED, "ACK with data and FIN completes it");
+	is(a.take, 10, "with its data");
+	ok(tcps_fin_due(&s), "and its FIN");
+	ok(a.acts & ACT_SEND, "and what the peer sent may go");
+}
+
+static void syn_retries(void)
+{
+	uint64_t before, gap = 0, last = 0;
+	unsigned acts, n, growing = 0;
+
+	connecting(7, MSS);
+	tcps_connected(&s, now);
+	for (n = 0; n < 20; n++) {
+		before = now;
+		acts = fire();
+		if (acts != ACT_SYNACK)
+			break;
+		gap = now - before;
+		growing += gap == 2 * last || !last;
+		last = gap;
+	}
+	is(n, 6, "the SYN-ACK is resent six times");
+	is(growing, 6, "each after twice the time, from 1 s on");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "and then both sides are reset");
+}
+
+static void data_table(void)
+{
+	static const struct {
+		uint32_t seq, len;
+		uint8_t flags;
+		uint32_t skip, take;
+		unsigned acts;
+		bool fin;
+		const char *name;
+	} t[] = {
+		{ 1000, 100, 0, 0, 100, ACT_DATA, 0, "data in order is taken" },
+		{ 1000, 0, 0, 0, 0, 0, 0, "an ACK is not acknowledged" },
+		{ 1000, 0, TCPF_FIN, 0, 0, ACT_DATA, 1, "a FIN in order is taken" },
+		{ 1000, 100, TCPF_FIN, 0, 100, ACT_DATA, 1, "data with FIN is taken" },
+		{ 1001, 100, 0, 0, 0, ACT_ACK, 0, "behind a hole: duplicate ACK" },
+		{ 1001, 0, TCPF_FIN, 0, 0, ACT_ACK, 0, "a FIN behind a hole is not taken" },
+		{ 900, 100, 0, 0, 0, ACT_ACK, 0, "a duplicate is acknowledged again" },
+		{ 900, 50, 0, 0, 0, ACT_ACK, 0, "an old duplicate is acknowledged again" },
+		{ 900, 101, 0, 100, 1, ACT_DATA, 0, "of an overlap the new is taken" },
+		{ 900, 300, TCPF_FIN, 100, 200, ACT_DATA, 1, "overlap with FIN is taken" },
+		{ 900, 100, TCPF_FIN, 100, 0, ACT_DATA, 1, "old data, new FIN: the FIN is" },
+		{ 900, 99, TCPF_FIN, 0, 0, ACT_ACK, 0, "a FIN inside of data is old" },
+		{ 999, 0, 0, 0, 0, ACT_ACK, 0, "a keep-alive is answered" },
+		{ 999, 1, 0, 0, 0, ACT_ACK, 0, "a keep-alive with a byte is answered" },
+		{ 1000, 60000, 0, 0, 60000, ACT_DATA, 0, "up to the edge is taken" },
+		{ 1000, 60001, 0, 0, 60000, ACT_DATA | ACT_ACK, 0, "over the edge is cut" },
+		{ 1000, 60001, TCPF_FIN, 0, 60000, ACT_DATA | ACT_ACK, 0, "with its FIN" },
+		{ 1000, 60000, TCPF_FIN, 0, 60000, ACT_DATA, 1, "FIN at the edge is taken" },
+		{ 500, 65000, 0, 500, 60000, ACT_DATA | ACT_ACK, 0, "cut at both ends" },
+		{ 61000, 10, 0, 0, 0, ACT_ACK, 0, "beyond the window is not taken" },
+		{ 0x80000000, 10, 0, 0, 0, ACT_ACK, 0, "half of the space away is not" },
+		{ 1000, 100, TCPF_SYN, 0, 0, ACT_ACK, 0, "with SYN it is challenged" },
+		{ 1000, 100, TCPF_PSH | TCPF_URG, 0, 100, ACT_DATA, 0, "PSH, URG: data" },
+	};
+	struct tcp_acts a;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		established_ws(7);
+		s.rcv_nxt = s.rcv_acked = irs + 1000;
+		s.rcv_edge = irs + 61000;
+		a = IN(.seq = t[i].seq, .len = t[i].len,
+		       .flags = TCPF_ACK | t[i].flags);
+		if (!ok(a.take == t[i].take && a.skip == t[i].skip &&
+			a.acts == t[i].acts && tcps_fin_due(&s) == t[i].fin &&
+			rel_rcv(s.rcv_nxt) == 1000 + t[i].take + t[i].fin,
+			t[i].name))
+			printf("# acts %x, skip %u, take %u\n", a.acts, a.skip,
+			       a.take);
+		is(rel_rcv(s.rcv_edge), 61000, "and the edge stays");
+	}
+
+	established();
+	a = IN(.flags = 0, .len = 10);
+	is(a.acts | a.take, 0, "data without ACK flag is dropped");
+	a = IN(.flags = TCPF_FIN, .len = 0);
+	ok(!a.acts && !tcps_fin_due(&s), "a FIN without ACK flag is dropped");
+	a = IN(.ack = 1, .len = 10);
+	is(a.acts, ACT_ACK, "data that acknowledges what was never sent: ACK");
+	is(a.take, 0, "and is dropped");
+}
+
+static void fin_out_of_order(void)
+{
+	struct tcp_acts a;
+
+	established();
+	IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
+	ok(!tcps_fin_due(&s), "a FIN that overtook its data is not taken");
+	a = IN(.seq = 0, .len = 100);
+	is(a.take, 100, "its data is");
+	IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
+	ok(tcps_fin_due(&s), "and the FIN when it is resent");
+	a = IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
+	is(a.acts, ACT_ACK, "a second FIN is acknowledged again");
+	a = IN(.seq = 101, .len = 10);
+	ok(!a.take && a.acts == ACT_ACK, "nothing follows a FIN");
+}
+
+static void refused(void)
+{
+	struct tcp_acts a;
+	uint32_t edge;
+
+	established();
+	edge = s.rcv_edge;
+	IN(.len = 1000);
+	tcps_refused(&s, 400);
+	is(rel_rcv(s.rcv_nxt), 600, "refused bytes are not taken");
+	tcps_acknowledge(&s, s.rcv_nxt);
+	is(rel_rcv(s.rcv_acked), 600, "what was taken is acknowledged");
+	is(s.rcv_edge, edge, "and the edge stays where it was");
+	a = IN(.seq = 1000, .len = 10);
+	ok(a.acts == ACT_ACK && !a.take, "what follows is a hole: duplicate ACK");
+	a = IN(.seq = 0, .len = 1000);
+	ok(a.skip == 600 && a.take == 400, "the rest is taken when it is resent");
+
+	a = IN(.len = 100, .flags = TCPF_ACK | TCPF_FIN);
+	ok(tcps_fin_due(&s), "data with FIN is taken");
+	tcps_refused(&s, 1);
+	ok(!tcps_fin_due(&s), "with a byte refused the FIN is refused, too");
+	is(rel_rcv(s.rcv_nxt), 1099, "and does not count");
+	a = IN(.seq = 1000, .len = 100, .flags = TCPF_ACK | TCPF_FIN);
+	ok(a.take == 1 && tcps_fin_due(&s), "both come again");
+	tcps_refused(&s, 0);
+	ok(tcps_fin_due(&s), "nothing refused leaves the FIN");
+}
+
+static void rst_table(void)
+{
+	static const struct {
+		uint32_t seq;
+		unsigned acts;
+		const char *name;
+	} t[] = {
+		{ 1000, ACT_RST_SOCK, "RST at the next byte resets" },
+		{ 800, ACT_RST_SOCK, "RST at what was acknowledged resets" },
+		{ 1001, ACT_ACK, "RST in the window is challenged" },
+		{ 60999, ACT_ACK, "RST at the last of the window is challenged" },
+		{ 61000, ACT_ACK, "RST of who filled the window is challenged" },
+		{ 61001, 0, "RST beyond the window is ignored" },
+		{ 799, 0, "RST before the window is ignored" },
+		{ 0x80001000, 0, "RST from far away is ignored" },
+	};
+	struct tcp_acts a;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		established();
+		s.rcv_acked = irs + 800;
+		s.rcv_nxt = irs + 1000;
+		s.rcv_edge = irs + 61000;
+		a = IN(.flags = TCPF_RST, .seq = t[i].seq, .len = 3);
+		is(a.acts, t[i].acts, t[i].name);
+		is(rel_rcv(s.rcv_nxt), 1000, "and its payload is no data");
+	}
+
+	connecting(7, MSS);
+	a = IN(.flags = TCPF_RST | TCPF_ACK, .seq = 0);
+	is(a.acts, ACT_RST_SOCK, "RST while connecting ends the flow");
+	tcps_connected(&s, now);
+	a = IN(.flags = TCPF_RST, .seq = 0);
+	is(a.acts, ACT_RST_SOCK, "RST of the SYN-ACK ends the flow");
+	a = IN(.flags = TCPF_RST, .seq = 1);
+	is(a.acts, 0, "but no other");
+	established();
+	a = IN(.flags = TCPF_RST | TCPF_SYN, .seq = 0);
+	is(a.acts, ACT_RST_SOCK, "SYN with RST is a RST");
+}
+
+static void reset_for(void)
+{
+	static const struct {
+		struct tcp_seg g;
+		uint32_t seq, ack;
+		uint8_t flags;
+		const char *name;
+	} t[] = {
+		{ { .seq = 7, .flags = TCPF_SYN }, 0, 8, TCPF_RST | TCPF_ACK,
+		  "RST for a SYN acknowledges it" },
+		{ { .seq = 7, .flags = TCPF_SYN, .len = 5 }, 0, 13,
+		  TCPF_RST | TCPF_ACK, "with its data" },
+		{ { .seq = 7, .flags = TCPF_FIN, .len = 5 }, 0, 13,
+		  TCPF_RST | TCPF_ACK, "a FIN counts" },
+		{ { .seq = 7, .flags = TCPF_ACK, .ack = 99, .len = 5 }, 99, 0,
+		  TCPF_RST, "RST for an ACK is where it expects it" },
+		{ { .seq = -1, .flags = TCPF_SYN }, 0, 0, TCPF_RST | TCPF_ACK,
+		  "sequence numbers wrap" },
+	};
+	uint32_t seq, ack;
+	uint8_t flags;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		tcps_reset_for(&t[i].g, &seq, &ack, &flags);
+		ok(seq == t[i].seq && ack == t[i].ack && flags == t[i].flags,
+		   t[i].name);
+	}
+}
+
+static void acks(void)
+{
+	struct tcp_acts a;
+
+	established();
+	is(sent(10000), 10000, "data goes as far as the window");
+	a = IN(.ack = 4000);
+	is(a.acts, ACT_CONSUME | ACT_SEND, "an ACK frees data and lets more go");
+	is(rel_snd(tcps_acked_data(&s)), 4000, "as much as it says");
+	a = IN(.ack = 3000, .wnd = 1);
+	is(a.acts, 0, "an old ACK does nothing");
+	is(rel_snd(s.snd_una), 4000, "nor moves back");
+	is(s.snd_wnd, WND, "and its window is old");
+	a = IN(.ack = 3000, .len = 7);
+	is(a.take, 7, "but its data may be new");
+	a = IN(.ack = 10001);
+	is(a.acts, ACT_ACK, "an ACK of what was never sent is answered");
+	is(rel_snd(s.snd_una), 4000, "and not believed");
+	a = IN(.ack = 10000);
+	is(s.rtx_at, 0, "with all acknowledged there is nothing to resend");
+	is(tcps_may_send(&s), WND, "and the whole window is open");
+}
+
+static void only_what_is_queued(void)
+{
+	established();
+	tcps_sent(&s, 0, now);
+	is(rel_snd(s.snd_nxt), 0, "a frame that was not queued is not sent");
+	ok(!tcps_data_queued(&s), "and is no data to be resent");
+	tcps_sent(&s, 1000, now);
+	is(rel_snd(s.snd_max), 1000, "what was queued is");
+	ok(tcps_next_timer(&s) <= now + 400, "and a timer watches it");
+}
+
+static void fast_retransmit(void)
+{
+	struct tcp_acts a;
+	unsigned i;
+
+	established();
+	sent(10000);
+	IN(.ack = 2000);
+	a = IN(.ack = 2000);
+	is(a.acts, 0, "one duplicate ACK does nothing");
+	IN(.ack = 2000);
+	is(rel_snd(s.snd_nxt), 10000, "two neither");
+	a = IN(.ack = 2000);
+	is(a.acts, ACT_SEND, "the third resends");
+	is(rel_snd(s.snd_nxt), 2000, "from the first byte that is missing");
+	ok(tcps_data_queued(&s), "which the socket surely has");
+	is(sent(8000), 8000, "all of it goes again");
+	is(rel_snd(s.snd_max), 10000, "and nothing new with it");
+	for (i = 0; i < 10; i++)
+		IN(.ack = 2000);
+	is(rel_snd(s.snd_nxt), 10000, "more duplicates resend nothing");
+	IN(.ack = 5000);
+	ok(s.recovering, "a part acknowledged: recovery goes on");
+	IN(.ack = 10000);
+	ok(!s.recovering, "all acknowledged: it is over");
+	for (i = 0; i < 5; i++)
+		a = IN(.ack = 10000);
+	ok(!a.acts, "with nothing in flight no ACK is a duplicate");
+
+	established();
+	sent(10000);
+	IN(.ack = 2000);
+	for (i = 0; i < 5; i++)
+		IN(.ack = 2000, .wnd = WND - 1 - i);
+	is(rel_snd(s.snd_nxt), 10000, "window updates are no duplicates");
+	for (i = 0; i < 5; i++)
+		IN(.ack = 2000, .wnd = WND - 5, .len = 1);
+	is(rel_snd(s.snd_nxt), 10000, "data is no duplicate");
+	IN(.ack = 2000, .wnd = WND - 5);
+	IN(.ack = 2000, .wnd = WND - 5);
+	IN(.ack = 3000, .wnd = WND - 5);
+	IN(.ack = 3000, .wnd = WND - 5);
+	is(rel_snd(s.snd_nxt), 10000, "an ACK between begins the count anew");
+}
+
+static void retransmission(void)
+{
+	unsigned n, acts = 0, rst = ACT_RST_TAP | ACT_RST_SOCK;
+	uint64_t first;
+
+	established();
+	sent(3000);
+	first = tcps_next_timer(&s);
+	ok(first >= now + 200 && first <= now + 1000, "lost data: within a second");
+	acts = fire();
+	is(acts, ACT_SEND, "it is resent");
+	is(rel_snd(s.snd_nxt), 0, "from the first byte");
+	is(sent(3000), 3000, "all of it");
+	ok(tcps_next_timer(&s) - now >= 2 * (first - START),
+	   "the next time after twice the time");
+	IN(.ack = 1000);
+	is(tcps_next_timer(&s) - now, first - START, "an ACK sets it back");
+
+	for (n = 0; n < 100 && acts != rst; n++) {
+		acts = fire();
+		sent(2000);
+	}
+	is(acts, rst, "without any answer both sides are reset");
+	ok(now - START > 100 * 1000 && now - START < 3600 * 1000,
+	   "after minutes, not hours");
+	ok(n > 8, "and many attempts");
+}
+
+static void fin_after_data(void)
+{
+	established();
+	is(sent(WND + 1000), WND, "more data than window");
+	tcps_eof(&s);
+	ok(!tcps_fin_may_send(&s), "the FIN waits for the window");
+	IN(.ack = 1000);
+	is(tcps_may_send(&s), 0, "no data goes beyond the FIN");
+	ok(tcps_fin_may_send(&s), "behind all data it may go");
+	tcps_fin_sent(&s, now);
+	is(rel_snd(s.snd_max), WND + 1, "and counts one");
+	ok(!tcps_fin_may_send(&s), "once");
+	IN(.ack = WND);
+	is(s.in, IN_EOF, "data acknowledged is not the FIN acknowledged");
+	is(rel_snd(tcps_acked_data(&s)), WND, "all data is to be consumed");
+	IN(.ack = WND + 1);
+	is(s.in, IN_FIN_ACKED, "the FIN is acknowledged");
+	is(rel_snd(tcps_acked_data(&s)), WND, "and is no data to consume");
+	is(tcps_may_send(&s), 0, "nothing goes after the FIN");
+	ok(!tcps_fin_may_send(&s), "not even a FIN");
+
+	established();
+	sent(100);
+	fire();
+	tcps_eof(&s);
+	is(s.in, IN_OPEN, "what is resent is not the end of the stream");
+}
+
+static void fin_is_resent(void)
+{
+	unsigned i, acts;
+
+	established();
+	sent(1000);
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	IN(.ack = 1000);
+	acts = fire();
+	is(acts, ACT_SEND, "a lost FIN is resent like data");
+	is(tcps_may_send(&s), 0, "without data");
+	ok(tcps_fin_may_send(&s), "it may go again");
+	tcps_fin_sent(&s, now);
+	is(rel_snd(s.snd_max), 1001, "and counts once");
+
+	established();
+	sent(1000);
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	IN(.ack = 400);
+	for (i = 0; i < 3; i++)
+		IN(.ack = 400);
+	is(tcps_may_send(&s), 600, "lost data before the FIN goes first");
+	ok(!tcps_fin_may_send(&s), "the FIN not before it");
+	tcps_sent(&s, 600, now);
+	ok(tcps_fin_may_send(&s), "but behind it");
+	tcps_fin_sent(&s, now);
+	IN(.ack = 1001);
+	is(s.in, IN_FIN_ACKED, "and all is acknowledged");
+	is(s.rtx_at, 0, "with nothing left to resend");
+}
+
+static void fin_zero_window(void)
+{
+	unsigned i, acts = 0;
+
+	established();
+	sent(1000);
+	tcps_eof(&s);
+	IN(.ack = 500, .wnd = 0);
+	ok(!tcps_fin_may_send(&s), "no FIN over data that a closed window holds");
+	IN(.ack = 1000, .wnd = 0);
+	ok(tcps_fin_may_send(&s), "with no data left it needs no window");
+	tcps_fin_sent(&s, now);
+	for (i = 0; i < 40; i++) {
+		acts = fire();
+		IN(.ack = 1000, .wnd = 0);
+		if (tcps_fin_may_send(&s))
+			tcps_fin_sent(&s, now);
+	}
+	ok(!(acts & ACT_RST_SOCK), "a guest that answers is waited for");
+	is(rel_snd(s.snd_max), 1001, "with one FIN");
+	IN(.ack = 1001, .wnd = 0);
+	is(s.in, IN_FIN_ACKED, "until it takes it");
+}
+
+static void half_closed(void)
+{
+	struct tcp_acts a;
+	unsigned i;
+
+	established();
+	IN(.flags = TCPF_ACK | TCPF_FIN);
+	tcps_fin_passed(&s);
+	tcps_acknowledge(&s, s.rcv_nxt);
+	is(s.out, OUT_FIN_ACKED, "the guest's FIN is acknowledged");
+	is(sent(WND + 1), WND, "data still goes to the guest");
+	a = IN(.ack = 1000);
+	is(a.acts, ACT_CONSUME | ACT_SEND, "its ACKs count after its FIN");
+	IN(.ack = 1000, .wnd = 0);
+	is(tcps_may_send(&s), 0, "its window closes after its FIN");
+	a = IN(.ack = 1000);
+	ok(a.acts & ACT_SEND, "and opens");
+	sent(WND);
+	for (i = 0; i < 3; i++)
+		a = IN(.ack = 1000);
+	is(rel_snd(s.snd_nxt), 1000, "and three duplicate ACKs resend");
+	ok(tcps_next_timer(&s) && !tcps_done(&s), "and timers run");
+
+	established();
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	IN(.len = 0);
+	is(s.in, IN_FIN_ACKED, "the peer's FIN is acknowledged by the guest");
+	a = IN(.len = 5000);
+	is(a.take, 5000, "which still sends");
+	tcps_window(&s, ROOM, ROOM);
+	is(rel_rcv(s.rcv_edge), 5000 + ROOM, "and its window still opens");
+	a = IN(.seq = s.rcv_nxt - irs - 1);
+	is(a.acts, ACT_ACK, "and its keep-alives are answered");
+}
+
+static void close_in_order(void)
+{
+	established();
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	IN(.flags = TCPF_ACK | TCPF_FIN);
+	ok(!tcps_done(&s), "peer first: the guest's FIN is to be passed on");
+	tcps_acknowledge(&s, s.rcv_nxt - 1);
+	is(s.out, OUT_FIN_SEEN, "data acknowledged is not the FIN acknowledged");
+	tcps_fin_passed(&s);
+	tcps_acknowledge(&s, s.rcv_nxt - 1);
+	ok(!tcps_done(&s), "and acknowledged");
+	tcps_acknowledge(&s, s.rcv_nxt);
+	ok(tcps_done(&s), "then both are done");
+
+	established();
+	IN(.flags = TCPF_ACK | TCPF_FIN, .len = 10);
+	tcps_fin_passed(&s);
+	tcps_acknowledge(&s, s.rcv_nxt);
+	ok(!tcps_done(&s), "guest first: the peer's FIN is to come");
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	ok(!tcps_done(&s), "and to be acknowledged");
+	IN(.len = 0);
+	ok(tcps_done(&s), "then both are done");
+}
+
+static void simultaneous_close(void)
+{
+	struct tcp_acts a;
+
+	established();
+	sent(100);
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	a = IN(.flags = TCPF_ACK | TCPF_FIN, .ack = 50, .len = 20);
+	is(a.take, 20, "simultaneous close: data before the guest's FIN is taken");
+	ok(a.acts & ACT_DATA && tcps_fin_due(&s), "its FIN, too");
+	tcps_fin_passed(&s);
+	tcps_acknowledge(&s, s.rcv_nxt);
+	ok(!tcps_done(&s), "ours is not acknowledged yet");
+	is(fire(), ACT_SEND, "and is resent if it was lost");
+	is(tcps_may_send(&s), 50, "with the data before it");
+	IN(.ack = 101);
+	ok(tcps_done(&s), "and when it is acknowledged, both are done");
+	is(s.rtx_at, 0, "and nothing is resent for ever");
+}
+
+static void zero_window(void)
+{
+	uint64_t before, gap = 0, longest = 0;
+	struct tcp_acts a;
+	unsigned i, probes = 0, acts;
+
+	established();
+	is(sent(WND + 5), WND, "the window is filled");
+	IN(.ack = WND, .wnd = 0);
+	is(sent(5), 0, "a closed window takes nothing");
+	for (i = 0; i < 50; i++) {
+		before = now;
+		acts = fire();
+		probes += !!(acts & ACT_PROBE);
+		gap = now - before;
+		if (gap > longest)
+			longest = gap;
+		if (acts & ACT_RST_SOCK)
+			break;
+		IN(.ack = WND, .wnd = 0);
+	}
+	is(i, 50, "a guest that answers probes is probed for ever");
+	is(probes, 50, "by each timer");
+	ok(longest > 10000 && longest <= 60000, "ever more slowly, up to a minute");
+	a = IN(.ack = WND, .wnd = 1000);
+	ok(a.acts & ACT_SEND, "when it opens data may go");
+	is(sent(1005), 1000, "as much as it opened");
+	ok(tcps_next_timer(&s) <= now + 1000, "and is watched by a fresh timer");
+
+	/* What was taken back is acknowledged after all, the window stays shut */
+	established();
+	sent(2000);
+	IN(.ack = 0, .wnd = 0);
+	sent(1000);
+	IN(.ack = 2000, .wnd = 0);
+	is(sent(1000), 0, "acknowledged in full, and shut");
+	ok(s.rtx_at, "a shut window is probed although all is acknowledged");
+	ok(fire() & ACT_PROBE, "by a timer");
+
+	established();
+	sent(WND);
+	IN(.ack = WND, .wnd = 0);
+	sent(5);
+	for (i = acts = 0; i < 100 && !(acts & ACT_RST_SOCK); i++)
+		acts = fire();
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "one that does not answer is reset");
+}
+
+static void blocked_sleeps(void)
+{
+	uint64_t next;
+
+	established();
+	tcps_eof(&s);
+	tcps_fin_sent(&s, now);
+	IN(.len = 0);
+	next = tcps_next_timer(&s);
+	tcps_blocked(&s, now);
+	is(s.rtx_at, 0, "after the FIN nothing is blocked by a window");
+	is(tcps_next_timer(&s), next, "and no timer is set");
+
+	established();
+	sent(WND);
+	IN(.ack = WND, .wnd = 0);
+	tcps_blocked(&s, now);
+	next = tcps_next_timer(&s);
+	now += 100;
+	tcps_blocked(&s, now);
+	is(tcps_next_timer(&s), next, "blocked again: the probe is not put off");
+	tcps_timer(&s, next);
+	ok(tcps_next_timer(&s) > next, "no timer is due twice");
+}
+
+static void window_shrinks(void)
+{
+	unsigned acts;
+
+	established();
+	sent(10000);
+	IN(.ack = 4000, .wnd = 0);
+	is(rel_snd(s.snd_nxt), 4000, "shrunk to 0 in flight: back to the first");
+	is(tcps_may_send(&s), 0, "nothing may go");
+	ok(!s.recovering, "it is no loss");
+	acts = fire();
+	ok(acts & ACT_PROBE, "it is probed");
+	ok(!s.recovering, "and still no loss");
+	IN(.ack = 4000, .wnd = 3000);
+	is(sent(6000), 3000, "as it opens it is filled again");
+	IN(.ack = 10000, .wnd = WND);
+	is(rel_snd(s.snd_nxt), 10000, "an ACK of all that was in flight counts");
+
+	established();
+	sent(10000);
+	IN(.ack = 4000, .wnd = 2000);
+	is(tcps_may_send(&s), 0, "shrunk below what is in flight: nothing may go");
+	is(rel_snd(s.snd_nxt), 10000, "but nothing is taken back");
+}
+
+static void guest_probes(void)
+{
+	struct tcp_acts a;
+
+	established();
+	s.rcv_edge = s.rcv_nxt;
+	is(tcps_window_field(&s, false), 0, "our window is closed");
+	a = IN(.len = 1);
+	ok(a.acts == ACT_ACK && !a.take, "a probe with a byte is answered");
+	is(rel_rcv(s.rcv_nxt), 0, "its byte not taken");
+	a = IN(.seq = -1);
+	is(a.acts, ACT_ACK, "a probe without is, too");
+	a = IN(.seq = -1, .wnd = 77);
+	is(s.snd_wnd, 77, "and its window is used");
+	ok(tcps_window(&s, 10000, 20000), "an opening is told at once");
+	ok(tcps_window_field(&s, false), "and usable");
+	a = IN(.len = 1);
+	is(a.take, 1, "and then a probe's byte is data");
+}
+
+static void keep_alive(void)
+{
+	struct tcp_acts a;
+
+	established();
+	a = IN(.seq = -1, .wnd = 500);
+	is(a.acts, ACT_ACK, "the guest's keep-alive is answered");
+	is(s.snd_wnd, 500, "and its window taken");
+	is(tcps_may_send(&s), 500, "and used");
+	established();
+	sent(WND + 1);
+	IN(.ack = WND, .wnd = 0);
+	sent(1);
+	a = IN(.seq = -1, .wnd = WND);
+	ok(a.acts & ACT_SEND, "a keep-alive may open a window");
+}
+
+static void idle_flow(void)
+{
+	unsigned i, acts, rst = ACT_RST_TAP | ACT_RST_SOCK;
+	uint64_t half;
+
+	established();
+	acts = fire();
+	is(acts, ACT_PROBE, "an idle guest is probed");
+	ok(now - START >= 7200 * 1000, "after two hours");
+	IN(.len = 0);
+	acts = fire();
+	is(acts, ACT_PROBE, "one that answers lives on");
+	ok(now - START >= 2 * 7200 * 1000, "for two hours more");
+	for (i = 0; i < 20 && acts != rst; i++)
+		acts = fire();
+	is(acts, rst, "one that does not is forgotten");
+	is(i, 9, "after nine probes");
+
+	established();
+	IN(.flags = TCPF_ACK | TCPF_FIN);
+	half = now;
+	acts = fire();
+	is(acts, ACT_PROBE, "half closed it is probed");
+	ok(now - half <= 600 * 1000, "after ten minutes");
+}
+
+static void receiver_sws(void)
+{
+	uint32_t edge;
+
+	established();
+	edge = s.rcv_edge;
+	IN(.len = 50000);
+	IN(.len = 50000);
+	is(rel_rcv(s.rcv_nxt), ROOM, "our window is filled");
+	ok(!tcps_window(&s, MSS - 1, ROOM), "less than a segment opens nothing");
+	is(s.rcv_edge, edge, "nor moves the edge");
+	ok(tcps_window(&s, MSS, ROOM), "a segment does");
+	is(s.rcv_edge, edge + MSS, "by as much");
+	ok(!tcps_window(&s, 2 * MSS - 1, ROOM), "no small step follows");
+	ok(!tcps_window(&s, 0, ROOM), "less room changes nothing");
+	is(s.rcv_edge, edge + MSS, "the right edge never moves left");
+
+	established();
+	IN(.len = 50000);
+	IN(.len = 50000);
+	ok(!tcps_window(&s, 99, 200), "of a small buffer not less than half");
+	ok(tcps_window(&s, 100, 200), "half of a small buffer is enough");
+}
+
+static void window_grows(void)
+{
+	established();
+	tcps_window(&s, 40 << 20, 40 << 20);
+	is(tcps_window_field(&s, false), 65535, "the largest window fits its field");
+	ok(s.rcv_edge - s.rcv_acked <= 65535U << s.our_ws,
+	   "and no more is promised than the field can tell");
+	IN(.len = 60000);
+	IN(.len = 60000);
+	tcps_window(&s, 40 << 20, 40 << 20);
+	ok(s.rcv_edge - s.rcv_acked <= 65535U << s.our_ws,
+	   "also with bytes that are not acknowledged");
+	tcps_acknowledge(&s, s.rcv_nxt);
+	tcps_window(&s, 40 << 20, 40 << 20);
+	is(rel_rcv(s.rcv_edge), 120000 + (65535 << s.our_ws),
+	   "acknowledged, the window moves on");
+}
+
+static void window_field(void)
+{
+	unsigned over = 0;
+	uint32_t n;
+
+	established();
+	for (n = 0; n < 2000; n++) {
+		s.rcv_acked = s.rcv_nxt = irs + n;
+		over += ((uint32_t)tcps_window_field(&s, false) << s.our_ws) >
+			s.rcv_edge - s.rcv_acked;
+	}
+	is(over, 0, "a scaled window is rounded down, never over the edge");
+	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 255;
+	is(tcps_window_field(&s, false), 0, "less than a unit is nothing");
+	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 70000;
+	is(tcps_window_field(&s, true), 65535, "that of a SYN is not scaled");
+	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 7000;
+	is(tcps_window_field(&s, true), 7000, "but exact");
+
+	established();
+	IN(.len = 50000);
+	IN(.len = 50000, .flags = TCPF_ACK | TCPF_FIN);
+	ok(tcps_fin_due(&s), "a FIN right behind a filled window is taken");
+	tcps_fin_passed(&s);
+	tcps_acknowledge(&s, s.rcv_nxt);
+	is(tcps_window_field(&s, false), 0, "and the window stays closed");
+
+	established_ws(-1);
+	tcps_window(&s, 1 << 20, 1 << 20);
+	is(tcps_window_field(&s, false), 65535, "no scale: windows of 65535");
+	is(s.rcv_edge - s.rcv_acked, 65535, "and no more promised");
+	is(s.snd_wnd, WND, "and theirs is taken as it is");
+	established_ws(5);
+	is(s.snd_wnd, WND << 5, "with a scale it is scaled");
+}
+
+static void sender_sws(void)
+{
+	established();
+	is(sent(WND - 100), WND - 100, "almost all of the window");
+	is(tcps_may_send(&s), 0, "the rest is too small to go by itself");
+	IN(.ack = 50000);
+	is(tcps_may_send(&s), 50100, "with an ACK it goes with more");
+
+	connecting(0, MSS);
+	tcps_connected(&s, now);
+	tcps_window(&s, ROOM, ROOM);
+	s.snd_wnd_max = 0;
+	IN(.ack = 0, .wnd = 200);
+	s.snd_wnd_max = 200;
+	tcps_sent(&s, 100, now);
+	is(tcps_may_send(&s), 100, "half of a small window may go");
+	tcps_sent(&s, 1, now);
+	is(tcps_may_send(&s), 0, "less may not");
+}
+
+static void acknowledge_is_clamped(void)
+{
+	established();
+	IN(.len = 1000);
+	tcps_acknowledge(&s, irs + 1001);
+	is(rel_rcv(s.rcv_acked), 1000, "never more than the guest sent");
+	tcps_acknowledge(&s, irs + 10);
+	is(rel_rcv(s.rcv_acked), 1000, "never back");
+	IN(.len = 1000);
+	tcps_acknowledge(&s, irs + 1500);
+	is(rel_rcv(s.rcv_acked), 1500, "what the peer has, where it is far away");
+	tcps_acknowledge(&s, irs - 5);
+	is(rel_rcv(s.rcv_acked), 1500, "a count before the first byte is none");
+}
+
+static void poll_timer(void)
+{
+	established();
+	s.poll_at = now + 10;
+	sent(10);
+	is(tcps_next_timer(&s), now + 10, "the earliest timer is next");
+	is(fire(), ACT_POLL, "the socket is asked");
+	is(s.poll_at, 0, "once");
+}
+
+int main(void)
+{
+	static const uint32_t first[][2] = {
+		{ 5000, 100000 },		/* guest's, ours */
+		{ 0xffffff00, 0xfffffe00 },
+		{ 0, 0xffff1000 },
+		{ 0xffff0001, 1 },
+		{ 0x7fffff00, 0x7ffff000 },
+	};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(first); i++) {
+		irs = first[i][0];
+		iss = first[i][1];
+		printf("# initial sequence numbers %x and %x\n", irs, iss);
+		options_table();
+		handshake();
+		syn_retries();
+		data_table();
+		fin_out_of_order();
+		refused();
+		rst_table();
+		acks();
+		only_what_is_queued();
+		fast_retransmit();
+		retransmission();
+		fin_after_data();
+		fin_is_resent();
+		fin_zero_window();
+		half_closed();
+		close_in_order();
+		simultaneous_close();
+		zero_window();
+		blocked_sleeps();
+		window_shrinks();
+		guest_probes();
+		keep_alive();
+		idle_flow();
+		receiver_sws();
+		window_grows();
+		window_field();
+		sender_sws();
+		acknowledge_is_clamped();
+		poll_timer();
+	}
+	reset_for();
+	return done();
+}
