@@ -141,6 +141,15 @@ run_as() {
 	if [ "$who" = user ]; then as_user "$@"; else "$@"; fi
 }
 
+# exec_as user|root COMMAND...: for the background, so that $! is the command's
+exec_as() {
+	if [ "$1" = user ] && [ -n "$NS_ROOT" ]; then
+		exec setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \
+			--inh-caps=-all env HOME="$T/home" "${@:2}"
+	fi
+	exec "${@:2}"
+}
+
 # Whom tests can be run as here
 if [ "${NS_ROOT-}" ]; then WHOM="user root"; else WHOM="user"; fi
 # shellcheck disable=SC2034 # for the tests
@@ -165,7 +174,7 @@ in_ns() {
 # command; sets INNER to the pid of that command, DAEMON to that of pasta
 pasta_start() {
 	rm -f "$T/home/inner"
-	run_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
+	exec_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
 		sh -c "echo up > $T/home/inner; exec sleep 1000" &
 	DAEMON=$!
 	wait_for test -s "$T/home/inner" || return 1
@@ -188,7 +197,8 @@ descendant() {
 
 # inside COMMAND...: in the namespaces of the command that pasta_start left
 inside() {
-	nsenter -t "$INNER" -U --preserve-credentials -n -m -p -- "$@"
+	run_as "${WHO:-user}" nsenter -t "$INNER" -U --preserve-credentials \
+		-n -m -p -- "$@"
 }
 
 pasta_stop() {
@@ -224,6 +234,7 @@ ns_tmp() {
 	done
 	mkdir -p "$T/bin" "$T/home"
 	chmod 755 "$T/bin"
+	chmod 777 "$T/home"
 	[ -z "$NS_ROOT" ] || chown $USER_ID:$USER_ID "$T/home"
 	export T TMPDIR=$T
 }
