@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Datagrams between a guest made of frames and real sockets on the loopback
+ *
+ * The guest dials the gateway, which stands for the host's loopback; what it
+ * sends is made by frame.c and parsed again, what it gets is kept by a fake tap.
+ */
+
+#include "udp.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake_tap.h"
+#include "frag.h"
+#include "frame.h"
+#include "tap.h"
+
+#define GPORT	33333
+
+static struct udp udp;
+static struct conf conf;
+static struct guest guest;
+static struct flow_table flows;
+static struct loop loop;
+static struct fake_tap fake, wire;
+static struct frag_pool frags;
+static uint8_t data[65535], buf[65535];
+static bool v4;
+
+static union inany addr(const char *s)
+{
+	union inany a;
+
+	if (!inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+static const char *gateway(void)
+{
+	return v4 ? "198.51.100.1" : "2001:db8::1";
+}
+
+static void setup(unsigned caps, unsigned mtu)
+{
+	static const uint64_t key[2] = { 1, 2 };
+
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip4.prefix_len = 24;
+	conf.ip4.gw = addr("198.51.100.1");
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip6.gw = addr("2001:db8::1");
+	memset(&flows, 0, sizeof(flows));
+	flow_init(&flows, key);
+	loop_init(&loop);
+	fake_tap_init(&fake, caps, mtu);
+	memset(&udp, 0, offsetof(struct udp, io));
+	udp_init(&udp, &conf, &guest, &flows, &fake.tap, &loop);
+}
+
+static void teardown(void)
+{
+	uint32_t i;
+
+	loop.now_ms += 1000000;
+	for (i = 0; i < flows.high; i++)
+		if (flow_at(&flows, i))
+			udp_timer(&udp, flow_at(&flows, i));
+	close(loop.epfd);
+}
+
+/* A socket of the host on its loopback; @port is set where it is 0 */
+static int server(uint16_t *port)
+{
+	union inany lo = addr(v4 ? "127.0.0.1" : "::1");
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&lo, *port, 0, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	int size = 1 << 22;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(fd, &sa.sa, len) || getsockname(fd, &sa.sa, &len))
+		perror("# bind");
+	*port = ntohs(sa.sin.sin_port);
+	return fd;
+}
+
+/* Bytes received, -1 if there are none; who sent is in @from */
+static ssize_t get(int fd, uint16_t *from)
+{
+	union sockaddr_inany sa;
+	socklen_t len = sizeof(sa);
+	ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, &sa.sa, &len);
+
+	if (n >= 0)
+		*from = ntohs(sa.sin.sin_port);
+	return n;
+}
+
+static bool put(int fd, uint16_t to, size_t len)
+{
+	union inany lo = addr(v4 ? "127.0.0.1" : "::1");
+	union sockaddr_inany sa;
+	socklen_t salen = inany_to_sockaddr(&lo, to, 0, &sa);
+
+	return sendto(fd, data, len, 0, &sa.sa, salen) == (ssize_t)len;
+}
+
+/* A packet of the guest; @k: where it is kept */
+static struct pkt packet(unsigned k, const char *dst, uint16_t sport,
+			 uint16_t dport, size_t len, uint16_t gso_size)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 5 };
+	union inany from = v4 ? conf.ip4.addr : conf.ip6.addr, to = addr(dst);
+	struct frame_addr a = { .src_mac = mac, .dst_mac = conf.our_mac,
+				.src = &from, .dst = &to };
+	struct rx_offload off;
+	struct txframe *f;
+	unsigned n = 1;
+	struct pkt p;
+
+	if (!k)
+		fake_tap_init(&wire, TAP_CSUM | TAP_USO | TAP_JUMBO, 65520);
+	f = tap_reserve(&wire.tap, &n, frame_l3_hdrlen(v4) + 8, len);
+	memcpy(f->payload, data, len);
+	f->len = len;
+	frame_fill_udp(&wire.tap, f, &a, sport, dport, gso_size);
+	tap_commit(&wire.tap, 1);
+	off = fake_offload(&wire.sent[k]);
+	if (pkt_parse(&p, wire.sent[k].b, wire.sent[k].len, &off))
+		printf("# packet is refused\n");
+	return p;
+}
+
+static void guest_sends(const char *dst, uint16_t sport, uint16_t dport,
+			size_t len)
+{
+	struct pkt p = packet(0, dst, sport, dport, len, 0);
+
+	udp_tap_input(&udp, &p, 1);
+}
+
+/* Handle events until there are none, or the tap is full */
+static void turn(void)
+{
+	struct epoll_event ev[8];
+	int i, n;
+
+	while ((n = epoll_wait(loop.epfd, ev, 8, 20)) > 0) {
+		for (i = 0; i < n; i++) {
+			union epoll_ref ref = { .u64 = ev[i].data.u64 };
+			struct flow *f = flow_from_ref(&flows, ref);
+
+			if (f)
+				udp_sock_event(&udp, f, ev[i].events);
+		}
+	}
+}
+
+/* What the tap was given, as a packet */
+static bool sent(unsigned i, struct pkt *p)
+{
+	struct rx_offload off = fake_offload(&fake.sent[i]);
+
+	return i < fake.n &&
+	       !pkt_parse(p, fake.sent[i].b, fake.sent[i].len, &off);
+}
+
+/* Is it a datagram from the gateway to the guest? */
+static bool is_reply(const struct pkt *p, uint16_t sport, size_t len)
+{
+	union inany gw = addr(gateway());
+
+	return p->kind == PKT_UDP && inany_equals(&p->src, &gw) &&
+	       inany_equals(&p->dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
+	       ntohs(p->udp.sport) == sport && ntohs(p->udp.dport) == GPORT &&
+	       p->len == len;
+}
+
+static void test_both_ways(void)
+{
+	static const size_t sizes[] = { 1, 0, 1200, 65000 };
+	uint16_t port = 0, from = 0;
+	struct pkt p;
+	unsigned i;
+	int s;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	s = server(&port);
+	for (i = 0; i < 4; i++) {
+		guest_sends(gateway(), GPORT, port, sizes[i]);
+		is(get(s, &from), sizes[i], "a datagram comes out");
+		ok(!memcmp(buf, data, sizes[i]), "with its bytes");
+		is(from, GPORT, "from the guest's port");
+		fake.n = 0;
+		put(s, from, sizes[i]);
+		turn();
+		ok(fake.n == 1 && sent(0, &p) && is_reply(&p, port, sizes[i]) &&
+		   !memcmp(p.payload, data, sizes[i]), "the answer comes back");
+	}
+	is(flows.count, 1, "all that is one flow");
+	close(s);
+	teardown();
+}
+
+static void test_segments(void)
+{
+	uint16_t port = 0, from = 0;
+	struct pkt p[6];
+	unsigned i;
+	int s;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	s = server(&port);
+	p[0] = packet(0, gateway(), GPORT, port, 64900, 1000);
+	udp_tap_input(&udp, p, 1);
+	for (i = 0; i < 64; i++)
+		if (get(s, &from) != 1000 || memcmp(buf, data + i * 1000, 1000))
+			break;
+	is(i, 64, "an unsegmented frame comes out as datagrams");
+	is(get(s, &from), 900, "the last is shorter");
+	is(get(s, &from), -1, "and that is all");
+
+	for (i = 0; i < 6; i++)
+		p[i] = packet(i, gateway(), GPORT, port,
+			      (const size_t[]){ 9, 9, 5, 0, 9, 12 }[i], 0);
+	udp_tap_input(&udp, p, 6);
+	for (i = 0; i < 6; i++)
+		is(get(s, &from), ((const int[]){ 9, 9, 5, 0, 9, 12 })[i],
+		   "sizes in a row are kept");
+
+	for (i = 0; i < 6; i++)
+		p[i] = packet(i, gateway(), GPORT, port, 30000, 0);
+	udp_tap_input(&udp, p, 6);
+	for (i = 0; i < 6; i++)
+		is(get(s, &from), 30000, "so are large ones");
+	close(s);
+	teardown();
+}
+
+static void test_refused(void)
+{
+	uint16_t port = 0;
+	struct udp_hdr h;
+	struct pkt p;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	close(server(&port));
+	guest_sends(gateway(), GPORT, port, 100);
+	turn();
+	ok(fake.n == 1 && sent(0, &p) && p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6),
+	   "a closed port is an ICMP error");
+	is(p.icmp.type << 8 | p.icmp.code, v4 ? 0x0303 : 0x0104,
+	   "port unreachable");
+	memcpy(&h, p.payload + (v4 ? 20 : 40), sizeof(h));
+	ok(ntohs(h.sport) == GPORT && ntohs(h.dport) == port,
+	   "about what the guest sent");
+	ok(!memcmp(p.payload + (v4 ? 12 : 8), wire.sent[0].b + (v4 ? 26 : 22),
+		   v4 ? 8 : 32), "with the addresses that it used");
+
+	fake.n = 0;
+	guest_sends(gateway(), GPORT, port, 100);
+	turn();
+	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP, "each time");
+
+	fake.n = 0;
+	guest_sends(gateway(), port, port, 100);
+	turn();
+	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP,
+	   "no socket is its own peer, even if ports are the same");
+	teardown();
+}
+
+/* Three datagrams of the host over the MTU, one within: what the guest gets */
+static void test_fragments(void)
+{
+	static const size_t sizes[] = { 3000, 100, 65000, 2000 };
+	uint16_t port = 0, from = 0;
+	unsigned i, next = 0;
+	struct pkt p;
+	int s;
+
+	setup(0, 1280);
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 1);
+	get(s, &from);
+	for (i = 0; i < 4; i++)
+		put(s, from, sizes[i]);
+	turn();
+	for (i = 0; i < fake.n; i++) {
+		const struct pkt *q = &p;
+
+		if (!sent(i, &p))
+			continue;
+		if (p.kind == PKT_FRAGMENT)
+			q = frag_add(&frags, &p, 0);
+		if (q && next < 4 && is_reply(q, port, sizes[next]) &&
+		    !memcmp(q->payload, data, q->len))
+			next++;
+	}
+	ok(fake.n > 4, "without large frames there are fragments");
+	is(next, 4, "which are all datagrams, in order");
+	close(s);
+	teardown();
+}
+
+/* Datagrams with a device that takes unsegmented frames: sizes as they come */
+static void test_pack(void)
+{
+	static const uint16_t sizes[] = {
+		700, 700, 700, 700, 700, 700, 700, 700, 700, 300,
+		700, 0, 700, 65000, 700, 800, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5,
+	};
+	const unsigned n = sizeof(sizes) / sizeof(sizes[0]);
+	uint16_t port = 0, from = 0;
+	unsigned round, i, frames = 0;
+	bool good = true;
+	int s;
+
+	setup(TAP_CSUM | TAP_USO | TAP_JUMBO, 1500);
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 1);
+	get(s, &from);
+	for (round = 0; round < 20; round++) {
+		unsigned next = 0;
+		struct pkt p;
+
+		for (i = 0; i < n; i++)
+			put(s, from, sizes[i]);
+		fake.n = 0;
+		turn();
+		frames += fake.n;
+		for (i = 0; i < fake.n; i++) {
+			size_t size, off = 0;
+
+			if (!sent(i, &p) || !is_reply(&p, port, p.len))
+				break;
+			size = p.off.gso_type ? p.off.gso_size : p.len;
+			do {
+				size_t len = p.len - off < size ? p.len - off :
+								  size;
+
+				good &= next < n && sizes[next++] == len &&
+					!memcmp(p.payload + off, data, len);
+				off += len;
+			} while (off < p.len);
+		}
+		good &= next == n;
+	}
+	ok(good, "datagrams keep their sizes and their order");
+	ok(frames < 20 * n, "though some travel together");
+	close(s);
+	teardown();
+}
+
+static void test_no_room(void)
+{
+	uint16_t port = 0, from = 0;
+	struct epoll_event ev;
+	struct pkt p;
+	int s;
+
+	setup(0, 1500);
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 1);
+	get(s, &from);
+	fake.room = 0;
+	put(s, from, 10);
+	put(s, from, 20);
+	turn();
+	is(fake.n, 0, "nothing goes where there is no room");
+	is(epoll_wait(loop.epfd, &ev, 1, 0), 0, "and nothing spins");
+	fake.room = FAKE_FRAMES;
+	udp_tap_writable(&udp);
+	turn();
+	ok(fake.n == 2 && sent(0, &p) && p.len == 10 && sent(1, &p) &&
+	   p.len == 20, "nothing is lost");
+	close(s);
+	teardown();
+}
+
+static unsigned flows_after(uint64_t ms)
+{
+	struct timer *t;
+
+	loop.now_ms += ms;
+	while ((t = wheel_expire(&loop.wheel, loop.now_ms)))
+		udp_timer(&udp, flow_from_ref(&flows, t->ref));
+	return flows.count;
+}
+
+static void test_time(void)
+{
+	uint16_t port = 0, from = 0;
+	int s;
+
+	setup(TAP_JUMBO, 1500);
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 1);
+	is(flows_after(50000), 1, "a flow lives");
+	guest_sends(gateway(), GPORT, port, 1);
+	is(flows_after(50000), 1, "longer if it is used");
+	is(flows_after(80000), 0, "and ends if it is not");
+
+	guest_sends(gateway(), GPORT, port, 1);
+	while (get(s, &from) >= 0)
+		;
+	put(s, from, 1);
+	turn();
+	is(flows_after(170000), 1, "longer once there was an answer");
+	is(flows_after(40000), 0, "but not for ever");
+
+	guest_sends(gateway(), GPORT, 53, 1);
+	is(flows_after(10000), 1, "a question to a name server");
+	is(flows_after(10000), 0, "does not keep its port for long");
+	close(s);
+	teardown();
+}
+
+static void test_nowhere(void)
+{
+	setup(TAP_JUMBO, 1500);
+	guest_sends(v4 ? "224.0.0.251" : "ff02::fb", GPORT, 5353, 1);
+	guest_sends(gateway(), 68, 67, 1);
+	guest_sends(gateway(), 546, 547, 1);
+	guest_sends(gateway(), GPORT, 0, 1);
+	if (v4)
+		guest_sends("198.51.100.255", GPORT, 9, 1);
+	conf.no_udp = true;
+	guest_sends(gateway(), GPORT, 9, 1);
+	turn();
+	is(flows.count, 0, "no flow to groups, services of ours, or with --no-udp");
+	is(udp.dropped, v4 ? 6 : 5, "each is counted");
+	is(fake.n, 0, "and not answered");
+	teardown();
+}
+
+int main(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 8));
+	for (i = 0; i < 2; i++) {
+		v4 = !i;
+		printf("# IPv%c\n", v4 ? '4' : '6');
+		test_both_ways();
+		test_segments();
+		test_refused();
+		test_fragments();
+		test_pack();
+		test_no_room();
+		test_time();
+		test_nowhere();
+	}
+	return done();
+}
