@@ -43,6 +43,11 @@ $(PROG): $(OBJS)
 pasta: passt
 	ln -sf passt $@
 
+# With a small flow table, for the tests of what happens when it is full
+frames:
+	$(MAKE) B=build/small PROG=build/small/passt build/small/passt \
+		CPPFLAGS=-DFLOW_BITS=4
+
 # musl's compiler wrapper knows no static-pie
 STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
 static:
@@ -112,7 +117,7 @@ install: all
 clean:
 	rm -rf build passt pasta
 
-.PHONY: all static units replays fuzzers check bench layers lint install clean
+.PHONY: all static frames units replays fuzzers check bench layers lint install clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)

@@ -220,9 +220,9 @@ def parse_tcp_opts(p, o):
         if len(o) < 2 or o[1] < 2 or o[1] > len(o):
             p.bad.append("TCP options")
             break
-        if o[0] == 2:
+        if o[0] == 2 and o[1] == 4:
             p.mss = struct.unpack("!H", o[2:4])[0]
-        elif o[0] == 3:
+        elif o[0] == 3 and o[1] == 3:
             p.ws = o[2]
         o = o[o[1]:]
 
@@ -251,6 +251,7 @@ def parse_l4(p, l4):
             struct.unpack_from("!HHIIBBHHH", l4)
         hlen = (doff >> 4) * 4
         p.data = l4[hlen:]
+        p.len = len(p.data)
         parse_tcp_opts(p, l4[20:hlen])
         check_l4(p, l4, 16)
     elif p.proto == UDP and len(l4) >= 8:
@@ -320,6 +321,7 @@ def parse(raw, vnet=None):
     """vnet: tuple of a virtio-net header, or None"""
     p = Pkt()
     p.raw, p.vnet, p.bad, p.kind = raw, vnet, [], "other"
+    p.data, p.len = b"", 0
     p.gso = vnet[3] if vnet and vnet[1] else 0
     p.gso_type = vnet[1] if vnet else 0
     p.eth_dst, p.eth_src = raw[:6], raw[6:12]

@@ -28,7 +28,7 @@ usage: NAME.t [-v] [-b BACKEND] [TEST...]	-v: print each dialogue
 import array
 import collections
 import contextlib
-import ctypes
+import fcntl
 import os
 import random
 import select
@@ -63,8 +63,7 @@ BACKENDS = {
 }
 
 PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
-SO_RCVBUFFORCE, SO_PRIORITY = 33, 12
-CLONE_NEWNET = 0x40000000
+SO_RCVBUFFORCE = 33
 
 
 class Family:
@@ -130,7 +129,6 @@ class Link:
         self.pending = collections.deque()
         self.frags = {}
         self.log = []
-        self.start = time.monotonic()
         self.closed = False
 
     # of the backends
@@ -145,12 +143,8 @@ class Link:
         raise NotImplementedError
 
     def note(self, arrow, p):
-        if len(self.log) < 4000:
-            self.log.append(f"{time.monotonic() - self.start:7.3f} {self.name:5} "
-                            f"{arrow} {p}")
-
-    def say(self, text):
-        self.log.append(f"{time.monotonic() - self.start:7.3f} {text}")
+        if len(self.log) < 10000:
+            self.log.append((time.monotonic(), self.name, arrow, p))
 
     def send(self, raw, vnet=None):
         self.send_many([raw], vnet)
@@ -214,7 +208,6 @@ class Link:
         self.pending.clear()
         self.frags.clear()
         self.log.clear()
-        self.start = time.monotonic()
 
 
 class StreamLink(Link):
@@ -271,6 +264,8 @@ class PacketLink(Link):
     def __init__(self, name, mac, sock, verify=True):
         super().__init__(name, mac, verify)
         self.sock = sock
+        with contextlib.suppress(OSError):	# root of a user namespace may not
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
 
     def read_raw(self):
         out = []
@@ -291,13 +286,17 @@ class PacketLink(Link):
             self.sock.send(head + raw)
 
 
+def mac_of(ifname):
+    """SIOCGIFHWADDR: /sys may show another namespace"""
+    with socket.socket() as s:
+        return fcntl.ioctl(s, 0x8927, struct.pack("16s240x", ifname.encode()))[18:24]
+
+
 def packet_socket(ifname):
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     with contextlib.suppress(OSError):
         s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    with contextlib.suppress(OSError):
-        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
     s.bind((ifname, 3))		# ETH_P_ALL
     return s
 
@@ -351,7 +350,7 @@ class Daemon:
                 srv.listen(1)
                 self.proc = subprocess.Popen(
                     [pasta, "-I", "tap9", "-t", "none", "-u", "none", "-T", "none",
-                     "-U", "none", *self.args, "--", sys.executable, "-SE",
+                     "-U", "none", *self.args, "--", sys.executable, "-SEB",
                      os.path.join(HERE, "harness.py"), os.path.join(d, "s")],
                     stdin=subprocess.DEVNULL, stdout=self.stderr,
                     stderr=self.stderr)
@@ -417,8 +416,7 @@ class Daemon:
 
 def inside(path):
     """COMMAND of pasta: silence the kernel, lend a packet socket, stay"""
-    name = next(n for n in os.listdir("/sys/class/net") if n != "lo") \
-        if os.path.isdir("/sys/class/net/tap9") else "tap9"
+    name = "tap9"
     sysctl(f"ipv6/conf/{name}/disable_ipv6", 1)
     sysctl(f"ipv4/conf/{name}/arp_ignore", 8)
     if subprocess.run(["ip", "link", "set", name, "arp", "off", "up"],
@@ -699,8 +697,7 @@ class Env:
         self.conns, self.stack = [], contextlib.ExitStack()
         self.port = 20000
         self.net = PacketLink("net", FAR_MAC, packet_socket("eth1"), verify=False)
-        with open("/sys/class/net/eth0/address", encoding="ascii") as f:
-            self.host_mac = bytes.fromhex(f.read().replace(":", ""))
+        self.host_mac = mac_of("eth0")
         self.daemon = None
 
     def start(self):
@@ -715,7 +712,6 @@ class Env:
     def spawn(self, *args, program=PASST):
         d = Daemon(self.backend, *self.args, *args, program=program,
                    verbose=self.verbose)
-        d.link.say("started")
         self.announce(d.link)
         return d
 
@@ -729,6 +725,11 @@ class Env:
 
     def mss(self, ip):
         return self.mtu - ip.hdrlen - 20
+
+    def burst(self):
+        """Bytes to the guest at once that its link surely holds"""
+        force = self.guest.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 1 << 20
+        return 256 << 10 if force or not self.is_tun else 48 << 10
 
     def next_port(self):
         self.port += 1
@@ -889,7 +890,6 @@ class Runner:
 
     def __init__(self, backend, verbose, wanted):
         self.backend, self.verbose, self.wanted = backend, verbose, wanted
-        self.libc = ctypes.CDLL(None)
 
     def run(self):
         set_stage()
@@ -918,8 +918,8 @@ class Runner:
             print(f"ok - {title} # SKIP {e}", flush=True)
             env.cleanup()
             return
-        except (Failed, OSError) as e:
-            why = f"{type(e).__name__}: {e}" if isinstance(e, OSError) else str(e)
+        except Exception as e:		# pylint: disable=broad-exception-caught
+            why = str(e) if isinstance(e, Failed) else f"{type(e).__name__}: {e}"
             where = traceback.extract_tb(e.__traceback__)
             line = next((f for f in reversed(where)
                          if not f.filename.endswith(("harness.py", "frames.py"))), None)
@@ -953,11 +953,11 @@ class Runner:
 
     def dialogue(self, env, limit):
         log = env.net.log + (env.guest.log if env.daemon else [])
-        log.sort()
+        log.sort(key=lambda entry: entry[0])
         if len(log) > limit:
             print(f"#   ... {len(log) - limit} before")
-        for text in log[-limit:]:
-            print("#  ", text[:240])
+        for when, name, arrow, p in log[-limit:]:
+            print(f"#   {when - log[0][0]:7.3f} {name:5} {arrow} {str(p)[:220]}")
 
 
 def merge(files):
@@ -1012,7 +1012,7 @@ def main():
     for backend in backends:
         f = tempfile.TemporaryFile("w+")
         why_not = usable(backend)
-        inner = [sys.executable, sys.argv[0], "--inner", backend,
+        inner = [sys.executable, "-B", sys.argv[0], "--inner", backend,
                  *(["-v"] if verbose else []), *args]
         if why_not:
             inner = ["echo", f"ok - {os.path.basename(sys.argv[0])} ({backend}) "

@@ -1,0 +1,1583 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+TCP dialogues: the guest by hand, the peer a socket or, where its acknowledgements
+matter, by hand, too.  Numbers are relative: the first byte of data is 1.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import random
+import select
+import socket
+import struct
+import time
+
+import frames
+from frames import RST, SYN
+from harness import (IP6, OUR_LL, TIMEOUT, TOP, Failed, Skip, check, equal, main, test,
+                     wait_until)
+
+RTO = 3.0			# surely after the first retransmission
+SIOCOUTQ = 0x5411
+LINGER_RST = struct.pack("ii", 1, 0)
+
+
+def abort(sock):
+    """close() that sends a RST"""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RST)
+    sock.close()
+
+
+def peer_error(sock):
+    try:
+        sock.recv(1)
+    except TimeoutError:
+        return None
+    except OSError as e:
+        return e.errno
+    return 0
+
+
+def unacked(sock):
+    """Bytes that its peer, the daemon's socket, has not acknowledged"""
+    return struct.unpack("i", fcntl.ioctl(sock, SIOCOUTQ, bytes(4)))[0]
+
+
+def pattern(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def full_segments(env, ip, count):
+    """As many bytes as count segments to the guest take, at most half a buffer"""
+    return min(env.mss(ip), 16384) * count
+
+
+# --- handshake ---------------------------------------------------------------------------
+
+@test("handshake: MSS is that of the MTU, window scale, a window to start with")
+def handshake(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    p = c.expect("SA", ack=1, mss=env.mss(ip), ws=lambda ws: ws is not None)
+    check(p.wnd >= 10000, f"window of {p.wnd} in the SYN-ACK")
+    c.send("A")
+    s = env.accept(srv)
+    c.quiet("nothing follows a handshake")
+    check(p.ttl >= 32, "TTL")
+    equal(s.getsockname()[0], ip.peer, "destination")
+
+
+@test("no window scale unless the guest offered one")
+def no_ws(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1], ws=None)
+    c.handshake()
+    equal(c.their_ws, None, "window scale")
+    s = env.accept(srv)
+    data = pattern(50000)
+    c.write(data)
+    equal(env.recv(s, len(data)), data, "data")
+
+
+@test("without an MSS option, segments have the default size")
+def no_mss(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1], mss=0, ws=None).open(srv)
+    c.peer.sendall(pattern(5000))
+    c.read(5000)
+
+
+@test("unknown and padding options in a SYN are skipped")
+def odd_options(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1], mss=700, ws=3)
+    opts = (b"\x1e\x04ab" + b"\x01\x01" + b"\x02\x04" + struct.pack("!H", 700)
+            + b"\x08\x0a" + bytes(8) + b"\x04\x02" + b"\x03\x03\x03" + b"\x00")
+    c.send("S", opts=opts + bytes(-len(opts) % 4))
+    c.expect("SA", ack=1)
+    c.send("A")
+    s = env.accept(srv)
+    s.sendall(pattern(3000))
+    c.read(3000)
+
+
+@test("broken options in a SYN do no harm")
+def broken_options(env, ip):
+    srv = env.listen(ip)
+    for opts in (b"\x02\x00\x00\x00", b"\x02\x01\x01\x01", b"\x02\x05\x01\x01",
+                 b"\x01\x01\x01\x02", b"\x03\x28\x01\x01", b"\x02\x04\x00\x00",
+                 b"\x03\x03\xff\x00", b"\x02\x02\x02\x02"):
+        c = env.conn(ip, srv.getsockname()[1], mss=0)
+        c.send("S", opts=opts)
+        c.expect("SA", ack=1)
+        c.ws = None
+        c.send("A")
+        s = env.accept(srv)
+        s.sendall(b"x" * 2000)
+        c.send("PA", b"y")
+        equal(env.recv(s, 1), b"y", "data")
+        c.read(2000)
+
+
+@test("a refused port is answered with RST at once")
+def refused(env, ip):
+    with env.listen(ip) as srv:
+        port = srv.getsockname()[1]
+    c = env.conn(ip, port)
+    c.send("S")
+    c.expect("RA", ack=1, timeout=0.5)
+    c.quiet()
+    c = env.conn(ip, port, sport=c.sport)
+    c.send("S")
+    c.expect("RA", ack=1, timeout=0.5)
+
+
+@test("the gateway's address is the host's loopback")
+def gateway(env, ip):
+    srv = env.listen(ip, ip.loop)
+    c = env.conn(ip, srv.getsockname()[1], dst=ip.gw).open(srv)
+    c.send("PA", b"to loopback")
+    equal(env.recv(c.peer, 11), b"to loopback", "data")
+    c.peer.sendall(b"and back")
+    equal(c.read(8), b"and back", "data")
+    equal(c.peer.getpeername()[0], ip.loop, "source")
+
+
+@test("a refused port behind the gateway's address is answered with RST")
+def gateway_refused(env, ip):
+    with env.listen(ip, ip.loop) as srv:
+        port = srv.getsockname()[1]
+    c = env.conn(ip, port, dst=ip.gw)
+    c.send("S")
+    c.expect("RA", ack=1, timeout=0.5)
+
+
+@test("our link-local address is the host's loopback, too", ip=(IP6,))
+def link_local(env, ip):
+    srv = env.listen(ip, ip.loop)
+    c = env.conn(ip, srv.getsockname()[1], dst=OUR_LL).open(srv)
+    c.send("PA", b"x")
+    equal(env.recv(c.peer, 1), b"x", "data")
+
+
+@test("the host's loopback itself can't be reached")
+def loopback_is_private(env, ip):
+    srv = env.listen(ip, ip.loop)
+    c = env.conn(ip, srv.getsockname()[1], dst=ip.loop)
+    c.send("S")
+    c.send("S")
+    env.barrier()
+    r, _, _ = select.select([srv], [], [], 0)
+    check(not r, "connected")
+    p = env.guest.find(c.mine)
+    check(not p or p.flags & RST, f"answered: {p}")
+
+
+@test("a peer that never answers: neither SYN-ACK nor RST from us")
+def silent(env, ip):
+    port = env.next_port()
+    c = env.conn(ip, port, dst=ip.silent)
+    c.send("S")
+    env.far_syn(ip, port)
+    c.quiet("there is no answer to pass on", 0.3)
+    c.send("S", seq=0)
+    c.quiet("there is still none")
+
+
+@test("a SYN that comes again while connecting makes no second connection")
+def syn_again_while_connecting(env, ip):
+    port = env.next_port()
+    c = env.conn(ip, port, dst=ip.silent)
+    c.send("S")
+    far = env.far_syn(ip, port)
+    for _ in range(3):
+        c.send("S", seq=0)
+    c.quiet()
+    far.send("SA")
+    c.expect("SA", ack=1)
+    c.quiet("one SYN-ACK is enough")
+    env.net.poll(0)
+    for p in env.net.pending:
+        check(p.kind != "tcp" or p.dport != port or p.sport == far.dport,
+              "second connection to the peer")
+    c.send("A")
+    far.expect("A", ack=1)
+
+
+@test("a peer that refuses by hand is refused to the guest")
+def far_refused(env, ip):
+    port = env.next_port()
+    c = env.conn(ip, port, dst=ip.silent)
+    c.send("S")
+    far = env.far_syn(ip, port)
+    far.send("RA", seq=0)
+    c.expect("RA", ack=1)
+
+
+@test("no route: the guest gets an ICMP error that quotes its SYN")
+def no_route(env, ip):
+    c = env.conn(ip, 80, dst=ip.denied)
+    c.send("S")
+    p = env.guest.wait(lambda p: p.kind == "icmp")
+    check(p, "no ICMP error")
+    equal(p.type, 3 if ip.version == 4 else 1, "type")
+    check(p.code in ((0, 1) if ip.version == 4 else (0, 3)), f"code {p.code}")
+    equal(p.dst, ip.guest, "it goes to")
+    quoted = p.data[ip.hdrlen:]
+    sport, dport, seq = struct.unpack_from("!HHI", quoted)
+    equal((sport, dport, seq), (c.sport, 80, c.iss), "quoted ports and sequence")
+    if ip.version == 4:
+        equal(frames.csum(p.data[:20]), 0, "checksum of the quoted header")
+    c.quiet("nothing but the error")
+
+
+@test("a retransmitted SYN is answered again, with the same numbers")
+def syn_again(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    first = c.expect("SA", ack=1)
+    for _ in range(2):
+        c.send("S", seq=0)
+        p = c.expect("SA", ack=1)
+        equal(p.seq, first.seq, "initial sequence number")
+        equal((p.mss, p.ws), (first.mss, first.ws), "options")
+    c.send("A")
+    s = env.accept(srv)
+    c.send("PA", b"hello")
+    equal(env.recv(s, 5), b"hello", "data")
+
+
+@test("a SYN-ACK without an answer is sent again")
+def synack_again(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    first = c.expect("SA", ack=1)
+    p = c.expect("SA", ack=1, timeout=RTO)
+    equal(p.seq, first.seq, "initial sequence number")
+    c.send("A")
+    c.open_peer = env.accept(srv)
+    c.open_peer.sendall(b"x")
+    equal(c.read(1), b"x", "data")
+
+
+@test("a wrong acknowledgement of our SYN is reset, the right one still works")
+def wrong_ack(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    c.expect("SA", ack=1)
+    c.send("A", ack=77)
+    p = c.expect("R")
+    equal(p.rel_seq, 77, "sequence number of the RST")
+    c.reset = False
+    c.send("A")
+    s = env.accept(srv)
+    c.send("PA", b"x")
+    equal(env.recv(s, 1), b"x", "data")
+
+
+@test("data with the third segment of the handshake is taken")
+def data_with_ack(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    c.expect("SA")
+    c.send("PA", b"early")
+    c.wait_ack(6)
+    equal(env.recv(env.accept(srv), 5), b"early", "data")
+
+
+@test("the guest's FIN with the third segment of the handshake is taken")
+def fin_with_ack(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    c.expect("SA")
+    c.send("FPA", b"all")
+    c.wait_ack(5)
+    s = env.accept(srv)
+    equal(env.recv(s, 3), b"all", "data")
+    env.eof(s)
+    s.sendall(b"reply")
+    equal(c.read(5), b"reply", "data")
+
+
+@test("data in a SYN is lost at most, not mistaken")
+def data_in_syn(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S", b"fast", seq=0)
+    p = c.expect("SA")
+    check(p.rel_ack in (1, 5), f"acknowledged {p.rel_ack}")
+    c.nxt = 1
+    c.send("PA", b"fast open")
+    equal(env.recv(env.accept(srv), 9), b"fast open", "data")
+    c.wait_ack(10)
+
+
+@test("what the peer sends before the guest completes the handshake is kept")
+def early_peer_data(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("S")
+    c.expect("SA")
+    s = env.accept(srv)
+    s.sendall(b"banner")
+    s.shutdown(socket.SHUT_WR)
+    c.quiet("no data before the handshake is complete", 0.02)
+    c.send("A")
+    equal(c.read(6), b"banner", "data")
+    if not c.last.fin:
+        c.expect("FA", seq=7)
+
+
+# --- data ------------------------------------------------------------------------------------
+
+@test("data of the guest is delivered and acknowledged")
+def data_out(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"hello")
+    c.expect("A", seq=1, ack=6)
+    equal(env.recv(c.peer, 5), b"hello", "data")
+    c.quiet("one segment, one ACK")
+
+
+@test("data of the peer is delivered once, in sequence")
+def data_in(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"hello")
+    c.expect("A", seq=1, ack=1, data=b"hello")
+    c.send("A")
+    c.quiet()
+    c.peer.sendall(b"more")
+    c.expect("A", seq=6, ack=1, data=b"more")
+    c.send("A")
+    c.quiet()
+
+
+@test("data in both directions at once")
+def data_both(env, ip):
+    c = env.connect(ip)
+    for i in range(20):
+        c.peer.sendall(b"down%04d" % i)
+        c.send("PA", b"up%04d" % i)
+        c.read(8 * (i + 1))
+    c.wait_ack()
+    equal(env.recv(c.peer, 120), b"".join(b"up%04d" % i for i in range(20)), "up")
+    equal(bytes(c.data), b"".join(b"down%04d" % i for i in range(20)), "down")
+
+
+@test("a batch of segments gets one ACK, of all of them")
+def one_ack(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        c.send_all(pattern(10000), 1000)
+    c.expect("A", ack=10001)
+    c.quiet("one ACK for the batch")
+    equal(env.recv(c.peer, 10000), pattern(10000), "data")
+
+
+@test("200 tiny segments in a row: few ACKs, all data")
+def tiny(env, ip):
+    c = env.connect(ip)
+    data = pattern(200)
+    with env.daemon.paused():
+        c.send_all(data, 1)
+    c.wait_ack()
+    c.drain()
+    equal(env.recv(c.peer, 200), data, "data")
+    check(c.count - 1 <= 16, f"{c.count - 1} ACKs")
+
+
+@test("many small writes of the peer come in one segment")
+def coalesce(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        for i in range(100):
+            c.peer.sendall(b"%02d" % i)
+        wait_until(lambda: unacked(c.peer) == 0, "peer's data acknowledged")
+    p = c.expect("A", len=200)
+    equal(p.data, b"".join(b"%02d" % i for i in range(100)), "data")
+    c.send("A")
+    c.quiet()
+
+
+@test("data out of order is not delivered; the ACK asks for what is missing")
+def out_of_order(env, ip):
+    c = env.connect(ip)
+    c.send("A", b"BBBB", seq=5)
+    c.expect("A", ack=1)
+    c.send("A", b"CCCC", seq=9)
+    c.expect("A", ack=1)
+    env.nothing(c.peer)
+    c.send("PA", b"AAAABBBBCCCC")
+    c.wait_ack(13)
+    equal(env.recv(c.peer, 12), b"AAAABBBBCCCC", "data")
+    env.nothing(c.peer)
+
+
+@test("a gap inside a batch: what is before is taken, what is after is not")
+def gap(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        c.send("A", b"AAAA")
+        c.send("A", b"CCCC", seq=9)
+        c.send("A", b"DDDD", seq=13)
+    c.wait_ack(5)
+    segs = c.drain()
+    check(all(p.rel_ack == 5 for p in segs), "an ACK beyond the gap")
+    c.send("A", b"BBBBCCCCDDDD")
+    c.wait_ack(17)
+    equal(env.recv(c.peer, 16), b"AAAABBBBCCCCDDDD", "data")
+
+
+@test("segments of a batch in the wrong order never deliver wrong data")
+def shuffled(env, ip):
+    c = env.connect(ip)
+    data = pattern(8000)
+    parts = [(i, data[i:i + 1000]) for i in range(0, 8000, 1000)]
+    with env.daemon.paused():
+        for i, part in (parts[0], parts[2], parts[1], *parts[3:]):
+            c.send("A", part, seq=1 + i)
+    c.next()
+    c.drain()
+    at = c.acked
+    check(at in (2001, 3001, 8001, 1001), f"acknowledged {at}")
+    for i, part in parts:
+        if i >= at - 1:
+            c.send("A", part, seq=1 + i)
+    c.nxt = 8001
+    c.wait_ack()
+    equal(env.recv(c.peer, 8000), data, "data")
+    env.nothing(c.peer)
+
+
+@test("what overlaps is delivered once")
+def overlap(env, ip):
+    c = env.connect(ip)
+    c.send("A", b"0123456789")
+    c.wait_ack(11)
+    c.send("A", b"56789abcde", seq=6)
+    c.wait_ack(16)
+    c.send("A", b"0123456789abcdeX", seq=1)
+    c.wait_ack(17)
+    equal(env.recv(c.peer, 16), b"0123456789abcdeX", "data")
+    env.nothing(c.peer)
+
+
+@test("data that was delivered before is acknowledged, not delivered again")
+def duplicate(env, ip):
+    c = env.connect(ip)
+    c.send("A", b"hello")
+    c.wait_ack(6)
+    c.send("A", b"hello", seq=1)
+    c.expect("A", ack=6)
+    equal(env.recv(c.peer, 5), b"hello", "data")
+    env.nothing(c.peer)
+
+
+@test("data without the ACK flag is ignored")
+def no_ack_flag(env, ip):
+    c = env.connect(ip)
+    c.send("P", b"never", seq=1)
+    c.send("", b"never", seq=1)
+    c.quiet("no answer to what has no ACK")
+    env.nothing(c.peer)
+    c.send("PA", b"valid")
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 5), b"valid", "data")
+
+
+@test("an ACK of what was never sent is answered, its data is not taken")
+def ack_of_future(env, ip):
+    c = env.connect(ip)
+    c.send("A", b"never", seq=1, ack=1000)
+    c.expect("A", ack=1, seq=1)
+    env.nothing(c.peer)
+    c.send("PA", b"valid")
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 5), b"valid", "data")
+
+
+@test("an old ACK does no harm, and its data is taken")
+def old_ack(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"0123456789")
+    c.read(10)
+    c.send("A", b"hello", ack=3)
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 5), b"hello", "data")
+    c.quiet("nothing is sent again")
+    c.peer.sendall(b"next")
+    c.expect("A", seq=11, data=b"next")
+
+
+@test("urgent data is data")
+def urgent(env, ip):
+    c = env.connect(ip)
+    c.send("UPA", b"now!")
+    c.wait_ack(5)
+    equal(env.recv(c.peer, 4), b"now!", "data")
+
+
+@test("sequence numbers wrap: data, FIN and RST of the guest")
+def wrap(env, ip):
+    for iss in (2**32 - 1, 2**32 - 2, 2**32 - 1000, 2**31 - 500):
+        c = env.connect(ip, iss=iss)
+        data = pattern(5000)
+        c.send_all(data[:3000], 700)
+        c.wait_ack()
+        c.send("A", data[2500:3700], seq=2501)
+        c.nxt = 3701
+        c.wait_ack()
+        c.send("A", data[3700:])
+        c.send("FA")
+        c.wait_ack(5002)
+        equal(env.recv(c.peer, 5000), data, "data")
+        env.eof(c.peer)
+
+
+@test("4 MB from the guest: nothing is refused inside the window")
+def bulk_out(env, ip):
+    c = env.connect(ip)
+    data = pattern(4 << 20)
+    size = min(c.their_mss, 32000)
+    digest, got, edge = hashlib.sha256(), 0, c.edge
+    while c.acked < len(data) + 1:
+        room = min(c.edge - c.nxt, len(data) + 1 - c.nxt, 16 * size)
+        if room > 0:
+            c.send_all(data[c.nxt - 1:c.nxt - 1 + room], size)
+        before = c.acked
+        p = c.next(0 if room > 0 else TIMEOUT)
+        if p:
+            check(p.rel_ack >= before, "ACK goes back")
+            check(p.rel_ack + p.window > edge - (1 << c.their_ws),
+                  "the right edge moves left")
+            edge = max(edge, p.rel_ack + p.window)
+        elif room <= 0:
+            raise Failed(f"stalled at {c.acked}")
+        while select.select([c.peer], [], [], 0)[0]:
+            part = c.peer.recv(1 << 20)
+            digest.update(part)
+            got += len(part)
+    digest.update(env.recv(c.peer, len(data) - got))
+    equal(digest.digest(), hashlib.sha256(data).digest(), "checksum")
+
+
+@test("4 MB to the guest: each byte once, never over its window or MSS")
+def bulk_in(env, ip):
+    c = env.connect(ip, ws=7, wnd=65535)
+    data = pattern(4 << 20)
+    wnd = env.burst()
+    c.wnd = wnd >> 7
+    c.send("A")
+    c.peer.setblocking(False)
+    sent = 0
+    while len(c.data) < len(data):
+        with contextlib.suppress(BlockingIOError):
+            while sent < len(data):
+                sent += c.peer.send(data[sent:sent + (256 << 10)])
+        before, acked = c.rcv, c.rcv
+        p = c.next()
+        check(p, f"stalled at {before}")
+        n = 0
+        while p:
+            n += 1
+            check(p.rel_seq == before or not p.len, f"{p.rel_seq} comes again or early")
+            check(p.rel_seq + p.len <= acked + wnd, "over the window")
+            before = c.rcv
+            p = c.next(0) if n < 20 else None
+        c.send("A")
+    equal(bytes(c.data), data, "data")
+
+
+@test("an unsegmented frame of the guest is taken")
+def gso_out(env, ip):
+    if env.backend != "tun":
+        raise Skip("no offload on this backend")
+    c = env.connect(ip)
+    data = pattern(40000)
+    c.send_gso(data, 1400)
+    c.wait_ack(40001)
+    equal(env.recv(c.peer, 40000), data, "data")
+
+
+@test("a small MSS of the guest: unsegmented frames are cut to it")
+def gso_in(env, ip):
+    c = env.connect(ip, mss=1000)
+    c.peer.sendall(pattern(30000))
+    equal(c.read(30000), pattern(30000), "data")
+
+
+# --- MSS ------------------------------------------------------------------------------------
+
+@test("segments keep to the guest's MSS, however small")
+def small_mss(env, ip):
+    for mss in (88, 100, 536, 1220):
+        c = env.connect(ip, mss=mss)
+        c.peer.sendall(pattern(4000))
+        c.read(4000)
+
+
+@test("an absurd MSS does no harm")
+def absurd_mss(env, ip):
+    for mss in (1, 8, 65535):
+        c = env.connect(ip, mss=mss)
+        c.peer.sendall(pattern(3000))
+        equal(c.read(3000), pattern(3000), "data")
+
+
+@test("an MSS over the MTU is limited to it")
+def large_mss(env, ip):
+    c = env.connect(ip, mss=65000)
+    data = pattern(full_segments(env, ip, 6))
+    c.peer.sendall(data)
+    equal(c.read(len(data)), data, "data")
+
+
+# --- closing ---------------------------------------------------------------------------------
+
+def gone(env, c):
+    """The flow has ended: what the guest still says is answered with RST"""
+    env.barrier()
+    c.send("A", seq=c.nxt)
+    p = c.expect("R")
+    equal(p.rel_seq, c.rcv, "sequence number of the RST")
+
+
+@test("the guest closes first, then the peer")
+def close_guest_first(env, ip):
+    c = env.connect(ip)
+    c.send("FA")
+    c.expect("A", ack=2)
+    env.eof(c.peer)
+    c.peer.close()
+    c.expect("FA", seq=1, ack=2)
+    c.send("A")
+    gone(env, c)
+
+
+@test("the peer closes first, then the guest")
+def close_peer_first(env, ip):
+    c = env.connect(ip)
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA", seq=1, ack=1)
+    c.send("A")
+    c.quiet()
+    c.send("FA")
+    c.expect("A", seq=2, ack=2)
+    env.eof(c.peer)
+    gone(env, c)
+
+
+@test("half-close by the peer: the guest can still send")
+def half_close_peer(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"request")
+    c.peer.shutdown(socket.SHUT_WR)
+    equal(c.read(7), b"request", "data")
+    if not c.last.fin:
+        c.expect("FA", seq=8)
+    c.send("A")
+    data = pattern(200000)
+    got = b""
+    for i in range(0, len(data), 20000):
+        c.write(data[i:i + 20000])
+        got += env.recv(c.peer, 20000)
+    equal(got, data, "data")
+    c.send("FA")
+    c.wait_ack()
+    env.eof(c.peer)
+
+
+@test("half-close by the guest: the peer can still send")
+def half_close_guest(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"request")
+    c.send("FA")
+    c.wait_ack(9)
+    equal(env.recv(c.peer, 7), b"request", "data")
+    env.eof(c.peer)
+    data = pattern(300000)
+    c.peer.setblocking(False)
+    sent = 0
+    while len(c.data) < len(data):
+        with contextlib.suppress(BlockingIOError):
+            sent += c.peer.send(data[sent:])
+        c.read(min(sent, len(c.data) + 1))
+    equal(bytes(c.data), data, "data")
+    c.peer.close()
+    c.expect("FA", ack=9)
+    c.send("A")
+    gone(env, c)
+
+
+@test("both close at the same time")
+def simultaneous_close(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        c.peer.shutdown(socket.SHUT_WR)
+        c.send("FA")
+    fin = acked = False
+    while not (fin and acked):
+        p = c.next()
+        check(p, f"FIN {fin}, acknowledged {acked}")
+        fin |= p.fin
+        acked |= p.rel_ack == 2
+    c.send("A")
+    env.eof(c.peer)
+    gone(env, c)
+
+
+@test("both close at the same time, and neither FIN is acknowledged by the other")
+def crossing_fins(env, ip):
+    c = env.connect(ip)
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA", seq=1)
+    c.send("FA", ack=1)			# sent before ours came
+    c.expect("A", ack=2)
+    c.send("A", ack=2)
+    env.eof(c.peer)
+    gone(env, c)
+
+
+@test("data and FIN in one segment of the guest")
+def data_and_fin(env, ip):
+    c = env.connect(ip)
+    c.send("FPA", b"last words")
+    c.wait_ack(12)
+    equal(env.recv(c.peer, 10), b"last words", "data")
+    env.eof(c.peer)
+
+
+@test("a FIN beyond the expected sequence number is not accepted")
+def fin_beyond(env, ip):
+    c = env.connect(ip)
+    c.send("FA", b"tail", seq=11)
+    c.expect("A", ack=1)
+    c.send("FA", seq=15)
+    c.expect("A", ack=1)
+    env.nothing(c.peer)
+    c.send("PA", b"0123456789")
+    c.wait_ack(11)
+    equal(env.recv(c.peer, 10), b"0123456789", "data")
+    env.nothing(c.peer)
+    c.send("FPA", b"tail")
+    c.wait_ack(16)
+    equal(env.recv(c.peer, 4), b"tail", "data")
+    env.eof(c.peer)
+
+
+@test("a lost FIN of ours is sent again")
+def fin_again(env, ip):
+    c = env.connect(ip)
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA", seq=1)
+    c.expect("FA", seq=1, timeout=RTO)
+    c.send("A", ack=2)
+    c.quiet()
+
+
+@test("a lost tail with its FIN is sent again, in order")
+def tail_again(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"tail")
+    c.peer.shutdown(socket.SHUT_WR)
+    c.read(4, ack=False)
+    if not c.last.fin:
+        c.expect("FA", seq=5)
+    p = c.next(RTO)
+    check(p and p.rel_seq == 1 and p.data == b"tail", f"not the data again: {p}")
+    if not p.fin:
+        c.expect("FA", seq=5)
+    c.send("A", ack=5)			# the data came, its FIN did not
+    p = c.expect("FA", seq=5, timeout=RTO)
+    c.send("A", ack=6)
+    c.quiet()
+
+
+@test("a FIN of the guest that comes again is acknowledged again")
+def fin_retransmitted(env, ip):
+    c = env.connect(ip)
+    c.send("FPA", b"bye")
+    c.wait_ack(5)
+    c.drain()
+    c.send("FPA", b"bye", seq=1)
+    c.expect("A", ack=5)
+    c.send("FA", seq=4)
+    c.expect("A", ack=5)
+    equal(env.recv(c.peer, 3), b"bye", "data")
+    env.eof(c.peer)
+
+
+@test("data of the guest after its FIN is not delivered")
+def data_after_fin(env, ip):
+    c = env.connect(ip)
+    c.send("FA")
+    c.expect("A", ack=2)
+    c.send("PA", b"zombie")
+    p = c.next()
+    check(p and (p.flags & RST or p.rel_ack == 2), f"got {p}")
+    env.eof(c.peer)
+
+
+@test("FIN behind a closed window: after the data, once it opens")
+def fin_zero_window(env, ip):
+    c = env.connect(ip)
+    c.wnd = 0
+    c.send("A")
+    env.barrier()
+    c.peer.sendall(b"0123456789")
+    c.peer.shutdown(socket.SHUT_WR)
+    c.quiet("neither data nor FIN into a closed window", 0.05)
+    c.wnd = 500
+    c.send("A")
+    equal(c.read(10), b"0123456789", "data")
+    if not c.last.fin:
+        c.expect("FA", seq=11)
+    c.send("A")
+    c.quiet()
+
+
+@test("FIN waits for the data that the window holds back")
+def fin_behind_data(env, ip):
+    c = env.connect(ip, ws=None, wnd=1000)
+    c.peer.sendall(pattern(5000))
+    c.peer.shutdown(socket.SHUT_WR)
+    fin = False
+    while not fin:
+        p = c.next()
+        check(p, f"stalled at {c.rcv}")
+        fin = p.fin
+        check(not fin or c.rcv == 5002, f"FIN at {p.rel_seq + p.len}")
+        c.send("A")
+    equal(bytes(c.data), pattern(5000), "data")
+
+
+@test("after the guest's FIN its window is still followed, losses are resent")
+def half_closed_window(env, ip):
+    c = env.connect(ip, ws=None, wnd=2000)
+    c.send("FA")
+    c.expect("A", ack=2)
+    c.peer.sendall(pattern(6000))
+    while c.rcv < 2001:
+        check(c.next(), f"only {c.rcv}")
+    c.quiet("the window is full")
+    c.send("A", ack=2001, wnd=0)
+    c.quiet("the window is closed")
+    c.send("A", ack=2001, wnd=1000)
+    while c.rcv < 3001:
+        check(c.next(), f"only {c.rcv}")
+    c.quiet("the window is full")
+    p = None				# never acknowledged: comes again
+    while not p or not p.len:
+        p = c.next(RTO)
+        check(p, "not sent again")
+    equal(p.rel_seq, 2001, "sent again from")
+    c.wnd = 10000
+    c.send("A")
+    equal(c.read(6000), pattern(6000), "data")
+
+
+# --- RST --------------------------------------------------------------------------------------
+
+@test("a RST of the peer is a RST for the guest, not a FIN")
+def rst_from_peer(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"x")
+    c.wait_ack(2)
+    abort(c.peer)
+    p = c.next()
+    check(p and p.flags & RST, f"got {p}")
+    equal((p.rel_seq, p.rel_ack), (1, 2), "numbers")
+    c.quiet("nothing after a RST")
+
+
+@test("a RST of the peer ends a half-closed connection")
+def rst_half_closed(env, ip):
+    c = env.connect(ip)
+    c.send("FA")
+    c.expect("A", ack=2)
+    env.eof(c.peer)
+    abort(c.peer)
+    p = c.next()
+    check(p and p.flags & RST, f"got {p}")
+    c = env.connect(ip)
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA")
+    c.send("A")
+    env.barrier()
+    abort(c.peer)
+    p = c.next()
+    check(p and p.flags & RST and p.rel_seq == 2, f"got {p}")
+
+
+@test("close with unread data is a RST for the guest")
+def rst_unread(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"never read")
+    c.wait_ack(11)
+    wait_until(lambda: select.select([c.peer], [], [], 0)[0], "data at the peer")
+    c.peer.close()
+    p = c.next()
+    check(p and p.flags & RST, f"got {p}")
+
+
+@test("data, then a RST of the peer: never a FIN")
+def data_then_rst(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        c.peer.sendall(b"some data")
+        abort(c.peer)
+    while True:
+        p = c.next()
+        check(p, "no RST")
+        check(not p.fin, "a FIN before the RST")
+        if p.flags & RST:
+            break
+
+
+@test("RST of the guest with exactly the next number resets the peer")
+def rst_exact(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"x")
+    c.wait_ack(2)
+    env.recv(c.peer, 1)
+    c.send("R")
+    equal(peer_error(c.peer), errno.ECONNRESET, "peer's error")
+    c.quiet("no answer to a RST")
+    gone(env, c)
+
+
+@test("RST elsewhere in the window is challenged, the connection lives")
+def rst_in_window(env, ip):
+    c = env.connect(ip)
+    c.send("R", seq=100)
+    c.expect("A", seq=1, ack=1)
+    c.send("PA", b"alive")
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 5), b"alive", "data")
+
+
+@test("RST outside the window is ignored")
+def rst_out_of_window(env, ip):
+    c = env.connect(ip)
+    c.send("R", seq=(1 << 30))
+    c.send("R", seq=-5000)
+    c.quiet("no answer to a blind RST")
+    c.send("PA", b"alive")
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 5), b"alive", "data")
+
+
+@test("RST while connecting ends the attempt")
+def rst_connecting(env, ip):
+    port = env.next_port()
+    c = env.conn(ip, port, dst=ip.silent)
+    c.send("S")
+    far = env.far_syn(ip, port)
+    c.send("R")
+    c.quiet()
+    far.send("SA")
+    p = far.next()
+    check(p and p.flags & RST, f"the attempt goes on: {p}")
+    c.quiet("it was given up")
+
+
+@test("a SYN right behind a RST, in the same batch, is a new connection")
+def rst_then_syn(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    c = env.conn(ip, port).open(srv)
+    new = env.conn(ip, port, sport=c.sport)
+    with env.daemon.paused():
+        env.guest.send_many([c.frame("R"), new.frame("S")])
+    new.expect("SA", ack=1)
+    new.send("A")
+    new.peer = env.accept(srv)
+    equal(peer_error(c.peer), errno.ECONNRESET, "first connection")
+    new.send("PA", b"second")
+    equal(env.recv(new.peer, 6), b"second", "data")
+    c.reset = True
+
+
+@test("a SYN right behind the last ACK, in the same batch, is a new connection")
+def fin_then_syn(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    c = env.conn(ip, port).open(srv)
+    c.send("FA")
+    c.expect("A", ack=2)
+    c.peer.close()
+    c.expect("FA", seq=1)
+    new = env.conn(ip, port, sport=c.sport, iss=(c.iss + 100000) & 0xffffffff)
+    with env.daemon.paused():
+        env.guest.send_many([c.frame("A"), new.frame("S")])
+    p = new.next()
+    if p and not p.flags & SYN:		# not done at the time: the guest tries again
+        new.send("S", seq=0)
+        p = new.next()
+    check(p and p.flags & SYN and p.rel_ack == 1, f"got {p}")
+    new.send("A")
+    new.peer = env.accept(srv)
+    new.send("PA", b"second")
+    equal(env.recv(new.peer, 6), b"second", "data")
+    c.reset = True
+
+
+@test("a SYN on an established connection is challenged, not a reset")
+def syn_established(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"x")
+    c.wait_ack(2)
+    c.send("S", seq=0)
+    c.expect("A", seq=1, ack=2)
+    c.send("S", seq=50000)
+    c.expect("A", seq=1, ack=2)
+    c.send("PA", b"y")
+    c.wait_ack(3)
+    equal(env.recv(c.peer, 2), b"xy", "data")
+
+
+@test("a guest that forgot its connection can use the port again")
+def rebooted(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    c = env.conn(ip, port).open(srv)
+    c.send("PA", b"before")
+    c.wait_ack(7)
+    new = env.conn(ip, port, sport=c.sport)
+    new.send("S")
+    p = env.guest.wait(new.mine)
+    check(p and p.flags == frames.ACK, f"no challenge: {p}")
+    # RFC 9293, 3.10.7.3: the RST has the number of the ACK
+    new.send("R", seq=(p.ack - new.iss) & 0xffffffff)
+    env.recv(c.peer, 6)
+    equal(peer_error(c.peer), errno.ECONNRESET, "first connection")
+    c.reset = True
+    new.send("S", seq=0)
+    new.expect("SA", ack=1)
+    new.send("A")
+    env.accept(srv)
+
+
+@test("a segment without a connection gets a RST with the right numbers")
+def unknown(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+
+    def stray(flags, data=b"", **kw):
+        c = env.conn(ip, port, iss=1000)
+        c.irs = 0
+        c.send(flags, data, seq=1, **kw)
+        return c
+
+    stray("A", ack=5000).expect("R", seq=5000)
+    stray("PA", b"hello", ack=5000).expect("R", seq=5000)
+    stray("FA", ack=5000).expect("R", seq=5000)
+    stray("SA", ack=5000).expect("R", seq=5000)
+    stray("P", b"hello").expect("RA", seq=0, ack=6)
+    stray("F").expect("RA", seq=0, ack=2)
+    stray("F", b"hello").expect("RA", seq=0, ack=7)
+    c = stray("R")
+    stray("RA", ack=5000)
+    c.quiet("no answer to a RST")
+
+
+# --- the guest's window ---------------------------------------------------------------------
+
+@test("the guest's window limits what is in flight, its ACK lets more go")
+def guest_window(env, ip):
+    c = env.connect(ip, ws=None, wnd=3000)
+    c.peer.sendall(pattern(9000))
+    for edge in (3000, 6000, 9000):
+        while len(c.data) < edge:
+            check(c.next(), f"stalled at {len(c.data)}, window ends at {edge}")
+        c.quiet("the window is full")
+        c.send("A")
+    equal(bytes(c.data), pattern(9000), "data")
+
+
+@test("the guest's window scale is used, and not for its SYN")
+def guest_scale(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1], ws=3)
+    c.send("S", wnd=500)
+    c.expect("SA", ack=1)
+    c.wnd = 1000
+    c.send("A")
+    s = env.accept(srv)
+    s.sendall(pattern(20000))
+    while len(c.data) < 8000:
+        check(c.next(), f"stalled at {len(c.data)}")
+    c.quiet("8000 bytes is what the window allows")
+    equal(len(c.data), 8000, "bytes in flight")
+    c.wnd = 2000
+    c.send("A")
+    c.read(20000)
+
+
+@test("a closed window: no data, a probe; an update lets data flow")
+def zero_window(env, ip):
+    c = env.connect(ip)
+    c.send("A", wnd=0)
+    env.barrier()
+    c.peer.sendall(b"patience")
+    c.quiet("the window is closed", 0.05)
+    p = c.next(RTO)
+    check(p, "no probe")
+    check(p.len <= 1, f"more than a probe: {p}")
+    check(p.rel_seq in (0, 1), f"probe at {p.rel_seq}")
+    c.data.clear()
+    c.rcv = 1
+    c.send("A", wnd=0)
+    c.send("A")
+    while c.rcv < 9:
+        p = c.next(RTO)
+        check(p, "no data after the update")
+    equal(bytes(c.data), b"patience", "data")
+    c.send("A")
+    c.quiet()
+
+
+@test("a window update that opens a closed window resumes at once")
+def window_update(env, ip):
+    c = env.connect(ip)
+    c.send("A", wnd=0)
+    env.barrier()
+    c.peer.sendall(b"patience")
+    c.quiet("the window is closed", 0.02)
+    c.send("A")
+    c.expect("A", data=b"patience", timeout=0.2)
+
+
+@test("the window shrinks to 0 with data in flight: not a loss, resent from there")
+def shrink(env, ip):
+    c = env.connect(ip, ws=None, wnd=4000)
+    c.peer.sendall(pattern(6000))
+    while len(c.data) < 4000:
+        check(c.next(), f"stalled at {len(c.data)}")
+    c.rcv = 1001			# only that was taken
+    del c.data[1000:]
+    c.send("A", wnd=0)
+    c.quiet("closed", 0.05)
+    p = c.next(RTO)
+    check(p and p.len <= 1, f"not a probe: {p}")
+    c.rcv = 1001
+    del c.data[1000:]
+    c.send("A", wnd=0)
+    c.wnd = 6000
+    c.send("A", wnd=6000)
+    p = c.next(0.3)
+    check(p and p.rel_seq == 1001, f"not at once, or not from there: {p}")
+    equal(c.read(6000), pattern(6000), "data")
+
+
+@test("a keep-alive of the guest is answered with the current window")
+def keepalive(env, ip):
+    c = env.connect(ip)
+    c.send("PA", b"x")
+    c.wait_ack(2)
+    c.drain()
+    for data in (b"", b"\0"):
+        c.send("A", data, seq=c.nxt - 1)
+        p = c.expect("A", seq=1, ack=2)
+        check(p.window >= 10000, f"window of {p.window}")
+    c.quiet()
+
+
+@test("no storm: pure ACKs of the guest are not answered")
+def no_storm(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"hello")
+    c.read(5)
+    for _ in range(50):
+        c.send("A")
+    c.quiet("no answer to an ACK")
+
+
+# --- losses towards the guest -----------------------------------------------------------------
+
+@test("what the guest does not acknowledge is sent again, later and later")
+def retransmit(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"lost")
+    c.expect("A", seq=1, data=b"lost")
+    begin = time.monotonic()
+    c.expect("A", seq=1, data=b"lost", timeout=RTO)
+    first = time.monotonic() - begin
+    check(0.15 < first < 1.2, f"first retransmission after {first:.3f} s")
+    c.expect("A", seq=1, data=b"lost", timeout=RTO)
+    second = time.monotonic() - begin - first
+    check(second > 1.5 * first, f"second one {second:.3f} s after the first")
+    c.send("A")
+    c.quiet()
+    c.peer.sendall(b"next")
+    c.expect("A", seq=5, data=b"next")
+
+
+@test("three duplicate ACKs: resent once, at once")
+def fast_retransmit(env, ip):
+    c = env.connect(ip, mss=1000)
+    c.peer.sendall(pattern(8000))
+    while len(c.data) < 8000:
+        check(c.next(), f"stalled at {len(c.data)}")
+    for _ in range(1 + 3):
+        c.send("A", ack=2001)
+    begin = time.monotonic()
+    p = c.next(0.3)
+    check(p and p.rel_seq == 2001, f"not resent at once from 2001: {p}")
+    check(time.monotonic() - begin < 0.25, "only after the timer")
+    for _ in range(5):
+        c.send("A", ack=2001)
+    segs = c.drain()
+    seen = [q.rel_seq for q in segs]
+    check(2001 not in seen, "resent twice")
+    check(len(seen) == len(set(seen)), f"something is resent twice: {seen}")
+    c.send("A", ack=8001)
+    c.quiet()
+
+
+@test("an ACK of a part, after a retransmission, goes on from there")
+def partial_ack(env, ip):
+    c = env.connect(ip, mss=1000)
+    c.peer.sendall(pattern(5000))
+    while len(c.data) < 5000:
+        check(c.next(), f"stalled at {len(c.data)}")
+    p = c.next(RTO)
+    check(p and p.rel_seq == 1, f"not resent: {p}")
+    c.drain()
+    c.send("A", ack=3001)
+    end = 3001
+    while end < 5001:
+        p = c.next(RTO)
+        check(p, f"not resent from {end}")
+        if p.rel_seq <= end:
+            end = max(end, p.rel_seq + p.len)
+    c.send("A", ack=5001)
+    c.quiet()
+
+
+@test("two duplicate ACKs resend nothing")
+def two_dupacks(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"hello")
+    c.expect("A", data=b"hello")
+    c.send("A", ack=1)
+    c.send("A", ack=1)
+    c.quiet("nothing is resent yet")
+    c.send("A")
+
+
+@test("new data of the peer after a retransmission keeps its order")
+def data_during_recovery(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"one ")
+    c.expect("A", data=b"one ")
+    c.expect("A", seq=1, timeout=RTO)
+    c.peer.sendall(b"two ")
+    c.send("A", ack=1)
+    data = bytearray()
+    while len(data) < 8:
+        p = c.next(RTO)
+        check(p, f"only {bytes(data)}")
+        if p.rel_seq <= 1 + len(data):
+            data += p.data[1 + len(data) - p.rel_seq:]
+    equal(bytes(data), b"one two ", "data")
+    c.rcv = 9
+    c.send("A")
+    c.quiet()
+
+
+# --- our window ----------------------------------------------------------------------------
+
+@test("slow peer: the window closes in whole steps, probes are answered, it reopens")
+def slow_peer(env, ip):
+    c = env.connect(ip)
+    size, unit = min(c.their_mss, 16384), 1 << c.their_ws
+    least = min(c.their_mss, 1460) - unit
+    data, edge, closed = pattern(32 << 20), c.edge, False
+    while not closed:			# as much as is allowed, nobody reads
+        room = min(c.edge - c.nxt, 16 * size)
+        if room > 0:
+            c.send_all(data[c.nxt - 1:c.nxt - 1 + room], size)
+        p = c.next(0)
+        if not p and room <= 0:
+            env.barrier(pause=0.05)
+            p = c.next(0)
+        if not p and room <= 0:
+            equal(c.acked, c.nxt, "acknowledged")
+            c.send("A", data[c.nxt - 2:c.nxt - 1], seq=c.nxt - 1)
+            p = c.expect("A", ack=c.nxt)
+            closed = not p.window
+        if p:
+            now = p.rel_ack + p.window
+            check(now > edge - unit, f"the right edge moves left, to {now} from {edge}")
+            check(now < edge + unit or now - edge >= least,
+                  f"the window opens by {now - edge} bytes only")
+            edge = max(edge, now)
+        check(c.nxt < len(data), "the window never closes")
+    end = c.nxt
+    c.send("A", data[end - 1:end])
+    p = c.expect("A", ack=lambda ack: ack in (end, end + 1))
+    end = p.rel_ack
+    check(env.recv(c.peer, end - 1) == data[:end - 1], "data differs")
+    c.expect("A", ack=end, window=lambda w: w >= least)
+
+
+@test("all that the window allows is taken, and delivered in the end")
+def fill_window(env, ip):
+    c = env.connect(ip)
+    size = min(c.their_mss, 16384)
+    data = pattern(2 << 20)
+    while c.nxt < len(data):
+        room = min(c.edge - c.nxt, len(data) + 1 - c.nxt)
+        if room <= 0:
+            if not c.next(0):
+                env.barrier(pause=0.05)
+                if not c.next(0):
+                    break
+            continue
+        c.send_all(data[c.nxt - 1:c.nxt - 1 + room], size)
+    end = c.nxt				# never sent again
+    got = bytearray()
+    while len(got) < end - 1:
+        try:
+            got += c.peer.recv(1 << 20)
+        except TimeoutError:
+            raise Failed(f"only {len(got)} of {end - 1} bytes are delivered") from None
+    equal(bytes(got), data[:end - 1], "data")
+    c.wait_ack(end)
+
+
+@test("data beyond the window is cut off")
+def beyond_window(env, ip):
+    c = env.connect(ip, ws=None)
+    wide = c.edge - 1
+    data = pattern(wide + 300000)
+    size = min(c.their_mss, 16384)
+    with env.daemon.paused():
+        for i in range(0, wide + 2 * size, size):
+            c.send("A", data[i:i + size])
+    c.next()
+    c.drain()
+    check(c.acked <= c.nxt, "acknowledged what was not sent")
+    n = c.acked - 1
+    if n:
+        equal(env.recv(c.peer, n) == data[:n], True, "data is right")
+    env.nothing(c.peer)
+
+
+# --- a peer far away -----------------------------------------------------------------------
+
+@test("far peer: the guest's data is acknowledged once the peer has")
+def far_ack(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", pattern(1000))
+    f.read(1000, ack=False)
+    g.quiet("the peer has not acknowledged", 0.05)
+    f.send("A")
+    g.expect("A", ack=1001, timeout=0.2)
+
+
+@test("far peer: an ACK of a part is passed on as such")
+def far_partial(env, ip):
+    g, f = env.far_connect(ip)
+    g.send_all(pattern(4000), 1000)
+    f.read(4000, ack=False)
+    f.send("A", ack=2001)
+    g.wait_ack(2001, timeout=0.3)
+    equal(g.acked, 2001, "acknowledged")
+    f.send("A", ack=4001)
+    g.wait_ack(4001, timeout=0.3)
+
+
+@test("far peer: the guest's FIN is acknowledged once the peer has")
+def far_fin(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("FPA", b"bye")
+    f.read(3, ack=False)
+    if not f.last.fin:
+        f.expect("FA", seq=4)
+    g.quiet("the peer has not acknowledged", 0.05)
+    f.send("A")
+    g.wait_ack(5, timeout=0.3)
+    f.send("FA")
+    g.expect("FA", ack=5)
+    g.send("A")
+    gone(env, g)
+
+
+@test("far peer: data down while data up is not acknowledged")
+def far_both(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", b"up")
+    f.read(2, ack=False)
+    f.send("PA", b"down", ack=1)
+    g.expect("A", data=b"down", ack=1)
+    g.send("A")
+    f.send("A", ack=3)
+    g.wait_ack(3, timeout=0.3)
+
+
+@test("far peer: a retransmission of the guest before that is not delivered twice")
+def far_guest_retransmits(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", b"impatient")
+    f.read(9, ack=False)
+    for _ in range(3):
+        g.send("PA", b"impatient", seq=1)
+    for p in g.drain():
+        equal(p.rel_ack, 1, "acknowledged")
+    f.send("A")
+    g.wait_ack(10, timeout=0.3)
+    env.net.poll(0)
+    p = env.net.find(lambda p: f.mine(p) and p.len)
+    check(not p, f"delivered twice: {p}")
+
+
+@test("far peer: RST in the middle of data")
+def far_rst(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", b"up")
+    f.read(2, ack=False)
+    f.send("R")
+    p = g.next()
+    check(p and p.flags & RST, f"got {p}")
+
+
+@test("far peer: a guest that resets while data is unacknowledged resets the peer")
+def far_guest_rst(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", b"up")
+    f.read(2, ack=False)
+    g.send("R")
+    p = f.next()
+    check(p and p.flags & RST, f"got {p}")
+
+
+@test("far peer: one that takes long to answer is connected once it does")
+def far_slow_connect(env, ip):
+    g, f = env.far_connect(ip, delay=0.3)
+    f.send("PA", b"hello")
+    equal(g.read(5), b"hello", "data")
+
+
+# --- many ------------------------------------------------------------------------------------
+
+@test("100 connections at once")
+def hundred(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    conns = [env.conn(ip, port) for _ in range(100)]
+    env.guest.send_many([c.frame("S") for c in conns])
+    for c in conns:
+        c.expect("SA", ack=1)
+    env.guest.send_many([c.frame("A") for c in conns])
+    env.guest.send_many([c.frame("PA", b"%04d" % i) for i, c in enumerate(conns)])
+    peers = [env.accept(srv) for _ in conns]
+    for s in peers:
+        s.sendall(b"re " + env.recv(s, 4))
+    for i, c in enumerate(conns):
+        equal(c.read(7), b"re %04d" % i, "echo")
+    for s in peers:
+        s.close()
+    for c in conns:
+        c.expect("FA")
+        c.send("FA")
+    for c in conns:
+        c.expect("A", ack=6)
+
+
+@test("flows that have ended free their sockets")
+def no_leak(env, ip):
+    before = env.daemon.fds()
+    for _ in range(20):
+        c = env.connect(ip)
+        c.send("FA")
+        c.expect("A", ack=2)
+        c.peer.close()
+        c.expect("FA")
+        c.send("A")
+        c.reset = True
+        c = env.connect(ip)
+        abort(c.peer)
+        c.next()
+        c = env.connect(ip)
+        c.send("R")
+        c.reset = True
+    with env.listen(ip) as srv:
+        port = srv.getsockname()[1]
+    for _ in range(20):
+        c = env.conn(ip, port)
+        c.send("S")
+        c.expect("RA")
+    env.barrier()
+    wait_until(lambda: env.daemon.fds() <= before, f"{env.daemon.fds()} open, "
+               f"{before} before")
+
+
+SMALL = os.path.join(TOP, "build/small/passt")
+
+
+def small(env):
+    """A daemon with small tables"""
+    if not os.access(SMALL, os.X_OK):
+        raise Skip("needs 'make frames'")
+    d = env.spawn(program=SMALL)
+    env.stack.callback(d.stop)
+    return d
+
+
+@test("a full flow table refuses a new connection, and has room again later")
+def table_full(env, ip):
+    d = small(env)
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    conns, refused = [], 0
+    for _ in range(24):
+        c = env.conn(ip, port, link=d.link)
+        c.send("S")
+        p = c.next()
+        check(p, "no answer to a SYN")
+        if p.flags & RST:
+            equal(p.rel_ack, 1, "acknowledgement of the RST")
+            refused += 1
+        else:
+            c.send("A")
+            conns.append(c)
+    check(refused >= 8, f"{refused} refused")
+    check(len(conns) >= 8, f"{len(conns)} connected")
+    conns[0].send("PA", b"still works")
+    equal(env.recv(env.accept(srv), 11), b"still works", "data")
+    conns[0].send("R")
+    env.barrier(d.link)
+    c = env.conn(ip, port, link=d.link)
+    c.send("S")
+    c.expect("SA", ack=1)
+
+
+@test("idle connections do not keep the daemon busy")
+def idle(env, ip):
+    conns = [env.connect(ip) for _ in range(10)]
+    conns[0].send("A", wnd=0)
+    env.barrier()
+    conns[0].peer.sendall(b"blocked")
+    conns[1].send("FA")
+    conns[2].peer.shutdown(socket.SHUT_WR)
+    conns[2].expect("FA")
+    conns[2].send("A")
+    env.barrier(pause=0.1)
+    before = env.daemon.cpu()
+    env.barrier(pause=0.5)
+    check(env.daemon.cpu() - before <= 0.1, "the daemon spins")
+
+
+main()
