@@ -14,7 +14,7 @@ both() {
 	shift 3
 	P=$((P + 1))
 	# shellcheck disable=SC2086 # options are words
-	peer timeout -k 1 30 tcpx listen "$addr" $P $sopt >"$T/server" 2>&1 &
+	exec_peer timeout -k 1 30 tcpx listen "$addr" $P $sopt >"$T/server" 2>&1 &
 	pid=$!
 	wait_for listening tcp $P peer
 	# shellcheck disable=SC2086
@@ -86,7 +86,7 @@ gateway() {
 	t "$WHO, $fam: the gateway's address is the host's loopback" \
 		in_ns -- tcpx connect "$gw" 7100 -s 1k -r 1k
 	kill $! 2>/dev/null; wait $!
-	peer timeout 20 tcpx listen "$gw" 7100 -r 1k -s 1k >"$T/server" &
+	exec_peer timeout 20 tcpx listen "$gw" 7100 -r 1k -s 1k >"$T/server" &
 	wait_for listening tcp 7100 peer
 	t "$WHO, $fam: with --no-map-gw it is the gateway" \
 		in_ns --no-map-gw -- tcpx connect "$gw" 7100 -s 1k -r 1k
@@ -126,13 +126,13 @@ slow_readers() {
 	local port=7200 addr fam before during pids=()
 	for WHO in $WHOM; do for addr in $PEER4 $PEER6; do
 		fam=IPv4; [ "$addr" = $PEER6 ] && fam=IPv6
-		peer tcpx listen $addr $port -r 64m -p 100k:20 >/dev/null &
+		exec_peer tcpx listen $addr $port -r 64m -p 100k:20 >/dev/null &
 		wait_for listening tcp $port peer
 		in_ns -- inner tcpx connect $addr $port -s 64m \
 			>"$T/slow-$WHO-$fam-peer" 2>&1 &
 		pids+=($!)
 		port=$((port + 1))
-		peer tcpx listen $addr $port -s 64m >/dev/null &
+		exec_peer tcpx listen $addr $port -s 64m >/dev/null &
 		wait_for listening tcp $port peer
 		in_ns -- inner tcpx connect $addr $port -r 64m -p 100k:20 \
 			>"$T/slow-$WHO-$fam-namespace" 2>&1 &

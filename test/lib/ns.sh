@@ -156,6 +156,7 @@ if [ "${NS_ROOT-}" ]; then WHOM="user root"; else WHOM="user"; fi
 readonly WHOM
 
 peer() { nsenter -t "$PEER_PID" -n -- "$@"; }
+exec_peer() { exec nsenter -t "$PEER_PID" -n -- "$@"; }	# for the background
 
 # listening tcp|udp PORT [peer|...]: somebody is bound to the port there
 listening() {
