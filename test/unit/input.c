@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Packets of a guest to whom they belong, and what is learned from them
+ *
+ * Frames are made by frame.c, parsed, and handed over; what comes back is kept
+ * by a fake tap. Echo requests go through real ping sockets to the loopback,
+ * where the system allows these.
+ */
+
+#include "input.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake_tap.h"
+#include "frame.h"
+#include "icmp.h"
+#include "ndp.h"
+#include "tap.h"
+#include "tcp.h"
+#include "udp.h"
+
+static struct input in;
+static struct tcp tcp;
+static struct udp udp;
+static struct icmp icmp;
+static struct conf conf;
+static struct guest guest;
+static struct flow_table flows;
+static struct loop loop;
+static struct fake_tap fake, wire;
+static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 5 };
+static uint8_t mac_now = 5;
+
+static union inany addr(const char *s)
+{
+	union inany a;
+
+	if (!inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+static bool is_addr(const union inany *a, const char *s)
+{
+	union inany b = addr(s);
+
+	return inany_equals(a, &b);
+}
+
+static void setup(void)
+{
+	static const uint64_t key[2] = { 1, 2 };
+
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip4.prefix_len = 24;
+	conf.ip4.gw = addr("198.51.100.1");
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip6.gw = addr("2001:db8::1");
+	conf.ip6.our_ll = addr("fe80::1");
+	flow_init(&flows, key);
+	loop_init(&loop);
+	fake_tap_init(&fake, 0, 1500);
+	fake_tap_init(&wire, 0, 1500);
+	udp_init(&udp, &conf, &guest, &flows, &fake.tap, &loop);
+	icmp_init(&icmp, &conf, &guest, &flows, &fake.tap, &loop);
+	input_init(&in, &conf, &guest, &fake.tap, &loop, &tcp, &udp, &icmp);
+}
+
+/* Make a packet of the guest in @wire */
+static void make(const char *src, const char *dst, uint8_t proto, void *l4,
+		 size_t len, uint8_t ttl)
+{
+	union inany from = addr(src), to = addr(dst);
+	struct frame_addr a = { .src_mac = mac, .dst_mac = conf.our_mac,
+				.src = &from, .dst = &to, .ttl = ttl };
+
+	frame_send_l4(&wire.tap, &a, proto, l4, len,
+		      proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 ? 2 :
+		      (size_t)-1);
+}
+
+static void make_udp(const char *src, const char *dst, uint16_t dport,
+		     size_t len)
+{
+	static uint8_t data[3000];
+	union inany from = addr(src), to = addr(dst);
+	struct frame_addr a = { .src_mac = mac, .dst_mac = conf.our_mac,
+				.src = &from, .dst = &to };
+
+	frame_send_udp(&wire.tap, &a, 33333, dport, data, len);
+}
+
+static void make_arp(const char *sender, const char *target)
+{
+	struct { struct eth_hdr eth; struct arp_msg arp; } f = {
+		.eth.type = htons(ETHERTYPE_ARPV4),
+		.arp = { .htype = htons(1), .ptype = htons(0x0800), .hlen = 6,
+			 .plen = 4, .op = htons(1) },
+	};
+
+	memcpy(f.eth.src, mac, 6);
+	memset(f.eth.dst, 0xff, 6);
+	memcpy(f.arp.sha, mac, 6);
+	inet_pton(AF_INET, sender, f.arp.spa);
+	inet_pton(AF_INET, target, f.arp.tpa);
+	tap_send_one(&wire.tap, &f, sizeof(f), NULL, 0);
+}
+
+static void make_echo(const char *src, const char *dst, uint16_t id, size_t len)
+{
+	static uint8_t b[65000];
+	struct icmp_hdr h = { .echo.id = htons(id), .echo.seq = htons(7) };
+	bool v4 = strchr(src, '.');
+
+	h.type = v4 ? ICMP4_ECHO : ICMP6_ECHO;
+	memcpy(b, &h, sizeof(h));
+	make(src, dst, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, b, sizeof(h) + len,
+	     64);
+}
+
+/* Hand over all that was made, in one batch; forget what was sent before */
+static void deliver(void)
+{
+	static struct pkt p[FAKE_FRAMES];
+	unsigned i;
+
+	for (i = 0; i < wire.n; i++) {
+		wire.sent[i].b[11] = mac_now;
+		if (pkt_parse(&p[i], wire.sent[i].b, wire.sent[i].len, NULL))
+			printf("# packet %u is refused\n", i);
+	}
+	fake.n = 0;
+	input_batch(&in, p, wire.n);
+	wire.n = 0;
+}
+
+static bool sent(unsigned i, struct pkt *p)
+{
+	return i < fake.n &&
+	       !pkt_parse(p, fake.sent[i].b, fake.sent[i].len, NULL);
+}
+
+static void test_learn(void)
+{
+	static const uint8_t broadcast[6] = MAC_BROADCAST;
+
+	ok(!guest.mac_known && !memcmp(guest.mac, broadcast, 6),
+	   "a guest that never spoke is reached by broadcast");
+	ok(is_addr(&guest.addr4, "198.51.100.5"), "it has the assigned address");
+
+	make_arp("198.51.100.6", "198.51.100.1");
+	deliver();
+	ok(guest.mac_known && !memcmp(guest.mac, mac, 6), "its MAC is learned");
+	ok(is_addr(&guest.addr4, "198.51.100.6"), "from ARP its address, too");
+	mac_now = 9;
+	make_udp("fe80::5", "ff02::fb", 5353, 1);
+	make_udp("2001:db8::6", "ff02::fb", 5353, 1);
+	make_udp("198.51.100.7", "224.0.0.251", 5353, 1);
+	make_udp("0.0.0.0", "255.255.255.255", 67, 1);
+	deliver();
+	is(guest.mac[5], 9, "it may change");
+	ok(is_addr(&guest.addr6_ll, "fe80::5") &&
+	   is_addr(&guest.addr6, "2001:db8::6") &&
+	   is_addr(&guest.addr4, "198.51.100.7"), "so may addresses");
+	mac_now = 5;
+}
+
+static void test_not_learned(void)
+{
+	uint64_t dropped = in.dropped;
+
+	make_udp("198.51.100.1", "203.0.113.9", 9, 1);
+	make_udp("fe80::1", "2001:db8:9::9", 9, 1);
+	make_arp("198.51.100.1", "198.51.100.9");
+	deliver();
+	is(in.dropped, dropped + 3, "who claims to be the gateway is ignored");
+	ok(is_addr(&guest.addr4, "198.51.100.7") &&
+	   is_addr(&guest.addr6_ll, "fe80::5"), "and not learned");
+	is(flows.count, 0, "it starts no flow");
+	mac_now = 0x55;
+	make_arp("0.0.0.0", "198.51.100.1");
+	deliver();
+	is(fake.n, 1, "a probe is answered");
+	ok(is_addr(&guest.addr4, "198.51.100.7"), "it is no address");
+	mac_now = 5;
+}
+
+static void test_link(void)
+{
+	struct { struct icmp_hdr h; struct in6_addr target; } ns = {
+		.h.type = NDP_NS,
+	};
+	struct icmp_hdr rs = { .type = NDP_RS }, mld = { .type = 143 };
+	struct pkt p;
+
+	ns.target = addr("2001:db8::1").a6;
+	make_arp("198.51.100.5", "198.51.100.1");
+	make("2001:db8::5", "ff02::1:ff00:1", IPPROTO_ICMPV6, &ns, sizeof(ns),
+	     255);
+	make("fe80::5", "ff02::2", IPPROTO_ICMPV6, &rs, sizeof(rs), 255);
+	make("fe80::5", "ff02::16", IPPROTO_ICMPV6, &mld, sizeof(mld), 1);
+	deliver();
+	is(fake.n, 3, "requests about the link are answered, reports are not");
+	ok(sent(0, &p) && p.kind == PKT_ARP &&
+	   !memcmp(p.eth.dst, mac, 6) && !memcmp(p.eth.src, conf.our_mac, 6) &&
+	   p.arp.op == htons(2), "ARP by ARP");
+	ok(sent(1, &p) && p.kind == PKT_ICMP6 && p.icmp.type == NDP_NA &&
+	   p.ttl == 255, "NS by NA");
+	ok(sent(2, &p) && p.kind == PKT_ICMP6 && p.icmp.type == NDP_RA &&
+	   p.ttl == 255, "RS by RA");
+	fake.n = 0;
+	ok(input_advertise_router(&in) && sent(0, &p) && p.icmp.type == NDP_RA &&
+	   is_addr(&p.dst, "ff02::1"), "a router may tell all nodes");
+}
+
+static void test_other(void)
+{
+	uint8_t gre[8] = { 0 };
+	struct pkt p;
+
+	loop.now_ms += 1000;
+	make("198.51.100.5", "203.0.113.9", IPPROTO_GRE, gre, sizeof(gre), 64);
+	make("198.51.100.5", "203.0.113.9", IPPROTO_GRE, gre, sizeof(gre), 64);
+	deliver();
+	ok(fake.n == 1 && sent(0, &p) && p.kind == PKT_ICMP4 &&
+	   p.icmp.type == ICMP4_UNREACH &&
+	   p.icmp.code == ICMP4_UNREACH_PROTO &&
+	   is_addr(&p.src, "203.0.113.9"),
+	   "an unknown protocol is unreachable, but that is not repeated");
+	loop.now_ms += 1000;
+	make("2001:db8::5", "2001:db8:9::9", IPPROTO_GRE, gre, sizeof(gre), 64);
+	deliver();
+	ok(fake.n == 1 && sent(0, &p) && p.kind == PKT_ICMP6 &&
+	   p.icmp.type == ICMP6_UNREACH, "over IPv6, too");
+	loop.now_ms += 1000;
+	make("198.51.100.5", "224.0.0.1", IPPROTO_IGMP, gre, sizeof(gre), 1);
+	deliver();
+	is(fake.n, 0, "but not what goes to a group");
+}
+
+/* A datagram in two fragments reaches a socket as one */
+static void test_fragments(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	static uint8_t buf[4000];
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(s, (struct sockaddr *)&sa, len) ||
+	    getsockname(s, (struct sockaddr *)&sa, &len))
+		perror("# bind");
+	make_udp("198.51.100.5", "198.51.100.1", ntohs(sa.sin_port), 2500);
+	is(wire.n, 2, "a large datagram is two fragments");
+	deliver();
+	is(recv(s, buf, sizeof(buf), 0), 2500, "and one again outside");
+	close(s);
+}
+
+static void turn(void)
+{
+	struct epoll_event ev[8];
+	int i, n;
+
+	while ((n = epoll_wait(loop.epfd, ev, 8, 50)) > 0) {
+		for (i = 0; i < n; i++) {
+			union epoll_ref ref = { .u64 = ev[i].data.u64 };
+			struct flow *f = flow_from_ref(&flows, ref);
+
+			if (f && ref.kind == REF_ICMP)
+				icmp_sock_event(&icmp, f, ev[i].events);
+		}
+	}
+}
+
+static void echo(const char *src, const char *gw, uint16_t id, size_t size)
+{
+	bool v4 = strchr(src, '.');
+	struct pkt p;
+
+	make_echo(src, gw, id, size);
+	deliver();
+	turn();
+	if (!sent(0, &p)) {
+		ok(false, "an echo request is answered");
+		return;
+	}
+	ok(p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
+	   p.icmp.type == (v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY_) &&
+	   p.len == size, "an echo request is answered");
+	ok(is_addr(&p.src, gw) && is_addr(&p.dst, src), "by whom it was sent to");
+	ok(ntohs(p.icmp.echo.id) == id && ntohs(p.icmp.echo.seq) == 7,
+	   "with identifier and sequence");
+}
+
+static unsigned flows_after(uint64_t ms)
+{
+	struct timer *t;
+
+	loop.now_ms += ms;
+	while ((t = wheel_expire(&loop.wheel, loop.now_ms))) {
+		struct flow *f = flow_from_ref(&flows, t->ref);
+
+		if (t->ref.kind == REF_ICMP)
+			icmp_timer(&icmp, f);
+		else
+			udp_timer(&udp, f);
+	}
+	return flows.count;
+}
+
+static void test_echo(void)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+
+	flows_after(1000000);
+	if (s < 0) {
+		make_echo("198.51.100.5", "198.51.100.1", 77, 56);
+		deliver();
+		ok(icmp.warned, "closed ping_group_range is told");
+		is(fake.n, 1, "to the guest, too");
+		printf("ok %d - echo # SKIP no ping sockets here\n",
+		       ++tap_count);
+		return;
+	}
+	close(s);
+	echo("198.51.100.5", "198.51.100.1", 77, 56);
+	echo("198.51.100.5", "198.51.100.1", 77, 1400);
+	is(flows.count, 1, "one identifier is one flow");
+	echo("198.51.100.6", "198.51.100.1", 77, 56);
+	is(flows.count, 2, "of another guest another one, and both get theirs");
+	echo("2001:db8::5", "2001:db8::1", 77, 56);
+	echo("2001:db8::5", "2001:db8::1", 0, 0);
+	is(flows_after(50000), 4, "flows live");
+	is(flows_after(30000), 0, "for a minute");
+	conf.no_icmp = true;
+	make_echo("198.51.100.5", "198.51.100.1", 77, 56);
+	deliver();
+	ok(!fake.n && !flows.count, "--no-icmp: none");
+}
+
+static void put_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		printf("# %s: not written\n", path);
+	close(fd);
+}
+
+/* A network namespace of our own, if we may, where ping sockets are allowed */
+static void own_network(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	gid_t gid = getgid();
+	char map[32];
+	int s;
+
+	snprintf(map, sizeof(map), "0 %u 1", (unsigned)getuid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return;
+	put_file("/proc/self/uid_map", map);
+	put_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", (unsigned)gid);
+	put_file("/proc/self/gid_map", map);
+	put_file("/proc/sys/net/ipv4/ping_group_range", "0 0");
+	s = socket(AF_INET, SOCK_DGRAM, 0);
+	ioctl(s, SIOCSIFFLAGS, &ifr);
+	close(s);
+}
+
+int main(void)
+{
+	own_network();
+	setup();
+	test_learn();
+	test_not_learned();
+	test_link();
+	test_other();
+	test_fragments();
+	test_echo();
+	return done();
+}
