@@ -56,6 +56,7 @@
 #define ERRORS_MAX	16		/* taken out of the queue for one event */
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 #define PORT_DNS	53
+#define BUFFER		(4 << 20)	/* wish: the host's limit is far below */
 
 #define TIMEOUT_DNS_MS		15000
 #define TIMEOUT_ONE_WAY_MS	60000
@@ -125,7 +126,7 @@ static void set_int(int fd, int level, int option, int value)
 }
 
 /* #syscalls setsockopt */
-static void socket_options(int fd, bool v4, bool gro)
+static void socket_options(int fd, bool v4)
 {
 	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (v4) {
@@ -138,6 +139,14 @@ static void socket_options(int fd, bool v4, bool gro)
 		set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 		set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	}
+}
+
+/* For more than a question and its answer */
+/* #syscalls setsockopt */
+static void socket_bulk_options(int fd, bool gro)
+{
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
+	set_int(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
 	if (gro)
 		set_int(fd, SOL_UDP, UDP_GRO, 1);
 }
@@ -184,7 +193,9 @@ static int socket_connected(const struct flowside *host, uint16_t port,
 		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
 	if (fd < 0)
 		return -errno;
-	socket_options(fd, v4, gro);
+	socket_options(fd, v4);
+	if (host->eport != PORT_DNS)
+		socket_bulk_options(fd, gro);
 
 	len = inany_to_sockaddr(&host->oaddr, port, scope, &sa);
 	if (bind(fd, &sa.sa, len)) {
