@@ -715,6 +715,15 @@ class Env:
         self.announce(d.link)
         return d
 
+    def spawn_small(self):
+        """One with a small flow table, for the time of a test"""
+        program = os.path.join(TOP, "build/small/passt")
+        if not os.access(program, os.X_OK):
+            raise Skip("needs 'make frames'")
+        d = self.spawn(program=program)
+        self.stack.callback(d.stop)
+        return d
+
     def announce(self, link):
         """Make our addresses known, see that somebody is there"""
         self.barrier(link, timeout=10)

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import os
 import random
 import select
 import socket
@@ -18,7 +17,7 @@ import time
 
 import frames
 from frames import RST, SYN
-from harness import (IP6, OUR_LL, TIMEOUT, TOP, Failed, Skip, check, equal, main, test,
+from harness import (IP6, OUR_LL, TIMEOUT, Failed, Skip, check, equal, main, test,
                      wait_until)
 
 RTO = 3.0			# surely after the first retransmission
@@ -1524,21 +1523,9 @@ def no_leak(env, ip):
                f"{before} before")
 
 
-SMALL = os.path.join(TOP, "build/small/passt")
-
-
-def small(env):
-    """A daemon with small tables"""
-    if not os.access(SMALL, os.X_OK):
-        raise Skip("needs 'make frames'")
-    d = env.spawn(program=SMALL)
-    env.stack.callback(d.stop)
-    return d
-
-
 @test("a full flow table refuses a new connection, and has room again later")
 def table_full(env, ip):
-    d = small(env)
+    d = env.spawn_small()
     srv = env.listen(ip)
     port = srv.getsockname()[1]
     conns, refused = [], 0
@@ -1562,6 +1549,20 @@ def table_full(env, ip):
     c = env.conn(ip, port, link=d.link)
     c.send("S")
     c.expect("SA", ack=1)
+
+
+@test("a guest that does not read: no spin, and all arrives later", only="stream")
+def guest_sleeps(env, ip):
+    conns = [env.connect(ip) for _ in range(40)]
+    for c in conns:
+        c.peer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            c.peer.send(pattern(60000))
+    cpu = env.daemon.cpu()
+    select.select([], [], [], 0.4)
+    check(env.daemon.cpu() - cpu < 0.25, "the daemon spins while nobody reads")
+    for c in conns:
+        equal(c.read(60000), pattern(60000), "data")
 
 
 @test("idle connections do not keep the daemon busy")
