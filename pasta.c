@@ -425,7 +425,7 @@ static _Noreturn void child_join(const struct child *ch)
 static int map_identity(const char *own, char *map, size_t size)
 {
 	unsigned long in, out, count;
-	char buf[MAP_LEN];
+	char buf[MAP_LEN] = "";
 	const char *line = buf;
 	size_t len = 0;
 	ssize_t n = file_get(own, buf, sizeof(buf));

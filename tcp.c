@@ -60,11 +60,13 @@
 #define TURN_BYTES	(256U * 1024)	/* to the guest, per flow and turn */
 #define CONSUME_LAZY	(256U * 1024)	/* acknowledged, kept while more flows */
 #define NEAR_RTT_US	1000
+#define FAST_DUPACKS	3		/* make the guest resend, RFC 5681, 3.2 */
 #define POLL_MAX_MS	10
+#define POLL_IDLE_MS	200		/* while the peer acknowledges nothing */
 #define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
 #define RATIO_ONE	256U		/* payload per truesize, fixed point */
 
-#define SOCK_EVENTS	(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define SOCK_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
 
@@ -76,17 +78,19 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @snd_base:	Sequence number of the first byte in the receive queue
  * @peek_pos:	Offset that the kernel has for MSG_PEEK
  * @ratio:	Payload per truesize in the send queue, of RATIO_ONE
- * @poll_ms:	How often to ask what the peer acknowledged
+ * @poll_ms:	How often to ask what the peer acknowledged, @poll_now: at present
  * @room, @size:	Send buffer's room and all of it as last seen, payload bytes
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @list:	enum tcp_list
  * @near:	The peer is on this machine or under 1 ms away
  * @readable:	An edge told of data, and no short read came since
  * @rdhup:	The peer's FIN has arrived
+ * @urgent:	So has urgent data: reads stop at its mark
  * @armed:	EPOLLOUT will come
  * @starved:	Data was refused: tell the guest when there is room
  * @failed:	The socket has an error: what it still has is not ended by a FIN
  * @ack_due:	An ACK found no frame
+ * @dying:	A RST found no frame, nothing else is left to do
  */
 struct tcp_conn {
 	struct tcps s;
@@ -94,9 +98,10 @@ struct tcp_conn {
 	int sock;
 	uint32_t snd_base, peek_pos;
 	uint32_t room, size;
-	uint16_t ratio, poll_ms;
+	uint16_t ratio, poll_ms, poll_now;
 	uint8_t work, list;
-	bool near, readable, rdhup, armed, starved, failed, ack_due;
+	bool near, readable, rdhup, urgent, armed, starved, failed, ack_due,
+	     dying;
 };
 static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -218,13 +223,17 @@ static void send_probe(struct tcp *t, struct flow *f)
 		 tcps_window_field(s, false), NULL, 0);
 }
 
-static void send_rst(struct tcp *t, struct flow *f)
+/* send_rst() - False if there was no frame */
+static bool send_rst(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &conn(f)->s;
 
+	/* What was taken back because of a closed window never arrived; what
+	 * was taken back to be sent again may have */
 	t->stats.resets_sent++;
-	send_ctl(t, &f->side[INI], TCPF_RST | TCPF_ACK, s->snd_nxt, s->rcv_nxt,
-		 0, NULL, 0);
+	return send_ctl(t, &f->side[INI], TCPF_RST | TCPF_ACK,
+			s->snd_wnd ? s->snd_max : s->snd_nxt, s->rcv_nxt, 0,
+			NULL, 0);
 }
 
 static void answer_rst(struct tcp *t, const struct flowside *tap,
@@ -283,8 +292,11 @@ static void rearm_timer(struct tcp *t, struct flow *f)
 static void socket_failed(struct tcp *t, struct flow *f, int error)
 {
 	debug("socket error %d", error);
-	send_rst(t, f);
-	end_flow(t, f, true, "socket error, reset");
+	conn(f)->dying = !send_rst(t, f);
+	if (conn(f)->dying)
+		list_insert(t, f, LIST_BLOCKED);
+	else
+		end_flow(t, f, true, "socket error, reset");
 }
 
 /* Guest to peer */
@@ -345,7 +357,8 @@ static bool behind(const struct tcp_conn *c)
 static bool squeezed(const struct tcp_conn *c)
 {
 	return !c->armed && c->s.out == OUT_OPEN &&
-	       c->s.rcv_edge - c->s.rcv_nxt < c->s.rcv_mss;
+	       c->s.rcv_edge - c->s.rcv_nxt < c->s.rcv_mss &&
+	       c->s.rcv_edge - c->s.rcv_nxt < c->size / 2;
 }
 
 /*
@@ -357,7 +370,7 @@ static void update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 {
 	struct tcp_conn *c = conn(f);
 	struct tcps *s = &c->s;
-	uint32_t before = s->rcv_acked, given = s->rcv_nxt;
+	uint32_t before = s->rcv_acked, edge = s->rcv_edge, given = s->rcv_nxt;
 	bool opened = false;
 	int outq = -1;
 
@@ -374,8 +387,10 @@ static void update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 		opened = tcps_window(s, c->room, c->size);
 	}
 
+	if (s->rcv_acked != before || s->rcv_edge != edge)
+		c->poll_now = c->poll_ms;
 	if (!s->poll_at && (behind(c) || (outq > 0 && squeezed(c))))
-		s->poll_at = t->loop->now_ms + c->poll_ms;
+		s->poll_at = t->loop->now_ms + c->poll_now;
 
 	if (force || opened || s->rcv_acked != before)
 		send_ack(t, f);
@@ -412,9 +427,8 @@ static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
  *
  * Return: false if the flow ended
  */
-static bool deliver(struct tcp *t, struct tcp_work *w)
+static bool deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 {
-	struct flow *f = w->flow;
 	struct tcp_conn *c = conn(f);
 	ssize_t taken = 0;
 
@@ -478,7 +492,8 @@ static bool sock_writable(struct tcp *t, struct flow *f)
 		/* What was refused is resent at once after three duplicates
 		 * (RFC 5681, 3.2), else only after the guest's timer */
 		c->starved = false;
-		for (i = 0; i < 4; i++)
+		tcps_acknowledge(&c->s, c->s.rcv_nxt);
+		for (i = 0; i <= FAST_DUPACKS; i++)
 			send_ack(t, f);
 	}
 	return true;
@@ -611,7 +626,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	unsigned n = (can + max - 1) / max, i;
 	struct msghdr mh = { .msg_iov = iov };
 	struct txframe *fr;
-	ssize_t rc;
+	ssize_t rc, peeked;
 	int parts;
 
 	if (n > TAP_TX_BATCH)
@@ -652,10 +667,13 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 		return 0;
 	}
 
-	if (rc < want && !c->rdhup)
+	if (rc < want && !c->rdhup && !c->urgent)
 		c->readable = false;
-	n = fill_frames(t, f, fr, i, rc, rc < want);
+	peeked = rc;
+	n = fill_frames(t, f, fr, i, peeked, peeked < want);
 	rc = commit_frames(t, f, fr, n);
+	if (rc < peeked)
+		c->readable = true;
 	tcps_sent(&c->s, rc, t->loop->now_ms);
 	return rc;
 }
@@ -796,6 +814,7 @@ static void connected(struct tcp *t, struct flow *f)
 		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
 	rtt_ms = info.tcpi_rtt / 4000;
 	c->poll_ms = rtt_ms < 1 ? 1 : rtt_ms > POLL_MAX_MS ? POLL_MAX_MS : rtt_ms;
+	c->poll_now = c->poll_ms;
 
 	tcps_connected(&c->s, t->loop->now_ms);
 	c->snd_base = c->s.snd_nxt;
@@ -823,7 +842,11 @@ static int open_socket(struct tcp *t, struct flow *f)
 	if (c->sock < 0)
 		return -errno;
 
+	/* Segments as the guest makes them; urgent data where it stands, as a
+	 * peek would pass over it; a peer that vanished is noticed */
 	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(c->sock, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+	setsockopt(c->sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	if (v4 ? t->peek_off4 : t->peek_off6)
 		setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
 			   sizeof(zero));
@@ -928,6 +951,7 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
 	c->work = t->works;
 	w->flow = f;
 	w->acts = 0;
+	w->holes = 0;
 	w->count = 0;
 	w->bytes = 0;
 	return w;
@@ -956,6 +980,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 
 	w = work_for(t, f);
 	w->acts |= a.acts;
+	w->holes += !!(a.acts & ACT_HOLE);
 	if (a.take) {
 		w->iov[w->count].iov_base = (void *)(p->payload + a.skip);
 		w->iov[w->count++].iov_len = a.take;
@@ -972,23 +997,26 @@ static bool close_if_done(struct tcp *t, struct flow *f)
 	return true;
 }
 
+/* run_work() - What the segments of a flow in this batch came to */
 static void run_work(struct tcp *t, struct tcp_work *w)
 {
 	struct flow *f = w->flow;
-	struct tcp_conn *c;
+	unsigned i;
 
 	if (!f)
 		return;
-	c = conn(f);
-	c->work = 0;
+	w->flow = NULL;
+	conn(f)->work = 0;
 
 	if (w->acts & ACT_CONSUME)
 		consume(f);
-	if (w->bytes && !deliver(t, w))
+	if (w->bytes && !deliver(t, f, w))
 		return;
 	pass_fin(t, f);
 	if (w->acts & (ACT_DATA | ACT_ACK))
 		update_ack(t, f, w->acts & ACT_ACK, false);
+	for (i = 1; i < w->holes && i < FAST_DUPACKS; i++)
+		send_ack(t, f);
 	if (w->acts & ACT_SEND && !pump(t, f))
 		return;
 	if (!close_if_done(t, f))
@@ -1020,6 +1048,12 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 
 		segment_of(p, &g);
 		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
+		if (f && g.flags & TCPF_SYN && conn(f)->work) {
+			/* What came before may be the end of the flow */
+			run_work(t, &t->work[conn(f)->work - 1]);
+			f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap,
+					NULL);
+		}
 		if (f)
 			segment(t, f, p, &g);
 		else if ((g.flags & (TCPF_SYN | TCPF_ACK | TCPF_RST)) == TCPF_SYN)
@@ -1049,6 +1083,8 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
 	struct tcp_conn *c = conn(f);
 	int error = 0;
 
+	if (c->dying)
+		return;
 	if (events & (EPOLLERR | EPOLLHUP))
 		error = sock_error(c->sock);
 
@@ -1063,9 +1099,9 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
 	}
 
 	c->failed = error;
-	if (events & EPOLLRDHUP)
-		c->rdhup = true;
-	if (events & (EPOLLIN | EPOLLRDHUP))
+	c->rdhup |= !!(events & EPOLLRDHUP);
+	c->urgent |= !!(events & EPOLLPRI);
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP))
 		c->readable = true;
 	if ((events & EPOLLOUT) && c->armed && !error && !sock_writable(t, f))
 		return;
@@ -1097,8 +1133,11 @@ void tcp_timer(struct tcp *t, struct flow *f)
 		send_synack(t, f);
 	if (acts & ACT_PROBE)
 		send_probe(t, f);
-	if (acts & ACT_POLL)
+	if (acts & ACT_POLL) {
+		c->poll_now = c->poll_now < POLL_IDLE_MS / 2 ? c->poll_now * 2 :
+			      POLL_IDLE_MS;
 		update_ack(t, f, false, true);
+	}
 	if (acts & ACT_SEND && !pump(t, f))
 		return;
 	if (!close_if_done(t, f))
@@ -1118,6 +1157,10 @@ static void run_list(struct tcp *t, uint8_t list)
 		conn(f)->list = LIST_NONE;
 		if (next != FLOW_NONE)
 			t->flows->flow[next].list_prev = FLOW_NONE;
+		if (conn(f)->dying) {
+			socket_failed(t, f, 0);
+			continue;
+		}
 		if (conn(f)->ack_due && !send_ack(t, f))
 			continue;
 		if (pump(t, f) && !close_if_done(t, f))

@@ -20,11 +20,12 @@
  * struct tcp_work - What one batch of segments brought for one flow
  * @flow:	The flow, NULL: it ended in this batch
  * @acts:	ACT_*, of all its segments
+ * @holes:	How many were beyond what is next
  * @iov, @count, @bytes:	Payload taken
  */
 struct tcp_work {
 	struct flow *flow;
-	unsigned acts;
+	unsigned acts, holes;
 	unsigned count;
 	uint32_t bytes;
 	struct iovec iov[TAP_RX_BATCH];

@@ -261,7 +261,7 @@ static void data_in(struct tcps *s, const struct tcp_seg *g, struct tcp_acts *a)
 	uint32_t old, fresh;
 
 	if (seq_lt(s->rcv_nxt, g->seq)) {
-		a->acts |= ACT_ACK;	/* a hole, or beyond the window */
+		a->acts |= ACT_ACK | ACT_HOLE;
 		return;
 	}
 

@@ -105,7 +105,7 @@ enum {
 	ACT_CONSUME	= 1 << 5,	/* guest acknowledged data */
 	ACT_PROBE	= 1 << 6,	/* send an empty segment before snd_una */
 	ACT_POLL	= 1 << 7,	/* ask the socket for acknowledgements */
-	ACT_CLOSE	= 1 << 8,	/* both directions done: the flow ends */
+	ACT_HOLE	= 1 << 8,	/* with ACT_ACK: something before is missing */
 };
 
 /**
