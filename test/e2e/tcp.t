@@ -110,17 +110,6 @@ silence() {
 		diag "native $native, in the namespace $out"
 }
 
-# CPU ticks of pasta, all its processes
-ticks() {
-	local sum=0 pid t
-	for pid in $(pgrep -x 'pasta|passt'); do
-		t=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null |
-		    awk '{ print $12 + $13 }')
-		sum=$((sum + ${t:-0}))
-	done
-	echo $sum
-}
-
 # Readers that stop for 20 s after 100 kB, on either side, all at once
 slow_readers() {
 	local port=7200 addr fam before during pids=()
@@ -140,9 +129,11 @@ slow_readers() {
 		port=$((port + 1))
 	done; done
 	wait_for -t 3 false	# they have filled all buffers by now
-	before=$(ticks)
+	# shellcheck disable=SC2046 # pids
+	before=$(ticks $(processes))
 	wait_for -t 10 false
-	during=$(($(ticks) - before))
+	# shellcheck disable=SC2046
+	during=$(($(ticks $(processes)) - before))
 	for pid in "${pids[@]}"; do wait "$pid"; done
 	for WHO in $WHOM; do for fam in IPv4 IPv6; do for side in peer namespace; do
 		out=$(tr "\n" " " < "$T/slow-$WHO-$fam-$side")

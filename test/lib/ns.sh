@@ -196,10 +196,28 @@ descendant() {
 	return 1
 }
 
-# inside COMMAND...: in the namespaces of the command that pasta_start left
+# processes: pids of all that run the binary under test
+processes() {
+	local pid
+	for pid in /proc/[0-9]*; do
+		case $(readlink "$pid/exe" 2>/dev/null) in
+		"$(dirname "$PASTA")"/pas*) echo "${pid#/proc/}";;
+		esac
+	done
+}
+
+# ticks PID...: CPU time of processes, in clock ticks
+ticks() {
+	local pid
+	for pid; do
+		sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
+	done | awk '{ s += $12 + $13 } END { print s + 0 }'
+}
+
+# inside COMMAND...: in the network of the command that pasta_start left
 inside() {
 	run_as "${WHO:-user}" nsenter -t "$INNER" -U --preserve-credentials \
-		-n -m -p -- "$@"
+		-n -- "$@"
 }
 
 pasta_stop() {
@@ -237,7 +255,7 @@ ns_tmp() {
 	chmod 755 "$T/bin"
 	chmod 777 "$T/home"
 	[ -z "$NS_ROOT" ] || chown $USER_ID:$USER_ID "$T/home"
-	export T TMPDIR=$T
+	export T TMPDIR=$T/home
 }
 
 ns_tun() {

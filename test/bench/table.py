@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Table of medians from the lines that figure.py wrote, and the bars they have to
+# reach.  Exit status 1 if one is missed.
+#
+# usage: table.py RESULTS
+
+import statistics
+import sys
+
+runs = {}
+for line in open(sys.argv[1]):
+    who, what, gbps, cpu = line.split()
+    if gbps != '-':
+        runs.setdefault((what, who), []).append((float(gbps), float(cpu)))
+tests = list(dict.fromkeys(what for what, who in runs))
+names = list(dict.fromkeys(who for what, who in runs))
+
+
+def median(what, who, field=0):
+    values = [r[field] for r in runs.get((what, who), [])]
+    return statistics.median(values) if values else None
+
+
+def cell(what, who):
+    values = [r[0] for r in runs.get((what, who), [])]
+    if not values:
+        return '-'
+    return f'{statistics.median(values):.2f} ({min(values):.2f}..{max(values):.2f})'
+
+
+print('\nGb/s received, median of rounds (lowest..highest)\n')
+print(f'{"":16}' + ''.join(f'{who:>22}' for who in names))
+for what in tests:
+    print(f'{what:16}' + ''.join(f'{cell(what, who):>22}' for who in names))
+
+print('\nCPU seconds of the program per GB\n')
+print(f'{"":16}' + ''.join(f'{who:>22}' for who in names))
+for what in tests:
+    row = [median(what, who, 1) for who in names]
+    print(f'{what:16}' + ''.join(
+        f'{"-" if v is None or n == "native" else f"{v:.3f}":>22}'
+        for v, n in zip(row, names)))
+
+missed = 0
+
+
+def bar(text, got, limit, at_least=True):
+    """One bar: got against limit, either may be None where nothing was measured"""
+    global missed
+    if got is None or limit is None:
+        print(f'SKIP  {text}: not measured')
+        return
+    good = got >= limit if at_least else got <= limit
+    missed += not good
+    print(f'{"PASS" if good else "FAIL"}  {text}: {got:.3f}, '
+          f'{"at least" if at_least else "at most"} {limit:.3f}')
+
+
+def times(value, factor):
+    return None if value is None else value * factor
+
+
+print('\nBars\n')
+for way in 'out', 'in':
+    big = f'{way}-65520'
+    ours = median(big, 'ours')
+    bar(f'TCP {way}, 2 x slirp4netns', ours, times(median(big, 'slirp'), 2))
+    bar(f'TCP {way}, 0.45 of native', ours, times(median(big, 'native'), 0.45))
+    bar(f'TCP {way}, CPU s per GB', median(big, 'ours', 1), 0.25, False)
+    bar(f'TCP {way} at MTU 1500, 0.75 of MTU 65520',
+        median(f'{way}-1500', 'ours'), times(ours, 0.75))
+sys.exit(missed > 0)
