@@ -325,6 +325,9 @@ def parse(raw, vnet=None):
     p.gso = vnet[3] if vnet and vnet[1] else 0
     p.gso_type = vnet[1] if vnet else 0
     p.eth_dst, p.eth_src = raw[:6], raw[6:12]
+    if len(raw) < 14:
+        p.bad.append("no header")
+        return p
     p.ethertype = struct.unpack_from("!H", raw, 12)[0]
     body = raw[14:]
     try:

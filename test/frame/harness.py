@@ -993,8 +993,8 @@ def merge(files):
 
 def usable(backend):
     """None, or why this backend can't be had"""
-    if backend.startswith("tun") and not os.path.exists("/dev/net/tun"):
-        return "there is no /dev/net/tun"
+    if backend.startswith("tun") and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "/dev/net/tun can't be opened"
     return None
 
 
