@@ -103,7 +103,7 @@ bool fwd_is_broadcast(const struct conf *c, const union inany *a)
 	return addr == (own | host_bits);
 }
 
-/* One peer that a socket of ours may be connected to? */
+/* One host, that may send, and that a socket of ours may be connected to? */
 static bool is_peer(const struct conf *c, const union inany *a)
 {
 	return !inany_is_unspecified(a) && !inany_is_loopback(a) &&
@@ -119,7 +119,7 @@ static bool is_peer(const struct conf *c, const union inany *a)
  *		address is unspecified where the kernel is to choose it, the port
  *		is the guest's, a wish)
  *
- * Return: false if this goes nowhere: a family that is off, no single peer, a
+ * Return: false if this goes nowhere: a family that is off, no single host, a
  * port that can't be dialled; the guest's own loopback never is the host's
  */
 bool fwd_from_tap(const struct conf *c, uint8_t proto,
@@ -130,6 +130,7 @@ bool fwd_from_tap(const struct conf *c, uint8_t proto,
 
 	if (!family(c, &tap->oaddr)->enabled ||
 	    v4 != inany_is_v4(&tap->eaddr) || !is_peer(c, &tap->oaddr) ||
+	    !is_peer(c, &tap->eaddr) ||
 	    (ports && !tap->oport))
 		return false;
 

@@ -44,6 +44,7 @@
 
 #include "frame.h"
 #include "fwd.h"
+#include "icmperr.h"
 #include "inany.h"
 #include "log.h"
 #include "tcp_state.h"
@@ -752,51 +753,30 @@ static uint16_t tap_mss(const struct tcp *t, bool v4)
 	return t->tap->mtu > hdr + TCPS_MSS_MIN ? t->tap->mtu - hdr : TCPS_MSS_MIN;
 }
 
-static void unreachable(struct tcp *t, struct flow *f, int error)
+/* unreachable() - Tell by ICMP why the guest's SYN got no further, if one can */
+static bool unreachable(struct tcp *t, struct flow *f, int error)
 {
-	const struct flowside *tap = &f->side[INI];
-	bool v4 = inany_is_v4(&tap->eaddr), net = error == ENETUNREACH;
-	const union inany *gw = v4 ? &t->conf->ip4.gw : &t->conf->ip6.gw;
-	struct frame_addr a = frame_addr_of(t, tap);
-	struct tcp_hdr th = { .sport = htons(tap->eport),
-			      .dport = htons(tap->oport),
-			      .seq = htonl(conn(f)->s.rcv_nxt - 1),
-			      .flags = TCPF_SYN, .doff = sizeof(th) / 4 << 4 };
-	struct {
-		union { struct ip4_hdr ip4; struct ip6_hdr ip6; };
-		struct tcp_hdr th;
-	} __attribute__((packed)) q6;
-	uint8_t quoted[sizeof(q6)];
-	size_t l3 = v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr);
+	const struct flowside *tap = &f->side[INI], *host = &f->side[TGT];
+	const struct tcp_hdr syn = {
+		.sport = htons(tap->eport), .dport = htons(tap->oport),
+		.seq = htonl(conn(f)->s.rcv_nxt - 1),
+		.flags = TCPF_SYN, .doff = sizeof(syn) / 4 << 4,
+	};
+	struct icmperr e;
 
-	if (v4)
-		q6.ip4 = (struct ip4_hdr){ .ver_ihl = 0x45, .ttl = IP_DEFAULT_TTL,
-			.tot_len = htons(l3 + sizeof(th)), .proto = IPPROTO_TCP,
-			.src = tap->eaddr.v4mapped.a4.s_addr,
-			.dst = tap->oaddr.v4mapped.a4.s_addr };
-	else
-		q6.ip6 = (struct ip6_hdr){ .ver_tc_flow = htonl(6U << 28),
-			.payload_len = htons(sizeof(th)), .nexthdr = IPPROTO_TCP,
-			.hop_limit = IP_DEFAULT_TTL,
-			.src = tap->eaddr.a6, .dst = tap->oaddr.a6 };
-	memcpy(quoted, &q6, l3);
-	memcpy(quoted + l3, &th, sizeof(th));
-
-	if (inany_is_set(gw))
-		a.src = gw;
-	frame_send_icmp_error(t->tap, &a, v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
-			      v4 ? (net ? ICMP4_UNREACH_NET : ICMP4_UNREACH_HOST)
-				 : (net ? ICMP6_UNREACH_NOROUTE :
-					  ICMP6_UNREACH_ADDR),
-			      0, quoted, l3 + sizeof(th));
+	if (!icmperr_from_errno(error, host, &e))
+		return false;
+	icmperr_send(&e, t->tap, t->conf, t->guest, tap, host, IPPROTO_TCP,
+		     &syn, sizeof(syn));
+	return true;
 }
 
 /* connect_failed() - Tell the guest what a native connect() would have told */
 static void connect_failed(struct tcp *t, struct flow *f, int error)
 {
-	if (error == ENETUNREACH || error == EHOSTUNREACH)
-		unreachable(t, f, error);
-	else if (error != ETIMEDOUT)	/* the guest has that timer, too */
+	/* Of a time-out the guest's own timer tells */
+	if (error == ECONNREFUSED ||
+	    (error != ETIMEDOUT && !unreachable(t, f, error)))
 		send_rst(t, f);
 	end_flow(t, f, true, "connection failed");
 }
@@ -1056,6 +1036,8 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 		}
 		if (f)
 			segment(t, f, p, &g);
+		else if (!inany_is_unicast(&p->src) || !inany_is_unicast(&p->dst))
+			continue;	/* RFC 9293, 3.9.2.3 */
 		else if ((g.flags & (TCPF_SYN | TCPF_ACK | TCPF_RST)) == TCPF_SYN)
 			new_flow(t, &tap, &g);
 		else
