@@ -130,6 +130,7 @@ class Link:
         self.frags = {}
         self.log = []
         self.closed = False
+        self.only6 = False		# barriers need a neighbour solicitation
 
     # of the backends
     def fileno(self):
@@ -692,8 +693,8 @@ class Env:
         self.backend, self.verbose = backend, verbose
         self.args = list(BACKENDS[backend])
         self.is_tun = backend.startswith("tun")
-        self.mtu = int(self.args[self.args.index("-m") + 1]) if "-m" in self.args \
-            else 65520
+        self.backend_mtu = self.mtu = \
+            int(self.args[self.args.index("-m") + 1]) if "-m" in self.args else 65520
         self.conns, self.stack = [], contextlib.ExitStack()
         self.port = 20000
         self.net = PacketLink("net", FAR_MAC, packet_socket("eth1"), verify=False)
@@ -712,6 +713,7 @@ class Env:
     def spawn(self, *args, program=PASST):
         d = Daemon(self.backend, *self.args, *args, program=program,
                    verbose=self.verbose)
+        d.link.only6 = "-6" in args
         self.announce(d.link)
         return d
 
@@ -749,11 +751,20 @@ class Env:
         link = link or self.guest
         if pause:
             select.select([], [], [], pause)
-        tpa = f"198.51.100.{random.randrange(2, 250)}"
-        link.send(frames.eth(frames.BROADCAST, link.mac, ETH_ARP, frames.arp(
-            1, link.mac, IP4.guest, bytes(6), tpa)))
-        check(link.wait(lambda p: p.kind == "arp" and p.op == 2 and p.spa == tpa,
-                        timeout), "the daemon answers nothing any more")
+        if link.only6:
+            target, src = f"2001:db8:1::{random.randrange(0x100, 0xffff):x}", IP6.guest
+            dst = frames.solicited_node(target)
+            self.send_ip(src, dst, frames.ICMP6, frames.icmp(
+                src, dst, 135, 0, bytes(4) + frames.pton(target)), link=link, ttl=255)
+            p = link.wait(lambda p: p.kind == "icmp" and p.type == 136 and
+                          p.src == target, timeout)
+        else:
+            target = f"198.51.100.{random.randrange(2, 250)}"
+            link.send(frames.eth(frames.BROADCAST, link.mac, ETH_ARP, frames.arp(
+                1, link.mac, IP4.guest, bytes(6), target)))
+            p = link.wait(lambda p: p.kind == "arp" and p.op == 2 and
+                          p.spa == target, timeout)
+        check(p, "the daemon answers nothing any more")
 
     # sockets of the host
 
@@ -877,6 +888,7 @@ class Env:
                     c.send("R")
         self.conns.clear()
         self.stack.close()
+        self.mtu = self.backend_mtu
 
 
 TESTS = []

@@ -493,7 +493,6 @@ def odd_sources(env, ip):
 @test("200 flows at once")
 def many(env, ip):
     srv = env.udp_peer(ip)
-    srv.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
     port = srv.getsockname()[1]
     sports = [env.next_port() for _ in range(200)]
     for i in range(0, 200, 20):
