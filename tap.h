@@ -124,6 +124,14 @@ static inline unsigned tap_commit(struct tap *t, unsigned n)
 	return t->ops->commit(t, n);
 }
 
+/* tap_frame_lend() - For backends: a frame anew, headers right before @payload */
+static inline void tap_frame_lend(struct txframe *f, uint8_t *payload,
+				  size_t hdrlen, size_t room)
+{
+	*f = (struct txframe){ .hdr = payload - hdrlen, .hdrlen = hdrlen,
+			       .payload = payload, .room = room };
+}
+
 /* tap_flush() - Write out what is queued; once a turn, by passt.c */
 static inline void tap_flush(struct tap *t)
 {

@@ -130,17 +130,8 @@ static struct txframe *stream_reserve(struct tap *tap, unsigned *n,
 	}
 
 	payload = s->tx + s->used + head;
-	for (i = 0; i < *n; i++, payload += slot) {
-		struct txframe *f = &s->frames[i];
-
-		f->hdr = payload - hdrlen;
-		f->hdrlen = hdrlen;
-		f->payload = payload;
-		f->room = slot - head;
-		f->len = 0;
-		f->gso_type = VNET_GSO_NONE;
-		f->csum_partial = false;
-	}
+	for (i = 0; i < *n; i++, payload += slot)
+		tap_frame_lend(&s->frames[i], payload, hdrlen, slot - head);
 	return s->frames;
 }
 

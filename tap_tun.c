@@ -188,17 +188,8 @@ static struct txframe *tun_reserve(struct tap *tap, unsigned *n, size_t hdrlen,
 	if (*n > sizeof(t->tx) / slot)
 		*n = (unsigned)(sizeof(t->tx) / slot);
 
-	for (i = 0; i < *n; i++, payload += slot) {
-		struct txframe *f = &t->frames[i];
-
-		f->hdr = payload - hdrlen;
-		f->hdrlen = hdrlen;
-		f->payload = payload;
-		f->room = slot - head;
-		f->len = 0;
-		f->gso_type = VNET_GSO_NONE;
-		f->csum_partial = false;
-	}
+	for (i = 0; i < *n; i++, payload += slot)
+		tap_frame_lend(&t->frames[i], payload, hdrlen, slot - head);
 	return t->frames;
 }
 
