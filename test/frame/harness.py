@@ -491,6 +491,7 @@ class Conn:
         self.edge = 0			# right edge of their window
         self.last = None		# last segment received
         self.count = 0			# segments received
+        self.bytes = 0			# of data in all of them
         self.data = bytearray()		# received in order
         self.reset = False
         env.conns.append(self)
@@ -539,6 +540,7 @@ class Conn:
 
     def learn(self, p):
         self.last, self.count = p, self.count + 1
+        self.bytes += p.len
         p.fin = bool(p.flags & FIN)
         if p.flags & SYN:
             self.irs, self.rcv = p.seq, 1
