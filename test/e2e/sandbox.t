@@ -26,7 +26,8 @@ shared() {
 }
 
 inspect() {
-	local pid=$1 what="$WHO: $(cat "/proc/$1/comm")" cap kind fd dirs=
+	local pid=$1 what cap kind fd dirs=
+	what="$WHO: $(cat "/proc/$pid/comm")"
 
 	is "$(field "$pid" NoNewPrivs)" 1 "$what: no new privileges"
 	is "$(field "$pid" Seccomp)" 2 "$what: a filter of system calls"

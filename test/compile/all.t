@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The program builds without a warning with each compiler and C library that is
+# here, static and dynamic, and what was built runs; so does an installed one.
+
+set -u
+export LC_ALL=C
+unset MAKEFLAGS MFLAGS CFLAGS LDFLAGS CC
+top=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+n=0 bad=0
+
+ok() {
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		bad=$((bad + 1))
+		sed 's/^/# /' "$work/log" | head -40
+	fi
+}
+
+# build NAME MAKE-ARGUMENT...: in a copy of the sources
+build() {
+	local name=$1
+	shift
+	rm -rf "$work/src"
+	mkdir "$work/src"
+	cp -r "$top"/*.[ch1] "$top/Makefile" "$top/seccomp.sh" "$work/src/" 2>/dev/null
+	cp -r "$top/README.md" "$top/doc" "$top/scripts" "$work/src/" 2>/dev/null
+	make -s -j2 -C "$work/src" "$@" >"$work/log" 2>&1 &&
+		! grep -i warning "$work/log" &&
+		"$work/src/pasta" --version >>"$work/log" 2>&1
+	ok $? "$name"
+}
+
+for cc in gcc clang musl-gcc; do
+	if ! command -v $cc >/dev/null; then
+		n=$((n + 1))
+		echo "ok $n - $cc # SKIP not installed"
+		continue
+	fi
+	build "$cc" all CC=$cc
+done
+build "a static binary" static
+! readelf -d "$work/src/passt" | grep NEEDED >>"$work/log"
+ok $? "it needs no library"
+
+build "an unoptimised build" all CFLAGS="-O0 -g"
+make -s -C "$work/src" install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
+	"$work/root/usr/bin/pasta" --version >>"$work/log" 2>&1
+ok $? "make install"
+make -s -C "$work/src" clean >"$work/log" 2>&1 &&
+	[ ! -e "$work/src/passt" ] && [ ! -e "$work/src/build" ]
+ok $? "make clean"
+echo "1..$n"
+exit $((bad > 0))
