@@ -274,7 +274,8 @@ ns_cc() {
 }
 
 ns_sysctl() {
-	echo "0 ${NS_PING_MAX:-2147483647}" > /proc/sys/net/ipv4/ping_group_range
+	local f=/proc/sys/net/ipv4/ping_group_range
+	echo "0 2147483647" > $f || echo "0 0" > $f	# in a map of one id
 	echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
 	echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
