@@ -15,8 +15,9 @@ ICMP4, TCP, UDP, ICMP6 = 1, 6, 17, 58
 HOPOPTS, ROUTING, FRAGMENT, DSTOPTS = 0, 43, 44, 60
 BROADCAST = b"\xff" * 6
 
-FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
-FLAG_LETTERS = {"F": FIN, "S": SYN, "R": RST, "P": PSH, "A": ACK, "U": URG}
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
+FLAG_LETTERS = {"F": FIN, "S": SYN, "R": RST, "P": PSH, "A": ACK, "U": URG,
+                "E": ECE, "C": CWR}
 
 # struct virtio_net_hdr: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
 VNET = struct.Struct("=BBHHHH")

@@ -25,12 +25,12 @@ with barrier(), a question that the daemon answers after all before it.
 usage: NAME.t [-v] [-b BACKEND] [TEST...]	-v: print each dialogue
 """
 
-import array
 import collections
 import contextlib
 import fcntl
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -61,6 +61,8 @@ BACKENDS = {
     "tun": [],
     "tun-plain": ["--tap-offload=none", "-m", "1500"],
 }
+
+STREAMS, TUNS = ("stream", "stream-64k"), ("tun", "tun-plain")
 
 PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
 SO_RCVBUFFORCE = 33
@@ -320,8 +322,10 @@ def sh(command):
 class Daemon:
     """A running passt or pasta, and the link to it"""
 
-    def __init__(self, backend, *args, program=PASST, verbose=False):
+    def __init__(self, backend, *args, program=PASST, verbose=False, nofile=None):
         self.stderr = tempfile.TemporaryFile()
+        self.limits = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                  (nofile, nofile))) if nofile else None
         self.program = program
         self.args = [*args, "-f"]
         if verbose:
@@ -337,7 +341,7 @@ class Daemon:
             self.proc = subprocess.Popen(
                 [self.program, "-F", str(theirs.fileno()), *self.args],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                stdout=self.stderr, stderr=self.stderr)
+                stdout=self.stderr, stderr=self.stderr, preexec_fn=self.limits)
         self.link = StreamLink("guest", GUEST_MAC, ours)
 
     def start_tun(self):
@@ -354,7 +358,7 @@ class Daemon:
                      "-U", "none", *self.args, "--", sys.executable, "-SEB",
                      os.path.join(HERE, "harness.py"), os.path.join(d, "s")],
                     stdin=subprocess.DEVNULL, stdout=self.stderr,
-                    stderr=self.stderr)
+                    stderr=self.stderr, preexec_fn=self.limits)
                 sock = self.receive(srv)
         self.link = PacketLink("guest", GUEST_MAC, sock)
 
@@ -518,9 +522,9 @@ class Conn:
     def send(self, flags, data=b"", **kw):
         self.link.send(self.frame(flags, data, **kw))
 
-    def send_gso(self, data, size, seq=None):
+    def send_gso(self, data, size, flags="PA", seq=None):
         """One unsegmented frame with a partial checksum"""
-        raw = self.frame("PA", data, seq=seq)
+        raw = self.frame(flags, data, seq=seq)
         l4 = 14 + self.ip.hdrlen
         start = frames.pseudo(self.src, self.dst, frames.TCP, len(raw) - l4)
         raw = frames.put16(raw, l4 + 16, frames.csum_raw(start))
@@ -712,9 +716,8 @@ class Env:
         self.daemon = self.spawn()
         self.guest = self.daemon.link
 
-    def spawn(self, *args, program=PASST):
-        d = Daemon(self.backend, *self.args, *args, program=program,
-                   verbose=self.verbose)
+    def spawn(self, *args, **kw):
+        d = Daemon(self.backend, *self.args, *args, verbose=self.verbose, **kw)
         d.link.only6 = "-6" in args
         self.announce(d.link)
         return d
@@ -898,8 +901,8 @@ TESTS = []
 
 def test(name, ip=(IP4, IP6), only=None):
     """
-    Register fn(env, ip).  name: a sentence; ip: families, () for fn(env); only: "tun",
-    "stream" where a test makes no sense elsewhere
+    Register fn(env, ip).  name: a sentence; ip: families, () for fn(env); only: backends
+    where the test makes sense, STREAMS, TUNS or a tuple of names; default: all
     """
     def register(fn):
         for family in ip or (None,):
@@ -918,7 +921,7 @@ class Runner:
         set_stage()
         env = Env(self.backend, self.verbose)
         for fn, name, family, only in TESTS:
-            if only and not self.backend.startswith(only):
+            if only and self.backend not in only:
                 continue
             title = f"{name}{f', {family}' if family else ''} ({self.backend})"
             if self.wanted and not any(w in title or w == fn.__name__

@@ -6,7 +6,7 @@ import struct
 
 import frames
 from frames import ICMP4, ICMP6
-from harness import (GUEST_MAC, IP4, IP6, OUR_MAC, check, equal, main, test)
+from harness import GUEST_MAC, OUR_MAC, check, equal, main, test
 
 
 def proto(ip):

@@ -127,7 +127,8 @@ def no_protocols(env, ip):
         c = env.conn(ip, srv.getsockname()[1], link=link)
         c.send("S")
         env.send_udp(ip, 999, ip.peer, u.getsockname()[1], off.encode(), link=link)
-        check(bool(ping(env, ip, link, 0.2 if off == "icmp" else 1)) == (off != "icmp"), f"echo with --no-{off}")
+        answer = ping(env, ip, link, 0.2 if off == "icmp" else 1)
+        check(bool(answer) == (off != "icmp"), f"echo with --no-{off}")
         p = c.next(0.1 if off == "tcp" else 1)
         check(bool(p and p.flags & frames.SYN) == (off != "tcp"), f"TCP with --no-{off}")
         r, _, _ = select.select([u], [], [], 0)
@@ -214,6 +215,29 @@ def pcap(env, ip):
     equal(at, len(data), "end of the file")
     check(sent >= 4, f"{sent} segments of the guest")
     equal(bytes(got), bytes(range(256)) * 20, "data to the guest")
+
+
+@test("each step of the offload ladder: data both ways, datagrams both ways",
+      only=("tun",))
+def ladder(env, ip):
+    for step in ("uso", "tso", "csum", "vnet", "none"):
+        link = own(env, "--tap-offload=" + step)
+        c = env.connect(ip, link=link, mss=1400)
+        c.peer.sendall(bytes(range(256)) * 200)
+        equal(c.read(51200), bytes(range(256)) * 200, f"data with {step}")
+        if step in ("csum", "vnet", "none"):
+            check(not any(p.gso for _, _, arrow, p in link.log if arrow == "<-"),
+                  f"unsegmented frames with {step}")
+        c.write(bytes(range(256)) * 200)
+        equal(env.recv(c.peer, 51200), bytes(range(256)) * 200, f"data with {step}")
+        srv = env.udp_peer(ip)
+        port = srv.getsockname()[1]
+        for n in (0, 1, 1000, 30000):
+            env.send_udp(ip, 999, ip.peer, port, bytes(n), link=link)
+            data, frm = srv.recvfrom(65536)
+            equal(len(data), n, f"datagram with {step}")
+            srv.sendto(data, frm)
+            env.expect_udp(999, ip.peer, port, bytes(n), link=link)
 
 
 @test("any address of the guest may be used, several at once")

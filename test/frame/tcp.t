@@ -17,7 +17,7 @@ import time
 
 import frames
 from frames import RST, SYN
-from harness import (IP6, OUR_LL, TIMEOUT, Failed, Skip, check, equal, main, test,
+from harness import (IP6, OUR_LL, STREAMS, TIMEOUT, Failed, check, equal, main, test,
                      wait_until)
 
 RTO = 3.0			# surely after the first retransmission
@@ -103,6 +103,19 @@ def odd_options(env, ip):
     s = env.accept(srv)
     s.sendall(pattern(3000))
     c.read(3000)
+
+
+@test("a SYN that offers ECN gets an answer without it")
+def ecn(env, ip):
+    srv = env.listen(ip)
+    c = env.conn(ip, srv.getsockname()[1])
+    c.send("SEC")
+    c.expect("SA", ack=1)
+    c.send("A")
+    s = env.accept(srv)
+    c.send("PAC", b"x")
+    c.expect("A", ack=2)
+    equal(env.recv(s, 1), b"x", "data")
 
 
 @test("broken options in a SYN do no harm")
@@ -597,15 +610,23 @@ def bulk_in(env, ip):
     equal(bytes(c.data), data, "data")
 
 
-@test("an unsegmented frame of the guest is taken")
+@test("an unsegmented frame of the guest is taken", only=("tun",))
 def gso_out(env, ip):
-    if env.backend != "tun":
-        raise Skip("no offload on this backend")
     c = env.connect(ip)
     data = pattern(40000)
     c.send_gso(data, 1400)
     c.wait_ack(40001)
     equal(env.recv(c.peer, 40000), data, "data")
+    c.send_gso(data[1400:2800] + data, 1400, seq=38601)	# the first segment is old
+    c.nxt = 80001
+    c.drain()
+    c.send_gso(data[:3000], 1400, flags="FPA", seq=c.acked)
+    c.nxt = c.acked + 3001
+    c.wait_ack()
+    at = c.nxt - 3002 - 40000
+    equal(env.recv(c.peer, at + 3000), (data[1400:2800] + data)[1400:1400 + at] +
+          data[:3000], "data")
+    env.eof(c.peer)
 
 
 @test("a small MSS of the guest: unsegmented frames are cut to it")
@@ -1398,6 +1419,16 @@ def far_partial(env, ip):
     g.wait_ack(4001, timeout=0.3)
 
 
+@test("far peer: an ACK that comes late is passed on soon")
+def far_late(env, ip):
+    g, f = env.far_connect(ip)
+    g.send("PA", b"patience")
+    f.read(8, ack=False)
+    g.quiet("the peer has not acknowledged", 0.8)
+    f.send("A")
+    g.expect("A", ack=9, timeout=0.3)
+
+
 @test("far peer: the guest's FIN is acknowledged once the peer has")
 def far_fin(env, ip):
     g, f = env.far_connect(ip)
@@ -1551,7 +1582,7 @@ def table_full(env, ip):
     c.expect("SA", ack=1)
 
 
-@test("a guest that does not read: no spin, and all arrives later", only="stream")
+@test("a guest that does not read: no spin, and all arrives later", only=STREAMS)
 def guest_sleeps(env, ip):
     conns = [env.connect(ip) for _ in range(40)]
     for c in conns:
@@ -1575,7 +1606,7 @@ def lossy(env, ip):
     got, sent, size = bytearray(), 0, 1000
     c.peer.setblocking(False)
     end, heard, resend, fin_at = time.monotonic() + 20, time.monotonic(), 0, len(up) + 1
-    peer_eof = fin_seen = False
+    peer_eof, fin_seen, recover = False, False, 0
     while c.acked < fin_at + 1 or not fin_seen or not peer_eof:
         check(time.monotonic() < end, f"up {c.acked - 1}, down {len(c.data)} of 150000")
         if sent < len(down):
@@ -1614,10 +1645,45 @@ def lossy(env, ip):
             resend = resend + 1 if c.acked == acked and not p.len else 0
             if c.acked > acked or c.rcv > before:
                 heard = time.monotonic()
-        if c.acked < c.nxt and (resend >= 3 or time.monotonic() - heard > 0.1):
-            c.nxt, resend, heard = c.acked, 0, time.monotonic()
+        late = time.monotonic() - heard > 0.1
+        if c.acked < c.nxt and (late or resend >= 3 and c.acked >= recover):
+            c.nxt, recover, heard = c.acked, c.nxt, time.monotonic()
     equal(bytes(got), up, "data to the peer")
     equal(bytes(c.data), down, "data to the guest")
+
+
+@test("no descriptors left: new flows fail, others live, later there is room again")
+def no_descriptors(env, ip):
+    d = env.spawn(nofile=48)
+    env.stack.callback(d.stop)
+    srv, u = env.listen(ip), env.udp_peer(ip)
+    port, link = srv.getsockname()[1], d.link
+    first = env.conn(ip, port, link=link).open(srv)
+    conns, refused = [], 0
+    for _ in range(60):
+        c = env.conn(ip, port, link=link)
+        c.send("S")
+        env.send_udp(ip, c.sport, ip.peer, u.getsockname()[1], b"x", link=link)
+        env.barrier(link)
+        p = link.wait(c.mine, 0.05 if refused else 1)
+        if p and p.flags & SYN:
+            c.learn(p)
+            conns.append(c)
+        else:
+            refused += 1
+    check(refused >= 20, f"only {refused} refused")
+    cpu = d.cpu()
+    env.barrier(link, pause=0.2)
+    check(d.cpu() - cpu < 0.15, "the daemon spins")
+    first.send("PA", b"alive")
+    equal(env.recv(first.peer, 5), b"alive", "data")
+    link.send_many([c.frame("R", seq=1) for c in conns])
+    env.barrier(link)
+    c = env.conn(ip, port, link=link)
+    c.send("S")
+    c.expect("SA")
+    lines = len(d.output().splitlines())
+    check(lines < 60 or env.verbose, f"{lines} lines in the log")
 
 
 @test("the same port of the guest, used again after each kind of end")

@@ -8,8 +8,8 @@ import struct
 
 import frames
 from frames import ICMP4, ICMP6, UDP, VNET
-from harness import (IP4, IP6, OUR_LL, OUR_MAC, GUEST_MAC, Failed, Skip, check, equal,
-                     main, test, wait_until)
+from harness import (GUEST_MAC, IP4, IP6, OUR_LL, OUR_MAC, STREAMS, Failed, check,
+                     equal, main, test, wait_until)
 
 UNREACH = {4: 3, 6: 1}
 PORT_UNREACH = {4: (3, 3), 6: (1, 4)}
@@ -263,10 +263,8 @@ def gso_in(env, ip):
     equal(b"".join(got), data, "data")
 
 
-@test("an unsegmented frame of the guest is sent as datagrams")
+@test("an unsegmented frame of the guest is sent as datagrams", only=("tun",))
 def uso_out(env, ip):
-    if env.backend != "tun":
-        raise Skip("no offload on this backend")
     srv = env.udp_peer(ip)
     port, sport = srv.getsockname()[1], env.next_port()
     data = pattern(10 * 1000 + 77)
@@ -445,6 +443,18 @@ def router_errors(env, ip):
         equal(p.src, router, "offender")
 
 
+@test("a packet that was too big: the error has the MTU of the path")
+def too_big(env, ip):
+    port, sport = env.next_port(), env.next_port()
+    env.send_udp(ip, sport, ip.silent, port, bytes(1400))
+    sent = on_wire(env, port)
+    router = "203.0.113.200" if ip.version == 4 else "2001:db8:2::200"
+    kind, code = (3, 4) if ip.version == 4 else (2, 0)
+    network_error(env, ip, kind, code, 1300, router, sent)
+    p = icmp_error(env, ip, kind, code, sport, ip.silent, port)
+    equal(p.word & 0xffff, 1300, "MTU")
+
+
 @test("an error of the destination itself comes from there")
 def peer_error(env, ip):
     port, sport = env.next_port(), env.next_port()
@@ -524,7 +534,7 @@ def table_full(env, ip):
     wait_until(lambda: d.fds() <= fds, "sockets of refused flows are closed")
 
 
-@test("a guest that does not read is not waited for, and catches up", only="stream")
+@test("a guest that does not read is not waited for, and catches up", only=STREAMS)
 def guest_sleeps(env, ip):
     srv = env.udp_peer(ip)
     sport, _, src = ask(env, ip, srv, b"x")
