@@ -157,7 +157,10 @@ static unsigned stream_commit(struct tap *tap, unsigned n)
 	return n;
 }
 
-/* Nobody is there any more: forget what was queued or half received */
+/*
+ * Nobody is there any more: forget what was queued or half received. That the
+ * other end left before it had read everything is no error.
+ */
 /* #syscalls close */
 static void stream_close(struct tap_stream *s, int error)
 {
@@ -169,6 +172,8 @@ static void stream_close(struct tap_stream *s, int error)
 	s->tap.stats.tx_dropped += s->tail - s->head;
 	s->head = s->tail = 0;
 	s->used = s->have = 0;
+	if (error == ECONNRESET || error == EPIPE)
+		error = 0;
 	if (s->tap.closed)
 		s->tap.closed(s->tap.ctx, error);
 }
