@@ -133,6 +133,14 @@ def behind_end(env, ip):
            d.part(0, 1200), d.part(1200, 2400))
     d.does_not_arrive()
     d = Datagram(env, ip, srv, pattern(3000))
+    d.send(d.part(2400, 3008), d.part(3008, 3016, more=True, l4=d.l4 + bytes(8)),
+           d.part(0, 1200), d.part(1200, 2400))
+    d.does_not_arrive()
+    d = Datagram(env, ip, srv, pattern(3000))
+    d.send(d.part(2400, 3008), d.part(1800, 3008, more=True), d.part(0, 1200),
+           d.part(1200, 1800))
+    d.does_not_arrive()
+    d = Datagram(env, ip, srv, pattern(3000))
     d.send(d.part(0, 1200), d.part(2400, 3008), d.part(2400, 2800, more=False),
            d.part(1200, 2400))
     d.does_not_arrive()

@@ -6,6 +6,7 @@ matter, by hand, too.  Numbers are relative: the first byte of data is 1.
 """
 
 import contextlib
+import copy
 import errno
 import fcntl
 import hashlib
@@ -175,6 +176,29 @@ def link_local(env, ip):
     c = env.conn(ip, srv.getsockname()[1], dst=OUR_LL).open(srv)
     c.send("PA", b"x")
     equal(env.recv(c.peer, 1), b"x", "data")
+
+
+@test("our link-local address from the guest's own link-local one", ip=(IP6,))
+def from_link_local(env, ip):
+    ip = copy.copy(ip)
+    ip.guest = "fe80::5054:ff:fe12:3456"
+    srv = env.listen(ip, ip.loop)
+    c = env.conn(ip, srv.getsockname()[1], dst=OUR_LL).open(srv)
+    c.send("PA", b"x")
+    equal(env.recv(c.peer, 1), b"x", "data")
+    c.peer.sendall(b"y")
+    equal(c.read(1), b"y", "data")
+
+
+@test("a SYN to broadcast, multicast or impossible addresses does no harm")
+def odd_destinations(env, ip):
+    for dst in (("255.255.255.255", "198.51.100.255", "224.0.0.1", "0.0.0.0", "240.0.0.1")
+                if ip.version == 4 else ("ff02::1", "::", "ff05::2", "::ffff:127.0.0.1")):
+        c = env.conn(ip, 80, dst=dst)
+        c.send("S")
+        env.barrier()
+        p = c.link.find(c.mine)
+        check(not p or p.flags & RST, f"answered: {p}")
 
 
 @test("the host's loopback itself can't be reached")
@@ -1123,6 +1147,23 @@ def guest_window(env, ip):
         c.quiet("the window is full")
         c.send("A")
     equal(bytes(c.data), pattern(9000), "data")
+
+
+@test("a window that stays tiny lets all data through, bit by bit")
+def tiny_window(env, ip):
+    c = env.connect(ip)
+    c.ws, c.their_ws = None, None
+    c.send("A", wnd=2)			# scaled by 7: 256 bytes
+    env.barrier()
+    c.peer.sendall(pattern(3000))
+    edge = 256
+    while len(c.data) < 3000:
+        p = c.next(RTO)
+        check(p, f"stalled at {len(c.data)}")
+        check(len(c.data) <= edge, f"{len(c.data)} bytes, the window ends at {edge}")
+        c.send("A", wnd=2)
+        edge = len(c.data) + 256
+    equal(bytes(c.data), pattern(3000), "data")
 
 
 @test("the guest's window scale is used, and not for its SYN")
