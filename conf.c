@@ -435,8 +435,8 @@ static enum conf_result set_ipv6_only(struct parse *p, const char *arg)
 static enum conf_result set_ports(struct parse *p, const char *arg)
 {
 	if (strcmp(arg, "none"))
-		return fail(p, CONF_BAD, "--%s %s is not built yet",
-			    p->opt->name, arg);
+		return fail(p, CONF_BAD, "--%s '%s' is not built yet:"
+			    " expected 'none'", p->opt->name, arg);
 	return CONF_RUN;
 }
 

@@ -278,9 +278,9 @@ static const struct {
 
 	/* Ports */
 	{ P "-t none -u none -T none -U none -t none", "kind=spawn" },
-	{ P "-t auto", "!--tcp-ports auto is not built yet" },
-	{ P "--udp-ports=53", "!--udp-ports 53 is not built yet" },
-	{ P "-T none -T 80", "!--tcp-ns 80 is not built yet" },
+	{ P "-t auto", "!--tcp-ports 'auto' is not built yet: expected 'none'" },
+	{ P "--udp-ports=53", "!--udp-ports '53' is not built yet: expected 'none'" },
+	{ P "-T none -T 80", "!--tcp-ns '80' is not built yet: expected 'none'" },
 
 	/* What is to come */
 	{ P "--netns /proc/1/ns/net", "!--netns is not built yet" },
