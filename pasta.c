@@ -177,6 +177,11 @@ static void tun_error(int rc, const char *ifname)
 		err_errno("No tap device without /dev/net/tun (modprobe tun; "
 			  "in a container: --device /dev/net/tun)");
 		break;
+	case EISDIR:
+	case ENOTTY:
+		err_errno("No tap device, /dev/net/tun is something else "
+			  "(in a container: --device /dev/net/tun)");
+		break;
 	case EACCES:
 		err_errno("No tap device, /dev/net/tun is not for this user "
 			  "(as root: chmod 0666 /dev/net/tun)");
