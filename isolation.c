@@ -431,8 +431,10 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	if (rc) {
 		errno = -rc;
 		if (id->required) {
-			err_errno("Couldn't change to UID %u, GID %u",
-				  (unsigned)id->uid, (unsigned)id->gid);
+			err_errno("Couldn't change to UID %u, GID %u%s",
+				  (unsigned)id->uid, (unsigned)id->gid,
+				  rc != -EINVAL ? "" :
+				  " (not mapped in this user namespace)");
 			return rc;
 		}
 		warn_errno("Couldn't change to nobody, going on as root "
