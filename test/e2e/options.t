@@ -1,0 +1,260 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The command line: what is wrong with it is said in one line that names the
+# option and what would be right, whatever it is; what the options about link and
+# addresses do to the namespace; and that help and manual know the same options.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+# Words of a command line, a colon, what the complaint has to match
+wrong() {
+	cat <<-'END'
+		--mtu= : --mtu: expected .*68 to 65521
+		--mtu x : 'x' for --mtu
+		--mtu -1 : '-1' for --mtu
+		--mtu 67 : '67' for --mtu
+		--mtu 65522 : '65522' for --mtu
+		--mtu 0x500 : '0x500' for --mtu
+		--mtu +1500 : '\+1500' for --mtu
+		--mtu 99999999999999999999 : 99' for --mtu
+		-m 1000 -6 : '1000' for --mtu: expected 1280
+		-m 1279 -a 2001:db8::5 : expected 1280
+		-a 198.51.100.300 : --address: expected a unicast address
+		-a 127.0.0.1 : '127.0.0.1' for --address
+		-a 0.0.0.0 : '0.0.0.0' for --address
+		-a 255.255.255.255 : --address: expected
+		-a 224.0.0.1 : --address: expected
+		-a ::1 : '::1' for --address
+		-a :: : '::' for --address
+		-a ff02::1 : --address: expected
+		-a fe80::1 : --address: expected
+		-a ::ffff:198.51.100.7 : --address: expected
+		-a 198.51.100.7/33 : '198.51.100.7/33' for --address
+		-a 198.51.100.7/0 : --address: expected
+		-a 198.51.100.7/ : --address: expected
+		-a 2001:db8::1/129 : --address: expected
+		-a example.org : 'example.org' for --address
+		-a 198.51.100.7 -a 198.51.100.8 : --address is given twice for IPv4
+		-a 2001:db8::7 -a 2001:db8::8 : --address is given twice for IPv6
+		-n 24 -a 198.51.100.9/24 : Redundant prefix length specification
+		-a 198.51.100.0/24 : expected a host
+		-a 198.51.100.255/24 : expected a host
+		-n 0 : '0' for --netmask: expected 1 to 32
+		-n 33 : '33' for --netmask
+		-n 255.0.255.0 : '255.0.255.0' for --netmask
+		-g x : 'x' for --gateway
+		-g 127.0.0.1 : '127.0.0.1' for --gateway
+		-g ff02::1 : --gateway: expected
+		-g 198.51.100.2 -g 198.51.100.3 : --gateway is given twice
+		-M 1:2:3 : '1:2:3' for --mac-addr
+		-M 00:00:00:00:00:00 : --mac-addr: expected a unicast
+		-M 01:00:5e:00:00:01 : --mac-addr: expected a unicast
+		--ns-mac-addr x : 'x' for --ns-mac-addr
+		--ns-mac-addr 9a:55:9a:55:9a:55 : must differ
+		-I lo : 'lo' for --ns-ifname
+		-I abcdefghijklmnop : --ns-ifname: expected .*15
+		-I a/b : 'a/b' for --ns-ifname
+		-I eth%d : 'eth%d' for --ns-ifname
+		-i nosuch0 : nosuch0 does not exist
+		-i lo : lo has no address
+		-i abcdefghijklmnop : --interface: expected
+		-4 -6 : --ipv4-only and --ipv6-only exclude
+		-q -d : --quiet and --debug exclude
+		-q --trace : --quiet and --trace exclude
+		--log-size 40959 : '40959' for --log-size: expected .*40960
+		--log-size 1M : '1M' for --log-size
+		-l /nonexistent/x : log file '/nonexistent/x': No such file
+		-l / : log file '/': Is a directory
+		-P /nonexistent/x : PID file '/nonexistent/x': No such file
+		-p /nonexistent/x : capture file '/nonexistent/x': No such file
+		--runas nosuchuser : no user 'nosuchuser'
+		--runas nobody:nosuchgroup : no group 'nosuchgroup'
+		--runas : : ':' for --runas: expected
+		--runas 1: : '1:' for --runas: expected
+		-t 8080 : --tcp-ports '8080' is not built yet: expected 'none'
+		-u auto : --udp-ports 'auto' .* expected 'none'
+		-T x : --tcp-ns 'x' .* expected 'none'
+		-U 53 : --udp-ns '53' .* expected 'none'
+		--map-host-loopback x : --map-host-loopback: expected .*'none'
+		--map-host-loopback ::1 : '::1' for --map-host-loopback
+		--fd 99 : '99' for --fd: expected .*open
+		--fd x : 'x' for --fd: expected
+		--no-copy-routes : --no-copy-routes needs --config-net
+		--no-copy-addrs : --no-copy-addrs needs --config-net
+		--no : ambiguous; possibilities: '--no-tcp'
+		--config-net=1 : '--config-net' doesn't allow an argument
+		--socket /tmp/x : --socket is for passt mode only
+		-1 : --one-off is for passt mode only
+		--vhost-user : --vhost-user is for passt mode only
+		--stats 1 : --stats is not built yet
+		-D none : --dns is not built yet
+		-S none : --search is not built yet
+		-H name : --hostname is not built yet
+		--fqdn x : --fqdn is not built yet
+		-o 198.51.100.1 : --outbound is not built yet
+		--outbound-if4 eth0 : --outbound-if4 is not built yet
+		--outbound-if6 eth0 : --outbound-if6 is not built yet
+		--dns-forward 198.51.100.9 : --dns-forward is not built yet
+		--dns-host 198.51.100.9 : --dns-host is not built yet
+		--map-guest-addr 198.51.100.9 : --map-guest-addr is not built yet
+		--freebind : --freebind is not built yet
+		--netns /x : --netns is not built yet
+		--userns /x : --userns is not built yet
+		--netns-only : --netns-only is not built yet
+		--no-netns-quit : --no-netns-quit is not built yet
+		--host-lo-to-ns-lo : --host-lo-to-ns-lo is not built yet
+		--splice-only : --splice-only is not built yet
+		--dhcp-dns : --dhcp-dns is not built yet
+		--dhcp-search : --dhcp-search is not built yet
+	END
+}
+
+# refused PATTERN COMMAND...: status 1 and one line; on failure what was wrong
+refused() {
+	local pattern=$1 out rc
+	shift
+	out=$(run_as user timeout 5 "$@" 2>&1 </dev/null)
+	rc=$?
+	[ $rc = 1 ] && [ "$(wc -l <<<"$out")" = 1 ] && [[ $out =~ $pattern ]] &&
+		return 0
+	diag "exit $rc of: $*, one line wanted with '$pattern':
+$out"
+	return 1
+}
+
+wrong_lines() {
+	local words pattern n=0 bad=0 config
+	while IFS= read -r line <&7; do
+		words=${line% : *} pattern=${line##* : }
+		config=--config-net
+		case $words in --no-copy*|--fd*) config=;; esac
+		n=$((n + 1))
+		# shellcheck disable=SC2086 # options are words
+		refused "$pattern" "$PASTA" $config $words -- true ||
+			bad=$((bad + 1))
+	done 7< <(wrong)
+	is "$bad" 0 "$n wrong command lines: each is status 1 and one line with the reason"
+	[ "$n" -ge 60 ]
+	ok $? "they are at least 60"
+}
+
+wrong_words() {
+	local n bad=0
+	for n in 0 4194305 99999999999; do
+		refused "Invalid PID '$n': expected 1 to 4194304" \
+			"$PASTA" -q --config-net $n || bad=1
+	done
+	is $bad 0 "impossible PIDs"
+	refused "--mtu' requires an argument" "$PASTA" --mtu
+	ok $? "a value that is missing"
+	refused "requires an argument -- 'm'" "$PASTA" -m
+	ok $? "the same of a short option"
+	refused "Extra non-option argument: x" "$T/bin/passt" x
+	ok $? "passt: no argument"
+	refused "passt needs --fd" "$T/bin/passt" -q
+	ok $? "passt: where the guest is"
+	refused "config-net is for pasta mode only" "$T/bin/passt" --config-net
+	ok $? "passt: no --config-net"
+	ln -sf passt "$T/bin/other"
+	refused "'passt' or 'pasta'" "$T/bin/other"
+	ok $? "another name of the program"
+	out=$(as_user "$PASTA" -Z 2>&1)
+	is $? 1 "no such letter"
+	like "$out" "invalid option -- 'Z'.*Usage:" "is named, with the usage"
+}
+
+# has OPTIONS ERE NAME: what the namespace looks like
+has() {
+	# shellcheck disable=SC2086
+	like "$(in_ns $1 -- sh -c 'ip -o addr; ip route; ip -6 route; ip link' \
+		2>&1)" "$2" "$3"
+}
+
+hasnt() {
+	local out
+	# shellcheck disable=SC2086
+	out=$(in_ns $1 -- sh -c 'ip -o addr; ip route; ip -6 route; ip link' 2>&1)
+	if [[ $out =~ $2 ]]; then ok 1 "$3"; diag "$out"; else ok 0 "$3"; fi
+}
+
+link() {
+	has "-a 2001:db8:77::5 -g 2001:db8:77::1" \
+		"$HOST4/24.*2001:db8:77::5/64.*default via 2001:db8:77::1" \
+		"-a and -g for IPv6 leave IPv4 as it is"
+	has "-a 203.0.113.50/28 -a 2001:db8:77::5" \
+		"203.0.113.50/28.*2001:db8:77::5/64" "-a for each family"
+	has "-a 203.0.113.50" "203.0.113.50/24.*$HOST6/64" \
+		"-a for IPv4 does not disable IPv6"
+	has "-a 203.0.113.50 -n 255.255.255.240" "203.0.113.50/28" "-n, dotted"
+	has "-a 203.0.113.50/32 -g 203.0.113.1" "default via 203.0.113.1 .*onlink" \
+		"a gateway that is in no network"
+	has "-g fe80::1" "default via fe80::1" "a link-local gateway"
+	has "-g 198.51.100.77" "default via 198.51.100.77" "-g alone"
+	hasnt "-6" "$HOST4" "-6 copies no IPv4 address"
+	has "-6" "$HOST6/64.*default via $GW6" "-6 copies IPv6"
+	has "-m 1280" "mtu 1280" "-m 1280"
+	has "-m 65521" "mtu 65521" "-m 65521"
+	has "-m 0" "eth0: .*mtu 1500" "-m 0 leaves the MTU of the kernel"
+	has "-m 1279" "too small for IPv6.*mtu 1279" "-m below 1280 warns"
+	hasnt "-m 1279" "2001:db8" "and there is no IPv6"
+	has "-i eth0" "$HOST4/24.*$HOST6/64" "-i names the interface to copy"
+	has "-I longname1234567" "longname1234567 +inet $HOST4" "-I of 15 letters"
+	has "-6 -a 203.0.113.1" "given in vain" "an address in vain is a warning"
+	has "-m 1500 -m 1400" "mtu 1400" "of two values the last one counts"
+	ip route add 203.0.113.160/28 via $GW4
+	ip addr add 198.51.100.9/24 dev eth0
+	has "" "198.51.100.9/24.*203.0.113.160/28 via" "all routes and addresses"
+	hasnt --no-copy-routes 203.0.113.160 "--no-copy-routes: no others"
+	has --no-copy-routes "default via $GW4" "but the default route"
+	hasnt --no-copy-addrs 198.51.100.9/24 "--no-copy-addrs: no others"
+	ip route del 203.0.113.160/28
+	ip addr del 198.51.100.9/24 dev eth0
+	like "$(in_ns -M 02:00:00:00:00:77 -- sh -c "ping -nqc1 -W2 $PEER4
+		ip neigh show $GW4")" "lladdr 02:00:00:00:00:77" "-M is our address"
+	like "$(as_user "$PASTA" -q -- ip -o link show eth0)" "state DOWN" \
+		"without --config-net the interface is down"
+}
+
+protocols() {
+	local o
+	exec_peer udpx echo $PEER4 7000 >/dev/null &
+	wait_for listening udp 7000 peer
+	exec_peer socat -u TCP-LISTEN:7000,fork OPEN:/dev/null &
+	wait_for listening tcp 7000 peer
+	for o in --no-tcp --no-udp --no-icmp; do
+		is "$(in_ns $o -- sh -c "
+			timeout 0.7 tcpx connect $PEER4 7000 -s 1 >/dev/null && echo tcp
+			timeout 0.7 udpx ask $PEER4 7000 -s 1 >/dev/null && echo udp
+			ping -nqc1 -W1 $PEER4 >/dev/null && echo icmp" |
+			xargs)" "$(echo tcp udp icmp | sed "s/${o#--no-}//" |
+			xargs)" "$o: the others alone"
+	done
+	kill %1 %2 2>/dev/null
+}
+
+documents() {
+	local page=$NS_TOP/passt.1 help name missing= n=0
+	help=$("$PASTA" --help)
+	for name in $(grep -oE -- '--[a-z0-9-]+' <<<"$help" | sort -u) \
+		    $(sed '1,/not built yet/d' <<<"$help"); do
+		n=$((n + 1))
+		grep -qE -- "-${name#--}( |\$)" "$page" || missing+=" $name"
+	done
+	is "$missing" "" "the manual has all options of --help"
+	[ $n -gt 60 ]
+	ok $? "they are $n"
+	is "$(awk 'length > 80' <<<"$help")" "" "--help: lines of 80 columns"
+	like "$("$T/bin/passt" --version | head -1)" '^passt .' \
+		"passt says passt and its version"
+	t "--version with other options before it" \
+		"$PASTA" --config-net --mtu=65520 --version
+}
+
+WHO=user
+wrong_lines
+wrong_words
+link
+protocols
+documents
+done_testing
