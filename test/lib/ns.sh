@@ -244,7 +244,7 @@ ns_enter() {
 # A private tmpfs on a folder that exists and does not hide this tree
 ns_tmp() {
 	local d
-	for d in /mnt /srv /media /opt /home; do
+	for d in /srv /media /mnt /opt /home; do
 		case $NS_TOP/ in $d/*) continue;; esac
 		[ -d $d ] || continue
 		mount -t tmpfs -o mode=755 tmpfs $d || continue
