@@ -105,7 +105,7 @@ terminal() {
 target_make() {
 	rm -f "$T/home/target"
 	exec_as "$WHO" unshare -Urn sh -c \
-		"echo up > $T/home/target; exec sleep 1000" &
+		"echo up > $T/home/target; exec sleep infinity" &
 	TARGET=$!
 	wait_for test -s "$T/home/target"
 	wait_for grep -q sleep "/proc/$TARGET/comm"
@@ -159,10 +159,10 @@ by_pid() {
 end_of_command() {
 	local start
 	start=$(now_ms)
-	in_ns -- sh -c 'sleep 998 & exit 0'
+	in_ns -- sh -c 'tail -f /dev/null & exit 0'
 	is $? 0 "$WHO: the command ends, a process it left does not matter"
 	le $(($(now_ms) - start)) 500 "$WHO: ms until then"
-	wait_for -t 1 sh -c '! pgrep -f "[s]leep 998"'
+	wait_for -t 1 sh -c '! pgrep -x tail'
 	ok $? "$WHO: and nothing is left"
 }
 

@@ -176,7 +176,7 @@ in_ns() {
 pasta_start() {
 	rm -f "$T/home/inner"
 	exec_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
-		sh -c "echo up > $T/home/inner; exec sleep 1000" &
+		sh -c "echo up > $T/home/inner; exec sleep infinity" &
 	DAEMON=$!
 	wait_for test -s "$T/home/inner" || return 1
 	INNER=$(descendant "$DAEMON" sleep)
