@@ -354,6 +354,7 @@ ns_program() {
 if [ -z "${NS_INSIDE-}" ]; then
 	ns_enter "$@"
 fi
+trap 'exit 143' TERM INT HUP	# as PID 1 the shell would not notice
 mount --make-rprivate /
 if [ -n "${NS_KEEP_NET-}" ]; then ns_net() { CC=$(cat /proc/sys/net/ipv4/tcp_congestion_control); }; fi
 ns_tmp && ns_tun && ns_tools && ns_inner && ns_program && ns_net || {
