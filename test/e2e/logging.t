@@ -337,6 +337,13 @@ is $? 5 "a capture file that fails: it goes on"
 said "$T/home/stderr" "Can't write to the capture file, recording ends: Broken pipe" \
 	"  and says so"
 
+# One that may grow no further: the header is all there is room for
+out=$(as_user prlimit --fsize=24 "$PASTA" -f --config-net "${ALONE[@]}" \
+	--pcap "$T/home/cap24" -- sh -c "ping -n -q -c3 -i0.2 $PEER4; exit 5" 2>&1)
+is $? 5 "a limit for the size of files: it goes on"
+like "$out" "Can't write to the capture file, recording ends: File too large" \
+	"  and says so"
+
 # The end of the tap
 traced -I tap9 -- sh -c "ip link del tap9; sleep 5" >"$T/home/stderr" 2>&1
 is $? 0 "the tap device is deleted: it ends"
