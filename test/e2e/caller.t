@@ -1,0 +1,247 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Callers of all kinds: with descriptors, limits, signals, a mask, a shell or an
+# environment that are not the usual ones; who may name which process; what the
+# daemon keeps of its caller, and leaves in files.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+status_of() {
+	"$@" >"$T/out" 2>&1 </dev/null
+	echo $?
+}
+
+# holder [COMMAND...]: a network namespace as the PID to give; sets HOLDER
+holder() {
+	rm -f "$T/home/holder"
+	exec_as "$WHO" "${@:-env}" unshare -Urn sh -c \
+		"echo up > $T/home/holder; exec sleep 1000" &
+	HOLDER=$!
+	wait_for test -s "$T/home/holder"
+	wait_for grep -q sleep "/proc/$HOLDER/comm"
+}
+
+# daemon: pasta PID in the background; sets DAEMON
+daemon() {
+	holder
+	rm -f "$T/home/pid"
+	run_as "$WHO" timeout 10 "$PASTA" -q --config-net "${ALONE[@]}" \
+		-P "$T/home/pid" "$HOLDER" || return
+	DAEMON=$(cat "$T/home/pid")
+}
+
+# Gone, or dead and not yet reaped
+ended() {
+	local state
+	state=$(sed -n 's/.*) \([A-Z]\) .*/\1/p' "/proc/$1/stat" 2>/dev/null)
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+holder_kill() {
+	kill -9 "$HOLDER"
+	wait "$HOLDER" 2>/dev/null
+}
+
+holder_end() {
+	holder_kill
+	wait_for -t 2 ended "$DAEMON"
+}
+
+descriptors() {
+	local start fd out
+	holder
+	rm -f "$T/home/pid"
+	start=$(now_ms)
+	run_as "$WHO" "$PASTA" --config-net "${ALONE[@]}" \
+		-P "$T/home/pid" "$HOLDER" 2>&1 | timeout 5 cat >/dev/null
+	DAEMON=$(cat "$T/home/pid")
+	le $(($(now_ms) - start)) 2000 \
+		"$WHO: a pipe from the daemon ends when it is ready, ms"
+	ended "$DAEMON"
+	is $? 1 "$WHO: while it runs"
+	holder_end
+
+	exec 8</etc/passwd 13</etc
+	daemon
+	exec 8<&- 13<&-
+	[ -z "$NS_ROOT" ] || is "$(find "/proc/$DAEMON/fd" -lname '/etc*' \
+		-o -lname 'pipe:*')" "" \
+		"$WHO: no descriptor of the caller's is left in the daemon"
+	is "$(ps -o sid=,tty= -p "$DAEMON" | xargs)" "$DAEMON ?" \
+		"$WHO: it has a session of its own, and no terminal"
+	holder_end
+
+	is "$(in_ns -- readlink /proc/self/fd/0 <&-)" /dev/null \
+		"$WHO: without standard input it is /dev/null"
+	run_as "$WHO" "$PASTA" -q --config-net "${ALONE[@]}" -- true <&- >&- 2>&-
+	is $? 0 "$WHO: with none of the three it works"
+	out=$(in_ns -p "$T/home/pcap" -- echo inside 2>&1 >&-)
+	case $out in *inside*) false;; esac
+	ok $? "$WHO: without standard output no other file gets it"
+	rm -f "$T/home/pcap"
+}
+
+limits() {
+	local n
+	for n in 64 16; do
+		like "$(ulimit -n $n; in_ns -- ping -n -q -c1 -W2 $PEER4)" \
+			"1 received" "$WHO: with $n descriptors"
+	done
+	is "$(ulimit -n 64; in_ns -- sh -c 'ulimit -Sn; ulimit -Hn' | xargs)" \
+		"64 64" "$WHO: the command has the same limit"
+	is "$(umask 027; in_ns -- sh -c umask)" 0027 "$WHO: umask is kept"
+	is "$(trap '' USR1; in_ns -- grep SigIgn /proc/self/status)" \
+		"SigIgn:	0000000000000200" \
+		"$WHO: what is ignored stays so, and nothing else"
+	is "$(trap '' CHLD; in_ns -- sh -c 'exit 5'; echo $?)" 5 \
+		"$WHO: a caller that ignores SIGCHLD gets the status"
+	(
+		umask 0
+		rm -f "$T"/home/f?
+		in_ns -l "$T/home/f1" -P "$T/home/f2" -p "$T/home/f3" -- true
+	)
+	is "$(stat -c %a "$T/home/f1" "$T/home/f2" "$T/home/f3" | xargs)" \
+		"600 600 600" "$WHO: files are the caller's alone"
+	rm -f "$T"/home/f?
+}
+
+environment() {
+	is "$(echo 'echo ok; exit 4' | run_as "$WHO" env -i "$PASTA" -q \
+		--config-net "${ALONE[@]}"; echo $?)" $'ok\n4' \
+		"$WHO: no environment at all"
+	is "$(echo 'echo ok; exit 4' | SHELL=/nonexistent run_as "$WHO" \
+		"$PASTA" -q --config-net "${ALONE[@]}"; echo $?)" $'ok\n4' \
+		"$WHO: a SHELL that is not there"
+	# shellcheck disable=SC2016
+	is "$(in_ns -- sh -c 'echo ${#1}' x \
+		"$(head -c 100000 /dev/zero | tr '\0' a)")" 100000 \
+		"$WHO: a long argument"
+	is "$(in_ns -- sh -c 'hostname inside && hostname')" inside \
+		"$WHO: the name of the host is the namespace's own"
+	is "$(in_ns -- head -c 50000000 /dev/zero | wc -c)" 50000000 \
+		"$WHO: a lot of output"
+}
+
+signals() {
+	local sig
+	for sig in TERM QUIT; do
+		daemon
+		kill -$sig "$DAEMON"
+		wait_for -t 1 ended "$DAEMON"
+		ok $? "$WHO: SIG$sig ends the daemon"
+		target ip -o link show eth0 >/dev/null 2>&1
+		is $? 1 "$WHO: and its interface"
+		holder_end
+	done
+	daemon
+	kill -HUP "$DAEMON"
+	kill -PIPE "$DAEMON"
+	t "$WHO: SIGHUP and SIGPIPE do nothing to it" target ping -n -q -c1 -W2 $PEER4
+	is "$(status_of run_as "$WHO" "$PASTA" -q --config-net "$HOLDER")" 1 \
+		"$WHO: a second one for the same namespace"
+	like "$(cat "$T/out")" "already .-I NAME" "$WHO: names the remedy"
+	t "$WHO: the first lives on" target ping -n -q -c1 -W2 $PEER4
+	holder_end
+}
+
+target() {
+	run_as "$WHO" nsenter -t "$HOLDER" -U --preserve-credentials -n -- "$@"
+}
+
+nested() {
+	local pid
+	t "$WHO: in a pasta" in_ns -- "$PASTA" -q --config-net "${ALONE[@]}" -- \
+		ping -n -q -c1 -W2 $PEER4
+	for pid in "-Ur" "-Urm" "-Urmpf --mount-proc"; do
+		# shellcheck disable=SC2086 # options are words
+		t "$WHO: as root of unshare $pid" run_as "$WHO" unshare $pid \
+			"$PASTA" -q --config-net "${ALONE[@]}" -- \
+			ping -n -q -c1 -W2 $PEER6
+	done
+	# shellcheck disable=SC2016
+	t "$WHO: pasta PID, in the user namespace that owns PID's" \
+		run_as "$WHO" unshare -Ur sh -c "unshare -n sleep 1001 & pid=\$!
+		while [ \"\$(readlink /proc/\$pid/ns/net)\" = \
+			\"\$(readlink /proc/self/ns/net)\" ]; do sleep 0.02; done
+		$PASTA -q --config-net ${ALONE[*]} \$pid &&
+		nsenter -t \$pid -n ping -n -q -c1 -W2 $PEER4; rc=\$?
+		kill \$pid; exit \$rc"
+}
+
+# Whose namespaces: one's own, and root everybody's
+strangers() {
+	WHO=root
+	holder setpriv --reuid 12345 --regid 12345 --clear-groups
+	is "$(status_of as_user "$PASTA" -q --config-net "$HOLDER")" 1 \
+		"user: the PID of another user"
+	like "$(cat "$T/out")" "process is not yours" "user: says why"
+	is "$(wc -l <"$T/out")" 1 "user: in one line"
+	is "$(status_of "$PASTA" -q --config-net "${ALONE[@]}" "$HOLDER")" 0 \
+		"root: the PID of a user"
+	t "root: and it is connected" \
+		nsenter -t "$HOLDER" -n ping -n -q -c1 -W2 $PEER4
+	holder_kill
+	unshare -n sleep 1002 &
+	HOLDER=$!
+	wait_for grep -q sleep "/proc/$HOLDER/comm"
+	is "$(status_of as_user "$PASTA" -q --config-net "$HOLDER")" 1 \
+		"user: a namespace of root"
+	is "$(status_of "$PASTA" -q --config-net "${ALONE[@]}" "$HOLDER")" 0 \
+		"root: a namespace that has no user namespace of its own"
+	holder_kill
+}
+
+# What is at /dev/net/tun is said in one line
+no_tun() {
+	local what
+	rm /dev/net/tun
+	for what in "mkdir" "touch" "mknod -m 666 c 10 250"; do
+		case $what in
+		mknod*)	mknod -m 666 /dev/net/tun c 10 250;;
+		*)	$what /dev/net/tun; chmod 777 /dev/net/tun;;
+		esac
+		is "$(status_of "$PASTA" -q --config-net -- true)" 1 \
+			"no tun device, but a ${what%% *}"
+		like "$(cat "$T/out")" "No tap device.*--device /dev/net/tun" \
+			"says what to do"
+		is "$(wc -l <"$T/out")" 1 "in one line"
+		rm -r /dev/net/tun
+	done
+	mknod -m 666 /dev/net/tun c 10 200
+	chmod 666 /dev/net/tun
+}
+
+runas() {
+	is "$(status_of "$PASTA" -q --runas 12345:12346 --config-net "${ALONE[@]}" \
+		-- sh -c "id -u; id -g")" 0 "root: --runas"
+	is "$(xargs <"$T/out")" "0 0" "root: the command stays who started it"
+	is "$(status_of as_user "$PASTA" -q --runas 12345 --config-net -- true)" 1 \
+		"user: --runas somebody else"
+	like "$(cat "$T/out")" "needs to be started as root" "user: says why"
+	is "$(status_of as_user "$PASTA" -q --runas $USER_ID --config-net -- true)" 0 \
+		"user: --runas who it is"
+	is "$(status_of unshare -Ur "$PASTA" -q --runas 1:1 --config-net -- true)" 1 \
+		"root of a user namespace: --runas who is not mapped"
+	like "$(cat "$T/out")" "not mapped" "says why"
+}
+
+for WHO in $WHOM; do
+	descriptors
+	limits
+	environment
+	signals
+	nested
+done
+if [ -n "$NS_ROOT" ]; then
+	strangers
+	no_tun
+	runas
+	t "root: without /proc" unshare -m sh -c "umount -l /proc
+		$PASTA -q --config-net -- true"
+	t "root: with a read-only /proc/sys" unshare -m sh -c "
+		mount -o bind /proc/sys /proc/sys
+		mount -o remount,bind,ro /proc/sys
+		$PASTA -q --config-net -- ping -n -q -c1 -W2 $PEER6"
+fi
+done_testing
