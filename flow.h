@@ -20,7 +20,7 @@
 #define FLOW_BITS	15		/* at most 32768 flows at a time */
 #endif
 #define FLOW_MAX	(1U << FLOW_BITS)
-#define FLOW_PRIV	152		/* bytes for the protocol's own state */
+#define FLOW_PRIV	168		/* bytes for the protocol's own state */
 #define FLOW_NONE	UINT32_MAX
 
 /* Logical interface that a side of a flow is on */

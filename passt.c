@@ -35,11 +35,13 @@
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
+#include "inany.h"
 #include "input.h"
 #include "isolation.h"
 #include "log.h"
 #include "loop.h"
 #include "netlink.h"
+#include "packet.h"
 #include "pasta.h"
 #include "pcap.h"
 #include "tap.h"
@@ -182,10 +184,29 @@ static void tap_open(struct passt *s)
 
 /* Datapath ----------------------------------------------------------------- */
 
+static void trace_packet(const struct pkt *pkt)
+{
+	static const char *const kinds[] = {
+		[PKT_ARP] = "ARP", [PKT_TCP] = "TCP", [PKT_UDP] = "UDP",
+		[PKT_ICMP4] = "ICMP", [PKT_ICMP6] = "ICMPv6",
+		[PKT_FRAGMENT] = "fragment", [PKT_OTHER_L4] = "other",
+	};
+	char src[INANY_STRLEN], dst[INANY_STRLEN];
+
+	if (pkt->kind == PKT_ARP)
+		trace("From the guest: ARP");
+	else
+		trace("From the guest: %s, %s -> %s, %zu bytes", kinds[pkt->kind],
+		      inany_ntop(&pkt->src, src, sizeof(src)),
+		      inany_ntop(&pkt->dst, dst, sizeof(dst)), pkt->l3_len);
+}
+
 static void tap_rx(void *ctx, const struct pkt *pkts, unsigned n)
 {
 	struct passt *s = ctx;
 
+	for (unsigned i = 0; log_enabled(LOG_L_TRACE) && i < n; i++)
+		trace_packet(&pkts[i]);
 	input_batch(&s->input, pkts, n);
 }
 

@@ -33,6 +33,7 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -80,6 +81,9 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @peek_pos:	Offset that the kernel has for MSG_PEEK
  * @ratio:	Payload per truesize in the send queue, of RATIO_ONE
  * @poll_ms:	How often to ask what the peer acknowledged, @poll_now: at present
+ * @in_bytes:	Taken from the receive queue since @in_start, ms
+ * @in_space:	Most of it in a round trip so far
+ * @rtt_ms:	Round trip to the peer as the handshake took
  * @room, @size:	Send buffer's room and all of it as last seen, payload bytes
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @list:	enum tcp_list
@@ -99,6 +103,8 @@ struct tcp_conn {
 	int sock;
 	uint32_t snd_base, peek_pos;
 	uint32_t room, size;
+	uint32_t in_bytes, in_space, rtt_ms;
+	uint64_t in_start;
 	uint16_t ratio, poll_ms, poll_now;
 	uint8_t work, list;
 	bool near, readable, rdhup, urgent, armed, starved, failed, ack_due,
@@ -502,9 +508,39 @@ static bool sock_writable(struct tcp *t, struct flow *f)
 
 /* Peer to guest */
 
+/*
+ * grow_rcvbuf() - Let the receive buffer of a far peer grow as natively
+ *
+ * The kernel sizes it by what was taken from the queue in a round trip, less what
+ * is still in it (tcp_rcv_space_adjust()), and measures at the first recv() of the
+ * next: which is a peek, with a burst in the queue, so that the buffer may never
+ * grow. So measure here, and ask for room by SO_RCVLOWAT, which since 4.18 makes
+ * it, within tcp_rmem, and leaves the kernel's own sizing as it is. Four times
+ * what came in the last round trip is room for a slow start.
+ */
+static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	static const int one = 1;
+	int want;
+
+	c->in_bytes += bytes;
+	if (c->near || t->loop->now_ms < c->in_start + c->rtt_ms)
+		return;
+
+	if (c->in_bytes > c->in_space && c->in_bytes < INT_MAX / 4) {
+		c->in_space = c->in_bytes;
+		want = c->in_bytes * 4;
+		setsockopt(c->sock, SOL_SOCKET, SO_RCVLOWAT, &want,
+			   sizeof(want));
+		setsockopt(c->sock, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	}
+	c->in_start = t->loop->now_ms;
+	c->in_bytes = 0;
+}
+
 /* consume() - Discard from the receive queue what the guest acknowledged */
 /* #syscalls recvfrom recv */
-static void consume(struct flow *f)
+static void consume(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
@@ -518,6 +554,7 @@ static void consume(struct flow *f)
 		return;
 	c->snd_base += rc;
 	c->peek_pos = c->peek_pos > rc ? c->peek_pos - rc : 0;
+	grow_rcvbuf(t, c, rc);
 }
 
 /*
@@ -787,13 +824,14 @@ static void connected(struct tcp *t, struct flow *f)
 	struct tcp_conn *c = conn(f);
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
-	uint32_t rtt_ms;
 
 	c->near = inany_is_loopback(&f->side[TGT].eaddr);
 	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
 		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
-	rtt_ms = info.tcpi_rtt / 4000;
-	c->poll_ms = rtt_ms < 1 ? 1 : rtt_ms > POLL_MAX_MS ? POLL_MAX_MS : rtt_ms;
+	c->rtt_ms = info.tcpi_rtt / 1000;
+	c->poll_ms = c->rtt_ms < 4 ? 1 : c->rtt_ms / 4;
+	if (c->poll_ms > POLL_MAX_MS)
+		c->poll_ms = POLL_MAX_MS;
 	c->poll_now = c->poll_ms;
 
 	tcps_connected(&c->s, t->loop->now_ms);
@@ -989,7 +1027,7 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 	conn(f)->work = 0;
 
 	if (w->acts & ACT_CONSUME)
-		consume(f);
+		consume(t, f);
 	if (w->bytes && !deliver(t, f, w))
 		return;
 	pass_fin(t, f);
