@@ -224,6 +224,8 @@ static void tap_closed(void *ctx, int error)
 
 	if (error)
 		err("Tap failed: errno %d", error);
+	else if (s->conf.mode == MODE_PASTA)
+		info("Tap device is gone, exiting");
 	else
 		info("Client connection closed, exiting");
 	quit(s, error ? 1 : 0);

@@ -300,6 +300,12 @@ static int tun_rx_batch(struct tap_tun *t)
 		uint8_t *p = t->rx + pos + skip;
 		ssize_t len = read(t->fd, p, TUN_RX_FRAME - skip);
 
+		if (len < 0 && errno == EINVAL) {
+			/* A frame that the header can't describe is dropped */
+			t->tap.stats.rx_bad[PKT_E_GSO]++;
+			pos += TUN_ALIGN(1);
+			continue;
+		}
 		if (len <= 0) {
 			rc = len ? -errno : -EBADFD;
 			break;

@@ -29,7 +29,7 @@ struct loop;
 
 /* One frame as it is written: virtio-net header, headers, payload */
 #define TUN_HEAD_MAX		TUN_ALIGN(sizeof(struct vnet_hdr) + TAP_HDR_MAX)
-#define TUN_TX_SIZE		(2 * (TUN_HEAD_MAX + TUN_ALIGN(65535)))
+#define TUN_TX_SIZE		(4 * (TUN_HEAD_MAX + TUN_ALIGN(65535)))
 
 /* One frame as it is read, starting at a multiple of 64 */
 #define TUN_RX_HEAD		24	/* so that the IP header is aligned */

@@ -59,8 +59,8 @@
 #endif
 
 #define IP_PACKET_MAX	65535U
-#define TURN_BYTES	(256U * 1024)	/* to the guest, per flow and turn */
-#define CONSUME_LAZY	(256U * 1024)	/* acknowledged, kept while more flows */
+#define TURN_BYTES	(512U * 1024)	/* to the guest, per flow and turn */
+#define CONSUME_LAZY	(512U * 1024)	/* acknowledged, kept while more flows */
 #define NEAR_RTT_US	1000
 #define FAST_DUPACKS	3		/* make the guest resend, RFC 5681, 3.2 */
 #define POLL_MAX_MS	10
@@ -691,10 +691,9 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 
 	rc = recvmsg(c->sock, &mh, MSG_PEEK | MSG_DONTWAIT);
 	if (rc < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		c->readable = false;
-		return 0;
+		if (errno == EAGAIN)
+			c->readable = false;
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	}
 	c->peek_pos += rc;
 	rc -= skip;

@@ -101,6 +101,7 @@ void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
 {
 	memset(s, 0, sizeof(*s));
 	s->phase = TCPS_CONNECTING;
+	s->v4 = v4;
 	s->snd_una = s->snd_nxt = s->snd_max = iss;
 	s->rto_ms = RTO_SYN_MS;
 	syn_options(s, syn, mss_max, v4);
@@ -151,11 +152,9 @@ static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 
 static void connecting_in(struct tcps *s, const struct tcp_seg *g)
 {
-	uint16_t mss_max = s->rcv_mss;
-
 	/* An old SYN was given up, this is a new attempt on the same port */
 	if (g->flags & TCPF_SYN && g->seq + 1 != s->rcv_nxt)
-		syn_options(s, g, mss_max, true);
+		syn_options(s, g, s->rcv_mss, s->v4);
 }
 
 /* syn_rcvd_in() - Return: true if the handshake is complete */

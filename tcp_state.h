@@ -46,6 +46,7 @@ enum tcps_in {
  * @probes:	Keep-alive probes without any answer
  * @recovering:	A retransmission is under way up to @recover
  * @persist:	Data waits for the guest's window, nothing is in flight
+ * @v4:	IPv4, for the default of the MSS
  * @mss:	Largest payload of a segment to the guest
  * @rcv_mss:	Largest that we told the guest to send
  * @snd_una:	First byte that the guest has not acknowledged
@@ -67,7 +68,7 @@ struct tcps {
 	uint8_t phase, out, in;
 	uint8_t our_ws, peer_ws;
 	uint8_t dupacks, retries, probes;
-	bool recovering, persist;
+	bool recovering, persist, v4;
 	uint16_t mss, rcv_mss;
 	uint32_t snd_una, snd_nxt, snd_max;
 	uint32_t snd_wnd, snd_wnd_max;

@@ -488,7 +488,7 @@ static void build_message(struct cursor *c, struct msghdr *mh, void *control,
 		return;
 	}
 	if (p->len > size) {
-		bytes = MESSAGE_MAX / size;
+		bytes = size < MESSAGE_MAX ? MESSAGE_MAX / size : 1;
 		if (bytes > SEGMENTS_MAX)
 			bytes = SEGMENTS_MAX;
 		bytes *= size;
