@@ -234,7 +234,7 @@ protocols() {
 }
 
 documents() {
-	local page=$NS_TOP/passt.1 help name missing= n=0
+	local page=$NS_TOP/passt.1 help name missing='' n=0
 	help=$("$PASTA" --help)
 	for name in $(grep -oE -- '--[a-z0-9-]+' <<<"$help" | sort -u) \
 		    $(sed '1,/not built yet/d' <<<"$help"); do
