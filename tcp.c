@@ -84,7 +84,7 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @in_bytes:	Taken from the receive queue since @in_start, ms
  * @in_space:	Most of it in a round trip so far
  * @rtt_ms:	Round trip to the peer as the handshake took
- * @room, @size:	Send buffer's room and all of it as last seen, payload bytes
+ * @size:	Send buffer as last seen, payload bytes
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @list:	enum tcp_list
  * @near:	The peer is on this machine or under 1 ms away
@@ -102,7 +102,7 @@ struct tcp_conn {
 	struct spill spill;
 	int sock;
 	uint32_t snd_base, peek_pos;
-	uint32_t room, size;
+	uint32_t size;
 	uint32_t in_bytes, in_space, rtt_ms;
 	uint64_t in_start;
 	uint16_t ratio, poll_ms, poll_now;
@@ -319,9 +319,9 @@ static void arm_epollout(struct tcp *t, struct flow *f)
 		 flow_ref(t->flows, f, REF_TCP, TGT));
 }
 
-/* query_room() - How much the socket would take now, in payload: c->room */
+/* query_room() - How many bytes of payload the socket would take now */
 /* #syscalls getsockopt ioctl */
-static void query_room(struct tcp *t, struct flow *f, int outq)
+static uint32_t query_room(struct tcp *t, struct flow *f, int outq)
 {
 	struct tcp_conn *c = conn(f);
 	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
@@ -329,7 +329,7 @@ static void query_room(struct tcp *t, struct flow *f, int outq)
 	uint32_t queued, size;
 
 	if (getsockopt(c->sock, SOL_SOCKET, SO_MEMINFO, mem, &len))
-		return;
+		return 0;
 	queued = mem[SK_MEMINFO_WMEM_QUEUED];
 	size = mem[SK_MEMINFO_SNDBUF];
 
@@ -345,10 +345,9 @@ static void query_room(struct tcp *t, struct flow *f, int outq)
 		arm_epollout(t, f);
 
 	c->size = (uint64_t)size * c->ratio / RATIO_ONE;
-	c->room = queued < size ? (uint64_t)(size - queued) * c->ratio /
-				  RATIO_ONE : 0;
-	if (c->spill.len)
-		c->room = 0;
+	if (queued >= size || c->spill.len)
+		return 0;
+	return (uint64_t)(size - queued) * c->ratio / RATIO_ONE;
 }
 
 /* behind() - The peer will acknowledge more, but nothing will tell */
@@ -390,8 +389,9 @@ static void update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 			 (outq < 0 ? 0 : outq));
 
 	if (outq >= 0 && s->out == OUT_OPEN) {
-		query_room(t, f, outq);
-		opened = tcps_window(s, c->room, c->size);
+		uint32_t room = query_room(t, f, outq);
+
+		opened = tcps_window(s, room, c->size);
 	}
 
 	if (s->rcv_acked != before || s->rcv_edge != edge)
@@ -523,8 +523,10 @@ static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	static const int one = 1;
 	int want;
 
+	if (c->near)
+		return;
 	c->in_bytes += bytes;
-	if (c->near || t->loop->now_ms < c->in_start + c->rtt_ms)
+	if (t->loop->now_ms < c->in_start + c->rtt_ms)
 		return;
 
 	if (c->in_bytes > c->in_space && c->in_bytes < INT_MAX / 4) {
@@ -538,15 +540,25 @@ static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	c->in_bytes = 0;
 }
 
-/* consume() - Discard from the receive queue what the guest acknowledged */
+static bool has_peek_off(const struct tcp *t, const struct flow *f)
+{
+	return flow_is_v4(f) ? t->peek_off4 : t->peek_off6;
+}
+
+/*
+ * consume() - Discard from the receive queue what the guest acknowledged
+ *
+ * While more is in flight that can wait, unless each peek has to copy it again.
+ */
 /* #syscalls recvfrom recv */
 static void consume(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
+	uint32_t keep = has_peek_off(t, f) ? CONSUME_LAZY : 0;
 	ssize_t rc;
 
-	if (!bytes || (bytes < CONSUME_LAZY && c->s.snd_una != c->s.snd_max))
+	if (!bytes || (bytes < keep && c->s.snd_una != c->s.snd_max))
 		return;
 
 	rc = recv(c->sock, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT);
@@ -570,7 +582,7 @@ static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
 	int n = 0, off = want;
 
 	*skip = 0;
-	if (flow_is_v4(f) ? t->peek_off4 : t->peek_off6) {
+	if (has_peek_off(t, f)) {
 		if (c->peek_pos != want &&
 		    setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off,
 			       sizeof(off)))
@@ -823,6 +835,7 @@ static void connected(struct tcp *t, struct flow *f)
 	struct tcp_conn *c = conn(f);
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
+	uint32_t room;
 
 	c->near = inany_is_loopback(&f->side[TGT].eaddr);
 	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
@@ -835,8 +848,8 @@ static void connected(struct tcp *t, struct flow *f)
 
 	tcps_connected(&c->s, t->loop->now_ms);
 	c->snd_base = c->s.snd_nxt;
-	query_room(t, f, 0);
-	tcps_window(&c->s, c->room, c->size);
+	room = query_room(t, f, 0);
+	tcps_window(&c->s, room, c->size);
 	send_synack(t, f);
 	trace_flow(t, f, c->near ? "connected, near" : "connected");
 }
