@@ -17,7 +17,6 @@ enum ref_kind {
 	REF_SIGNAL,
 	REF_NETNS_PID,			/* pidfd of the process that names it */
 	REF_TCP, REF_UDP, REF_ICMP,	/* a flow's socket */
-	REF_UDP_SHARED,			/* socket without a flow, index its own */
 };
 
 /**

@@ -69,52 +69,6 @@ struct probe {
 static struct rtnl scratch[2];
 static struct probe scratch_probe;
 
-static int link_get_by_name(const char *name, struct rtnl_link *l)
-{
-	struct rtnl *n = &scratch[0];
-	int ret = rtnl_open(n);
-
-	if (ret)
-		return ret;
-	ret = rtnl_get_link(n, 0, name, l);
-	rtnl_close(n);
-	return ret;
-}
-
-/**
- * nl_link_index() - Index of an interface of the current namespace
- * @name:	Its name
- *
- * Return: index, or negative errno, -ENODEV if there is none
- */
-int nl_link_index(const char *name)
-{
-	struct rtnl_link l;
-	int ret = link_get_by_name(name, &l);
-
-	return ret ? ret : (int)l.index;
-}
-
-/**
- * nl_link_mac() - MAC address of an interface of the current namespace
- * @name:	Its name
- * @mac:	Set on success
- *
- * Return: 0, -EADDRNOTAVAIL if it has none of six bytes, negative errno
- */
-int nl_link_mac(const char *name, uint8_t mac[6])
-{
-	struct rtnl_link l;
-	int ret = link_get_by_name(name, &l);
-
-	if (ret)
-		return ret;
-	if (!l.has_mac)
-		return -EADDRNOTAVAIL;
-	memcpy(mac, l.mac, MAC_LEN);
-	return 0;
-}
-
 /*
  * nexthop_cached() - A nexthop object, NULL if it is gone
  *

@@ -30,8 +30,6 @@ struct hostnet {
 
 /* netlink.c */
 int nl_template(struct conf *c, struct hostnet *h);
-int nl_link_index(const char *name);
-int nl_link_mac(const char *name, uint8_t mac[6]);
 
 /* netlink_ns.c */
 int nl_ns_configure(const struct conf *c, const struct hostnet *h,

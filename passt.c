@@ -487,8 +487,6 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_ICMP:
 		flow_event(s, ref, events);
 		break;
-	case REF_UDP_SHARED:
-		break;
 	}
 }
 

@@ -238,48 +238,6 @@ int util_write_all(int fd, const void *buf, size_t len)
 }
 
 /**
- * util_read_all() - Read until there is no more, or no more room
- * @fd:		A file or a blocking descriptor
- * @buf:	Room
- * @len:	Bytes of it
- *
- * Return: bytes read, less than @len at the end of the file; negative errno
- */
-/* #syscalls read */
-ssize_t util_read_all(int fd, void *buf, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = read(fd, (char *)buf + done, len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		done += n;
-	}
-	return done;
-}
-
-/**
- * util_cloexec() - Keep a descriptor from programs that we start
- * @fd:		Descriptor
- *
- * Return: 0 or negative errno
- */
-int util_cloexec(int fd)
-{
-	int flags = fcntl(fd, F_GETFD);
-
-	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-		return -errno;
-	return 0;
-}
-
-/**
  * util_random() - Unpredictable bytes from the kernel
  * @buf:	Where to
  * @len:	Bytes

@@ -30,8 +30,6 @@ const char *util_mac_ntop(const uint8_t mac[6], char buf[UTIL_MAC_STRLEN]);
 const char *util_strerror(int errnum, char buf[UTIL_ERROR_STRLEN]);
 
 int util_write_all(int fd, const void *buf, size_t len);
-ssize_t util_read_all(int fd, void *buf, size_t len);
-int util_cloexec(int fd);
 int util_random(void *buf, size_t len);
 
 int util_pidfile_open(const char *path);

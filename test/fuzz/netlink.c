@@ -11,8 +11,6 @@
  */
 
 #define nl_template	included_nl_template
-#define nl_link_index	included_nl_link_index
-#define nl_link_mac	included_nl_link_mac
 #include "../../netlink.c"
 
 #include <stdlib.h>

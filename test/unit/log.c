@@ -147,7 +147,7 @@ static void death(void)
 static size_t file_text(const char *path)
 {
 	int fd = open(path, O_RDONLY);
-	ssize_t n = util_read_all(fd, text, sizeof(text) - 1);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
 
 	close(fd);
 	text[n > 0 ? n : 0] = 0;
