@@ -113,6 +113,7 @@ static bool is_peer(const struct conf *c, const union inany *a)
 /**
  * fwd_from_tap() - Host side of a flow that the guest starts
  * @c:		Configuration
+ * @d:		Name servers
  * @proto:	IPPROTO_*
  * @tap:	Tap side: the guest is the endpoint, what it dialled is ours
  * @host:	Filled in: whom to connect to (endpoint), what to bind (ours: the
@@ -122,12 +123,13 @@ static bool is_peer(const struct conf *c, const union inany *a)
  * Return: false if this goes nowhere: a family that is off, no single host, a
  * port that can't be dialled; the guest's own loopback never is the host's
  */
-bool fwd_from_tap(const struct conf *c, uint8_t proto,
+bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host)
 {
 	bool v4 = inany_is_v4(&tap->oaddr);
 	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 
+	(void)d;
 	if (!family(c, &tap->oaddr)->enabled ||
 	    v4 != inany_is_v4(&tap->eaddr) || !is_peer(c, &tap->oaddr) ||
 	    !is_peer(c, &tap->eaddr) ||

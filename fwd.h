@@ -12,8 +12,15 @@
 #include "flow.h"
 #include "types.h"
 
-bool fwd_from_tap(const struct conf *c, uint8_t proto,
+bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host);
+enum pif fwd_from_host(const struct conf *c, const struct guest *g,
+		       const struct fwd_rule *r, const struct flowside *host,
+		       struct flowside *tgt);
+bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
+		 const struct flowside *ns, struct flowside *host);
+unsigned fwd_scope(const struct conf *c, const struct dns *d,
+		   const union inany *a);
 bool fwd_is_ours(const struct conf *c, const union inany *a);
 bool fwd_is_guests(const struct conf *c, const struct guest *g,
 		   const union inany *a);

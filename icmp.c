@@ -70,13 +70,15 @@ static uint8_t icmp_proto(bool v4)
 /**
  * icmp_init() - No flows
  * @m:		Zeroed
- * @conf, @guest, @flows, @tap, @loop:	What it works on
+ * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
  */
-void icmp_init(struct icmp *m, const struct conf *conf, const struct guest *guest,
-	       struct flow_table *flows, struct tap *tap, struct loop *loop)
+void icmp_init(struct icmp *m, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
+	      struct flow_table *flows, struct tap *tap, struct loop *loop)
 {
 	m->conf = conf;
 	m->guest = guest;
+	m->dns = dns;
 	m->flows = flows;
 	m->tap = tap;
 	m->loop = loop;
@@ -325,7 +327,7 @@ static bool forward(struct icmp *m, const struct pkt *p)
 	struct flow *f;
 	int error;
 
-	if (!fwd_from_tap(m->conf, IPPROTO_ICMP, &tap, &host))
+	if (!fwd_from_tap(m->conf, m->dns, IPPROTO_ICMP, &tap, &host))
 		return false;
 	f = flow_get(m, p, &error);
 	if (!f) {

@@ -24,6 +24,7 @@
 struct icmp {
 	const struct conf *conf;
 	const struct guest *guest;
+	const struct dns *dns;
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
@@ -32,8 +33,9 @@ struct icmp {
 	uint8_t buf[65536];
 };
 
-void icmp_init(struct icmp *m, const struct conf *conf, const struct guest *guest,
-	       struct flow_table *flows, struct tap *tap, struct loop *loop);
+void icmp_init(struct icmp *m, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
+	      struct flow_table *flows, struct tap *tap, struct loop *loop);
 void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n);
 void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events);
 void icmp_timer(struct icmp *m, struct flow *f);

@@ -32,17 +32,18 @@
 /**
  * input_init() - Nothing known about the guest but what is configured
  * @in:		Zeroed
- * @conf, @guest, @tap, @loop, @tcp, @udp, @icmp:	What it works on; @guest is
+ * @conf, @guest, @dns, @tap, @loop, @tcp, @udp, @icmp:	What it works on; @guest is
  *		filled in
  */
 void input_init(struct input *in, const struct conf *conf, struct guest *guest,
-		struct tap *tap, struct loop *loop, struct tcp *tcp,
-		struct udp *udp, struct icmp *icmp)
+		const struct dns *dns, struct tap *tap, struct loop *loop,
+		struct tcp *tcp, struct udp *udp, struct icmp *icmp)
 {
 	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
 
 	in->conf = conf;
 	in->guest = guest;
+	in->dns = dns;
 	in->tap = tap;
 	in->loop = loop;
 	in->tcp = tcp;

@@ -27,6 +27,7 @@ struct loop;
 struct input {
 	const struct conf *conf;
 	struct guest *guest;
+	const struct dns *dns;
 	struct tap *tap;
 	struct loop *loop;
 	struct tcp *tcp;
@@ -37,8 +38,8 @@ struct input {
 };
 
 void input_init(struct input *in, const struct conf *conf, struct guest *guest,
-		struct tap *tap, struct loop *loop, struct tcp *tcp,
-		struct udp *udp, struct icmp *icmp);
+		const struct dns *dns, struct tap *tap, struct loop *loop,
+		struct tcp *tcp, struct udp *udp, struct icmp *icmp);
 bool input_advertise_router(struct input *in);
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n);
 

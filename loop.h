@@ -17,6 +17,15 @@ enum ref_kind {
 	REF_SIGNAL,
 	REF_NETNS_PID,			/* pidfd of the process that names it */
 	REF_TCP, REF_UDP, REF_ICMP,	/* a flow's socket */
+	REF_NETNS_PATH,			/* index: what watches the file of it */
+	REF_RESOLV,			/* the follower of resolv.conf */
+	REF_INPUT,			/* timer of unsolicited advertisements */
+	REF_STATS,			/* timer of --stats */
+	REF_LISTEN,			/* index: of a listening socket */
+	REF_SCAN,			/* timer of the search for listeners */
+	REF_NSHELPER,			/* the maker of the namespace's sockets */
+	REF_TCP_SPLICE, REF_UDP_SPLICE,	/* a flow's sockets, by side */
+	REF_CLIENT,			/* passt: somebody connects */
 };
 
 /**

@@ -75,6 +75,22 @@ struct pkt {
 	struct rx_offload off;
 };
 
+/**
+ * struct datagram - UDP from one of our services to the guest
+ * @src, @dst:	IP addresses, both of one family
+ * @dst_mac:	Ethernet destination
+ * @sport, @dport:	Host order
+ * @len:	Bytes in @data, 0: there is none
+ * @data:	What follows the UDP header
+ */
+struct datagram {
+	union inany src, dst;
+	uint8_t dst_mac[MAC_LEN];
+	uint16_t sport, dport;
+	size_t len;
+	uint8_t data[1472] __attribute__((aligned(8)));
+};
+
 /* Why a frame was refused: counters, for the log */
 enum pkt_error {
 	PKT_OK, PKT_E_SHORT, PKT_E_LENGTH, PKT_E_VERSION, PKT_E_CSUM,

@@ -60,6 +60,7 @@
  *		datapath stage on
  * @host:	Addresses and routes to copy
  * @guest:	What was learned from the other side
+ * @dns:	Name servers and search list
  * @identity:	Who to become
  * @ns:		Namespace that we serve (pasta)
  * @loop:	Events and timers
@@ -74,6 +75,7 @@ static struct passt {
 	struct conf conf;
 	struct hostnet host;
 	struct guest guest;
+	struct dns dns;
 	struct identity identity;
 	struct pasta ns;
 	struct loop loop;
@@ -244,11 +246,12 @@ static void protocols_init(struct passt *s)
 	}
 	csum_init();
 	flow_init(&s->flows, key);
-	tcp_init(&s->tcp, c, &s->guest, &s->flows, s->tap, &s->loop, key + 2);
-	udp_init(&s->udp, c, &s->guest, &s->flows, s->tap, &s->loop);
-	icmp_init(&s->icmp, c, &s->guest, &s->flows, s->tap, &s->loop);
-	input_init(&s->input, c, &s->guest, s->tap, &s->loop, &s->tcp, &s->udp,
-		   &s->icmp);
+	tcp_init(&s->tcp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
+		 key + 2);
+	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
+	icmp_init(&s->icmp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
+	input_init(&s->input, c, &s->guest, &s->dns, s->tap, &s->loop, &s->tcp,
+		   &s->udp, &s->icmp);
 }
 
 /* The tap, and what hangs on it */
@@ -486,6 +489,17 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_UDP:
 	case REF_ICMP:
 		flow_event(s, ref, events);
+		break;
+	case REF_NETNS_PATH:
+	case REF_RESOLV:
+	case REF_INPUT:
+	case REF_STATS:
+	case REF_LISTEN:
+	case REF_SCAN:
+	case REF_NSHELPER:
+	case REF_TCP_SPLICE:
+	case REF_UDP_SPLICE:
+	case REF_CLIENT:
 		break;
 	}
 }

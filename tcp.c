@@ -931,7 +931,7 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 	struct flow *f;
 	int rc;
 
-	if (!fwd_from_tap(t->conf, IPPROTO_TCP, tap, &host)) {
+	if (!fwd_from_tap(t->conf, t->dns, IPPROTO_TCP, tap, &host)) {
 		answer_rst(t, tap, g);
 		return;
 	}
@@ -1236,12 +1236,14 @@ static bool probe_peek_off(int family)
  * tcp_init() - Start without flows
  * @key:	Random, for initial sequence numbers
  */
-void tcp_init(struct tcp *t, const struct conf *conf, const struct guest *guest,
+void tcp_init(struct tcp *t, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2])
 {
 	t->conf = conf;
 	t->guest = guest;
+	t->dns = dns;
 	t->flows = flows;
 	t->tap = tap;
 	t->loop = loop;

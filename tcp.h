@@ -38,6 +38,7 @@ struct tcp_stats {
 struct tcp {
 	const struct conf *conf;
 	const struct guest *guest;
+	const struct dns *dns;
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
@@ -51,7 +52,8 @@ struct tcp {
 	uint8_t discard[65536];		/* where peeking without offset ends */
 };
 
-void tcp_init(struct tcp *t, const struct conf *conf, const struct guest *guest,
+void tcp_init(struct tcp *t, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2]);
 void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);

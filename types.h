@@ -26,6 +26,10 @@
 #define CONF_MAC_DEFAULT	{ 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 }
 #define CONF_ROUTES_MAX		128
 #define CONF_ADDRS_MAX		32
+#define CONF_DNS_MAX		8	/* name servers of one family */
+#define CONF_SEARCH_MAX		32	/* domains of a search list */
+#define CONF_NAME_LEN		256	/* of a domain, with its NUL: RFC 1035, 3.1 */
+#define CONF_RULES_MAX		2048	/* for forwarding ports */
 
 enum mode { MODE_PASST, MODE_PASTA };
 
@@ -50,13 +54,40 @@ struct conf_ip {
 	bool no_copy_addrs, no_copy_routes;
 	union inany our_ll;		/* IPv6: our own link-local address */
 	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */
+	union inany host_addr;		/* the host's own; unset: none known */
+	union inany map_guest_addr;	/* reaches host_addr; unset: nothing does */
+	union inany outbound_addr;	/* what sockets are bound to; unset: any */
+	char outbound_if[IFNAMSIZ];	/* and the interface, "": any */
+	union inany dns_forward;	/* what is sent here goes to dns_host, */
+	union inany dns_host;		/* unset: to what struct dns says */
+};
+
+/**
+ * struct fwd_rule - Ports of one side that reach the other
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @from_ns:	From the namespace to the host (-T, -U), else to the guest (-t, -u)
+ * @scan:	Each port only while somebody listens on its target (auto)
+ * @weak:	A port that can't be bound is no error
+ * @addr:	Address to bind; unset: all, of both families
+ * @ifname:	Interface to bind to, "": any
+ * @first, @last:	Ports, host order
+ * @to:		Target of @first, those of the others follow
+ * @spec:	What the user wrote, for messages
+ */
+struct fwd_rule {
+	uint8_t proto;
+	bool from_ns, scan, weak;
+	union inany addr;
+	char ifname[IFNAMSIZ];
+	uint16_t first, last, to;
+	const char *spec;
 };
 
 /* How the namespace of pasta is found */
 enum netns_kind {
 	NETNS_SPAWN,			/* new one, COMMAND or a shell in it */
 	NETNS_PID,			/* of a process */
-	NETNS_PATH,			/* file, bound nsfs */
+	NETNS_PATH,			/* file: bound nsfs, or of /proc */
 	NETNS_FD,			/* none: a tap file descriptor was passed */
 };
 
@@ -96,10 +127,46 @@ struct conf {
 
 	/* Protocols and services */
 	bool no_tcp, no_udp, no_icmp, no_ndp, no_ra, no_dhcp, no_dhcpv6;
-	bool no_splice;
+	bool no_splice, splice_only, host_lo_to_ns_lo;
+	unsigned stats_s;		/* between lines of --stats, 0: none */
+
+	/* Names: what was given, see struct dns for what holds */
+	bool dns_given, search_given;	/* even if it was "none" */
+	unsigned ndns, nsearch;
+	union inany dns[2 * CONF_DNS_MAX];
+	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
+	bool dhcp_dns, dhcp_search;	/* hand them out */
+	char hostname[CONF_NAME_LEN], fqdn[CONF_NAME_LEN];	/* "": none */
+
+	/* Ports */
+	bool freebind;
+	uint16_t ephemeral_first, ephemeral_last;	/* of the host */
+	unsigned nrules;
+	struct fwd_rule rules[CONF_RULES_MAX];
+
+	/* passt */
+	const char *sock_path;		/* NULL: the first free of the default ones */
 
 	/* Switches that force a fallback, for tests */
 	bool no_peek_off;		/* act as if SO_PEEK_OFF was unknown */
+};
+
+/**
+ * struct dns - Name servers and search list as they are at the moment
+ * @n4, @n6:	Servers of each family to hand out, as the guest can reach them
+ * @nsearch:	Domains to hand out
+ * @host4, @host6:	Where conf->ipN.dns_forward leads; unset: nowhere
+ * @scope6:	Interface of @host6, if it is link-local
+ *
+ * From the command line, else from the host's resolv.conf: written by resolv.c
+ * at start and when that file changes.
+ */
+struct dns {
+	unsigned n4, n6, nsearch;
+	union inany ns4[CONF_DNS_MAX], ns6[CONF_DNS_MAX];
+	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
+	union inany host4, host6;
+	unsigned scope6;
 };
 
 /* What the frames of the other side tell about it */

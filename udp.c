@@ -104,13 +104,15 @@ static const struct flowside *host_side(const struct flow *f)
 /**
  * udp_init() - No flows
  * @u:		Zeroed
- * @conf, @guest, @flows, @tap, @loop:	What it works on
+ * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
  */
-void udp_init(struct udp *u, const struct conf *conf, const struct guest *guest,
+void udp_init(struct udp *u, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop)
 {
 	u->conf = conf;
 	u->guest = guest;
+	u->dns = dns;
 	u->flows = flows;
 	u->tap = tap;
 	u->loop = loop;
@@ -343,7 +345,7 @@ static struct flow *flow_new(struct udp *u, const struct flowside *tap,
 	int fd, rc;
 
 	if (is_for_service(u, tap) ||
-	    !fwd_from_tap(u->conf, IPPROTO_UDP, tap, &host))
+	    !fwd_from_tap(u->conf, u->dns, IPPROTO_UDP, tap, &host))
 		return NULL;
 	fd = socket_new(u, &host);
 	if (fd < 0) {

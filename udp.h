@@ -45,6 +45,7 @@ struct udp_io {
 struct udp {
 	const struct conf *conf;
 	const struct guest *guest;
+	const struct dns *dns;
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
@@ -53,7 +54,8 @@ struct udp {
 	struct udp_io io;
 };
 
-void udp_init(struct udp *u, const struct conf *conf, const struct guest *guest,
+void udp_init(struct udp *u, const struct conf *conf,
+	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop);
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
 void udp_tap_writable(struct udp *u);

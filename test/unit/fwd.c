@@ -8,6 +8,7 @@
 #include "tap.h"
 
 static struct conf conf;
+static struct dns dns;
 
 static union inany addr(const char *s)
 {
@@ -69,7 +70,7 @@ static bool dial(const char *to, uint8_t proto, uint16_t port,
 
 	tap.eaddr = addr(inany_is_v4(&tap.oaddr) ? "198.51.100.5" :
 						   "2001:db8::5");
-	return fwd_from_tap(&conf, proto, &tap, host);
+	return fwd_from_tap(&conf, &dns, proto, &tap, host);
 }
 
 static bool goes_to(const char *to, const char *want)
@@ -131,7 +132,7 @@ static const union inany *error_src(const char *dialled, const char *offender)
 	tap = (struct flowside){ .oaddr = addr(dialled), .oport = 1 };
 	tap.eaddr = conf.ip4.addr;
 	from = addr(offender);
-	if (!fwd_from_tap(&conf, 17, &tap, &host))
+	if (!fwd_from_tap(&conf, &dns, 17, &tap, &host))
 		return NULL;
 	return fwd_error_src(&conf, &g, &tap, &host, &from);
 }

@@ -34,6 +34,7 @@ static struct tcp tcp;
 static struct udp udp;
 static struct icmp icmp;
 static struct conf conf;
+static struct dns dns;
 static struct guest guest;
 static struct flow_table flows;
 static struct loop loop;
@@ -73,9 +74,9 @@ static void setup(void)
 	loop_init(&loop);
 	fake_tap_init(&fake, 0, 1500);
 	fake_tap_init(&wire, 0, 1500);
-	udp_init(&udp, &conf, &guest, &flows, &fake.tap, &loop);
-	icmp_init(&icmp, &conf, &guest, &flows, &fake.tap, &loop);
-	input_init(&in, &conf, &guest, &fake.tap, &loop, &tcp, &udp, &icmp);
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
+	icmp_init(&icmp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
+	input_init(&in, &conf, &guest, &dns, &fake.tap, &loop, &tcp, &udp, &icmp);
 }
 
 /* Make a packet of the guest in @wire */

@@ -25,6 +25,7 @@
 
 static struct udp udp;
 static struct conf conf;
+static struct dns dns;
 static struct guest guest;
 static struct flow_table flows;
 static struct loop loop;
@@ -63,7 +64,7 @@ static void setup(unsigned caps, unsigned mtu)
 	loop_init(&loop);
 	fake_tap_init(&fake, caps, mtu);
 	memset(&udp, 0, offsetof(struct udp, io));
-	udp_init(&udp, &conf, &guest, &flows, &fake.tap, &loop);
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
 }
 
 static void teardown(void)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dhcp.h - DHCP and BOOTP server: a pure function
+ */
+
+#ifndef DHCP_H
+#define DHCP_H
+
+#include <stddef.h>
+
+#include "packet.h"
+#include "types.h"
+
+#define DHCP_PORT_SERVER	67
+#define DHCP_PORT_CLIENT	68
+
+size_t dhcp_reply(const struct conf *c, const struct dns *d,
+		  const struct pkt *p, struct datagram *r);
+
+#endif /* DHCP_H */

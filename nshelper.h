@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nshelper.h - Sockets that live in the namespace, made by a process in there
+ */
+
+#ifndef NSHELPER_H
+#define NSHELPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct loop;
+
+/* What a pool is kept of */
+enum nssock { NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS };
+
+#define NSHELPER_POOL	32		/* sockets of each kind at hand */
+
+/**
+ * struct nshelper - The helper, and sockets at hand
+ * @fd:		Socket to it, -1: there is none
+ * @n:		Sockets at hand
+ * @pool:	Unbound, non-blocking, close-on-exec
+ */
+struct nshelper {
+	int fd;
+	pid_t pid;
+	unsigned n[NSSOCK_KINDS];
+	int pool[NSSOCK_KINDS][NSHELPER_POOL];
+};
+
+_Noreturn void nshelper_run(int fd);
+int nshelper_start(struct nshelper *h, struct loop *l);
+int nshelper_socket(struct nshelper *h, enum nssock kind);
+int nshelper_diag(struct nshelper *h);
+void nshelper_event(struct nshelper *h, struct loop *l);
+
+#endif /* NSHELPER_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * resolv.h - The host's resolver configuration, and its follower
+ */
+
+#ifndef RESOLV_H
+#define RESOLV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "types.h"
+
+struct loop;
+
+#define RESOLV_PATH	"/etc/resolv.conf"
+#define RESOLV_TEXT_MAX	4096		/* bytes of it that count */
+
+/**
+ * struct resolv - What a resolv.conf says, resolv.conf(5)
+ * @n:		Name servers
+ * @ns:		In their order, both families, loopback ones as well
+ * @scope:	Interface of each, by index; 0: none given
+ * @nsearch:	Domains
+ * @search:	In their order, without a dot at the end
+ */
+struct resolv {
+	unsigned n, nsearch;
+	union inany ns[CONF_DNS_MAX];
+	unsigned scope[CONF_DNS_MAX];
+	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
+};
+
+/* The process that tells of changes: @fd, -1: none */
+struct resolv_follower {
+	int fd;
+	pid_t pid;
+};
+
+void resolv_parse(const char *text, size_t len, struct resolv *r);
+void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d);
+
+int resolv_start(struct resolv_follower *f, const struct conf *c,
+		 struct dns *d);
+int resolv_watch(struct resolv_follower *f, struct loop *l);
+bool resolv_event(struct resolv_follower *f, const struct conf *c,
+		  struct dns *d, struct loop *l);
+
+#endif /* RESOLV_H */
