@@ -58,6 +58,11 @@ void log_die(bool with_errno, const char *fmt, ...)
 	     if (log_enabled(LOG_L_DEBUG) && log_limited(&limit_)) \
 		log_msg(LOG_L_DEBUG, false, __VA_ARGS__); } while (0)
 
+/* For what holds as long as we run, and is found out late */
+#define warn_once(...) \
+	do { static bool said_; if (!said_) { said_ = true; \
+		log_msg(LOG_L_WARN, false, __VA_ARGS__); } } while (0)
+
 /* Start-up only: one line, exit status 1 */
 #define die(...)	log_die(false, __VA_ARGS__)
 #define die_errno(...)	log_die(true, __VA_ARGS__)
