@@ -257,8 +257,45 @@ union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
 	return ref;
 }
 
+/* "ADDR:PORT", with brackets for IPv6; "*:PORT" where the kernel chooses */
+static size_t put_endpoint(char *buf, size_t size, const union inany *a,
+			   uint16_t port)
+{
+	char s[INANY_STRLEN];
+	int n;
+
+	if (!inany_is_set(a) || inany_is_unspecified(a))
+		n = snprintf(buf, size, "*:%u", port);
+	else if (inany_is_v4(a))
+		n = snprintf(buf, size, "%s:%u",
+			     inany_ntop(a, s, sizeof(s)), port);
+	else
+		n = snprintf(buf, size, "[%s]:%u",
+			     inany_ntop(a, s, sizeof(s)), port);
+	return (size_t)n < size ? (size_t)n : size - 1;
+}
+
+/* Who dials whom on one side */
+static size_t put_side(char *buf, size_t size, const struct flow *f,
+		       unsigned side)
+{
+	static const char *const names[] = {
+		[PIF_NONE] = "none", [PIF_HOST] = "host", [PIF_TAP] = "tap",
+		[PIF_SPLICE] = "namespace",
+	};
+	const struct flowside *s = &f->side[side];
+	bool ini = side == INI;
+	size_t n = (size_t)snprintf(buf, size, "%s ", names[f->pif[side]]);
+
+	n += put_endpoint(buf + n, size - n, ini ? &s->eaddr : &s->oaddr,
+			  ini ? s->eport : s->oport);
+	n += (size_t)snprintf(buf + n, size - n, " > ");
+	return n + put_endpoint(buf + n, size - n, ini ? &s->oaddr : &s->eaddr,
+				ini ? s->oport : s->eport);
+}
+
 /**
- * flow_str() - Both ends of a flow for a log line
+ * flow_str() - Both sides of a flow for a log line
  * @buf:	Where to write
  *
  * Return: @buf
@@ -266,16 +303,14 @@ union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
 const char *flow_str(const struct flow_table *t, const struct flow *f,
 		     char buf[FLOW_STRLEN])
 {
-	const struct flowside *ini = &f->side[INI], *tgt = &f->side[TGT];
 	const char *name = f->proto == IPPROTO_TCP ? "TCP" :
 			   f->proto == IPPROTO_UDP ? "UDP" : "ICMP";
-	char from[INANY_STRLEN], to[INANY_STRLEN];
-	bool v4 = inany_is_v4(&ini->eaddr);
+	size_t n = (size_t)snprintf(buf, FLOW_STRLEN, "%s %u (", name,
+				    (unsigned)flow_index(t, f));
 
-	snprintf(buf, FLOW_STRLEN,
-		 v4 ? "%s %s:%u -> %s:%u (%u)" : "%s [%s]:%u -> [%s]:%u (%u)",
-		 name, inany_ntop(&ini->eaddr, from, sizeof(from)), ini->eport,
-		 inany_ntop(&tgt->eaddr, to, sizeof(to)), tgt->eport,
-		 (unsigned)flow_index(t, f));
+	n += put_side(buf + n, FLOW_STRLEN - n, f, INI);
+	n += (size_t)snprintf(buf + n, FLOW_STRLEN - n, ", ");
+	n += put_side(buf + n, FLOW_STRLEN - n, f, TGT);
+	snprintf(buf + n, FLOW_STRLEN - n, ")");
 	return buf;
 }

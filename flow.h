@@ -88,8 +88,8 @@ static inline uint32_t flow_index(const struct flow_table *t,
 union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
 			 enum ref_kind kind, unsigned side);
 
-/* One line for the log: "TCP 198.51.100.1:33000 -> 203.0.113.2:80 (12)" */
-#define FLOW_STRLEN	128
+/* For the log: "TCP 12 (tap 198.51.100.1:33000 > 203.0.113.2:80, host ...)" */
+#define FLOW_STRLEN	320
 const char *flow_str(const struct flow_table *t, const struct flow *f,
 		     char buf[FLOW_STRLEN]);
 

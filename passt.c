@@ -35,7 +35,6 @@
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
-#include "inany.h"
 #include "input.h"
 #include "isolation.h"
 #include "log.h"
@@ -186,29 +185,10 @@ static void tap_open(struct passt *s)
 
 /* Datapath ----------------------------------------------------------------- */
 
-static void trace_packet(const struct pkt *pkt)
-{
-	static const char *const kinds[] = {
-		[PKT_ARP] = "ARP", [PKT_TCP] = "TCP", [PKT_UDP] = "UDP",
-		[PKT_ICMP4] = "ICMP", [PKT_ICMP6] = "ICMPv6",
-		[PKT_FRAGMENT] = "fragment", [PKT_OTHER_L4] = "other",
-	};
-	char src[INANY_STRLEN], dst[INANY_STRLEN];
-
-	if (pkt->kind == PKT_ARP)
-		trace("From the guest: ARP");
-	else
-		trace("From the guest: %s, %s -> %s, %zu bytes", kinds[pkt->kind],
-		      inany_ntop(&pkt->src, src, sizeof(src)),
-		      inany_ntop(&pkt->dst, dst, sizeof(dst)), pkt->l3_len);
-}
-
 static void tap_rx(void *ctx, const struct pkt *pkts, unsigned n)
 {
 	struct passt *s = ctx;
 
-	for (unsigned i = 0; log_enabled(LOG_L_TRACE) && i < n; i++)
-		trace_packet(&pkts[i]);
 	input_batch(&s->input, pkts, n);
 }
 
@@ -274,8 +254,8 @@ static void datapath_init(struct passt *s)
 	}
 
 	s->tap = c->mode == MODE_PASTA ? &s->tun.tap : &s->stream.tap;
-	if (s->pcap_fd >= 0)
-		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd);
+	if (s->pcap_fd >= 0 || c->trace)
+		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd, c->trace);
 	s->tap->rx = tap_rx;
 	s->tap->writable = tap_writable;
 	s->tap->closed = tap_closed;
@@ -512,6 +492,8 @@ static void timers_run(struct passt *s)
 	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms))) {
 		if (t->ref.kind == REF_NETNS_PID)
 			netns_event(s);
+		else if (t->ref.kind == REF_INPUT)
+			input_timer(&s->input);
 		else
 			flow_timer(s, t->ref);
 	}

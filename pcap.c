@@ -6,7 +6,8 @@
  * operations note frames and call those of the backend; the backend's callbacks
  * point here and go on to ours. Statistics stay with the backend. Received
  * frames are seen before they are parsed, so also the bad ones; sent ones when
- * they are committed, while they are still ours to read.
+ * they are committed, while they are still ours to read. They may be described
+ * in the log as well, or only there.
  *
  * The file is that of tcpdump: a header, then a header with time and length
  * before each frame, all in host order, times in nanoseconds. Frames that a
@@ -32,6 +33,7 @@
 #include "checksum.h"
 #include "log.h"
 #include "tap.h"
+#include "trace.h"
 #include "wire.h"
 
 #define PCAP_MAGIC_NS	0xa1b23c4dU
@@ -151,6 +153,8 @@ static void pcap_raw(void *ctx, const uint8_t *frame, size_t len,
 	uint8_t head[PCAP_HEAD];
 	size_t hlen = len;
 
+	if (p->text)
+		trace_frame(true, frame, len, len);
 	if (p->fd < 0)
 		return;
 	if (off && off->csum_offset) {
@@ -188,6 +192,9 @@ static unsigned pcap_commit(struct tap *t, unsigned n)
 	struct pcap *p = to_pcap(t);
 	unsigned i;
 
+	for (i = 0; i < n && p->text; i++)
+		trace_frame(false, p->lent[i].hdr, p->lent[i].hdrlen,
+			    p->lent[i].hdrlen + p->lent[i].len);
 	for (i = 0; i < n && p->fd >= 0; i++)
 		record_tx(p, &p->lent[i]);
 	return tap_commit(p->inner, n);
@@ -237,15 +244,18 @@ static const struct tap_ops pcap_ops = {
  * pcap_wrap() - Record all that passes through a tap from now on
  * @p:		The wrapper
  * @inner:	Backend, initialised; its callbacks are replaced
- * @fd:		From pcap_open(), ours to close
+ * @fd:		From pcap_open(), ours to close; -1: no file
+ * @text:	Describe frames in the log, at the level of trace()
  *
  * Return: the tap to be used instead of @inner; the caller sets its callbacks
  */
-struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd)
+struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
+		      bool text)
 {
 	tap_init(&p->tap, &pcap_ops, inner->caps, inner->mtu);
 	p->inner = inner;
 	p->fd = fd;
+	p->text = text;
 	p->lent = NULL;
 	inner->rx = pcap_rx;
 	inner->writable = pcap_writable;

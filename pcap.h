@@ -6,6 +6,7 @@
 #ifndef PCAP_H
 #define PCAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tap.h"
@@ -18,16 +19,19 @@
  * @tap:	What protocols see instead of @inner
  * @inner:	The backend; its callbacks are ours
  * @fd:		Capture file, -1: stopped
+ * @text:	Frames are described in the log
  * @lent:	Frames of the last tap_reserve()
  */
 struct pcap {
 	struct tap tap;
 	struct tap *inner;
 	int fd;
+	bool text;
 	const struct txframe *lent;
 };
 
 int pcap_open(const char *path);
-struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd);
+struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
+		      bool text);
 
 #endif /* PCAP_H */

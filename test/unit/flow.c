@@ -245,13 +245,17 @@ static void text(void)
 	reset();
 	f = make(IPPROTO_TCP, 33000, PIF_TAP);
 	f->side[TGT] = side_of(443);
+	f->pif[TGT] = PIF_HOST;
 	flow_str(&t, f, buf);
-	ok(!strcmp(buf, "TCP 203.0.113.0:33000 -> 203.0.113.0:443 (0)"),
-	   "a flow reads as endpoint to endpoint");
+	ok(!strcmp(buf, "TCP 0 (tap 203.0.113.0:33000 > 198.51.100.1:80, "
+			"host 198.51.100.1:80 > 203.0.113.0:443)"),
+	   "a flow reads as who dials whom, on both sides");
 	memset(&f->side, 0, sizeof(f->side));
+	f->side[INI].eaddr.a6 = in6addr_loopback;
 	f->side[INI].eport = 1;
 	flow_str(&t, f, buf);
-	ok(!strcmp(buf, "TCP [::]:1 -> [::]:0 (0)"), "IPv6 in brackets");
+	ok(!strcmp(buf, "TCP 0 (tap [::1]:1 > *:0, host *:0 > *:0)"),
+	   "IPv6 in brackets, a star for what is not known");
 }
 
 int main(void)

@@ -379,7 +379,7 @@ static void captures(void)
 	close(fd);
 	fake_tap_init(&fake, TAP_CSUM | TAP_JUMBO, 1500);
 	fake.tap.stats.tx_frames = 0;
-	t = pcap_wrap(&pc, &fake.tap, pcap_open(path));
+	t = pcap_wrap(&pc, &fake.tap, pcap_open(path), false);
 	t->rx = on_rx;
 	t->closed = on_closed;
 	rx_packets = closes = wrong = 0;
@@ -426,7 +426,7 @@ static void full_disk(void)
 	   "a_capture_file_that_can't_be");
 	is(pcap_open("/dev/full"), -ENOSPC, "or_can't_be_written");
 	fake_tap_init(&fake, 0, 1500);
-	t = pcap_wrap(&pc, &fake.tap, fd);
+	t = pcap_wrap(&pc, &fake.tap, fd, false);
 	lent_udp(t, 10);
 	lent_udp(t, 10);
 	ok(pc.fd == -1 && fake.n == 2, "a_full_disk_ends_captures_alone");

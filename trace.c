@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * trace.c - Frames as lines of text
+ *
+ * For --trace: one line a frame, of what a person who looks for a fault wants
+ * to know first. Frames are described as they are on the tap, also those that
+ * the parser is going to refuse: nothing here trusts a length.
+ *
+ *	from guest: TCP 198.51.100.1:40000 > 203.0.113.2:80 [S] seq 1 win 64240
+ */
+
+#include "trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "inany.h"
+#include "log.h"
+#include "wire.h"
+
+/**
+ * struct line - A frame being described
+ * @p, @have:	Bytes that are at hand, from the current header on
+ * @len:	Bytes that the frame has from there on
+ * @buf, @n:	Text so far
+ * @src, @dst:	IP addresses
+ */
+struct line {
+	const uint8_t *p;
+	size_t have, len;
+	char *buf;
+	size_t n;
+	union inany src, dst;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void put(struct line *l, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(l->buf + l->n, TRACE_STRLEN - l->n, fmt, ap);
+	va_end(ap);
+	l->n += n < 0 ? 0 : (size_t)n;
+	if (l->n >= TRACE_STRLEN)
+		l->n = TRACE_STRLEN - 1;
+}
+
+/* A copy of the header that comes next; false, after saying so, if it is cut */
+static bool take(struct line *l, void *hdr, size_t size)
+{
+	if (l->have < size || l->len < size) {
+		put(l, " cut short");
+		return false;
+	}
+	memcpy(hdr, l->p, size);
+	return true;
+}
+
+static void skip(struct line *l, size_t bytes)
+{
+	if (bytes > l->have)
+		bytes = l->have;
+	l->p += bytes;
+	l->have -= bytes;
+	l->len -= bytes < l->len ? bytes : l->len;
+}
+
+static void put_addr(struct line *l, const union inany *a, int port)
+{
+	char s[INANY_STRLEN];
+
+	inany_ntop(a, s, sizeof(s));
+	if (port < 0)
+		put(l, " %s", s);
+	else if (inany_is_v4(a))
+		put(l, " %s:%d", s, port);
+	else
+		put(l, " [%s]:%d", s, port);
+}
+
+static void put_ends(struct line *l, int sport, int dport)
+{
+	put_addr(l, &l->src, sport);
+	put(l, " >");
+	put_addr(l, &l->dst, dport);
+}
+
+static void put_tcp(struct line *l)
+{
+	static const char names[] = "FSRP.U";	/* as TCPF_*, from bit 0 on */
+	struct tcp_hdr h;
+	char flags[sizeof(names)], *f = flags;
+	unsigned i;
+	size_t hlen;
+
+	put(l, "TCP");
+	if (!take(l, &h, sizeof(h)))
+		return;
+	for (i = 0; names[i]; i++)
+		if (h.flags & 1 << i)
+			*f++ = names[i];
+	*f = '\0';
+	put_ends(l, ntohs(h.sport), ntohs(h.dport));
+	put(l, " [%s] seq %u", flags, ntohl(h.seq));
+	if (h.flags & TCPF_ACK)
+		put(l, " ack %u", ntohl(h.ack));
+	hlen = (h.doff >> 4) * 4U;
+	put(l, " win %u, %zu bytes", ntohs(h.wnd),
+	    l->len > hlen ? l->len - hlen : 0);
+}
+
+static void put_udp(struct line *l)
+{
+	struct udp_hdr h;
+
+	put(l, "UDP");
+	if (!take(l, &h, sizeof(h)))
+		return;
+	put_ends(l, ntohs(h.sport), ntohs(h.dport));
+	put(l, ", %zu bytes", l->len - sizeof(h));
+}
+
+static void put_icmp(struct line *l)
+{
+	struct icmp_hdr h;
+
+	put(l, inany_is_v4(&l->src) ? "ICMP" : "ICMPv6");
+	if (!take(l, &h, sizeof(h)))
+		return;
+	put_ends(l, -1, -1);
+	put(l, " type %u code %u, %zu bytes", h.type, h.code,
+	    l->len - sizeof(h));
+}
+
+static void put_l4(struct line *l, uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		put_tcp(l);
+		break;
+	case IPPROTO_UDP:
+		put_udp(l);
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		put_icmp(l);
+		break;
+	default:
+		put(l, "IP protocol %u", proto);
+		put_ends(l, -1, -1);
+		put(l, ", %zu bytes", l->len);
+	}
+}
+
+static void put_ipv4(struct line *l)
+{
+	struct ip4_hdr h;
+	struct in_addr a;
+	size_t hlen;
+
+	if (!take(l, &h, sizeof(h)))
+		return;
+	a.s_addr = h.src;
+	l->src = inany_from_v4(a);
+	a.s_addr = h.dst;
+	l->dst = inany_from_v4(a);
+	hlen = (h.ver_ihl & 15) * 4U;
+	skip(l, hlen);
+	if (ntohs(h.frag) & (IP4_OFFSET | IP4_MF)) {
+		put(l, "fragment of");
+		put_ends(l, -1, -1);
+		put(l, ", id %u offset %u, %zu bytes", ntohs(h.id),
+		    (ntohs(h.frag) & IP4_OFFSET) * 8U, l->len);
+		return;
+	}
+	put_l4(l, h.proto);
+	if (h.ttl != IP_DEFAULT_TTL)
+		put(l, ", ttl %u", h.ttl);
+}
+
+static void put_ipv6(struct line *l)
+{
+	struct ip6_hdr h;
+
+	if (!take(l, &h, sizeof(h)))
+		return;
+	l->src = inany_from_v6(&h.src);
+	l->dst = inany_from_v6(&h.dst);
+	skip(l, sizeof(h));
+	put_l4(l, h.nexthdr);
+	if (h.hop_limit != IP_DEFAULT_TTL)
+		put(l, ", hop limit %u", h.hop_limit);
+}
+
+static void put_arp(struct line *l)
+{
+	struct in_addr sender, target;
+	struct arp_msg m;
+
+	put(l, "ARP");
+	if (!take(l, &m, sizeof(m)))
+		return;
+	memcpy(&sender, m.spa, sizeof(sender));
+	memcpy(&target, m.tpa, sizeof(target));
+	l->src = inany_from_v4(sender);
+	l->dst = inany_from_v4(target);
+	put(l, ntohs(m.op) == ARP_OP_REQUEST ? " request" : " reply");
+	put_ends(l, -1, -1);
+}
+
+/**
+ * trace_str() - Describe a frame
+ * @frame:	From its Ethernet header on
+ * @have:	Bytes at hand there
+ * @len:	Bytes of the whole frame, @have or more
+ * @buf:	Where to write
+ *
+ * Return: @buf
+ */
+const char *trace_str(const uint8_t *frame, size_t have, size_t len,
+		      char buf[TRACE_STRLEN])
+{
+	struct line l = { .p = frame, .have = have, .len = len, .buf = buf };
+	struct eth_hdr eth;
+
+	buf[0] = '\0';
+	if (!take(&l, &eth, sizeof(eth)))
+		return buf;
+	skip(&l, sizeof(eth));
+	switch (ntohs(eth.type)) {
+	case ETHERTYPE_ARPV4:
+		put_arp(&l);
+		break;
+	case ETHERTYPE_IPV4:
+		put_ipv4(&l);
+		break;
+	case ETHERTYPE_IPV6N:
+		put_ipv6(&l);
+		break;
+	default:
+		put(&l, "Ethernet type 0x%04x, %zu bytes", ntohs(eth.type),
+		    l.len);
+	}
+	return buf;
+}
+
+/**
+ * trace_frame() - One line for one frame
+ * @from_guest:	Else it goes there
+ * @frame:	From its Ethernet header on
+ * @have:	Bytes at hand there
+ * @len:	Bytes of the whole frame
+ */
+void trace_frame(bool from_guest, const uint8_t *frame, size_t have, size_t len)
+{
+	char buf[TRACE_STRLEN];
+
+	if (!log_enabled(LOG_L_TRACE))
+		return;
+	if (from_guest)
+		trace("from guest: %s", trace_str(frame, have, len, buf));
+	else
+		trace("to guest: %s", trace_str(frame, have, len, buf));
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * trace.h - Frames as lines of text
+ */
+
+#ifndef TRACE_H
+#define TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TRACE_STRLEN	256
+
+const char *trace_str(const uint8_t *frame, size_t have, size_t len,
+		      char buf[TRACE_STRLEN]);
+void trace_frame(bool from_guest, const uint8_t *frame, size_t have,
+		 size_t len);
+
+#endif /* TRACE_H */
