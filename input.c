@@ -4,7 +4,14 @@
  *
  * Packets keep their order. Those of one kind in a row are handed over with one
  * call, so that protocols can do one system call for several of them. Requests
- * about the link (ARP, neighbour and router solicitations) are answered here.
+ * about the link (ARP, neighbour and router solicitations) and those for our
+ * services are answered here. A service that is turned off keeps its port: what
+ * was meant for it goes nowhere else.
+ *
+ * Router advertisements that nobody asked for follow RFC 4861, 6.2.4: some soon
+ * after start, and whenever a guest appears or what they say changes, then ever
+ * more seldom, up to a third of how long the router in them holds. All else in
+ * them holds for ever. Where we are no router there is no timer either.
  *
  * This file is also where struct guest is written: the guest's MAC address and
  * the addresses that it last used. An address that we play the owner of is none
@@ -16,6 +23,8 @@
 #include <string.h>
 
 #include "arp.h"
+#include "dhcp.h"
+#include "dhcpv6.h"
 #include "frame.h"
 #include "fwd.h"
 #include "icmp.h"
@@ -28,6 +37,17 @@
 #include "wire.h"
 
 #define UNREACH_INTERVAL_MS	100	/* errors about protocols we don't have */
+
+/* Between router advertisements: RFC 4861, 10; RFC 8319, 4 */
+#define RA_MIN_DELAY_MS		3000U
+#define RA_INITIAL_MS		16000U
+#define RA_INITIAL_COUNT	3
+#define RA_MAX_MS		(NDP_ROUTER_LIFETIME_S * 1000U / 3)
+
+enum service { SERVICE_NONE, SERVICE_DHCP, SERVICE_DHCPV6 };
+
+static const struct in6_addr dhcp_servers = { { {
+	0xff, 0x02, [13] = 0x01, [15] = 0x02 } } };	/* RFC 8415, 7.1 */
 
 /**
  * input_init() - Nothing known about the guest but what is configured
@@ -56,16 +76,36 @@ void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 	guest->addr4 = conf->ip4.addr;
 	guest->addr6 = conf->ip6.addr;
 	guest->addr6_ll = (union inany){ 0 };
+
+	in->ra_timer.ref = (union epoll_ref){ .kind = REF_INPUT };
+	input_advertise_router(in);
 }
 
-static void learn_mac(struct guest *g, const uint8_t mac[MAC_LEN])
+/* mac_is_new() - Nobody with this address was there lately, but now is */
+static bool mac_is_new(struct input *in, const uint8_t mac[MAC_LEN])
 {
-	if (g->mac_known && !memcmp(g->mac, mac, MAC_LEN))
+	unsigned i;
+
+	for (i = 0; i < in->nmacs && i < INPUT_MACS; i++)
+		if (!memcmp(in->macs[i], mac, MAC_LEN))
+			return false;
+	memcpy(in->macs[in->nmacs++ % INPUT_MACS], mac, MAC_LEN);
+	return true;
+}
+
+static void learn_mac(struct input *in, const uint8_t mac[MAC_LEN])
+{
+	struct guest *g = in->guest;
+
+	if (in->nmacs && !memcmp(g->mac, mac, MAC_LEN))
 		return;
 	memcpy(g->mac, mac, MAC_LEN);
 	g->mac_known = true;
-	debug("Guest has MAC address %02x:%02x:%02x:%02x:%02x:%02x",
-	      mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	if (!mac_is_new(in, mac))
+		return;
+	debug_limited("Guest has MAC address %02x:%02x:%02x:%02x:%02x:%02x",
+		      mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	input_advertise_router(in);
 }
 
 static void learn_addr(struct guest *g, const union inany *a)
@@ -102,7 +142,7 @@ static bool learn(struct input *in, const struct pkt *p)
 	if (!memcmp(p->eth.src, in->conf->our_mac, MAC_LEN) ||
 	    fwd_is_ours(in->conf, &from))
 		return false;
-	learn_mac(in->guest, p->eth.src);
+	learn_mac(in, p->eth.src);
 	if (p->kind != PKT_ARP || inany_is_unicast(&from))
 		learn_addr(in->guest, &from);
 	return true;
@@ -139,17 +179,119 @@ static bool input_ndp(struct input *in, const struct pkt *p)
 	return ndp_reply(in->conf, in->guest, p, &r) && send_ndp(in, &r);
 }
 
-/**
- * input_advertise_router() - Tell all nodes of the link that we route
- * @in:		Input
- *
- * Return: false if nothing was sent: not configured, or no room
- */
-bool input_advertise_router(struct input *in)
+/* After @count of them, when is the next? */
+static uint64_t ra_delay_ms(unsigned count)
 {
+	uint64_t delay = RA_INITIAL_MS;
+
+	for (; count >= RA_INITIAL_COUNT && delay < RA_MAX_MS; count--)
+		delay *= 2;
+	return delay < RA_MAX_MS ? delay : RA_MAX_MS;
+}
+
+/**
+ * input_timer() - Send the router advertisement that is due
+ * @in:		Input whose timer, of kind REF_INPUT, has fired
+ */
+void input_timer(struct input *in)
+{
+	struct loop *l = in->loop;
 	struct ndp_reply r;
 
-	return ndp_advert(in->conf, &r) && send_ndp(in, &r);
+	if (!ndp_advert(in->conf, &r))
+		return;
+	send_ndp(in, &r);
+	in->ra_sent_ms = l->now_ms;
+	in->ra_count++;
+	wheel_arm(&l->wheel, &in->ra_timer,
+		  l->now_ms + ra_delay_ms(in->ra_count));
+}
+
+/**
+ * input_advertise_router() - Something is new: tell all nodes of the link soon
+ * @in:		Input
+ *
+ * To be called when an advertisement says something else than the last one did.
+ * Does nothing where we are no router.
+ */
+void input_advertise_router(struct input *in)
+{
+	uint64_t at_ms = in->loop->now_ms;
+
+	if (!ndp_is_router(in->conf))
+		return;
+	if (in->ra_sent_ms && at_ms < in->ra_sent_ms + RA_MIN_DELAY_MS)
+		at_ms = in->ra_sent_ms + RA_MIN_DELAY_MS;
+	in->ra_count = 0;
+	wheel_arm(&in->loop->wheel, &in->ra_timer, at_ms);
+}
+
+/* Is this for a service of ours, turned on or not? */
+static enum service service_of(const struct input *in, const struct pkt *p)
+{
+	const union inany group = inany_from_v6(&dhcp_servers);
+	bool ours = fwd_is_ours(in->conf, &p->dst);
+	uint16_t port = ntohs(p->udp.dport);
+
+	if (inany_is_v4(&p->dst)) {
+		if (port == DHCP_PORT_SERVER &&
+		    (ours || fwd_is_broadcast(in->conf, &p->dst)))
+			return SERVICE_DHCP;
+	} else if (port == DHCPV6_PORT_SERVER &&
+		   (ours || inany_equals(&p->dst, &group))) {
+		return SERVICE_DHCPV6;
+	}
+	return SERVICE_NONE;
+}
+
+static bool send_datagram(struct input *in, const struct datagram *r)
+{
+	const struct frame_addr a = {
+		.dst_mac = r->dst_mac, .src_mac = in->conf->our_mac,
+		.src = &r->src, .dst = &r->dst,
+	};
+
+	return frame_send_udp(in->tap, &a, r->sport, r->dport, r->data, r->len);
+}
+
+static void input_dhcp(struct input *in, const struct pkt *p)
+{
+	struct datagram r;
+
+	if (!in->conf->ip4.enabled || in->conf->no_dhcp ||
+	    !dhcp_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
+		in->dhcp_dropped++;
+}
+
+static void input_dhcpv6(struct input *in, const struct pkt *p)
+{
+	struct datagram r;
+
+	if (!in->conf->ip6.enabled || in->conf->no_dhcpv6 ||
+	    !dhcpv6_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
+		in->dhcpv6_dropped++;
+}
+
+/* Datagrams: those for services one by one, what is between them in one go */
+static void input_udp(struct input *in, const struct pkt *pkts, unsigned n)
+{
+	unsigned i, from = 0;
+
+	for (i = 0; i < n; i++) {
+		enum service s = service_of(in, &pkts[i]);
+
+		if (s == SERVICE_NONE)
+			continue;
+		if (i > from)
+			udp_tap_input(in->udp, pkts + from, i - from);
+		from = i + 1;
+		if (s == SERVICE_DHCP)
+			input_dhcp(in, &pkts[i]);
+		else
+			input_dhcpv6(in, &pkts[i]);
+	}
+	if (n > from)
+		udp_tap_input(in->udp, pkts + from, n - from);
 }
 
 /* A protocol that we can't translate: the sender is told, not too often. RFC
@@ -184,7 +326,7 @@ static void input_icmp6(struct input *in, const struct pkt *pkts, unsigned n)
 
 	for (i = 0; i < n; i++) {
 		if (is_ndp(&pkts[i]))
-			in->dropped += !input_ndp(in, &pkts[i]);
+			in->ndp_dropped += !input_ndp(in, &pkts[i]);
 		else
 			icmp_tap_input(in->icmp, &pkts[i], 1);
 	}
@@ -215,7 +357,7 @@ static void input_run(struct input *in, const struct pkt *pkts, unsigned n)
 		tcp_tap_input(in->tcp, pkts, n);
 		return;
 	case PKT_UDP:
-		udp_tap_input(in->udp, pkts, n);
+		input_udp(in, pkts, n);
 		return;
 	case PKT_ICMP4:
 		icmp_tap_input(in->icmp, pkts, n);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "frag.h"
+#include "loop.h"
 #include "packet.h"
 #include "types.h"
 
@@ -17,12 +18,19 @@ struct tcp;
 struct udp;
 struct icmp;
 struct tap;
-struct loop;
+
+#define INPUT_MACS	4	/* guests' MAC addresses that are remembered */
 
 /**
  * struct input - Where packets go, and fragments in the making
  * @unreach_ms:	When the last error about an unknown protocol was sent
  * @dropped:	Packets that nobody wanted
+ * @dhcp_dropped, @dhcpv6_dropped, @ndp_dropped:	Messages for these that were
+ *		not answered: malformed, not for us, turned off, or no room
+ * @macs:	Who was there lately, @nmacs counts all
+ * @ra_timer:	For the next unsolicited router advertisement, REF_INPUT
+ * @ra_sent_ms:	When the last was sent, 0: never
+ * @ra_count:	How many since something changed
  */
 struct input {
 	const struct conf *conf;
@@ -35,12 +43,19 @@ struct input {
 	struct icmp *icmp;
 	struct frag_pool frags;
 	uint64_t unreach_ms, dropped;
+	uint64_t dhcp_dropped, dhcpv6_dropped, ndp_dropped;
+	uint8_t macs[INPUT_MACS][MAC_LEN];
+	unsigned nmacs;
+	struct timer ra_timer;
+	uint64_t ra_sent_ms;
+	unsigned ra_count;
 };
 
 void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp);
-bool input_advertise_router(struct input *in);
+void input_advertise_router(struct input *in);
+void input_timer(struct input *in);
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n);
 
 #endif /* INPUT_H */

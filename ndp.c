@@ -21,7 +21,6 @@
 #include "fwd.h"
 
 #define LIFETIME_FOREVER	0xffffffffU	/* RFC 4861, 4.6.2 */
-#define ROUTER_LIFETIME_S	65535		/* RFC 8319, 4: largest */
 
 static const struct in6_addr all_nodes = { { {
 	0xff, 0x02, [15] = 0x01 } } };		/* RFC 4291, 2.7.1 */
@@ -174,7 +173,7 @@ static void put_router_advert(const struct conf *c, struct ndp_reply *r)
 	struct ndp_ra ra = {
 		.type = NDP_RA,
 		.hop_limit = IP_DEFAULT_TTL,
-		.lifetime_s = htons(ROUTER_LIFETIME_S),
+		.lifetime_s = htons(NDP_ROUTER_LIFETIME_S),
 	};
 
 	put(r, &ra, sizeof(ra));
@@ -194,8 +193,13 @@ static bool rs_valid(const struct pkt *p)
 	       !(src_ll && inany_is_unspecified(&p->src));
 }
 
-/* An advertisement comes from a link-local address: RFC 4861, 6.1.2 */
-static bool is_router(const struct conf *c)
+/**
+ * ndp_is_router() - Do we say that we route, when asked and unasked?
+ * @c:		Configuration
+ *
+ * An advertisement comes from a link-local address: RFC 4861, 6.1.2.
+ */
+bool ndp_is_router(const struct conf *c)
 {
 	return c->ip6.enabled && !c->no_ndp && !c->no_ra &&
 	       inany_is_set(&c->ip6.our_ll);
@@ -220,7 +224,7 @@ size_t ndp_reply(const struct conf *c, const struct guest *g,
 
 	if (p->icmp.type == NDP_NS)
 		return neighbour_advert(c, g, p, r);
-	if (p->icmp.type != NDP_RS || !is_router(c) || !rs_valid(p))
+	if (p->icmp.type != NDP_RS || !ndp_is_router(c) || !rs_valid(p))
 		return 0;
 
 	set_destination(r, p);
@@ -239,7 +243,7 @@ size_t ndp_reply(const struct conf *c, const struct guest *g,
 size_t ndp_advert(const struct conf *c, struct ndp_reply *r)
 {
 	r->len = 0;
-	if (!is_router(c))
+	if (!ndp_is_router(c))
 		return 0;
 
 	r->dst = inany_from_v6(&all_nodes);

@@ -12,6 +12,9 @@
 #include "types.h"
 #include "wire.h"
 
+/* How long we are a router for who hears nothing more: RFC 8319, 4, the most */
+#define NDP_ROUTER_LIFETIME_S	65535
+
 /**
  * struct ndp_reply - An ICMPv6 message and where it goes
  * @src, @dst:	IPv6 addresses
@@ -30,6 +33,7 @@ struct ndp_reply {
 
 size_t ndp_reply(const struct conf *c, const struct guest *g,
 		 const struct pkt *p, struct ndp_reply *r);
+bool ndp_is_router(const struct conf *c);
 size_t ndp_advert(const struct conf *c, struct ndp_reply *r);
 
 #endif /* NDP_H */
