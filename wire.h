@@ -190,6 +190,54 @@ enum {
 	VNET_GSO_TCPV6 = 4, VNET_GSO_UDP_L4 = 5, VNET_GSO_ECN = 0x80,
 };
 
+/* DHCP ----------------------------------------------------------------------*/
+
+struct dhcp_msg {			/* RFC 2131, 2; RFC 951, 3 up to @cookie */
+	uint8_t	op;			/* DHCP_OP_* */
+	uint8_t	htype, hlen;		/* ARP_HTYPE_ETHER, MAC_LEN */
+	uint8_t	hops;
+	be32	xid;
+	be16	secs, flags;		/* DHCP_BROADCAST, host order */
+	be32	ciaddr, yiaddr, siaddr, giaddr;
+	uint8_t	chaddr[16], sname[64], file[128];
+	be32	cookie;			/* DHCP_COOKIE before options */
+};
+static_assert(sizeof(struct dhcp_msg) == 240, "RFC 2131, 2");
+static_assert(offsetof(struct dhcp_msg, cookie) == 236, "RFC 951, 3");
+
+enum {
+	DHCP_OP_REQUEST = 1, DHCP_OP_REPLY = 2,
+	DHCP_BROADCAST	= 0x8000,
+	DHCP_COOKIE	= 0x63825363,	/* RFC 2131, 3 */
+	BOOTP_MIN	= 300,		/* bytes of a message: RFC 1542, 2.1 */
+	DHCP_IP_MIN	= 576,		/* of its IP packet, all take: RFC 2131, 2 */
+};
+enum {					/* RFC 2132, 9.6 */
+	DHCP_DISCOVER = 1, DHCP_OFFER, DHCP_REQUEST, DHCP_DECLINE, DHCP_ACK,
+	DHCP_NAK, DHCP_RELEASE, DHCP_INFORM,
+};
+enum {					/* RFC 2132 where nothing else is said */
+	DHCP_OPT_PAD = 0, DHCP_OPT_MASK = 1, DHCP_OPT_ROUTER = 3,
+	DHCP_OPT_DNS = 6, DHCP_OPT_HOSTNAME = 12, DHCP_OPT_DOMAIN = 15,
+	DHCP_OPT_MTU = 26, DHCP_OPT_ADDR = 50, DHCP_OPT_LEASE = 51,
+	DHCP_OPT_OVERLOAD = 52, DHCP_OPT_TYPE = 53, DHCP_OPT_SERVER = 54,
+	DHCP_OPT_LIST = 55, DHCP_OPT_MESSAGE = 56, DHCP_OPT_MAX = 57,
+	DHCP_OPT_T1 = 58, DHCP_OPT_T2 = 59, DHCP_OPT_CLIENT_ID = 61,
+	DHCP_OPT_RAPID = 80,		/* RFC 4039, 4 */
+	DHCP_OPT_FQDN = 81,		/* RFC 4702, 2 */
+	DHCP_OPT_SEARCH = 119,		/* RFC 3397, 2 */
+	DHCP_OPT_ROUTES = 121,		/* RFC 3442 */
+	DHCP_OPT_END = 255,
+	DHCP_OPT_LEN_MAX = 255,
+};
+enum {					/* DHCP_OPT_OVERLOAD: RFC 2132, 9.3 */
+	DHCP_OVERLOAD_FILE = 1, DHCP_OVERLOAD_SNAME = 2,
+};
+enum {					/* DHCP_OPT_FQDN: RFC 4702, 2.1 */
+	DHCP_FQDN_S = 0x01, DHCP_FQDN_O = 0x02, DHCP_FQDN_E = 0x04,
+	DHCP_FQDN_N = 0x08,
+};
+
 #define MAC_BROADCAST	{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }
 
 /* Largest Ethernet frame: header and an IP packet of 65535 bytes, no FCS */
