@@ -3,15 +3,46 @@
  * fwd.c - Where does this flow go
  *
  * Translation of addresses, all of it, as pure functions: no socket, no table,
- * no state. What the guest dials stays what is dialled on the host, with one
- * exception: the address that stands for the host's loopback (the gateway,
- * unless configured otherwise) becomes 127.0.0.1 or ::1.
+ * no state. What one side dials stays what is dialled on the other, with the
+ * exceptions below. Both sides are of one family, always.
+ *
+ * What the guest dials, the first line that fits ("DNS" is port 53 or 853 over
+ * TCP or UDP, "resolver" what the host's resolv.conf says):
+ *
+ *	dns_forward, DNS	dns_host, else the first resolver of the family,
+ *				else nowhere
+ *	map_host_loopback, DNS	the first resolver that the guest could not
+ *				reach by its own address: on loopback
+ *				(127.0.0.53), or at the address that the guest
+ *				has, too; else, where that address itself is a
+ *				resolver (the gateway often is): as it is
+ *	map_host_loopback	127.0.0.1 or ::1; if that address is the
+ *				gateway's, so does our link-local one
+ *	map_guest_addr		the host's own address
+ *	our link-local, and a dns_forward that is link-local
+ *				nowhere, nothing is behind them
+ *	others			as they are, from outbound_addr
+ *
+ * Without map_host_loopback the gateway takes its part, unless it may not.
+ *
+ * Who the guest sees, when the host's side dials a forwarded port:
+ *
+ *	loopback		map_host_loopback, else the gateway, else our
+ *				link-local address
+ *	the guest's own address	map_guest_addr, else as loopback
+ *	others			as they are
+ *
+ * and to which of the guest's addresses it goes: to the one last seen, link-
+ * local for a link-local source, else global; else to the assigned one. In
+ * pasta what comes from loopback bypasses the tap, to the assigned address.
  */
 
 #include "fwd.h"
 
 #include <netinet/in.h>
 #include <string.h>
+
+enum { PORT_DNS = 53, PORT_DNS_TLS = 853 };	/* RFC 1035, RFC 7858 */
 
 static const struct conf_ip *family(const struct conf *c, const union inany *a)
 {
@@ -52,6 +83,12 @@ static bool reaches_loopback(const struct conf *c, const union inany *dst)
 	return !c->no_map_gw && (is(&ip->gw, dst) || is(&ip->our_ll, dst));
 }
 
+static bool is_dns(uint8_t proto, uint16_t port)
+{
+	return (proto == IPPROTO_TCP || proto == IPPROTO_UDP) &&
+	       (port == PORT_DNS || port == PORT_DNS_TLS);
+}
+
 /**
  * fwd_is_ours() - Is this an address that we play the owner of?
  * @c:		Configuration
@@ -62,7 +99,8 @@ bool fwd_is_ours(const struct conf *c, const union inany *a)
 	const struct conf_ip *ip = family(c, a);
 
 	return is(&ip->gw, a) || is(&ip->our_ll, a) ||
-	       is(&ip->map_host_loopback, a);
+	       is(&ip->map_host_loopback, a) || is(&ip->map_guest_addr, a) ||
+	       is(&ip->dns_forward, a);
 }
 
 /**
@@ -110,6 +148,60 @@ static bool is_peer(const struct conf *c, const union inany *a)
 	       !inany_is_multicast(a) && !fwd_is_broadcast(c, a);
 }
 
+/* What a query to the stand-in for our loopback is for */
+static const union inany *dns_of_loopback(const struct dns *d, bool v4)
+{
+	return v4 ? &d->via4 : &d->via6;
+}
+
+/* What a query to dns_forward is for; unset: for nobody */
+static const union inany *dns_of_forward(const struct conf_ip *ip,
+					 const struct dns *d, bool v4)
+{
+	if (inany_is_set(&ip->dns_host))
+		return &ip->dns_host;
+	return v4 ? &d->host4 : &d->host6;
+}
+
+/* Addresses of ours that lead nowhere, or only on some ports */
+static bool is_dead_end(const struct conf_ip *ip, const union inany *dst)
+{
+	return is(&ip->our_ll, dst) ||
+	       (is(&ip->dns_forward, dst) && inany_is_linklocal(dst));
+}
+
+/* Whom to dial for @dst, as the table at the top says; unset: nobody */
+static union inany translate(const struct conf *c, const struct dns *d,
+			     bool dns, const union inany *dst)
+{
+	const struct conf_ip *ip = family(c, dst);
+	const union inany unset = { 0 };
+	bool v4 = inany_is_v4(dst);
+
+	if (dns && is(&ip->dns_forward, dst))
+		return *dns_of_forward(ip, d, v4);
+	if (reaches_loopback(c, dst)) {
+		const union inany *via = dns_of_loopback(d, v4);
+
+		return dns && inany_is_set(via) ? *via : loopback(v4);
+	}
+	if (is(&ip->map_guest_addr, dst))
+		return ip->host_addr;
+	return is_dead_end(ip, dst) ? unset : *dst;
+}
+
+/* What to bind to reach @peer; unspecified: the kernel is to choose */
+static union inany source_for(const struct conf_ip *ip,
+			      const union inany *peer)
+{
+	bool v4 = inany_is_v4(peer);
+
+	if (inany_is_loopback(peer))
+		return loopback(v4);
+	return inany_is_set(&ip->outbound_addr) ? ip->outbound_addr :
+						  unspecified(v4);
+}
+
 /**
  * fwd_from_tap() - Host side of a flow that the guest starts
  * @c:		Configuration
@@ -126,28 +218,181 @@ static bool is_peer(const struct conf *c, const union inany *a)
 bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host)
 {
-	bool v4 = inany_is_v4(&tap->oaddr);
+	const struct conf_ip *ip = family(c, &tap->oaddr);
 	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 
-	(void)d;
-	if (!family(c, &tap->oaddr)->enabled ||
-	    v4 != inany_is_v4(&tap->eaddr) || !is_peer(c, &tap->oaddr) ||
-	    !is_peer(c, &tap->eaddr) ||
+	if (!ip->enabled ||
+	    inany_is_v4(&tap->oaddr) != inany_is_v4(&tap->eaddr) ||
+	    !is_peer(c, &tap->oaddr) || !is_peer(c, &tap->eaddr) ||
 	    (ports && !tap->oport))
 		return false;
 
+	host->eaddr = translate(c, d, is_dns(proto, tap->oport), &tap->oaddr);
+	if (!inany_is_set(&host->eaddr))
+		return false;
+	host->oaddr = source_for(ip, &host->eaddr);
 	host->eport = tap->oport;
 	host->oport = tap->eport;
-	if (reaches_loopback(c, &tap->oaddr)) {
-		host->eaddr = host->oaddr = loopback(v4);
-		return true;
-	}
-	if (is(&c->ip6.our_ll, &tap->oaddr))
-		return false;		/* ours, and nothing behind it */
-
-	host->eaddr = tap->oaddr;
-	host->oaddr = unspecified(v4);
 	return true;
+}
+
+/* The port of @r's target that belongs to @port, one of its own */
+static uint16_t port_to(const struct fwd_rule *r, uint16_t port)
+{
+	return r->to + (port - r->first);
+}
+
+/* Where in the namespace a connection from our loopback goes */
+static enum pif to_splice(const struct conf *c, const struct guest *g,
+			  const struct flowside *host, struct flowside *tgt)
+{
+	const struct conf_ip *ip = family(c, &host->eaddr);
+	bool v4 = inany_is_v4(&host->eaddr);
+	const union inany *seen = v4 ? &g->addr4 : &g->addr6;
+
+	tgt->oaddr = unspecified(v4);
+	tgt->oport = 0;
+	/* Without a tap, loopback may be all there is */
+	if (c->host_lo_to_ns_lo ||
+	    (c->splice_only && !inany_is_set(&ip->addr)))
+		tgt->eaddr = loopback(v4);
+	else
+		tgt->eaddr = inany_is_set(&ip->addr) ? ip->addr : *seen;
+	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
+}
+
+/* What the guest is to take @peer for; unset: there is no address for it */
+static union inany shown_to_guest(const struct conf *c, const struct guest *g,
+				  const union inany *peer)
+{
+	const struct conf_ip *ip = family(c, peer);
+	bool own = fwd_is_guests(c, g, peer);
+
+	if (!own && !inany_is_loopback(peer))
+		return *peer;
+	if (own && inany_is_set(&ip->map_guest_addr))
+		return ip->map_guest_addr;
+	if (inany_is_set(&ip->map_host_loopback))
+		return ip->map_host_loopback;
+	return inany_is_set(&ip->gw) ? ip->gw : ip->our_ll;
+}
+
+/* The guest's address to deliver to, for what seems to come from @src */
+static union inany guest_for(const struct conf *c, const struct guest *g,
+			     const union inany *src)
+{
+	bool v4 = inany_is_v4(src);
+
+	if (!v4 && inany_is_linklocal(src) && inany_is_set(&g->addr6_ll))
+		return g->addr6_ll;
+	if (inany_is_set(v4 ? &g->addr4 : &g->addr6))
+		return v4 ? g->addr4 : g->addr6;
+	return family(c, src)->addr;
+}
+
+/**
+ * fwd_from_host() - Other side of a flow that came to a listening socket
+ * @c:		Configuration
+ * @g:		What is known about the guest
+ * @r:		Rule of the socket
+ * @host:	Host side: the peer is the endpoint, what it dialled is ours; that
+ *		address may be unset, where it is not known
+ * @tgt:	Filled in. PIF_TAP: the guest is the endpoint, ours is whom it
+ *		takes the peer for. PIF_SPLICE: whom to connect to (endpoint) in
+ *		the namespace, from any address and port
+ *
+ * Return: where @tgt is; PIF_NONE if this goes nowhere: a family that is off, a
+ * source that can't be, no address on the other side
+ */
+enum pif fwd_from_host(const struct conf *c, const struct guest *g,
+		       const struct fwd_rule *r, const struct flowside *host,
+		       struct flowside *tgt)
+{
+	const union inany *peer = &host->eaddr;
+	bool local = inany_is_loopback(peer);
+
+	if (!family(c, peer)->enabled || !host->eport ||
+	    (!local && !is_peer(c, peer)))
+		return PIF_NONE;
+
+	tgt->eport = port_to(r, host->oport);
+	if (c->mode == MODE_PASTA && !c->no_splice && local)
+		return to_splice(c, g, host, tgt);
+	if (c->splice_only)
+		return PIF_NONE;
+
+	tgt->oaddr = shown_to_guest(c, g, peer);
+	tgt->oport = host->eport;
+	if (!inany_is_set(&tgt->oaddr))
+		return PIF_NONE;
+	tgt->eaddr = guest_for(c, g, &tgt->oaddr);
+	return inany_is_set(&tgt->eaddr) ? PIF_TAP : PIF_NONE;
+}
+
+/*
+ * What the host is to be dialled by for @dialled, an address of the namespace.
+ * Its loopback is ours. Others are the host's as well where they were copied;
+ * where they were not, a stranger might have them, and so is a link-local one,
+ * which never was.
+ */
+static union inany host_for(const struct conf_ip *ip,
+			    const union inany *dialled, bool v4)
+{
+	if (inany_is_loopback(dialled))
+		return *dialled;
+	if (!inany_is_set(dialled) || inany_is_unspecified(dialled))
+		return loopback(v4);
+	if (ip->ifindex && !ip->addr_given && !inany_is_linklocal(dialled))
+		return *dialled;
+	return inany_is_set(&ip->host_addr) ? ip->host_addr : loopback(v4);
+}
+
+/**
+ * fwd_from_ns() - Host side of a flow to a listening socket in the namespace
+ * @c:		Configuration
+ * @r:		Rule of the socket
+ * @ns:		Namespace's side: a program in there is the endpoint, what it
+ *		dialled is ours; that address may be unset
+ * @host:	Filled in: whom to connect to (endpoint), what to bind (ours, any
+ *		port)
+ *
+ * Return: false if this goes nowhere: a family that is off, no single host
+ */
+bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
+		 const struct flowside *ns, struct flowside *host)
+{
+	const struct conf_ip *ip = family(c, &ns->eaddr);
+	bool v4 = inany_is_v4(&ns->eaddr);
+
+	if (!ip->enabled || inany_is_multicast(&ns->oaddr) ||
+	    fwd_is_broadcast(c, &ns->oaddr) ||
+	    (inany_is_set(&ns->oaddr) && inany_is_v4(&ns->oaddr) != v4))
+		return false;
+
+	host->eaddr = host_for(ip, &ns->oaddr, v4);
+	host->eport = port_to(r, ns->oport);
+	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
+							unspecified(v4);
+	host->oport = 0;
+	return true;
+}
+
+/**
+ * fwd_scope() - Interface by which an address on the host's side is reached
+ * @c:		Configuration
+ * @d:		Name servers
+ * @a:		Address
+ *
+ * Return: its index for link-local IPv6; 0: the routes tell
+ */
+unsigned fwd_scope(const struct conf *c, const struct dns *d,
+		   const union inany *a)
+{
+	if (inany_is_v4(a) || !inany_is_linklocal(a))
+		return 0;
+	if (d->scope6 && is(&d->host6, a))
+		return d->scope6;
+	return c->ip6.ifindex;
 }
 
 /**

@@ -156,6 +156,8 @@ struct conf {
  * @n4, @n6:	Servers of each family to hand out, as the guest can reach them
  * @nsearch:	Domains to hand out
  * @host4, @host6:	Where conf->ipN.dns_forward leads; unset: nowhere
+ * @via4, @via6:	Where queries to the address that stands for the host's
+ *		loopback lead; unset: to the loopback, as other ports
  * @scope6:	Interface of @host6, if it is link-local
  *
  * From the command line, else from the host's resolv.conf: written by resolv.c
@@ -166,6 +168,7 @@ struct dns {
 	union inany ns4[CONF_DNS_MAX], ns6[CONF_DNS_MAX];
 	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
 	union inany host4, host6;
+	union inany via4, via6;
 	unsigned scope6;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where flows of the guest go, as a table, and where errors come from */
+/* Where flows of each side go, as tables, and where errors come from */
 
 #include "fwd.h"
 
@@ -163,6 +163,350 @@ static void test_errors(void)
 	   "or, without one, from the peer");
 }
 
+/* Names: what is configured, and what is dialled */
+enum {
+	FORWARD = 1, HOST = 2, LOCAL_RESOLVER = 4, GW_RESOLVER = 8,
+	MAP_GUEST = 16, NO_MAP = 32, OTHER_FORWARD = 64,
+};
+
+static const struct {
+	unsigned set;
+	const char *dial;
+	uint8_t proto;
+	uint16_t port;
+	const char *to, *from, *name;
+} names[] = {
+	{ FORWARD, "169.254.1.1", 17, 53, "203.0.113.53", "0.0.0.0",
+	  "dns_forward is the first resolver, over UDP" },
+	{ FORWARD, "169.254.1.1", 6, 53, "203.0.113.53", "0.0.0.0",
+	  "and over TCP" },
+	{ FORWARD, "169.254.1.1", 6, 853, "203.0.113.53", "0.0.0.0",
+	  "and with TLS" },
+	{ FORWARD, "2001:db8::53", 17, 853, "2001:db8:9::53", "::",
+	  "and in IPv6" },
+	{ FORWARD, "169.254.1.1", 17, 80, NULL, NULL,
+	  "behind its other ports there is nothing" },
+	{ FORWARD, "169.254.1.1", 1, 53, NULL, NULL, "nor for a ping" },
+	{ FORWARD, "2001:db8::53", 6, 443, "2001:db8::53", "::",
+	  "unless somebody can have that address" },
+	{ FORWARD | HOST, "169.254.1.1", 17, 53, "203.0.113.54", "0.0.0.0",
+	  "dns_host goes before the resolver" },
+	{ OTHER_FORWARD | HOST, "169.254.1.1", 17, 53, NULL, NULL,
+	  "no server of the family: refused" },
+	{ FORWARD | LOCAL_RESOLVER, "169.254.1.1", 17, 53, "127.0.0.53",
+	  "127.0.0.1", "a resolver on loopback is dialled from there" },
+	{ LOCAL_RESOLVER, "198.51.100.1", 17, 53, "127.0.0.53", "127.0.0.1",
+	  "the gateway stands for the resolver on loopback" },
+	{ LOCAL_RESOLVER, "198.51.100.1", 6, 80, "127.0.0.1", "127.0.0.1",
+	  "but for 127.0.0.1 on other ports" },
+	{ LOCAL_RESOLVER, "198.51.100.1", 1, 53, "127.0.0.1", "127.0.0.1",
+	  "and for a ping" },
+	{ LOCAL_RESOLVER | NO_MAP, "198.51.100.1", 17, 53, "198.51.100.1",
+	  "0.0.0.0", "not mapped, the gateway is itself" },
+	{ GW_RESOLVER, "198.51.100.1", 17, 53, "198.51.100.1", "0.0.0.0",
+	  "a gateway that is a resolver is asked itself" },
+	{ GW_RESOLVER, "198.51.100.1", 17, 80, "127.0.0.1", "127.0.0.1",
+	  "and stands for loopback on other ports" },
+	{ FORWARD, "203.0.113.53", 17, 53, "203.0.113.53", "0.0.0.0",
+	  "the resolver's own address works as well" },
+	{ 0, "198.51.100.1", 17, 53, "127.0.0.1", "127.0.0.1",
+	  "no resolver: to loopback as any port" },
+	{ MAP_GUEST, "192.0.2.9", 6, 80, "198.51.100.5", "0.0.0.0",
+	  "map_guest_addr is the host itself" },
+	{ MAP_GUEST, "192.0.2.9", 1, 0, "198.51.100.5", "0.0.0.0",
+	  "for a ping, too" },
+	{ MAP_GUEST, "2001:db8::9", 17, 53, NULL, NULL,
+	  "or nobody, if it has no address" },
+};
+
+static bool is_ours(const char *s)
+{
+	union inany a = addr(s);
+
+	return fwd_is_ours(&conf, &a);
+}
+
+static void to_be_ours(void)
+{
+	ok(is_ours("169.254.1.1") && is_ours("2001:db8::53"),
+	   "dns_forward is ours");
+	ok(is_ours("192.0.2.9"), "map_guest_addr is ours");
+	ok(!is_ours("203.0.113.53"), "the resolver behind it is not");
+}
+
+static void set_names(unsigned set)
+{
+	setup();
+	dns = (struct dns){ 0 };
+	if (set & (FORWARD | OTHER_FORWARD))
+		conf.ip4.dns_forward = addr("169.254.1.1");
+	if (set & FORWARD) {
+		conf.ip6.dns_forward = addr("2001:db8::53");
+		dns.host4 = addr("203.0.113.53");
+		dns.host6 = addr("2001:db8:9::53");
+	}
+	if (set & HOST && set & FORWARD)
+		conf.ip4.dns_host = addr("203.0.113.54");
+	if (set & HOST && set & OTHER_FORWARD)
+		conf.ip6.dns_host = addr("2001:db8:9::54");
+	if (set & LOCAL_RESOLVER)
+		dns.host4 = dns.via4 = addr("127.0.0.53");
+	if (set & GW_RESOLVER)
+		dns.host4 = dns.via4 = conf.ip4.gw;
+	conf.no_map_gw = set & NO_MAP;
+	if (set & MAP_GUEST) {
+		conf.ip4.map_guest_addr = addr("192.0.2.9");
+		conf.ip4.host_addr = addr("198.51.100.5");
+		conf.ip6.map_guest_addr = addr("2001:db8::9");
+	}
+}
+
+static void test_names(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		union inany to = addr(names[i].to), from = addr(names[i].from);
+		struct flowside host = { 0 };
+		bool ok;
+
+		set_names(names[i].set);
+		ok = dial(names[i].dial, names[i].proto, names[i].port, &host);
+		if (!names[i].to)
+			ok(!ok, names[i].name);
+		else
+			ok(ok && inany_equals(&host.eaddr, &to) &&
+			   inany_equals(&host.oaddr, &from) &&
+			   host.eport == names[i].port, names[i].name);
+	}
+	set_names(FORWARD | MAP_GUEST);
+	to_be_ours();
+}
+
+static void test_outbound(void)
+{
+	union inany out = addr("198.51.100.77"), any = addr("::");
+	struct flowside host;
+
+	setup();
+	conf.ip4.outbound_addr = out;
+	ok(dial("203.0.113.9", 6, 80, &host) && inany_equals(&host.oaddr, &out),
+	   "sockets are bound to the outbound address");
+	ok(dial("2001:db8:9::9", 6, 80, &host) &&
+	   inany_equals(&host.oaddr, &any), "those of the other family are not");
+	ok(dial("198.51.100.1", 6, 80, &host) &&
+	   inany_is_loopback(&host.oaddr), "nor those on loopback");
+}
+
+/* Inbound: what is seen of the guest, options, who comes, where it goes */
+enum {
+	SEEN = 1, SEEN_LL = 2, PASST = 4, NO_SPLICE = 8, SPLICE_ONLY = 16,
+	LO_TO_LO = 32, MAPS = 64, NO_ADDR = 128, NO_GW = 256, GW_LL = 512,
+	OFF6 = 1024,
+};
+
+static const struct {
+	unsigned set;
+	const char *from;
+	enum pif pif;
+	const char *seen_from, *to, *name;
+} inbound[] = {
+	{ 0, "203.0.113.9", PIF_TAP, "203.0.113.9", "198.51.100.5",
+	  "a stranger keeps its address, IPv4" },
+	{ 0, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "2001:db8::5",
+	  "a stranger keeps its address, IPv6" },
+	{ SEEN, "203.0.113.9", PIF_TAP, "203.0.113.9", "198.51.100.6",
+	  "it goes to the address seen last, IPv4" },
+	{ SEEN, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "2001:db8::6",
+	  "it goes to the address seen last, IPv6" },
+	{ SEEN | SEEN_LL, "fe80::99", PIF_TAP, "fe80::99", "fe80::6",
+	  "link-local sources to the link-local one" },
+	{ SEEN, "fe80::99", PIF_TAP, "fe80::99", "2001:db8::6",
+	  "if it was seen, else to the global one" },
+	{ 0, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.5",
+	  "loopback bypasses the tap, IPv4" },
+	{ 0, "::1", PIF_SPLICE, "::", "2001:db8::5",
+	  "loopback bypasses the tap, IPv6" },
+	{ SEEN, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.5",
+	  "to the assigned address" },
+	{ SEEN | NO_ADDR, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.6",
+	  "else to the one seen" },
+	{ NO_ADDR, "127.0.0.1", PIF_NONE, NULL, NULL, "never to its loopback" },
+	{ LO_TO_LO, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "127.0.0.1",
+	  "unless that is asked for" },
+	{ SPLICE_ONLY | NO_ADDR, "::1", PIF_SPLICE, "::", "::1",
+	  "or there is no address, as without a tap" },
+	{ SPLICE_ONLY, "203.0.113.9", PIF_NONE, NULL, NULL,
+	  "without a tap strangers go nowhere" },
+	{ NO_SPLICE, "127.0.0.1", PIF_TAP, "198.51.100.1", "198.51.100.5",
+	  "without the bypass, loopback is the gateway, IPv4" },
+	{ NO_SPLICE, "::1", PIF_TAP, "2001:db8::1", "2001:db8::5",
+	  "without the bypass, loopback is the gateway, IPv6" },
+	{ PASST, "127.0.0.1", PIF_TAP, "198.51.100.1", "198.51.100.5",
+	  "to a guest as well" },
+	{ PASST | GW_LL | SEEN | SEEN_LL, "::1", PIF_TAP, "fe80::ff",
+	  "fe80::6", "a link-local gateway talks to the link-local address" },
+	{ PASST | NO_GW, "::1", PIF_TAP, "fe80::1", "2001:db8::5",
+	  "without a gateway it is our link-local address" },
+	{ PASST | NO_GW, "127.0.0.1", PIF_NONE, NULL, NULL,
+	  "and none with IPv4" },
+	{ PASST | MAPS, "127.0.0.1", PIF_TAP, "192.0.2.1", "198.51.100.5",
+	  "an address for loopback goes before the gateway" },
+	{ MAPS, "198.51.100.5", PIF_TAP, "192.0.2.2", "198.51.100.5",
+	  "the guest's own address has one as well" },
+	{ 0, "198.51.100.5", PIF_TAP, "198.51.100.1", "198.51.100.5",
+	  "without it, it is as loopback" },
+	{ SEEN, "198.51.100.6", PIF_TAP, "198.51.100.1", "198.51.100.6",
+	  "so is the address seen" },
+	{ NO_ADDR, "203.0.113.9", PIF_NONE, NULL, NULL,
+	  "nobody to deliver to" },
+	{ OFF6, "2001:db8:9::9", PIF_NONE, NULL, NULL, "a family that is off" },
+	{ OFF6, "::1", PIF_NONE, NULL, NULL, "also from loopback" },
+	{ 0, "0.0.0.0", PIF_NONE, NULL, NULL, "nobody" },
+	{ 0, "224.0.0.1", PIF_NONE, NULL, NULL, "a group as source" },
+	{ 0, "198.51.100.255", PIF_NONE, NULL, NULL, "a broadcast as source" },
+};
+
+static void set_inbound(unsigned set, struct guest *g)
+{
+	const union inany unset = { 0 };
+
+	setup();
+	*g = (struct guest){ 0 };
+	if (set & SEEN) {
+		g->addr4 = addr("198.51.100.6");
+		g->addr6 = addr("2001:db8::6");
+	}
+	if (set & SEEN_LL)
+		g->addr6_ll = addr("fe80::6");
+	conf.mode = set & PASST ? MODE_PASST : MODE_PASTA;
+	conf.no_splice = set & NO_SPLICE;
+	conf.splice_only = set & SPLICE_ONLY;
+	conf.host_lo_to_ns_lo = set & LO_TO_LO;
+	if (set & MAPS) {
+		conf.ip4.map_host_loopback = addr("192.0.2.1");
+		conf.ip4.map_guest_addr = addr("192.0.2.2");
+	}
+	if (set & NO_ADDR)
+		conf.ip4.addr = conf.ip6.addr = unset;
+	if (set & NO_GW)
+		conf.ip4.gw = conf.ip6.gw = unset;
+	if (set & GW_LL)
+		conf.ip6.gw = addr("fe80::ff");
+	conf.ip6.enabled = !(set & OFF6);
+}
+
+static void test_inbound(void)
+{
+	const struct fwd_rule r = { .first = 8000, .last = 8010, .to = 80 };
+	unsigned i;
+
+	for (i = 0; i < sizeof(inbound) / sizeof(inbound[0]); i++) {
+		struct flowside host = {
+			.eaddr = addr(inbound[i].from), .eport = 33000,
+			.oport = 8003,
+		}, tgt = { 0 };
+		union inany from = addr(inbound[i].seen_from);
+		union inany to = addr(inbound[i].to);
+		struct guest g;
+		enum pif pif;
+
+		set_inbound(inbound[i].set, &g);
+		pif = fwd_from_host(&conf, &g, &r, &host, &tgt);
+		if (inbound[i].pif == PIF_NONE)
+			ok(pif == PIF_NONE, inbound[i].name);
+		else
+			ok(pif == inbound[i].pif && tgt.eport == 83 &&
+			   inany_equals(&tgt.oaddr, &from) &&
+			   inany_equals(&tgt.eaddr, &to) &&
+			   tgt.oport == (pif == PIF_TAP ? 33000 : 0),
+			   inbound[i].name);
+	}
+}
+
+/* From the namespace to the host: what it dialled, how its address came */
+enum { GIVEN = 1, LOCAL_MODE = 2, OFF4 = 4, NO_HOST = 8 };
+
+static const struct {
+	unsigned set;
+	const char *dialled, *to, *name;
+} outbound[] = {
+	{ 0, "127.0.0.1", "127.0.0.1", "loopback is loopback, IPv4" },
+	{ 0, "127.0.0.53", "127.0.0.53", "each address of it is itself" },
+	{ 0, "::1", "::1", "loopback is loopback, IPv6" },
+	{ 0, "198.51.100.5", "198.51.100.5", "the host's address is the host's" },
+	{ 0, "198.51.100.8", "198.51.100.8", "so is a further one of it" },
+	{ GIVEN, "198.51.100.5", "203.0.113.2",
+	  "one that is not the host's becomes the host's" },
+	{ GIVEN | NO_HOST, "198.51.100.5", "127.0.0.1", "or its loopback" },
+	{ LOCAL_MODE | NO_HOST, "198.51.100.5", "127.0.0.1",
+	  "the same without a network" },
+	{ 0, "fe80::5", "2001:db8::2", "a link-local one was never the host's" },
+	{ 0, NULL, "127.0.0.1", "not known: loopback" },
+	{ 0, "224.0.0.1", NULL, "no group" },
+	{ 0, "198.51.100.255", NULL, "no broadcast" },
+	{ OFF4, "127.0.0.1", NULL, "no family that is off" },
+};
+
+static void set_outbound(unsigned set)
+{
+	setup();
+	conf.ip4.ifindex = conf.ip6.ifindex = set & LOCAL_MODE ? 0 : 2;
+	conf.ip4.addr_given = conf.ip6.addr_given = set & GIVEN;
+	conf.ip4.enabled = !(set & OFF4);
+	if (set & NO_HOST)
+		return;
+	conf.ip4.host_addr = addr("203.0.113.2");
+	conf.ip6.host_addr = addr("2001:db8::2");
+}
+
+static void test_from_ns(void)
+{
+	const struct fwd_rule r = { .first = 80, .last = 90, .to = 8080 };
+	unsigned i;
+
+	for (i = 0; i < sizeof(outbound) / sizeof(outbound[0]); i++) {
+		struct flowside host = { 0 }, ns = {
+			.oaddr = addr(outbound[i].dialled), .oport = 81,
+			.eaddr = addr("198.51.100.5"), .eport = 33000,
+		};
+		union inany to = addr(outbound[i].to);
+		bool ok;
+
+		if (outbound[i].dialled && !inany_is_v4(&ns.oaddr))
+			ns.eaddr = addr("2001:db8::5");
+		set_outbound(outbound[i].set);
+		ok = fwd_from_ns(&conf, &r, &ns, &host);
+		if (!outbound[i].to)
+			ok(!ok, outbound[i].name);
+		else
+			ok(ok && inany_equals(&host.eaddr, &to) &&
+			   host.eport == 8081 && !host.oport &&
+			   inany_is_loopback(&host.oaddr) ==
+			   inany_is_loopback(&to), outbound[i].name);
+	}
+}
+
+static unsigned scope_of(const char *s)
+{
+	union inany a = addr(s);
+
+	return fwd_scope(&conf, &dns, &a);
+}
+
+static void test_scope(void)
+{
+	setup();
+	conf.ip6.ifindex = 2;
+	dns = (struct dns){ .host6 = addr("fe80::53"), .scope6 = 7 };
+	ok(!scope_of("2001:db8::9"), "global addresses have no scope");
+	ok(!scope_of("169.254.1.1"), "nor have IPv4 ones");
+	ok(scope_of("fe80::9") == 2, "link-local ones are of the template");
+	ok(scope_of("fe80::53") == 7, "but the name server of its own");
+	dns.scope6 = 0;
+	ok(scope_of("fe80::53") == 2, "if it has one");
+}
+
 int main(void)
 {
 	setup();
@@ -170,5 +514,10 @@ int main(void)
 	test_map();
 	setup();
 	test_errors();
+	test_names();
+	test_outbound();
+	test_inbound();
+	test_from_ns();
+	test_scope();
 	return done();
 }
