@@ -50,6 +50,24 @@ static const struct in6_addr dhcp_servers = { { {
 	0xff, 0x02, [13] = 0x01, [15] = 0x02 } } };	/* RFC 8415, 7.1 */
 
 /**
+ * input_forget_guest() - Nothing known about the guest but what is configured
+ * @in:		Input
+ */
+void input_forget_guest(struct input *in)
+{
+	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
+	const struct conf *c = in->conf;
+	struct guest *g = in->guest;
+
+	memcpy(g->mac, c->ns_mac_given ? c->ns_mac : broadcast, MAC_LEN);
+	g->mac_known = c->ns_mac_given;
+	g->addr4 = c->ip4.addr;
+	g->addr6 = c->ip6.addr;
+	g->addr6_ll = (union inany){ 0 };
+	in->nmacs = 0;
+}
+
+/**
  * input_init() - Nothing known about the guest but what is configured
  * @in:		Zeroed
  * @conf, @guest, @dns, @tap, @loop, @tcp, @udp, @icmp:	What it works on; @guest is
@@ -59,8 +77,6 @@ void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp)
 {
-	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
-
 	in->conf = conf;
 	in->guest = guest;
 	in->dns = dns;
@@ -70,13 +86,7 @@ void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 	in->udp = udp;
 	in->icmp = icmp;
 
-	memcpy(guest->mac, conf->ns_mac_given ? conf->ns_mac : broadcast,
-	       MAC_LEN);
-	guest->mac_known = conf->ns_mac_given;
-	guest->addr4 = conf->ip4.addr;
-	guest->addr6 = conf->ip6.addr;
-	guest->addr6_ll = (union inany){ 0 };
-
+	input_forget_guest(in);
 	in->ra_timer.ref = (union epoll_ref){ .kind = REF_INPUT };
 	input_advertise_router(in);
 }
@@ -170,6 +180,48 @@ static bool send_ndp(struct input *in, struct ndp_reply *r)
 
 	return frame_send_l4(in->tap, &a, IPPROTO_ICMPV6, r->msg, r->len,
 			     offsetof(struct icmp_hdr, csum));
+}
+
+static void solicit4(struct input *in)
+{
+	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
+	const struct conf *c = in->conf;
+	struct { struct eth_hdr eth; struct arp_msg arp; } f = {
+		.eth.type = htons(ETHERTYPE_ARPV4),
+		.arp = {
+			.htype = htons(ARP_HTYPE_ETHER),
+			.ptype = htons(ETHERTYPE_IPV4),
+			.hlen = MAC_LEN, .plen = sizeof(struct in_addr),
+			.op = htons(ARP_OP_REQUEST),
+		},
+	};
+
+	memcpy(f.eth.dst, broadcast, MAC_LEN);
+	memcpy(f.eth.src, c->our_mac, MAC_LEN);
+	memcpy(f.arp.sha, c->our_mac, MAC_LEN);
+	if (inany_is_set(&c->ip4.gw))	/* else as a probe: RFC 5227, 2.1.1 */
+		memcpy(f.arp.spa, &c->ip4.gw.v4mapped.a4, sizeof(f.arp.spa));
+	memcpy(f.arp.tpa, &in->guest->addr4.v4mapped.a4, sizeof(f.arp.tpa));
+	tap_send_one(in->tap, &f, sizeof(f), NULL, 0);
+}
+
+/**
+ * input_solicit_guest() - Ask who the guest is: its frames tell its MAC address
+ * @in:		Input
+ *
+ * For what is to be sent to a guest that has not sent anything yet, or that
+ * came back with another address.
+ */
+void input_solicit_guest(struct input *in)
+{
+	const union inany *addr6 = &in->guest->addr6;
+	struct ndp_reply r;
+
+	if (in->conf->ip4.enabled && inany_is_set(&in->guest->addr4))
+		solicit4(in);
+	if (in->conf->ip6.enabled && inany_is_set(addr6) &&
+	    ndp_solicit(in->conf, addr6, &r))
+		send_ndp(in, &r);
 }
 
 static bool input_ndp(struct input *in, const struct pkt *p)

@@ -54,6 +54,8 @@ struct input {
 void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp);
+void input_forget_guest(struct input *in);
+void input_solicit_guest(struct input *in);
 void input_advertise_router(struct input *in);
 void input_timer(struct input *in);
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n);

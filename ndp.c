@@ -252,3 +252,32 @@ size_t ndp_advert(const struct conf *c, struct ndp_reply *r)
 	put_router_advert(c, r);
 	return r->len;
 }
+
+/**
+ * ndp_solicit() - A neighbour solicitation, RFC 4861, 4.3
+ * @c:		Configuration
+ * @target:	Address of the guest to ask for
+ * @r:		Filled in
+ *
+ * Return: bytes of the message, 0 if none is to be sent
+ */
+size_t ndp_solicit(const struct conf *c, const union inany *target,
+		   struct ndp_reply *r)
+{
+	static const uint8_t prefix[13] = {
+		0xff, 0x02, [11] = 0x01, [12] = 0xff };
+	struct ndp_neigh ns = { .type = NDP_NS, .target = target->a6 };
+	struct in6_addr group = target->a6;
+
+	r->len = 0;
+	if (c->no_ndp || !inany_is_set(&c->ip6.our_ll))
+		return 0;
+
+	memcpy(group.s6_addr, prefix, sizeof(prefix));
+	r->dst = inany_from_v6(&group);
+	set_multicast_mac(r->dst_mac, &group);
+	r->src = c->ip6.our_ll;
+	put(r, &ns, sizeof(ns));
+	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
+	return r->len;
+}

@@ -35,5 +35,7 @@ size_t ndp_reply(const struct conf *c, const struct guest *g,
 		 const struct pkt *p, struct ndp_reply *r);
 bool ndp_is_router(const struct conf *c);
 size_t ndp_advert(const struct conf *c, struct ndp_reply *r);
+size_t ndp_solicit(const struct conf *c, const union inany *target,
+		   struct ndp_reply *r);
 
 #endif /* NDP_H */

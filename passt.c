@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "client.h"
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
@@ -62,6 +63,7 @@
  * @dns:	Name servers and search list
  * @identity:	Who to become
  * @ns:		Namespace that we serve (pasta)
+ * @client:	Socket for virtual machines (passt)
  * @loop:	Events and timers
  * @tap:	What protocols see: @tun or @stream, or @pcap before it
  * @tap_fd:	Descriptor of it, @tun_info what it can do
@@ -77,6 +79,7 @@ static struct passt {
 	struct dns dns;
 	struct identity identity;
 	struct pasta ns;
+	struct client client;
 	struct loop loop;
 	struct tap *tap;
 	union {
@@ -167,6 +170,13 @@ static void tap_open(struct passt *s)
 	int rc = 0;
 
 	s->ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1 };
+	s->client.fd = -1;
+	if (c->mode == MODE_PASST && c->fd_tap < 0) {
+		s->tap_fd = -1;
+		if (client_listen(&s->client, c))
+			exit(1);	/* it said why */
+		return;
+	}
 	if (c->netns_kind == NETNS_FD) {
 		s->tap_fd = c->fd_tap;
 		if (c->mode == MODE_PASTA)
@@ -208,9 +218,21 @@ static void tap_closed(void *ctx, int error)
 		err("Tap failed: errno %d", error);
 	else if (s->conf.mode == MODE_PASTA)
 		info("Tap device is gone, exiting");
-	else
+	else if (s->conf.one_off)
 		info("Client connection closed, exiting");
-	quit(s, error ? 1 : 0);
+	else
+		info("Client connection closed");
+	if (s->conf.mode == MODE_PASTA || s->conf.one_off)
+		quit(s, error ? 1 : 0);
+}
+
+/* A virtual machine connects, perhaps another one than before */
+static void client_event(struct passt *s)
+{
+	if (!client_accept(&s->client, &s->stream))
+		return;
+	input_forget_guest(&s->input);
+	input_solicit_guest(&s->input);
 }
 
 /* All modules above the tap, in the order in which they need each other */
@@ -248,6 +270,8 @@ static void datapath_init(struct passt *s)
 		rc = tap_stream_init(&s->stream, s->tap_fd, mtu, &s->loop);
 	if (!rc)
 		rc = pasta_watch(&s->ns, &s->loop);
+	if (!rc)
+		rc = client_watch(&s->client, &s->loop);
 	if (rc) {
 		errno = -rc;
 		die_errno("Couldn't start");
@@ -479,7 +503,9 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_NSHELPER:
 	case REF_TCP_SPLICE:
 	case REF_UDP_SPLICE:
+		break;
 	case REF_CLIENT:
+		client_event(s);
 		break;
 	}
 }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * client.c - The UNIX socket that a virtual machine connects to
+ *
+ * One client at a time: somebody who connects while it is there is accepted and
+ * closed, so that he does not wait for nothing. When it leaves, the next one may
+ * come; that the socket stays is what makes a restarted qemu reconnect.
+ *
+ * A path may be left over from a daemon that is gone. Connecting tells: if that
+ * is refused nobody listens there any more, and the file is replaced.
+ *
+ *	given path	live: an error		stale: replaced
+ *	default paths	live: the next one	stale: replaced
+ */
+
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+#include "tap_stream.h"
+#include "util.h"
+
+#define PATH_FORMAT	"/tmp/passt_%d.socket"
+#define PATHS		64
+#define BACKLOG		4
+
+/* Nobody listens on a socket that refuses; what is no socket is not ours */
+static bool is_stale(const struct sockaddr_un *sa)
+{
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(sa->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) &&
+		  errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/* Bind to a path, replacing a stale socket */
+static int bind_path(int fd, const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (util_strcpy(sa.sun_path, sizeof(sa.sun_path), path))
+		return -ENAMETOOLONG;
+	if (!bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return 0;
+	if (errno != EADDRINUSE || !is_stale(&sa))
+		return -errno;
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ? -errno : 0;
+}
+
+static int bind_first_free(int fd, char *path, size_t size)
+{
+	int i, rc = -EADDRINUSE;
+
+	for (i = 1; i <= PATHS; i++) {
+		snprintf(path, size, PATH_FORMAT, i);
+		rc = bind_path(fd, path);
+		/* Those of other users are in use, or stale and not ours */
+		if (rc != -EADDRINUSE && rc != -EPERM && rc != -EACCES)
+			break;
+	}
+	return rc;
+}
+
+static void tell(const char *path)
+{
+	info("UNIX domain socket bound at %s", path);
+	info("You can now start qemu (>= 7.2, with commit 13c6be96618c):");
+	info("    kvm ... -device virtio-net-pci,netdev=s "
+	     "-netdev stream,id=s,server=off,addr.type=unix,addr.path=%s", path);
+	info("or, with an older one:");
+	info("    qrap 5 kvm ... -net socket,fd=5 -net nic,model=virtio");
+}
+
+/**
+ * client_listen() - Make the socket
+ * @cl:		Set
+ * @c:		sock_path: where, NULL: the first free one of the default paths
+ *
+ * With the user's rights, before the sandbox. Errors are told here.
+ *
+ * Return: 0 or negative errno
+ */
+int client_listen(struct client *cl, const struct conf *c)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)] = "";
+	const char *name = c->sock_path ? c->sock_path : path;
+	int rc;
+
+	cl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (cl->fd < 0) {
+		rc = -errno;
+		err_errno("Couldn't make a UNIX socket");
+		return rc;
+	}
+	if (c->sock_path)
+		rc = bind_path(cl->fd, c->sock_path);
+	else
+		rc = bind_first_free(cl->fd, path, sizeof(path));
+	if (!rc && listen(cl->fd, BACKLOG))
+		rc = -errno;
+	if (!rc) {
+		tell(name);
+		return 0;
+	}
+	if (rc == -EADDRINUSE && c->sock_path)
+		err("Socket path %s already in use", name);
+	else if (rc == -EADDRINUSE)
+		err("Socket paths /tmp/passt_1.socket to _64 are all in use");
+	else {
+		errno = -rc;
+		err_errno("Couldn't bind UNIX socket %s", name);
+	}
+	close(cl->fd);
+	cl->fd = -1;
+	return rc;
+}
+
+/**
+ * client_watch() - Have connections reported
+ * @cl:		From client_listen()
+ * @l:		Gets an event of kind REF_CLIENT
+ *
+ * Return: 0 or negative errno
+ */
+int client_watch(struct client *cl, struct loop *l)
+{
+	const union epoll_ref ref = { .kind = REF_CLIENT };
+
+	return cl->fd < 0 ? 0 : loop_add(l, cl->fd, EPOLLIN, ref);
+}
+
+/**
+ * client_accept() - Somebody connects
+ * @cl:		Listening
+ * @s:		Gets the connection if it has none
+ *
+ * Return: true if @s has a new client
+ */
+/* #syscalls:passt accept4 accept getsockopt close */
+bool client_accept(struct client *cl, struct tap_stream *s)
+{
+	int fd = accept4(cl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct ucred cred = { .pid = 0 };
+	socklen_t len = sizeof(cred);
+	int rc;
+
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			warn_limited("Couldn't accept a client: errno %d", errno);
+		return false;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	rc = s->fd >= 0 ? -EBUSY : tap_stream_attach(s, fd);
+	if (!rc) {
+		info("accepted connection from PID %d", (int)cred.pid);
+		return true;
+	}
+	close(fd);
+	if (rc == -EBUSY)
+		warn_limited("PID %d was turned away, there is a client already",
+			     (int)cred.pid);
+	else
+		warn_limited("Couldn't take a client: errno %d", -rc);
+	return false;
+}
