@@ -132,6 +132,7 @@ enum {					/* RFC 4861, 4 */
 	NDP_RS = 133, NDP_RA = 134, NDP_NS = 135, NDP_NA = 136,
 	NDP_HOP_LIMIT = 255,
 	NDP_OPT_SLLA = 1, NDP_OPT_TLLA = 2, NDP_OPT_PREFIX = 3, NDP_OPT_MTU = 5,
+	NDP_OPT_RDNSS = 25, NDP_OPT_DNSSL = 31,	/* RFC 8106 */
 };
 
 struct ndp_neigh {			/* RFC 4861, 4.3 and 4.4: NS and NA */
@@ -153,6 +154,7 @@ struct ndp_ra {				/* RFC 4861, 4.2 */
 	be32	reachable_ms, retrans_ms;
 };
 static_assert(sizeof(struct ndp_ra) == 16, "RFC 4861, 4.2");
+enum { NDP_RA_MANAGED = 0x80, NDP_RA_OTHER = 0x40 };
 
 struct ndp_opt_ll {			/* RFC 4861, 4.6.1 */
 	uint8_t	type, len8;		/* length in units of 8 bytes */
@@ -174,6 +176,70 @@ struct ndp_opt_mtu {			/* RFC 4861, 4.6.4 */
 	be32	mtu;
 };
 static_assert(sizeof(struct ndp_opt_mtu) == 8, "RFC 4861, 4.6.4");
+
+struct ndp_opt_rdnss {			/* RFC 8106, 5.1; addresses follow */
+	uint8_t	type, len8;
+	be16	reserved;
+	be32	lifetime_s;
+};
+static_assert(sizeof(struct ndp_opt_rdnss) == 8, "RFC 8106, 5.1");
+
+struct ndp_opt_dnssl {			/* RFC 8106, 5.2; names follow */
+	uint8_t	type, len8;
+	be16	reserved;
+	be32	lifetime_s;
+};
+static_assert(sizeof(struct ndp_opt_dnssl) == 8, "RFC 8106, 5.2");
+
+struct dhcp6_hdr {			/* RFC 8415, 8 */
+	uint8_t	type, xid[3];
+};
+static_assert(sizeof(struct dhcp6_hdr) == 4, "RFC 8415, 8");
+
+enum {					/* RFC 8415, 7.3 */
+	DHCP6_SOLICIT = 1, DHCP6_ADVERTISE = 2, DHCP6_REQUEST = 3,
+	DHCP6_CONFIRM = 4, DHCP6_RENEW = 5, DHCP6_REBIND = 6, DHCP6_REPLY = 7,
+	DHCP6_RELEASE = 8, DHCP6_DECLINE = 9, DHCP6_RECONFIGURE = 10,
+	DHCP6_INFO_REQUEST = 11, DHCP6_RELAY_FORW = 12, DHCP6_RELAY_REPL = 13,
+};
+enum {					/* RFC 8415, 21; RFC 3646; RFC 4704 */
+	DHCP6_OPT_CLIENTID = 1, DHCP6_OPT_SERVERID = 2, DHCP6_OPT_IA_NA = 3,
+	DHCP6_OPT_IA_TA = 4, DHCP6_OPT_IAADDR = 5, DHCP6_OPT_ORO = 6,
+	DHCP6_OPT_PREFERENCE = 7, DHCP6_OPT_STATUS = 13,
+	DHCP6_OPT_RAPID_COMMIT = 14, DHCP6_OPT_DNS = 23, DHCP6_OPT_SEARCH = 24,
+	DHCP6_OPT_IA_PD = 25, DHCP6_OPT_IAPREFIX = 26, DHCP6_OPT_FQDN = 39,
+};
+enum {					/* RFC 8415, 21.13 */
+	DHCP6_SUCCESS = 0, DHCP6_NO_ADDRS = 2, DHCP6_NOT_ON_LINK = 4,
+	DHCP6_USE_MULTICAST = 5, DHCP6_NO_PREFIX = 6,
+};
+enum { DHCP6_FQDN_S = 1, DHCP6_FQDN_O = 2, DHCP6_FQDN_N = 4 };	/* RFC 4704, 4.1 */
+enum {					/* RFC 8415, 11.1, with the type */
+	DHCP6_DUID_MIN = 3, DHCP6_DUID_MAX = 130, DHCP6_DUID_LL = 3,
+};
+
+struct dhcp6_opt {			/* RFC 8415, 21.1 */
+	be16	code, len;
+};
+static_assert(sizeof(struct dhcp6_opt) == 4, "RFC 8415, 21.1");
+
+struct dhcp6_duid_ll {			/* RFC 8415, 11.4 */
+	be16	type, hw_type;
+	uint8_t	mac[MAC_LEN];
+};
+static_assert(sizeof(struct dhcp6_duid_ll) == 10, "RFC 8415, 11.4");
+
+struct dhcp6_ia {			/* RFC 8415, 21.4 and 21.21; options follow */
+	be32	iaid, t1_s, t2_s;	/* IA_TA, 21.5: the first alone */
+};
+static_assert(sizeof(struct dhcp6_ia) == 12, "RFC 8415, 21.4");
+
+struct dhcp6_iaaddr {			/* RFC 8415, 21.6; options follow */
+	struct in6_addr addr;
+	be32	preferred_s, valid_s;
+};
+static_assert(sizeof(struct dhcp6_iaaddr) == 24, "RFC 8415, 21.6");
+enum { DHCP6_IAPREFIX_LEN = 25 };	/* RFC 8415, 21.22, without options */
 
 /* struct virtio_net_hdr without the mergeable buffers' count: virtio 1.2, 5.1.6 */
 struct vnet_hdr {
