@@ -9,6 +9,10 @@
 #
 #	/* #syscalls read write */		in both modes
 #	/* #syscalls:pasta wait4 */		in this mode alone
+#	/* #syscalls:helper sendmsg */		in a process of that name alone
+#
+# Any name but those of the modes is that of another process, which has a filter
+# of its own: of what is marked for it, and of nothing else.
 #
 # The C preprocessor knows their numbers on the architecture that the compiler
 # builds for; a name that it does not know is not a call there, and is left out.
@@ -17,8 +21,9 @@
 # about seven comparisons. A number above all of them, like those of the x32
 # ABI, is in the last range, which is a refused one.
 #
-# The output has filter_passt[] and filter_pasta[]. What is refused meets
-# SECCOMP_DENY, which the including file has to define.
+# The output has filter_passt[], filter_pasta[], and a filter for each other
+# process. What is refused meets SECCOMP_DENY, which the including file has to
+# define.
 
 set -eu
 LC_ALL=C
@@ -31,12 +36,27 @@ fi
 cc=$1
 shift
 
-# names MODE FILE... - Calls that a mode makes, one a line
+# marks FILE... - What the comments say: "[:WHO] NAME..." a line
+marks() {
+	sed -n "s|^[[:space:]]*/\{0,1\}\*[[:space:]]*#syscalls\(:*[a-z]*[[:space:]]\{1,\}[a-z0-9_ ]*\).*|\1|p" "$@"
+}
+
+# processes FILE... - Those with a filter of their own, besides the modes
+processes() {
+	marks "$@" | sed -n 's/^:\([a-z]*\)[[:space:]].*/\1/p' |
+		grep -vx -e passt -e pasta | sort -u
+}
+
+# names WHO FILE... - Calls that a mode or a process makes, one a line
 names() {
-	mode=$1
+	who=$1
 	shift
-	sed -n "s|^[[:space:]]*/\{0,1\}\*[[:space:]]*#syscalls\(:$mode\)\{0,1\}[[:space:]]\{1,\}\([a-z0-9_ ]*\).*|\2|p" \
-		"$@" | tr -s ' ' '\n' | sed '/^$/d' | sort -u
+	case $who in
+	passt|pasta) mark="^\(:$who\)\{0,1\}";;
+	*) mark="^:$who";;
+	esac
+	marks "$@" | sed -n "s/$mark[[:space:]]\{1,\}//p" |
+		tr -s ' ' '\n' | sed '/^$/d' | sort -u
 }
 
 # numbers - Names to numbers, sorted; unknown ones are left out
@@ -128,9 +148,9 @@ cat <<EOT
 
 EOT
 
-for mode in passt pasta; do
-	echo "/* $mode: $(names "$mode" "$@" | tr '\n' ' ')*/"
-	names "$mode" "$@" | numbers | program "filter_$mode"
+for who in passt pasta $(processes "$@"); do
+	echo "/* $who: $(names "$who" "$@" | tr '\n' ' ')*/"
+	names "$who" "$@" | numbers | program "filter_$who"
 done
 
 cat <<EOT
