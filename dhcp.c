@@ -1,17 +1,790 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dhcp.c - DHCP and BOOTP server: a pure function
+ *
+ * There is one address, and whoever asks for one gets it, so nothing is kept
+ * from one message to the next: what other servers look up in their leases is
+ * the configuration here. A reply depends on its request (RFC 2131, 4.3):
+ *
+ *	request						reply
+ *	DISCOVER					OFFER
+ *	DISCOVER with option 80 (RFC 4039)		ACK
+ *	REQUEST to another server (option 54)		none, it is that one's
+ *	REQUEST for the address (option 50 or ciaddr)	ACK
+ *	REQUEST for another address			NAK
+ *	REQUEST for no address				none
+ *	INFORM						ACK, no address, no lease
+ *	DECLINE, RELEASE				none, nothing to give back
+ *	BOOTP: no option 53				reply without lease
+ *	anything from a relay (giaddr)			none, there is none here
+ *
+ * A message that is malformed in any part that we read gets no reply. What is
+ * missing at its end (option 255, all options) is no error.
+ *
+ * The lease is infinite: the address is the host's, or what was configured, and
+ * is never given to anybody else. A finite one would run out while the host or
+ * the guest sleeps, and wake both up again and again for nothing. T1 and T2 are
+ * infinite, too: a client that takes 0xffffffff for a number of seconds is not
+ * back within a century; those that add it to a time of 32 bits know that case.
+ *
+ * The server's identifier and address is the gateway's. Without a gateway it is
+ * another address that the guest reaches us by: see dhcp_server().
+ *
+ * Options go in the order of their numbers, behind the type (mTCP and WATTCP
+ * want that one first). When not all of them fit what the client takes (option
+ * 57), the least important ones are left out; the fields sname and file are
+ * never used for options (overload), as not all clients look there.
  */
 
 #include "dhcp.h"
 
-/* dhcp_reply() - Nothing is answered yet */
+#include <string.h>
+
+#define INFINITE	0xffffffffU		/* RFC 2131, 3.3 */
+#define IP_UDP_LEN	(sizeof(struct ip4_hdr) + sizeof(struct udp_hdr))
+#define BOOTP_HDR_LEN	offsetof(struct dhcp_msg, cookie)
+#define SERVER_LL	0xa9fe0101U		/* 169.254.1.1 */
+
+/* Requests ----------------------------------------------------------------- */
+
+/* Options that we read: the lengths that they may have */
+enum value_index {
+	V_ADDR, V_OVERLOAD, V_TYPE, V_SERVER, V_LIST, V_MAX, V_CLIENT_ID,
+	V_RAPID, V_FQDN, V_COUNT,
+};
+
+static const struct {
+	uint8_t code;
+	uint16_t min, max;
+} known[V_COUNT] = {
+	[V_ADDR]	= { DHCP_OPT_ADDR, 4, 4 },
+	[V_OVERLOAD]	= { DHCP_OPT_OVERLOAD, 1, 1 },
+	[V_TYPE]	= { DHCP_OPT_TYPE, 1, 1 },
+	[V_SERVER]	= { DHCP_OPT_SERVER, 4, 4 },
+	[V_LIST]	= { DHCP_OPT_LIST, 1, UINT16_MAX },
+	[V_MAX]		= { DHCP_OPT_MAX, 2, 2 },
+	[V_CLIENT_ID]	= { DHCP_OPT_CLIENT_ID, 1, DHCP_OPT_LEN_MAX },
+	[V_RAPID]	= { DHCP_OPT_RAPID, 0, 0 },
+	[V_FQDN]	= { DHCP_OPT_FQDN, 3, UINT16_MAX },
+};
+
+/**
+ * struct value - All instances of one option, concatenated: RFC 3396, 7
+ * @given:	There was one
+ * @len:	Bytes of all
+ * @b:		The first of these
+ */
+struct value {
+	bool given;
+	size_t len;
+	uint8_t b[DHCP_OPT_LEN_MAX];
+};
+
+/**
+ * struct request - A checked message
+ * @m:		Its fixed part; the cookie is 0 if it was cut off
+ * @v:		Its options
+ * @type:	DHCP_*, 0: BOOTP
+ */
+struct request {
+	struct dhcp_msg m;
+	struct value v[V_COUNT];
+	uint8_t type;
+};
+
+static be32 value_be32(const struct value *v)
+{
+	be32 x;
+
+	memcpy(&x, v->b, sizeof(x));
+	return x;
+}
+
+static void take_option(struct request *q, uint8_t code, const uint8_t *data,
+			size_t len)
+{
+	size_t room, i;
+
+	for (i = 0; i < V_COUNT && known[i].code != code; i++)
+		;
+	if (i == V_COUNT)
+		return;
+	q->v[i].given = true;
+	if (q->v[i].len < sizeof(q->v[i].b)) {
+		room = sizeof(q->v[i].b) - q->v[i].len;
+		memcpy(q->v[i].b + q->v[i].len, data, len < room ? len : room);
+	}
+	q->v[i].len += len;
+}
+
+/* One field of options; false if one goes beyond its end */
+static bool take_options(struct request *q, const uint8_t *p, size_t rem)
+{
+	while (rem && *p != DHCP_OPT_END) {
+		size_t step = 1;
+
+		if (*p != DHCP_OPT_PAD) {
+			if (rem < 2 || rem - 2 < p[1])
+				return false;
+			take_option(q, p[0], p + 2, p[1]);
+			step += 1 + p[1];
+		}
+		p += step;
+		rem -= step;
+	}
+	return true;
+}
+
+/* Options may go on in the fields of names, in this order: RFC 3396, 5 */
+static bool take_overload(struct request *q)
+{
+	uint8_t fields = q->v[V_OVERLOAD].b[0];
+
+	if (!q->v[V_OVERLOAD].given)
+		return true;
+	if (!fields || fields & ~(DHCP_OVERLOAD_FILE | DHCP_OVERLOAD_SNAME))
+		return false;
+	if (fields & DHCP_OVERLOAD_FILE &&
+	    !take_options(q, q->m.file, sizeof(q->m.file)))
+		return false;
+	return !(fields & DHCP_OVERLOAD_SNAME) ||
+	       take_options(q, q->m.sname, sizeof(q->m.sname));
+}
+
+static bool values_valid(const struct request *q)
+{
+	for (unsigned i = 0; i < V_COUNT; i++) {
+		const struct value *v = &q->v[i];
+
+		if (v->given && (v->len < known[i].min ||
+				 v->len > known[i].max))
+			return false;
+	}
+	return true;
+}
+
+static bool parse_options(struct request *q, const uint8_t *p, size_t len)
+{
+	if (q->m.cookie != htonl(DHCP_COOKIE))
+		return true;		/* plain BOOTP: RFC 951 */
+	if (!take_options(q, p, len) || !take_overload(q) || !values_valid(q))
+		return false;
+	if (!q->v[V_TYPE].given)
+		return true;		/* BOOTP: RFC 2132, 2 */
+	q->type = q->v[V_TYPE].b[0];
+	return q->type != 0;
+}
+
+/* Ethernet, on this link, and the address of one station */
+static bool header_valid(const struct dhcp_msg *m)
+{
+	static const uint8_t none[MAC_LEN];
+
+	return m->op == DHCP_OP_REQUEST && m->htype == ARP_HTYPE_ETHER &&
+	       m->hlen == MAC_LEN && !m->giaddr && !(m->chaddr[0] & 1) &&
+	       memcmp(m->chaddr, none, MAC_LEN);
+}
+
+static bool parse_request(struct request *q, const struct pkt *p)
+{
+	size_t fixed = p->len < sizeof(q->m) ? BOOTP_HDR_LEN : sizeof(q->m);
+
+	memset(q, 0, sizeof(*q));
+	if (p->kind != PKT_UDP || !inany_is_v4(&p->src) || p->len < fixed)
+		return false;
+	memcpy(&q->m, p->payload, fixed);
+	return header_valid(&q->m) &&
+	       parse_options(q, p->payload + fixed, p->len - fixed);
+}
+
+/* Who wants it, and does it want any? Without a list it wants all there is */
+static bool is_asked(const struct request *q, uint8_t code)
+{
+	const struct value *l = &q->v[V_LIST];
+	size_t n = l->len < sizeof(l->b) ? l->len : sizeof(l->b);
+
+	return !l->given || memchr(l->b, code, n);
+}
+
+/* What to answer ----------------------------------------------------------- */
+
+enum {					/* kinds of a reply, as bits */
+	K_LEASE = 1, K_INFORM = 2, K_NAK = 4, K_BOOTP = 8,
+	K_NONE = 0,
+};
+
+/**
+ * struct reply - What to answer, and from what
+ * @kind:	K_*
+ * @type:	DHCP_*, unless it is BOOTP
+ * @yiaddr, @ciaddr:	As in the message
+ * @server:	Our address
+ * @search:	Option 119, as much of it as fits, @search_len bytes
+ */
+struct reply {
+	const struct conf *c;
+	const struct dns *d;
+	const struct request *q;
+	unsigned kind;
+	uint8_t type;
+	be32 yiaddr, ciaddr, server;
+	size_t search_len;
+	uint8_t search[sizeof(((struct datagram *)0)->data)];
+};
+
+static be32 own_addr(const struct conf *c)
+{
+	return c->ip4.addr.v4mapped.a4.s_addr;
+}
+
+static bool is_usable(const struct conf *c, const union inany *a)
+{
+	return inany_is_set(a) && inany_is_v4(a) && inany_is_unicast(a) &&
+	       !inany_equals(a, &c->ip4.addr);
+}
+
+/**
+ * dhcp_server() - Address that we answer from, and identify as
+ * @c:		Configuration
+ *
+ * The gateway. Without one what reaches the host's loopback, else the first
+ * address of the subnet that is not the guest's, else a link-local one: the
+ * guest gets our MAC address for any of them when it asks.
+ */
+union inany dhcp_server(const struct conf *c)
+{
+	uint32_t own = ntohl(own_addr(c)), addr = SERVER_LL, hosts;
+	struct in_addr a4;
+
+	if (is_usable(c, &c->ip4.gw))
+		return c->ip4.gw;
+	if (is_usable(c, &c->ip4.map_host_loopback))
+		return c->ip4.map_host_loopback;
+
+	if (c->ip4.prefix_len && c->ip4.prefix_len < 31) {
+		hosts = UINT32_MAX >> c->ip4.prefix_len;
+		addr = (own & ~hosts) + 1;
+	}
+	if (addr == own)
+		addr++;
+	a4.s_addr = htonl(addr);
+	return inany_from_v4(a4);
+}
+
+/* May a reply go to what the client says is its address? */
+static bool ciaddr_valid(const struct reply *a)
+{
+	const struct in_addr a4 = { .s_addr = a->q->m.ciaddr };
+	union inany addr = inany_from_v4(a4);
+
+	return inany_is_unicast(&addr) && !inany_is_loopback(&addr) &&
+	       a4.s_addr != a->server;
+}
+
+/* RFC 2131, 4.3.2: all four states that a client may be in */
+static unsigned decide_request(const struct reply *a)
+{
+	const struct request *q = a->q;
+	bool named = q->v[V_ADDR].given;
+	be32 wanted = named ? value_be32(&q->v[V_ADDR]) : q->m.ciaddr;
+
+	if (q->v[V_SERVER].given && value_be32(&q->v[V_SERVER]) != a->server)
+		return K_NONE;
+	if (!named && !q->m.ciaddr)
+		return K_NONE;
+	if (wanted != own_addr(a->c) || (q->m.ciaddr && q->m.ciaddr != wanted))
+		return K_NAK;
+	return K_LEASE;
+}
+
+/* Without a type there is an answer, even to who knows its address: RFC 951 */
+static unsigned decide_bootp(struct reply *a)
+{
+	if (a->q->m.ciaddr && !ciaddr_valid(a))
+		return K_NONE;
+	a->ciaddr = a->q->m.ciaddr;
+	a->yiaddr = a->ciaddr ? 0 : own_addr(a->c);
+	return K_BOOTP;
+}
+
+static unsigned decide(struct reply *a)
+{
+	const struct request *q = a->q;
+	unsigned kind;
+
+	switch (q->type) {
+	case 0:
+		return decide_bootp(a);
+	case DHCP_DISCOVER:		/* ciaddr is 0: RFC 2131, table 3 */
+		a->type = q->v[V_RAPID].given ? DHCP_ACK : DHCP_OFFER;
+		a->yiaddr = own_addr(a->c);
+		return K_LEASE;
+	case DHCP_REQUEST:
+		kind = decide_request(a);
+		a->type = kind == K_NAK ? DHCP_NAK : DHCP_ACK;
+		if (kind == K_LEASE) {
+			a->yiaddr = own_addr(a->c);
+			a->ciaddr = q->m.ciaddr;
+		}
+		return kind;
+	case DHCP_INFORM:
+		if (q->m.ciaddr && !ciaddr_valid(a))
+			return K_NONE;
+		a->type = DHCP_ACK;
+		a->ciaddr = q->m.ciaddr;
+		return K_INFORM;
+	default:			/* DECLINE, RELEASE, and what servers send */
+		return K_NONE;
+	}
+}
+
+/* Options of the reply ----------------------------------------------------- */
+
+/*
+ * Each writes the contents of an option to @b, DHCP_OPT_LEN_MAX bytes at most,
+ * and returns their length; NO_OPTION: there is nothing to say
+ */
+#define NO_OPTION	(-1)
+
+static int put_be32(uint8_t *b, be32 x)
+{
+	memcpy(b, &x, sizeof(x));
+	return sizeof(x);
+}
+
+static int put_type(const struct reply *a, uint8_t *b)
+{
+	b[0] = a->type;
+	return 1;
+}
+
+static uint32_t netmask(const struct conf *c)
+{
+	return c->ip4.prefix_len ? UINT32_MAX << (32 - c->ip4.prefix_len) : 0;
+}
+
+static int put_mask(const struct reply *a, uint8_t *b)
+{
+	return put_be32(b, htonl(netmask(a->c)));
+}
+
+static bool has_gateway(const struct conf *c)
+{
+	return is_usable(c, &c->ip4.gw);
+}
+
+static int put_router(const struct reply *a, uint8_t *b)
+{
+	if (!has_gateway(a->c))
+		return NO_OPTION;
+	return put_be32(b, a->c->ip4.gw.v4mapped.a4.s_addr);
+}
+
+static int put_dns(const struct reply *a, uint8_t *b)
+{
+	int len = 0;
+
+	for (unsigned i = 0; i < a->d->n4 && i < CONF_DNS_MAX; i++)
+		len += put_be32(b + len, a->d->ns4[i].v4mapped.a4.s_addr);
+	return len ? len : NO_OPTION;
+}
+
+static bool label_valid(const char *s, size_t len)
+{
+	if (!len || len > 63 || s[0] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char ch = s[i];
+
+		if (!(ch >= 'a' && ch <= 'z') && !(ch >= 'A' && ch <= 'Z') &&
+		    !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_')
+			return false;
+	}
+	return true;
+}
+
+/* Length of a name that may be handed out, without the last dot; else 0. RFC
+ * 1123, 2.1, and underscores: clients have scripts, and these have holes */
+static size_t name_len(const char *name)
+{
+	size_t len = strlen(name), at, label;
+
+	if (len && name[len - 1] == '.')
+		len--;
+	if (len > CONF_NAME_LEN - 3)	/* RFC 1035, 3.1 */
+		return 0;
+	for (at = 0; at < len; at += label + 1) {
+		const char *dot = memchr(name + at, '.', len - at);
+
+		label = (dot ? (size_t)(dot - name) : len) - at;
+		if (!label_valid(name + at, label) || (dot && at + label + 1 == len))
+			return 0;
+	}
+	return len;
+}
+
+static int put_name(const char *name, uint8_t *b)
+{
+	size_t len = name_len(name);
+
+	memcpy(b, name, len);
+	return len ? (int)len : NO_OPTION;
+}
+
+static int put_hostname(const struct reply *a, uint8_t *b)
+{
+	return put_name(a->c->hostname, b);
+}
+
+static int put_domain(const struct reply *a, uint8_t *b)
+{
+	return a->d->nsearch ? put_name(a->d->search[0], b) : NO_OPTION;
+}
+
+static int put_mtu(const struct reply *a, uint8_t *b)
+{
+	if (a->c->mtu < CONF_MTU_MIN_IPV4 || a->c->mtu > UINT16_MAX)
+		return NO_OPTION;
+	b[0] = (uint8_t)(a->c->mtu >> 8);
+	b[1] = (uint8_t)a->c->mtu;
+	return 2;
+}
+
+static int put_infinite(const struct reply *a, uint8_t *b)
+{
+	(void)a;
+	return put_be32(b, INFINITE);
+}
+
+static int put_server(const struct reply *a, uint8_t *b)
+{
+	return put_be32(b, a->server);
+}
+
+static int put_message(const struct reply *a, uint8_t *b)
+{
+	static const char text[] = "address not available";
+
+	(void)a;
+	memcpy(b, text, sizeof(text) - 1);
+	return sizeof(text) - 1;
+}
+
+/* RFC 6842, 3: back to who sent it */
+static int put_client_id(const struct reply *a, uint8_t *b)
+{
+	const struct value *v = &a->q->v[V_CLIENT_ID];
+
+	if (!v->given)
+		return NO_OPTION;
+	memcpy(b, v->b, v->len);
+	return (int)v->len;
+}
+
+static int put_rapid(const struct reply *a, uint8_t *b)
+{
+	(void)b;
+	return a->q->type == DHCP_DISCOVER && a->type == DHCP_ACK ? 0 : NO_OPTION;
+}
+
+/* A name in labels, the root's at the end: RFC 1035, 3.1. @len + 2 bytes */
+static size_t put_labels(const char *name, size_t len, uint8_t *b)
+{
+	size_t at, label;
+
+	for (at = 0; at < len; at += label + 1) {
+		const char *dot = memchr(name + at, '.', len - at);
+
+		label = (dot ? (size_t)(dot - name) : len) - at;
+		b[at] = (uint8_t)label;
+		memcpy(b + at + 1, name + at, label);
+	}
+	b[at] = 0;
+	return at + 1;
+}
+
+/* RFC 4702, 4: nobody here updates the DNS, whatever the client prefers; the
+ * encoding is the client's choice */
+static int put_fqdn(const struct reply *a, uint8_t *b)
+{
+	const struct value *v = &a->q->v[V_FQDN];
+	uint8_t theirs = v->given ? v->b[0] : DHCP_FQDN_E;
+	size_t len = name_len(a->c->fqdn);
+
+	if (!len || len + 5 > DHCP_OPT_LEN_MAX)
+		return NO_OPTION;
+	b[0] = DHCP_FQDN_N | (theirs & DHCP_FQDN_E);
+	if (theirs & DHCP_FQDN_S)
+		b[0] |= DHCP_FQDN_O;
+	b[1] = b[2] = 255;
+	if (theirs & DHCP_FQDN_E)
+		return (int)(3 + put_labels(a->c->fqdn, len, b + 3));
+	return 3 + put_name(a->c->fqdn, b + 3);
+}
+
+static int put_search(const struct reply *a, uint8_t *b)
+{
+	(void)a;
+	(void)b;
+	return NO_OPTION;		/* see write_search() */
+}
+
+/* A gateway that is no neighbour by the mask becomes one, RFC 3442; who takes
+ * this option ignores the one for routers */
+static int put_routes(const struct reply *a, uint8_t *b)
+{
+	be32 gw = a->c->ip4.gw.v4mapped.a4.s_addr;
+	int len = 0;
+
+	if (!has_gateway(a->c) ||
+	    (a->c->ip4.prefix_len < 32 &&
+	     !((gw ^ own_addr(a->c)) & htonl(netmask(a->c)))))
+		return NO_OPTION;
+	b[len++] = 32;			/* the gateway, on this link */
+	len += put_be32(b + len, gw);
+	len += put_be32(b + len, 0);
+	b[len++] = 0;			/* all, by the gateway */
+	len += put_be32(b + len, gw);
+	return len;
+}
+
+/**
+ * struct option - An option of replies
+ * @code:	DHCP_OPT_*
+ * @kinds:	Replies that have it
+ * @asked:	Only if the client asks for it
+ * @rank:	When there is no room, high ones are left out first, 0 never
+ * @put:	Writes its contents
+ */
+static const struct option {
+	uint8_t code;
+	unsigned kinds;
+	bool asked;
+	uint8_t rank;
+	int (*put)(const struct reply *a, uint8_t *b);
+} options[] = {
+	{ DHCP_OPT_TYPE, K_LEASE | K_INFORM | K_NAK, false, 0, put_type },
+	{ DHCP_OPT_MASK, K_LEASE | K_INFORM | K_BOOTP, false, 0, put_mask },
+	{ DHCP_OPT_ROUTER, K_LEASE | K_INFORM | K_BOOTP, true, 1, put_router },
+	{ DHCP_OPT_DNS, K_LEASE | K_INFORM | K_BOOTP, true, 4, put_dns },
+	{ DHCP_OPT_HOSTNAME, K_LEASE | K_INFORM | K_BOOTP, true, 5, put_hostname },
+	{ DHCP_OPT_DOMAIN, K_LEASE | K_INFORM | K_BOOTP, true, 6, put_domain },
+	{ DHCP_OPT_MTU, K_LEASE | K_INFORM | K_BOOTP, true, 3, put_mtu },
+	{ DHCP_OPT_LEASE, K_LEASE, false, 0, put_infinite },
+	{ DHCP_OPT_SERVER, K_LEASE | K_INFORM | K_NAK, false, 0, put_server },
+	{ DHCP_OPT_MESSAGE, K_NAK, false, 8, put_message },
+	{ DHCP_OPT_T1, K_LEASE, false, 9, put_infinite },
+	{ DHCP_OPT_T2, K_LEASE, false, 9, put_infinite },
+	{ DHCP_OPT_CLIENT_ID, K_LEASE | K_INFORM | K_NAK, false, 0, put_client_id },
+	{ DHCP_OPT_RAPID, K_LEASE, false, 0, put_rapid },
+	{ DHCP_OPT_FQDN, K_LEASE | K_INFORM, true, 7, put_fqdn },
+	{ DHCP_OPT_SEARCH, K_LEASE | K_INFORM, true, 0, put_search },
+	{ DHCP_OPT_ROUTES, K_LEASE | K_INFORM, true, 2, put_routes },
+};
+
+#define OPTIONS		(sizeof(options) / sizeof(options[0]))
+#define RANK_MAX	9
+
+/* Who sends its name wants to hear one: RFC 4702, 4 */
+static bool is_wanted(const struct reply *a, const struct option *o)
+{
+	return o->kinds & a->kind &&
+	       (!o->asked || is_asked(a->q, o->code) ||
+		(o->code == DHCP_OPT_FQDN && a->q->v[V_FQDN].given));
+}
+
+/* Bytes of an option with its code and length, 0 if it is not in the reply */
+static size_t option_size(const struct reply *a, const struct option *o)
+{
+	uint8_t scratch[DHCP_OPT_LEN_MAX];
+	int len = is_wanted(a, o) ? o->put(a, scratch) : NO_OPTION;
+
+	return len == NO_OPTION ? 0 : 2 + (size_t)len;
+}
+
+/* Bytes of all options up to a rank, and the end */
+static size_t options_size(const struct reply *a, unsigned rank)
+{
+	size_t size = 1;
+
+	for (unsigned i = 0; i < OPTIONS; i++)
+		if (options[i].rank <= rank)
+			size += option_size(a, &options[i]);
+	return size;
+}
+
+/* Bytes of an option that may need several instances: RFC 3396, 5 */
+static size_t long_option_size(size_t len)
+{
+	return len + 2 * ((len + DHCP_OPT_LEN_MAX - 1) / DHCP_OPT_LEN_MAX);
+}
+
+/* As many domains as there is room for. Not compressed: few have so many of them
+ * that it would matter, and clients have been wrong about it: RFC 3397, 2 */
+static void encode_search(struct reply *a, size_t room)
+{
+	a->search_len = 0;
+	for (unsigned i = 0; i < a->d->nsearch && i < CONF_SEARCH_MAX; i++) {
+		const char *name = a->d->search[i];
+		size_t len = name_len(name);
+
+		if (!len)
+			continue;
+		if (long_option_size(a->search_len + len + 2) > room)
+			break;
+		a->search_len += put_labels(name, len, a->search + a->search_len);
+	}
+}
+
+static uint8_t *write_search(const struct reply *a, uint8_t *b)
+{
+	for (size_t at = 0; at < a->search_len; ) {
+		size_t len = a->search_len - at;
+
+		if (len > DHCP_OPT_LEN_MAX)
+			len = DHCP_OPT_LEN_MAX;
+		*b++ = DHCP_OPT_SEARCH;
+		*b++ = (uint8_t)len;
+		memcpy(b, a->search + at, len);
+		b += len;
+		at += len;
+	}
+	return b;
+}
+
+/* Write what fits into @room bytes, return the number of bytes */
+static size_t write_options(struct reply *a, uint8_t *b, size_t room)
+{
+	uint8_t *start = b;
+	unsigned rank = RANK_MAX, i;
+	size_t size;
+
+	while ((size = options_size(a, rank)) > room && rank)
+		rank--;
+	if (size > room)
+		return 0;
+	a->search_len = 0;
+	for (i = 0; i < OPTIONS; i++)
+		if (options[i].code == DHCP_OPT_SEARCH &&
+		    is_wanted(a, &options[i]))
+			encode_search(a, room - size);
+
+	for (i = 0; i < OPTIONS; i++) {
+		const struct option *o = &options[i];
+		int len;
+
+		if (o->code == DHCP_OPT_SEARCH)
+			b = write_search(a, b);
+		if (o->rank > rank || !is_wanted(a, o))
+			continue;
+		len = o->put(a, b + 2);
+		if (len == NO_OPTION)
+			continue;
+		b[0] = o->code;
+		b[1] = (uint8_t)len;
+		b += 2 + len;
+	}
+	*b++ = DHCP_OPT_END;
+	return (size_t)(b - start);
+}
+
+/* The message -------------------------------------------------------------- */
+
+/* Bytes of a message that the client takes, and that needs no fragments */
+static size_t message_max(const struct reply *a, const struct pkt *p,
+			  size_t size)
+{
+	const struct value *v = &a->q->v[V_MAX];
+	size_t max = DHCP_IP_MIN;
+
+	if (a->kind == K_BOOTP)		/* what it sends it takes */
+		max = p->len + IP_UDP_LEN < max ? p->len + IP_UDP_LEN : max;
+	else if (v->given && (size_t)(v->b[0] << 8 | v->b[1]) > max)
+		max = (size_t)(v->b[0] << 8 | v->b[1]);
+	if (a->c->mtu && max > a->c->mtu)
+		max = a->c->mtu;
+	if (max < BOOTP_MIN + IP_UDP_LEN)
+		max = BOOTP_MIN + IP_UDP_LEN;
+	return max - IP_UDP_LEN < size ? max - IP_UDP_LEN : size;
+}
+
+/* A client of BOOTP that has another idea of options gets none: RFC 1497 */
+static bool has_options(const struct reply *a)
+{
+	return a->kind != K_BOOTP || !a->q->m.cookie ||
+	       a->q->m.cookie == htonl(DHCP_COOKIE);
+}
+
+static size_t write_message(struct reply *a, const struct pkt *p,
+			    struct datagram *r)
+{
+	const struct dhcp_msg *q = &a->q->m;
+	struct dhcp_msg m = {
+		.op = DHCP_OP_REPLY, .htype = q->htype, .hlen = q->hlen,
+		.xid = q->xid, .flags = q->flags & htons(DHCP_BROADCAST),
+		.ciaddr = a->ciaddr, .yiaddr = a->yiaddr,
+	};
+	size_t max = message_max(a, p, sizeof(r->data)), len = sizeof(m);
+
+	memcpy(m.chaddr, q->chaddr, MAC_LEN);
+	memset(r->data, 0, sizeof(r->data));
+	if (has_options(a)) {
+		m.cookie = htonl(DHCP_COOKIE);
+		len += write_options(a, r->data + len, max - len);
+	}
+	memcpy(r->data, &m, sizeof(m));
+	return len < BOOTP_MIN ? BOOTP_MIN : len;
+}
+
+/* RFC 2131, 4.1; who has no address and asks without telling one is answered
+ * where it sends from */
+static void set_destination(const struct reply *a, const struct pkt *p,
+			    struct datagram *r)
+{
+	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
+	struct in_addr a4 = { .s_addr = htonl(INADDR_BROADCAST) };
+	bool to_all = a->q->m.flags & htons(DHCP_BROADCAST);
+
+	if (a->kind != K_NAK && a->ciaddr)
+		a4.s_addr = a->ciaddr;
+	else if (a->kind != K_NAK && !to_all && a->yiaddr)
+		a4.s_addr = a->yiaddr;
+	else if (a->kind == K_INFORM && inany_is_unicast(&p->src))
+		a4 = p->src.v4mapped.a4;
+	r->dst = inany_from_v4(a4);
+	memcpy(r->dst_mac, a4.s_addr == htonl(INADDR_BROADCAST) ?
+	       broadcast : a->q->m.chaddr, MAC_LEN);
+}
+
+/**
+ * dhcp_reply() - Reply to one message to our port
+ * @c:		Configuration
+ * @d:		Name servers and search list to hand out
+ * @p:		Packet to port DHCP_PORT_SERVER, for us or for everybody
+ * @r:		Filled in where there is a reply
+ *
+ * Return: bytes of the reply, 0 if there is none
+ */
 size_t dhcp_reply(const struct conf *c, const struct dns *d,
 		  const struct pkt *p, struct datagram *r)
 {
-	(void)c;
-	(void)d;
-	(void)p;
+	struct request q;
+	struct reply a = { .c = c, .d = d, .q = &q };
+
 	r->len = 0;
-	return 0;
+	if (!c->ip4.enabled || c->no_dhcp || !inany_is_set(&c->ip4.addr) ||
+	    inany_is_unspecified(&c->ip4.addr) || !parse_request(&q, p))
+		return 0;
+
+	r->src = dhcp_server(c);
+	a.server = r->src.v4mapped.a4.s_addr;
+	a.kind = decide(&a);
+	if (a.kind == K_NONE)
+		return 0;
+
+	set_destination(&a, p, r);
+	r->sport = DHCP_PORT_SERVER;
+	r->dport = DHCP_PORT_CLIENT;
+	r->len = write_message(&a, p, r);
+	return r->len;
 }
