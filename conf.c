@@ -35,6 +35,7 @@
 #include "conf.h"
 #include "inany.h"
 #include "log.h"
+#include "ports.h"
 #include "util.h"
 
 #define LOG_SIZE_DEFAULT	(1 << 20)
@@ -42,6 +43,14 @@
 #define PID_LIMIT		4194304	/* PID_MAX_LIMIT of the kernel */
 #define PREFIX_LEN_IPV6		64
 #define HELP_COLUMN		30
+#define EPHEMERAL_FIRST		32768	/* of the kernel */
+#define EPHEMERAL_LAST		60999
+#define EPHEMERAL_PATH		"/proc/sys/net/ipv4/ip_local_port_range"
+#define STATS_MAX_S		86400
+#define DOMAIN_MAX		253	/* RFC 1035, 3.1, as text */
+#define LABEL_MAX		63	/* RFC 1035, 2.3.4 */
+#define HOSTNAME_MAX		64	/* sethostname(2) */
+#define NETNS_RUN_DIR		"/run/netns"	/* ip-netns(8) */
 
 enum { IN_PASST = 1 << MODE_PASST, IN_PASTA = 1 << MODE_PASTA, IN_BOTH = 3 };
 
@@ -83,6 +92,7 @@ struct opt {
  * @only6:	-6 was given
  * @cidr4:	-a had the length of an IPv4 prefix with it
  * @mask4:	-n was given for IPv4
+ * @ports_given:	-t, -T, -u, -U: by UDP, and by "from the namespace"
  * @no_copy:	Name of one of --no-copy-*, if given
  */
 struct parse {
@@ -95,6 +105,7 @@ struct parse {
 	char *error;
 	size_t size;
 	bool only4, only6, cidr4, mask4;
+	bool ports_given[2][2];
 	const char *no_copy;
 };
 
@@ -132,14 +143,6 @@ static enum conf_result set_flag(struct parse *p, const char *arg)
 {
 	(void)arg;
 	*(bool *)field(p) = true;
-	return CONF_RUN;
-}
-
-/* Asks for what is so anyway */
-static enum conf_result set_nothing(struct parse *p, const char *arg)
-{
-	(void)p;
-	(void)arg;
 	return CONF_RUN;
 }
 
@@ -362,6 +365,174 @@ static enum conf_result set_map_host_loopback(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+/* The field of struct conf_ip that the option is about */
+static union inany *ip_field(struct parse *p, struct conf_ip *ip)
+{
+	return (union inany *)(void *)((char *)ip + p->opt->offset);
+}
+
+/* The last of each family counts */
+static enum conf_result set_per_family(struct parse *p, const char *arg)
+{
+	union inany a;
+
+	if (!parse_host(arg, &a))
+		return bad_value(p, arg, "a unicast address");
+	*ip_field(p, family_of(p->c, &a)) = a;
+	return CONF_RUN;
+}
+
+static void unset_both(struct parse *p)
+{
+	const union inany unset = { 0 };
+
+	*ip_field(p, &p->c->ip4) = *ip_field(p, &p->c->ip6) = unset;
+}
+
+static enum conf_result set_per_family_or_none(struct parse *p,
+					       const char *arg)
+{
+	union inany a;
+
+	if (!strcmp(arg, "none")) {
+		unset_both(p);
+		return CONF_RUN;
+	}
+	if (!parse_host(arg, &a))
+		return bad_value(p, arg, "a unicast address, or 'none'");
+	*ip_field(p, family_of(p->c, &a)) = a;
+	return CONF_RUN;
+}
+
+/* Names -------------------------------------------------------------------- */
+
+/* As parse_host(), but a resolver may be on this machine */
+static bool parse_server(const char *s, union inany *a)
+{
+	return inany_pton(s, a) && inany_is_unicast(a) &&
+	       !(inany_is_v4(a) && strchr(s, ':'));
+}
+
+static enum conf_result set_dns_host(struct parse *p, const char *arg)
+{
+	union inany a;
+
+	if (!strcmp(arg, "none")) {
+		unset_both(p);
+		return CONF_RUN;
+	}
+	if (!parse_server(arg, &a))
+		return bad_value(p, arg, "the address of a name server");
+	*ip_field(p, family_of(p->c, &a)) = a;
+	return CONF_RUN;
+}
+
+static unsigned dns_count(const struct conf *c, bool v4)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->ndns; i++)
+		n += inany_is_v4(&c->dns[i]) == v4;
+	return n;
+}
+
+static enum conf_result set_dns(struct parse *p, const char *arg)
+{
+	struct conf *c = p->c;
+	union inany a;
+
+	c->dns_given = true;
+	if (!*arg || !strcmp(arg, "none")) {
+		c->ndns = 0;
+		return CONF_RUN;
+	}
+	if (!parse_server(arg, &a))
+		return bad_value(p, arg,
+				 "the address of a name server, or 'none'");
+	if (dns_count(c, inany_is_v4(&a)) == CONF_DNS_MAX)
+		return fail(p, CONF_BAD, "Too many name servers for --%s with"
+			    " '%s': expected up to %d of each family",
+			    p->opt->name, arg, CONF_DNS_MAX);
+	c->dns[c->ndns++] = a;
+	return CONF_RUN;
+}
+
+/*
+ * A domain of @len bytes, the dot at its end is not part of it: labels of
+ * letters, digits, "-" and "_", none at the ends of one but "_" (RFC 1123, 2.1;
+ * names of services and of Windows hosts have the "_").
+ */
+static bool domain_valid(const char *s, size_t len)
+{
+	size_t label = 0;
+
+	if (!len || len > DOMAIN_MAX)
+		return false;
+	for (size_t i = 0; i <= len; i++) {
+		bool end = i == len || s[i] == '.';
+
+		if (end && (!label || label > LABEL_MAX || s[i - 1] == '-'))
+			return false;
+		if (!end && !isalnum((unsigned char)s[i]) && s[i] != '_' &&
+		    (s[i] != '-' || !label))
+			return false;
+		label = end ? 0 : label + 1;
+	}
+	return true;
+}
+
+/* One domain of a list; "." is the root, where there is nothing to search */
+static enum conf_result add_search(struct parse *p, const char *s, size_t len)
+{
+	struct conf *c = p->c;
+
+	if (len == 1 && *s == '.')
+		return CONF_RUN;
+	len -= len > 1 && s[len - 1] == '.';
+	if (!domain_valid(s, len))
+		return fail(p, CONF_BAD, "Invalid domain '%.*s' in --%s:"
+			    " expected names with dots between them,"
+			    " or 'none'", (int)len, s, p->opt->name);
+	if (c->nsearch == CONF_SEARCH_MAX)
+		return fail(p, CONF_BAD, "Too many domains in --%s with '%.*s':"
+			    " expected up to %d", p->opt->name, (int)len, s,
+			    CONF_SEARCH_MAX);
+	memcpy(c->search[c->nsearch], s, len);
+	c->search[c->nsearch++][len] = 0;
+	return CONF_RUN;
+}
+
+static enum conf_result set_search(struct parse *p, const char *arg)
+{
+	enum conf_result ret = CONF_RUN;
+
+	p->c->search_given = true;
+	if (!*arg || !strcmp(arg, "none")) {
+		p->c->nsearch = 0;
+		return CONF_RUN;
+	}
+	while (!ret && *(arg += strspn(arg, " \t"))) {
+		size_t len = strcspn(arg, " \t");
+
+		ret = add_search(p, arg, len);
+		arg += len;
+	}
+	return ret;
+}
+
+/* --hostname and --fqdn */
+static enum conf_result set_name(struct parse *p, const char *arg)
+{
+	size_t len = strlen(arg);
+
+	len -= len > 1 && arg[len - 1] == '.';
+	if (!domain_valid(arg, len))
+		return bad_value(p, arg, "a host name");
+	memcpy(field(p), arg, len);
+	((char *)field(p))[len] = 0;
+	return CONF_RUN;
+}
+
 static enum conf_result set_mac(struct parse *p, const char *arg,
 				uint8_t dst[6])
 {
@@ -388,28 +559,25 @@ static enum conf_result set_ns_mac(struct parse *p, const char *arg)
 	return set_mac(p, arg, p->c->ns_mac);
 }
 
-/* What the kernel takes as a name, and TUNSETIFF not as a pattern */
-static bool ifname_valid(const char *s)
-{
-	if (!*s || strlen(s) >= IFNAMSIZ || !strcmp(s, ".") || !strcmp(s, ".."))
-		return false;
-	for (; *s; s++)
-		if (!isgraph((unsigned char)*s) || strchr("/:%", *s))
-			return false;
-	return true;
-}
-
 static enum conf_result set_interface(struct parse *p, const char *arg)
 {
-	if (!ifname_valid(arg))
+	if (!util_is_ifname(arg))
 		return bad_value(p, arg, "the name of an interface");
 	util_strcpy(p->c->ifname_opt, IFNAMSIZ, arg);
 	return CONF_RUN;
 }
 
+static enum conf_result set_outbound_if(struct parse *p, const char *arg)
+{
+	if (!util_is_ifname(arg))
+		return bad_value(p, arg, "the name of an interface");
+	util_strcpy(field(p), IFNAMSIZ, arg);
+	return CONF_RUN;
+}
+
 static enum conf_result set_ns_ifname(struct parse *p, const char *arg)
 {
-	if (!ifname_valid(arg) || !strcmp(arg, "lo"))
+	if (!util_is_ifname(arg) || !strcmp(arg, "lo"))
 		return bad_value(p, arg,
 				 "a name for an interface, 1 to 15 characters");
 	util_strcpy(p->c->ns_ifname, IFNAMSIZ, arg);
@@ -432,11 +600,77 @@ static enum conf_result set_ipv6_only(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-static enum conf_result set_ports(struct parse *p, const char *arg)
+static enum conf_result set_ports(struct parse *p, const char *arg,
+				  uint8_t proto, bool from_ns)
 {
-	if (strcmp(arg, "none"))
-		return fail(p, CONF_BAD, "--%s '%s' is not built yet:"
-			    " expected 'none'", p->opt->name, arg);
+	if (ports_parse(p->c, proto, from_ns, arg, p->error, p->size))
+		return CONF_BAD;
+	p->ports_given[proto == IPPROTO_UDP][from_ns] = true;
+	return CONF_RUN;
+}
+
+static enum conf_result set_tcp_ports(struct parse *p, const char *arg)
+{
+	return set_ports(p, arg, IPPROTO_TCP, false);
+}
+
+static enum conf_result set_udp_ports(struct parse *p, const char *arg)
+{
+	return set_ports(p, arg, IPPROTO_UDP, false);
+}
+
+static enum conf_result set_tcp_ns(struct parse *p, const char *arg)
+{
+	return set_ports(p, arg, IPPROTO_TCP, true);
+}
+
+static enum conf_result set_udp_ns(struct parse *p, const char *arg)
+{
+	return set_ports(p, arg, IPPROTO_UDP, true);
+}
+
+static enum conf_result set_no_dhcp_dns(struct parse *p, const char *arg)
+{
+	(void)arg;
+	p->c->dhcp_dns = false;
+	return CONF_RUN;
+}
+
+static enum conf_result set_no_dhcp_search(struct parse *p, const char *arg)
+{
+	(void)arg;
+	p->c->dhcp_search = false;
+	return CONF_RUN;
+}
+
+static enum conf_result set_stats(struct parse *p, const char *arg)
+{
+	unsigned long n;
+
+	if (util_parse_ulong(arg, 1, STATS_MAX_S, &n))
+		return bad_value(p, arg, "1 to 86400 seconds");
+	p->c->stats_s = n;
+	return CONF_RUN;
+}
+
+/* NAME is one of those that ip-netns(8) makes */
+static enum conf_result set_netns(struct parse *p, const char *arg)
+{
+	struct conf *c = p->c;
+
+	if (!*arg || strlen(arg) >= PATH_MAX || !strcmp(arg, ".") ||
+	    !strcmp(arg, ".."))
+		return bad_value(p, arg, "a path, or a name in "
+				 NETNS_RUN_DIR);
+	c->netns_path = arg;
+	if (strchr(arg, '/'))
+		return CONF_RUN;
+	if (strlen(arg) > NAME_MAX)
+		return bad_value(p, arg, "a path, or a name in "
+				 NETNS_RUN_DIR);
+	snprintf(c->netns_name_path, sizeof(c->netns_name_path), "%s/%s",
+		 NETNS_RUN_DIR, arg);
+	c->netns_path = c->netns_name_path;
 	return CONF_RUN;
 }
 
@@ -478,6 +712,8 @@ static enum conf_result set_tap_offload(struct parse *p, const char *arg)
 #define FLAG(f)		set_flag, offsetof(struct conf, f)
 #define PATHNAME(f)	set_path, offsetof(struct conf, f)
 #define CALL(fn)	fn, 0
+#define SET(fn, f)	fn, offsetof(struct conf, f)
+#define SET_IP(fn, f)	fn, offsetof(struct conf_ip, f)
 #define NOT_BUILT	NULL, 0, ""
 
 static const struct opt options[] = {
@@ -489,7 +725,9 @@ static const struct opt options[] = {
 	  "Print warnings and errors only" },
 	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr),
 	  "No effect, accepted for old callers" },
-	{ "stats", 0, IN_BOTH, "DELAY", NOT_BUILT },
+	{ "stats", 0, IN_BOTH, "DELAY", CALL(set_stats),
+	  "Print statistics each DELAY seconds, if there\n"
+	  "was any traffic; needs --foreground" },
 	{ "foreground", 'f', IN_BOTH, NULL, FLAG(foreground),
 	  "Stay in the foreground\n"
 	  "(default: only pasta with a COMMAND or shell)" },
@@ -530,15 +768,33 @@ static const struct opt options[] = {
 	{ "interface", 'i', IN_BOTH, "NAME", CALL(set_interface),
 	  "Take addresses and routes from this interface\n"
 	  "(default: that of the first default route)" },
-	{ "outbound", 'o', IN_BOTH, "ADDR", NOT_BUILT },
-	{ "outbound-if4", 0, IN_BOTH, "NAME", NOT_BUILT },
-	{ "outbound-if6", 0, IN_BOTH, "NAME", NOT_BUILT },
-	{ "dns", 'D', IN_BOTH, "ADDR", NOT_BUILT },
-	{ "dns-forward", 0, IN_BOTH, "ADDR", NOT_BUILT },
-	{ "dns-host", 0, IN_BOTH, "ADDR", NOT_BUILT },
-	{ "search", 'S', IN_BOTH, "LIST", NOT_BUILT },
-	{ "hostname", 'H', IN_BOTH, "NAME", NOT_BUILT },
-	{ "fqdn", 0, IN_BOTH, "NAME", NOT_BUILT },
+	{ "outbound", 'o', IN_BOTH, "ADDR",
+	  SET_IP(set_per_family, outbound_addr),
+	  "Source address of what goes out, once for each\n"
+	  "family (default: the kernel's choice)" },
+	{ "outbound-if4", 0, IN_BOTH, "NAME",
+	  SET(set_outbound_if, ip4.outbound_if),
+	  "Interface by which IPv4 goes out" },
+	{ "outbound-if6", 0, IN_BOTH, "NAME",
+	  SET(set_outbound_if, ip6.outbound_if),
+	  "The same for IPv6" },
+	{ "dns", 'D', IN_BOTH, "ADDR", CALL(set_dns),
+	  "Name server to hand out, any number of times,\n"
+	  "or 'none' (default: those in resolv.conf)" },
+	{ "dns-forward", 0, IN_BOTH, "ADDR",
+	  SET_IP(set_per_family_or_none, dns_forward),
+	  "What is sent here goes to the name server of\n"
+	  "the host, once for each family" },
+	{ "dns-host", 0, IN_BOTH, "ADDR", SET_IP(set_dns_host, dns_host),
+	  "Name server of the host for --dns-forward\n"
+	  "(default: the first in resolv.conf)" },
+	{ "search", 'S', IN_BOTH, "LIST", CALL(set_search),
+	  "Domains to hand out, with blanks between them,\n"
+	  "or 'none' (default: those in resolv.conf)" },
+	{ "hostname", 'H', IN_BOTH, "NAME", SET(set_name, hostname),
+	  "Host name to hand out, or of a new namespace" },
+	{ "fqdn", 0, IN_BOTH, "NAME", SET(set_name, fqdn),
+	  "Full name to hand out" },
 	{ "no-tcp", 0, IN_BOTH, NULL, FLAG(no_tcp),
 	  "No TCP" },
 	{ "no-udp", 0, IN_BOTH, NULL, FLAG(no_udp),
@@ -546,33 +802,49 @@ static const struct opt options[] = {
 	{ "no-icmp", 0, IN_BOTH, NULL, FLAG(no_icmp),
 	  "No ICMP and ICMPv6 echo; implies --no-ndp" },
 	{ "no-dhcp", 0, IN_BOTH, NULL, FLAG(no_dhcp),
-	  "No DHCP answers (there are none yet)" },
+	  "No DHCP answers" },
 	{ "no-ndp", 0, IN_BOTH, NULL, FLAG(no_ndp),
 	  "No NDP answers; implies --no-ra" },
 	{ "no-dhcpv6", 0, IN_BOTH, NULL, FLAG(no_dhcpv6),
-	  "No DHCPv6 answers (there are none yet)" },
+	  "No DHCPv6 answers" },
 	{ "no-ra", 0, IN_BOTH, NULL, FLAG(no_ra),
 	  "No NDP router advertisements" },
-	{ "freebind", 0, IN_BOTH, NULL, NOT_BUILT },
+	{ "freebind", 0, IN_BOTH, NULL, FLAG(freebind),
+	  "Ports may be bound to addresses that the host\n"
+	  "doesn't have" },
 	{ "no-map-gw", 0, IN_BOTH, NULL, FLAG(no_map_gw),
 	  "The gateway's address is not that of the host" },
 	{ "map-host-loopback", 0, IN_BOTH, "ADDR", CALL(set_map_host_loopback),
 	  "This address reaches the host's loopback, once\n"
 	  "for each family, or 'none'\n"
 	  "(default: that of the gateway)" },
-	{ "map-guest-addr", 0, IN_BOTH, "ADDR", NOT_BUILT },
+	{ "map-guest-addr", 0, IN_BOTH, "ADDR",
+	  SET_IP(set_per_family_or_none, map_guest_addr),
+	  "This address reaches the host's own, once for\n"
+	  "each family, or 'none' (default: none)" },
 	{ "ipv4-only", '4', IN_BOTH, NULL, CALL(set_ipv4_only),
 	  "No IPv6" },
 	{ "ipv6-only", '6', IN_BOTH, NULL, CALL(set_ipv6_only),
 	  "No IPv4" },
-	{ "tcp-ports", 't', IN_BOTH, "SPEC", CALL(set_ports),
-	  "TCP ports to forward from the host:\n"
-	  "only 'none' for now, which is the default" },
-	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_ports),
-	  "UDP ports to forward from the host: the same" },
+	{ "tcp-ports", 't', IN_BOTH, "SPEC", CALL(set_tcp_ports),
+	  "TCP ports of the host that lead to the guest or\n"
+	  "namespace, any number of times (default: none\n"
+	  "for passt, auto for pasta). SPEC is one of:\n"
+	  "  none  forget what was given before\n"
+	  "  all   all but the ephemeral ones (passt)\n"
+	  "  auto  as they appear in the namespace (pasta)\n"
+	  "  [[ADDR][%IF]/]ITEM[,ITEM]...\n"
+	  "ITEM is a port or range, A or A-B, as it is, or\n"
+	  "with those they lead to, A:C or A-B:C-D, or, to\n"
+	  "leave it out, ~A or ~A-B" },
+	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_udp_ports),
+	  "UDP ports, the same" },
 
-	{ "socket", 's', IN_PASST, "PATH", NOT_BUILT },
-	{ "socket-path", 's', IN_PASST, "PATH", NOT_BUILT },
+	{ "socket", 's', IN_PASST, "PATH", PATHNAME(sock_path),
+	  "Socket to listen on (default: the first of\n"
+	  "/tmp/passt_1.socket to 64 that is free)" },
+	{ "socket-path", 's', IN_PASST, "PATH", PATHNAME(sock_path),
+	  "The same" },
 	{ "vhost-user", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "print-capabilities", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off),
@@ -580,18 +852,20 @@ static const struct opt options[] = {
 	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },
 	{ "migrate-exit", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "migrate-no-linger", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_nothing),
-	  "No DNS servers in answers (there are none yet)" },
-	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_nothing),
-	  "No search list in answers (there is none yet)" },
+	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_no_dhcp_dns),
+	  "No name servers in answers of DHCP and NDP" },
+	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_no_dhcp_search),
+	  "No search list in answers of DHCP and NDP" },
 
-	{ "dhcp-dns", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "dhcp-search", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "tcp-ns", 'T', IN_PASTA, "SPEC", CALL(set_ports),
-	  "TCP ports to forward from the namespace: only\n"
-	  "'none' for now, which is the default" },
-	{ "udp-ns", 'U', IN_PASTA, "SPEC", CALL(set_ports),
-	  "UDP ports to forward from there: the same" },
+	{ "dhcp-dns", 0, IN_PASTA, NULL, FLAG(dhcp_dns),
+	  "Name servers in answers of DHCP and NDP" },
+	{ "dhcp-search", 0, IN_PASTA, NULL, FLAG(dhcp_search),
+	  "Search list in answers of DHCP and NDP" },
+	{ "tcp-ns", 'T', IN_PASTA, "SPEC", CALL(set_tcp_ns),
+	  "TCP ports of the namespace that lead to the\n"
+	  "host, without address (default: auto)" },
+	{ "udp-ns", 'U', IN_PASTA, "SPEC", CALL(set_udp_ns),
+	  "UDP ports, the same" },
 	{ "ns-ifname", 'I', IN_PASTA, "NAME", CALL(set_ns_ifname),
 	  "Name of the interface in the namespace\n"
 	  "(default: as that on the host, else tap0)" },
@@ -607,14 +881,22 @@ static const struct opt options[] = {
 	{ "no-copy-addrs", 0, IN_PASTA, NULL, CALL(set_no_copy_addrs),
 	  "With --config-net: one address of each family\n"
 	  "(deprecated)" },
-	{ "netns", 0, IN_PASTA, "PATH", NOT_BUILT },
-	{ "userns", 0, IN_PASTA, "PATH", NOT_BUILT },
-	{ "netns-only", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "no-netns-quit", 0, IN_PASTA, NULL, NOT_BUILT },
-	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, NOT_BUILT },
+	{ "netns", 0, IN_PASTA, "PATH", CALL(set_netns),
+	  "Connect this network namespace: a path, or a\n"
+	  "name in /run/netns" },
+	{ "userns", 0, IN_PASTA, "PATH", PATHNAME(userns_path),
+	  "User namespace to join for it" },
+	{ "netns-only", 0, IN_PASTA, NULL, FLAG(netns_only),
+	  "Join no user namespace" },
+	{ "no-netns-quit", 0, IN_PASTA, NULL, FLAG(no_netns_quit),
+	  "Stay when the path of --netns is gone" },
+	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, FLAG(host_lo_to_ns_lo),
+	  "What comes from the host's loopback goes to the\n"
+	  "namespace's loopback, not to its own address" },
 	{ "no-splice", 0, IN_PASTA, NULL, FLAG(no_splice),
-	  "No bypass for local connections (none yet)" },
-	{ "splice-only", 0, IN_PASTA, NULL, NOT_BUILT },
+	  "No bypass for local connections" },
+	{ "splice-only", 0, IN_PASTA, NULL, FLAG(splice_only),
+	  "Only that bypass, no other network" },
 
 	/* For tests: force a fallback */
 	{ "tap-offload", 0, IN_BOTH, "STEP", CALL(set_tap_offload), NULL },
@@ -778,11 +1060,16 @@ static enum conf_result parse_rest(struct parse *p)
 	if (n && c->mode == MODE_PASST)
 		return fail(p, CONF_BAD, "Extra non-option argument: %s",
 			    first);
+	if (n && c->netns_path)
+		return fail(p, CONF_BAD, "--netns comes without PID and"
+			    " COMMAND, but '%s' is given", first);
 	if (n && c->fd_tap >= 0)
 		return fail(p, CONF_BAD, "--fd comes without PID and COMMAND,"
 			    " but '%s' is given", first);
 	if (c->mode == MODE_PASST || c->fd_tap >= 0) {
 		c->netns_kind = NETNS_FD;
+	} else if (c->netns_path) {
+		c->netns_kind = NETNS_PATH;
 	} else if (n == 1 && util_is_decimal(first)) {
 		if (util_parse_ulong(first, 1, PID_LIMIT, &pid))
 			return fail(p, CONF_BAD, "Invalid PID '%s':"
@@ -846,37 +1133,93 @@ static void warn_disabled(const struct conf_ip *ip, const char *family,
 		warn("--%s: %s address or gateway given in vain", only, family);
 }
 
-static enum conf_result check_exclusive(struct parse *p)
+static enum conf_result exclude(struct parse *p, const char *a, const char *b)
+{
+	return fail(p, CONF_BAD, "--%s and --%s exclude each other", a, b);
+}
+
+static enum conf_result check_process(struct parse *p)
 {
 	const struct conf *c = p->c;
 
 	if (p->only4 && p->only6)
-		return fail(p, CONF_BAD,
-			    "--ipv4-only and --ipv6-only exclude each other");
+		return exclude(p, "ipv4-only", "ipv6-only");
 	if (c->quiet && c->debug)
-		return fail(p, CONF_BAD, "--quiet and --%s exclude each other",
-			    c->trace ? "trace" : "debug");
+		return exclude(p, "quiet", c->trace ? "trace" : "debug");
+	if (c->stats_s && !c->foreground)
+		return fail(p, CONF_BAD, "--stats needs --foreground");
+	if (c->fd_tap >= 0 && c->sock_path)
+		return exclude(p, "fd", "socket");
+	return CONF_RUN;
+}
+
+static enum conf_result check_namespace(struct parse *p)
+{
+	const struct conf *c = p->c;
+	bool join = c->netns_kind == NETNS_PID || c->netns_kind == NETNS_PATH;
+
+	if (c->fd_tap >= 0 && c->netns_path)
+		return exclude(p, "fd", "netns");
+	if (c->config_net && c->fd_tap >= 0)
+		return exclude(p, "config-net", "fd");
+	if (c->splice_only && c->fd_tap >= 0)
+		return exclude(p, "splice-only", "fd");
+	if (c->splice_only && c->no_splice)
+		return exclude(p, "splice-only", "no-splice");
+	if (c->userns_path && c->netns_only)
+		return exclude(p, "userns", "netns-only");
+	if (c->userns_path && !join)
+		return fail(p, CONF_BAD, "--userns needs --netns or PID");
+	if (c->netns_only && !join)
+		return fail(p, CONF_BAD, "--netns-only needs --netns or PID");
 	if (p->no_copy && !c->config_net)
 		return fail(p, CONF_BAD, "--%s needs --config-net", p->no_copy);
-	if (c->config_net && c->fd_tap >= 0)
-		return fail(p, CONF_BAD,
-			    "--config-net and --fd exclude each other");
 	if (c->ns_mac_given && !memcmp(c->ns_mac, c->our_mac, 6))
 		return fail(p, CONF_BAD,
 			    "--ns-mac-addr and --mac-addr must differ");
-	if (c->mode == MODE_PASST && c->fd_tap < 0)
-		return fail(p, CONF_BAD, "passt needs --fd for now:"
-			    " --socket is not built yet");
+	if (c->mode == MODE_PASTA && strlen(c->hostname) > HOSTNAME_MAX)
+		return fail(p, CONF_BAD, "Invalid value '%s' for --hostname:"
+			    " expected up to %d characters", c->hostname,
+			    HOSTNAME_MAX);
 	return CONF_RUN;
+}
+
+/* pasta's default; where we don't reach the namespace there are no listeners */
+static enum conf_result default_ports(struct parse *p)
+{
+	struct conf *c = p->c;
+
+	if (c->mode == MODE_PASST || c->netns_kind == NETNS_FD)
+		return CONF_RUN;
+	for (int udp = 0; udp < 2; udp++)
+		for (int from_ns = 0; from_ns < 2; from_ns++)
+			if (!p->ports_given[udp][from_ns] &&
+			    !(udp ? c->no_udp : c->no_tcp) &&
+			    !(from_ns && c->no_splice) &&
+			    ports_parse(c, udp ? IPPROTO_UDP : IPPROTO_TCP,
+					from_ns, "auto", p->error, p->size))
+				return CONF_BAD;
+	return CONF_RUN;
+}
+
+static enum conf_result check_ports(struct parse *p)
+{
+	if (ports_check(p->c, p->error, p->size))
+		return CONF_BAD;
+	return default_ports(p);
 }
 
 static enum conf_result check_all(struct parse *p)
 {
 	struct conf *c = p->c;
-	enum conf_result ret = check_exclusive(p);
+	enum conf_result ret = check_process(p);
 
 	if (!ret)
+		ret = check_namespace(p);
+	if (!ret)
 		ret = check_mtu(p);
+	if (!ret)
+		ret = check_ports(p);
 	if (!ret)
 		ret = check_addr4(p);
 	if (ret)
@@ -902,6 +1245,7 @@ static enum conf_result set_mode(struct parse *p)
 		return fail(p, CONF_BAD, "Called as '%s': expected a name with"
 			    " 'passt' or 'pasta' in it", base);
 	p->c->progname = p->c->mode == MODE_PASTA ? "pasta" : "passt";
+	p->c->dhcp_dns = p->c->dhcp_search = p->c->mode == MODE_PASST;
 	return CONF_RUN;
 }
 
@@ -918,6 +1262,8 @@ static void set_defaults(struct conf *c)
 	c->log_size = LOG_SIZE_DEFAULT;
 	c->ip4.enabled = c->ip6.enabled = true;
 	c->ip6.prefix_len = PREFIX_LEN_IPV6;
+	c->ephemeral_first = EPHEMERAL_FIRST;
+	c->ephemeral_last = EPHEMERAL_LAST;
 }
 
 /**
@@ -1046,13 +1392,33 @@ static enum log_level level_of(const struct conf *c)
 	return c->quiet ? LOG_L_WARN : LOG_L_INFO;
 }
 
+/* What can't be read is as in most kernels */
+static void read_ephemeral(struct conf *c)
+{
+	unsigned first, last;
+	char text[32];
+	ssize_t n;
+	int fd = open(EPHEMERAL_PATH, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "%u %u", &first, &last) == 2 && first &&
+	    first <= last && last <= UINT16_MAX) {
+		c->ephemeral_first = first;
+		c->ephemeral_last = last;
+	}
+}
+
 /**
  * conf_parse() - Parse the command line of this process
  * @c:		Set, except for what is found on the host
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
- * Sets the name and the level of the log, opens nothing. Exits with status 1 if
+ * Sets the name and the level of the log, keeps nothing open. Exits with status 1 if
  * anything is wrong.
  *
  * Return: 0 to go on; 1 if help or version were printed: exit with status 0
@@ -1080,15 +1446,27 @@ int conf_parse(struct conf *c, int argc, char **argv)
 	}
 	log_init(c->progname);
 	log_set_level(level_of(c));
+	read_ephemeral(c);
+	if (ports_skip_ephemeral(c))
+		die("Too many rules for ports: expected up to %d",
+		    CONF_RULES_MAX);
 	return 0;
 }
 
 /* Once the host is known ------------------------------------------------- */
 
-static void resolve_map(struct conf_ip *ip, bool no_map_gw)
+static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
 {
 	if (!ip->map_given && !no_map_gw)
 		ip->map_host_loopback = ip->gw;
+}
+
+/* It may come later, a tunnel for instance */
+static void warn_outbound_if(const char *name, const char *option)
+{
+	if (*name && !if_nametoindex(name))
+		warn("--%s: there is no interface '%s' at the moment", option,
+		     name);
 }
 
 /**
@@ -1101,24 +1479,47 @@ void conf_resolve(struct conf *c)
 	const char *name = c->ip4.ifindex ? c->ip4.ifname :
 			   c->ip6.ifindex ? c->ip6.ifname : "tap0";
 
-	resolve_map(&c->ip4, c->no_map_gw);
-	resolve_map(&c->ip6, c->no_map_gw);
+	resolve_ip(&c->ip4, c->no_map_gw);
+	resolve_ip(&c->ip6, c->no_map_gw);
+	warn_outbound_if(c->ip4.outbound_if, "outbound-if4");
+	warn_outbound_if(c->ip6.outbound_if, "outbound-if6");
 	if (!*c->ns_ifname)
 		util_strcpy(c->ns_ifname, IFNAMSIZ, name);
 }
 
-static void print_template(const struct conf *c)
+/* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */
+static void print_interfaces(const char *what, const char *name4,
+			     const char *name6)
 {
-	bool both = c->ip4.ifindex && c->ip6.ifindex;
+	if (*name4 || *name6)
+		info("%s interface: %s%s%s%s%s", what,
+		     name4, *name4 ? " (IPv4)" : "",
+		     *name4 && *name6 ? ", " : "",
+		     name6, *name6 ? " (IPv6)" : "");
+}
 
-	if (c->ip4.ifindex || c->ip6.ifindex)
-		info("Template interface: %s%s%s%s%s",
-		     c->ip4.ifindex ? c->ip4.ifname : "",
-		     c->ip4.ifindex ? " (IPv4)" : "", both ? ", " : "",
-		     c->ip6.ifindex ? c->ip6.ifname : "",
-		     c->ip6.ifindex ? " (IPv6)" : "");
+static void print_outbound_addr(const struct conf_ip *ip)
+{
+	char s[INANY_STRLEN];
+
+	if (ip->enabled && inany_is_set(&ip->outbound_addr))
+		info("Outbound address: %s",
+		     inany_ntop(&ip->outbound_addr, s, sizeof(s)));
+}
+
+static void print_link(const struct conf *c)
+{
+	char mac[UTIL_MAC_STRLEN];
+
+	print_interfaces("Template", c->ip4.ifindex ? c->ip4.ifname : "",
+			 c->ip6.ifindex ? c->ip6.ifname : "");
+	print_interfaces("Outbound", c->ip4.outbound_if, c->ip6.outbound_if);
+	print_outbound_addr(&c->ip4);
+	print_outbound_addr(&c->ip6);
 	if (c->mode == MODE_PASTA && *c->ns_ifname)
 		info("Namespace interface: %s", c->ns_ifname);
+	info("MAC:");
+	info("    host: %s", util_mac_ntop(c->our_mac, mac));
 }
 
 static void print_addr(const char *what, const union inany *a)
@@ -1129,8 +1530,23 @@ static void print_addr(const char *what, const union inany *a)
 		info("    %s: %s", what, inany_ntop(a, s, sizeof(s)));
 }
 
+static void print_dns(const union inany *ns, unsigned n, const struct dns *d,
+		      bool search)
+{
+	char s[INANY_STRLEN];
+
+	if (n)
+		info("DNS:");
+	for (unsigned i = 0; i < n; i++)
+		info("    %s", inany_ntop(&ns[i], s, sizeof(s)));
+	if (search && d->nsearch)
+		info("DNS search list:");
+	for (unsigned i = 0; search && i < d->nsearch; i++)
+		info("    %s", d->search[i]);
+}
+
 /* The heading says by which protocol: with none, it is set in the namespace */
-static void print_ipv4(const struct conf *c)
+static void print_ipv4(const struct conf *c, const struct dns *d)
 {
 	uint32_t mask = (uint32_t)(UINT64_MAX << (32 - c->ip4.prefix_len));
 	union inany a = inany_from_v4((struct in_addr){ htonl(mask) });
@@ -1138,36 +1554,45 @@ static void print_ipv4(const struct conf *c)
 	print_addr("NAT to host 127.0.0.1", &c->ip4.map_host_loopback);
 	if (!inany_is_set(&c->ip4.addr))
 		return;
-	info("IPv4:");
+	info("%s:", c->no_dhcp ? "IPv4" : "DHCP");
 	print_addr("assign", &c->ip4.addr);
 	print_addr("mask", &a);
 	print_addr("router", &c->ip4.gw);
+	if (!c->no_dhcp)
+		print_dns(d->ns4, c->dhcp_dns ? d->n4 : 0, d, c->dhcp_search);
 }
 
-static void print_ipv6(const struct conf *c)
+static const char *ipv6_protocols(const struct conf *c)
+{
+	if (c->no_ra)
+		return c->no_dhcpv6 ? "IPv6" : "DHCPv6";
+	return c->no_dhcpv6 ? "NDP" : "NDP/DHCPv6";
+}
+
+static void print_ipv6(const struct conf *c, const struct dns *d)
 {
 	print_addr("NAT to host ::1", &c->ip6.map_host_loopback);
 	if (!inany_is_set(&c->ip6.addr))
 		return;
-	info(c->no_ra ? "IPv6:" : "NDP:");
+	info("%s:", ipv6_protocols(c));
 	print_addr("assign", &c->ip6.addr);
 	print_addr("router", &c->ip6.gw);
 	print_addr("our link-local", &c->ip6.our_ll);
+	if (!c->no_ra || !c->no_dhcpv6)
+		print_dns(d->ns6, c->dhcp_dns ? d->n6 : 0, d, c->dhcp_search);
 }
 
 /**
  * conf_print() - Tell the user what was found and chosen
  * @c:		Configuration, after conf_resolve()
+ * @d:		Name servers and search list, as at start
  */
-void conf_print(const struct conf *c)
+void conf_print(const struct conf *c, const struct dns *d)
 {
-	char mac[UTIL_MAC_STRLEN];
-
-	print_template(c);
-	info("MAC:");
-	info("    host: %s", util_mac_ntop(c->our_mac, mac));
+	print_link(c);
 	if (c->ip4.enabled)
-		print_ipv4(c);
+		print_ipv4(c, d);
 	if (c->ip6.enabled)
-		print_ipv6(c);
+		print_ipv6(c, d);
+	ports_print(c);
 }

@@ -25,6 +25,6 @@ enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
 				 char *error, size_t size);
 int conf_parse(struct conf *c, int argc, char **argv);
 void conf_resolve(struct conf *c);
-void conf_print(const struct conf *c);
+void conf_print(const struct conf *c, const struct dns *d);
 
 #endif /* CONF_H */

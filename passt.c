@@ -159,7 +159,7 @@ static void host_look(struct passt *s)
 	if (nl_template(&s->conf, &s->host))
 		exit(1);
 	conf_resolve(&s->conf);
-	conf_print(&s->conf);
+	conf_print(&s->conf, &s->dns);
 }
 
 /* Tap ---------------------------------------------------------------------- */

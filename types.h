@@ -108,6 +108,7 @@ struct conf {
 	enum netns_kind netns_kind;
 	pid_t netns_pid;
 	const char *netns_path, *userns_path;
+	char netns_name_path[300];	/* what netns_path is, for a NAME */
 	bool netns_only, no_netns_quit;
 	char *const *command;		/* NULL-terminated; NULL: $SHELL */
 	bool config_net;

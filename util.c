@@ -6,9 +6,11 @@
  * may be used at any time, also with the seccomp filter on.
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -23,6 +25,20 @@
 bool util_is_decimal(const char *s)
 {
 	return *s && !s[strspn(s, "0123456789")];
+}
+
+/**
+ * util_is_ifname() - May an interface have this name?
+ * @s:		Name, without "%" for TUNSETIFF takes that as a pattern
+ */
+bool util_is_ifname(const char *s)
+{
+	if (!*s || strlen(s) >= IFNAMSIZ || !strcmp(s, ".") || !strcmp(s, ".."))
+		return false;
+	for (; *s; s++)
+		if (!isgraph((unsigned char)*s) || strchr("/:%", *s))
+			return false;
+	return true;
 }
 
 /**

@@ -22,6 +22,7 @@
 int util_parse_ulong(const char *s, unsigned long min, unsigned long max,
 		     unsigned long *out);
 bool util_is_decimal(const char *s);
+bool util_is_ifname(const char *s);
 int util_strcpy(char *dst, size_t size, const char *src);
 
 int util_mac_pton(const char *s, uint8_t mac[6]);
