@@ -44,6 +44,7 @@
 #include "packet.h"
 #include "pasta.h"
 #include "pcap.h"
+#include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
@@ -70,6 +71,8 @@
  * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
  * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
  * @signal_fd:	Signals as events
+ * @stats_timer:	For the next lines of --stats
+ * @backend:	Counts frames, whatever wraps it
  * @quit:	Leave the loop, with @status
  */
 static struct passt {
@@ -94,6 +97,8 @@ static struct passt {
 	struct input input;
 	struct tap_tun_info tun_info;
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
+	struct timer stats_timer;
+	const struct tap *backend;
 	bool quit;
 	int status;
 } p;
@@ -191,6 +196,9 @@ static void tap_open(struct passt *s)
 	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
+	/* So that who was not heard of yet can be reached */
+	if (!c->ns_mac_given && !tap_tun_mac(s->tap_fd, s->conf.ns_mac))
+		s->conf.ns_mac_given = true;
 }
 
 /* Datapath ----------------------------------------------------------------- */
@@ -256,6 +264,28 @@ static void protocols_init(struct passt *s)
 		   &s->udp, &s->icmp);
 }
 
+/* Lines of --stats, and when the next ones are due */
+static void stats_timer(struct passt *s)
+{
+	const struct stats_of of = {
+		.tap = &s->backend->stats, .flows = &s->flows,
+		.input = &s->input, .tcp = &s->tcp, .udp = &s->udp,
+		.icmp = &s->icmp,
+	};
+
+	stats_print(&of);
+	wheel_arm(&s->loop.wheel, &s->stats_timer,
+		  s->loop.now_ms + s->conf.stats_s * 1000ULL);
+}
+
+static void stats_init(struct passt *s)
+{
+	s->stats_timer.ref = (union epoll_ref){ .kind = REF_STATS };
+	if (s->conf.stats_s)
+		wheel_arm(&s->loop.wheel, &s->stats_timer,
+			  s->loop.now_ms + s->conf.stats_s * 1000ULL);
+}
+
 /* The tap, and what hangs on it */
 static void datapath_init(struct passt *s)
 {
@@ -278,6 +308,7 @@ static void datapath_init(struct passt *s)
 	}
 
 	s->tap = c->mode == MODE_PASTA ? &s->tun.tap : &s->stream.tap;
+	s->backend = s->tap;
 	if (s->pcap_fd >= 0 || c->trace)
 		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd, c->trace);
 	s->tap->rx = tap_rx;
@@ -285,6 +316,7 @@ static void datapath_init(struct passt *s)
 	s->tap->closed = tap_closed;
 	s->tap->ctx = s;
 	protocols_init(s);
+	stats_init(s);
 }
 
 /* Work that is left from this turn: true if there is more for the next */
@@ -510,19 +542,31 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	}
 }
 
+/* The same for timers */
+static void timer_dispatch(struct passt *s, union epoll_ref ref)
+{
+	switch ((enum ref_kind)ref.kind) {
+	case REF_NETNS_PID:
+		netns_event(s);
+		break;
+	case REF_STATS:
+		stats_timer(s);
+		break;
+	case REF_INPUT:
+		input_timer(&s->input);
+		break;
+	default:
+		flow_timer(s, ref);
+	}
+}
+
 /* All timers that are due; those armed on the way wait for the next turn */
 static void timers_run(struct passt *s)
 {
 	struct timer *t;
 
-	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms))) {
-		if (t->ref.kind == REF_NETNS_PID)
-			netns_event(s);
-		else if (t->ref.kind == REF_INPUT)
-			input_timer(&s->input);
-		else
-			flow_timer(s, t->ref);
-	}
+	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms)))
+		timer_dispatch(s, t->ref);
 }
 
 static int loop_run(struct passt *s)

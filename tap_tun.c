@@ -164,6 +164,23 @@ int tap_tun_info_from_fd(const struct conf *c, int fd,
 	return 0;
 }
 
+/**
+ * tap_tun_mac() - Ethernet address of the interface in the namespace
+ * @fd:		Descriptor of the device
+ * @mac:	Set
+ *
+ * Return: 0 or negative errno
+ */
+int tap_tun_mac(int fd, uint8_t mac[MAC_LEN])
+{
+	struct ifreq ifr = { 0 };
+
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
+		return -errno;
+	memcpy(mac, ifr.ifr_hwaddr.sa_data, MAC_LEN);
+	return 0;
+}
+
 static struct tap_tun *to_tun(struct tap *t)
 {
 	return (struct tap_tun *)((char *)t - offsetof(struct tap_tun, tap));

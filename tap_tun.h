@@ -72,6 +72,7 @@ int tap_tun_open(const struct conf *c, const char *ifname,
 		 struct tap_tun_info *info);
 int tap_tun_info_from_fd(const struct conf *c, int fd,
 			 struct tap_tun_info *info);
+int tap_tun_mac(int fd, uint8_t mac[MAC_LEN]);
 int tap_tun_init(struct tap_tun *t, int fd, const struct tap_tun_info *info,
 		 unsigned mtu, struct loop *l);
 
