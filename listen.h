@@ -9,45 +9,91 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loop.h"
+#include "sockdiag.h"
 #include "types.h"
 
-struct loop;
 struct nshelper;
 
-#define LISTEN_MAX	(1U << 18)	/* sockets */
+#define LISTEN_MAX	(1U << 18)	/* sockets: all ports of all kinds */
+#define LISTEN_PORTS	65536
+
+/* Where sockets are: kinds of them, see listen_kind() */
+enum { LISTEN_HOST_TCP, LISTEN_HOST_UDP, LISTEN_NS_TCP, LISTEN_NS_UDP,
+       LISTEN_KINDS };
+
+/* A bit for each port */
+struct portmap {
+	uint64_t word[LISTEN_PORTS / 64];
+};
 
 /**
  * struct listener - One bound socket
- * @fd:		Listening (TCP) or bound (UDP); -1: free
+ * @fd:		Listening (TCP) or bound (UDP), non-blocking; -1: free
  * @rule:	Index into conf->rules
  * @port:	Bound, host order
+ * @next:	Index of another with the same kind and port, or of the next free
+ *		entry, + 1; 0: none
+ * @paused:	Not watched for the moment
+ * @cookie:	The kernel's name for the socket, by which we know our own
  */
 struct listener {
 	int fd;
 	uint16_t rule, port;
+	uint32_t next : 31, paused : 1;
+	uint64_t cookie;
 };
 
 /**
  * struct listen - All of them
- * @n:		Entries ever used; the rest of @l was never touched
  * @nsh:	Makes sockets of the namespace, NULL: there are none
+ * @n:		Entries ever used; the rest of @l was never touched
+ * @free:	First free entry below @n, + 1; 0: none
+ * @count:	Sockets at the moment
+ * @fd_max:	Descriptors from here on are for flows, not for weak rules
+ * @retry_ms:	Time left to wait for ports that are in use, at start
+ * @full_told:	It was said that there are too many
+ * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
+ * @seq:	Of the last request to them
+ * @round:	Counts searches
+ * @eph_first, @eph_last:	Ports that the kernel gives to clients
+ * @timer:	Of the next search
+ * @found:	Ports that somebody else listens on, each kind as seen where the
+ *		sockets are
+ * @want, @failed:	Ports that rules want to be bound; those which can't
+ * @head:	First listener of a kind and port, + 1; 0: none
  */
 struct listen {
 	const struct conf *conf;
 	struct loop *loop;
 	struct nshelper *nsh;
-	uint32_t n;
+	uint32_t n, free, count;
+	int fd_max;
+	unsigned retry_ms;
+	bool full_told;
+	int diag[2];
+	uint32_t seq;
+	unsigned round;
+	uint16_t eph_first, eph_last;
+	struct timer timer;
+	struct portmap found[LISTEN_KINDS];
+	struct portmap want, failed[LISTEN_KINDS];
+	uint64_t diag_buf[SOCKDIAG_BUF / sizeof(uint64_t)];
+	uint32_t head[LISTEN_KINDS][LISTEN_PORTS];
 	struct listener l[LISTEN_MAX];
 };
 
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 		 struct nshelper *nsh);
 int listen_open(struct listen *s);
-int listen_scan_start(struct listen *s, int diag_host, int diag_ns);
+bool listen_scan_needed(const struct conf *c, bool in_ns);
+void listen_scan_start(struct listen *s, int diag_host, int diag_ns);
 void listen_scan(struct listen *s);
 const struct listener *listen_at(const struct listen *s, uint32_t index);
 bool listen_is_ours(const struct listen *s, uint8_t proto, bool in_ns,
 		    uint16_t port);
+void listen_pause(struct listen *s, uint32_t index);
+void listen_resume(struct listen *s);
 void listen_close(struct listen *s);
 
 #endif /* LISTEN_H */

@@ -1,0 +1,851 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * listen.c - Forwarding rules to bound sockets; the search for listeners
+ *
+ * Each port of a rule is one socket, on the host (-t, -u) or in the namespace
+ * (-T, -U). Without an address it is one for both families. What arrives there is
+ * not our business: events carry REF_LISTEN and the index of the socket.
+ *
+ * Rules that name their ports are bound once, at start, while we still have the
+ * rights of whoever started us. A port that is in use then may belong to an
+ * instance that is about to end: it gets half a second. What can't be bound after
+ * that is an error, or, for rules that mean "what you can get" (weak), left out.
+ * Those also leave descriptors for the flows.
+ *
+ * Rules that scan (auto) have a port bound as long as somebody listens on its
+ * target. Nothing tells of a new listener, so the kernel is asked once a second
+ * who listens (sockdiag.c), but not at all without such a rule. Left out are
+ *
+ *  our own sockets	known by their cookie. Else the two directions would
+ *			forward each other's sockets
+ *  loopback		of the namespace, where connections don't get there
+ *  multicast		datagrams to our address would not be for that socket
+ *  UDP: ports that the kernel gives to clients, which look like listeners;
+ *	 67, 68, 546, 547, which clients of DHCP need for themselves
+ *
+ * What TCP found counts for UDP, too: there are protocols that open the UDP
+ * socket only after they spoke TCP. Ports bound because of a rule that names
+ * them stay as they are. A port that can't be bound is tried again every few
+ * seconds. Ports below 1024 need a privilege that only the first search has.
+ *
+ * A UDP socket gets SO_REUSEPORT only after it is bound, so that it fails to bind
+ * where somebody else has the port, but sockets of flows can be bound beside it.
+ */
+
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND	78		/* linux/in6.h, Linux 4.15 */
+#endif
+
+enum {
+	BACKLOG		= 4096,
+	RETRY_MS	= 500,		/* for ports in use, all together */
+	RETRY_STEP_MS	= 20,
+	FDS_RESERVED	= 64,		/* for flows, at least; else 1/4 */
+	SCAN_MS		= 999,		/* at most, see scan_arm() */
+	SCAN_SLOT_MS	= 64,
+	RETRY_ROUNDS	= 4,		/* until a port is tried again */
+	EPH_FIRST	= 32768,	/* if the kernel does not tell */
+	EPH_LAST	= 60999,
+};
+
+static unsigned listen_kind(uint8_t proto, bool in_ns)
+{
+	return (in_ns ? LISTEN_NS_TCP : LISTEN_HOST_TCP) +
+	       (proto == IPPROTO_UDP);
+}
+
+static unsigned rule_kind(const struct fwd_rule *r)
+{
+	return listen_kind(r->proto, r->from_ns);
+}
+
+static bool map_has(const struct portmap *m, uint16_t port)
+{
+	return m->word[port / 64] >> port % 64 & 1;
+}
+
+static void map_add(struct portmap *m, uint16_t port)
+{
+	m->word[port / 64] |= 1ULL << port % 64;
+}
+
+static void map_remove(struct portmap *m, uint16_t port)
+{
+	m->word[port / 64] &= ~(1ULL << port % 64);
+}
+
+/* map_next() - First port from @port on, LISTEN_PORTS if there is none */
+static unsigned map_next(const struct portmap *m, unsigned port)
+{
+	uint64_t bits;
+
+	while (port < LISTEN_PORTS) {
+		bits = m->word[port / 64] >> port % 64;
+		if (bits)
+			return port + (unsigned)__builtin_ctzll(bits);
+		port = (port / 64 + 1) * 64;
+	}
+	return LISTEN_PORTS;
+}
+
+/* The table of sockets -------------------------------------------------------- */
+
+/* #syscalls getsockopt */
+static uint64_t sock_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+static union epoll_ref listener_ref(uint32_t index)
+{
+	return (union epoll_ref){ .kind = REF_LISTEN, .index = index };
+}
+
+/*
+ * listener_add() - Watch a bound socket
+ *
+ * Return: 0, negative errno; @fd is still the caller's then
+ */
+static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
+{
+	unsigned kind = rule_kind(&s->conf->rules[rule]);
+	uint32_t i = s->free ? s->free - 1 : s->n;
+	int rc;
+
+	if (i == LISTEN_MAX)
+		return -ENFILE;
+	rc = loop_add(s->loop, fd, EPOLLIN, listener_ref(i));
+	if (rc)
+		return rc;
+	if (s->free)
+		s->free = s->l[i].next;
+	else
+		s->n++;
+	s->count++;
+	s->l[i] = (struct listener){
+		.fd = fd, .rule = rule, .port = port,
+		.next = s->head[kind][port], .cookie = sock_cookie(fd),
+	};
+	s->head[kind][port] = i + 1;
+	return 0;
+}
+
+/*
+ * listener_remove() - Close a socket that scanning bound: the only one of its port
+ */
+/* #syscalls close */
+static void listener_remove(struct listen *s, uint32_t i)
+{
+	struct listener *l = &s->l[i];
+
+	s->head[rule_kind(&s->conf->rules[l->rule])][l->port] = l->next;
+	loop_del(s->loop, l->fd);
+	close(l->fd);
+	s->count--;
+	*l = (struct listener){ .fd = -1, .next = s->free };
+	s->free = i + 1;
+}
+
+/**
+ * listen_at() - Socket that an event is about
+ *
+ * Return: NULL if it was closed
+ */
+const struct listener *listen_at(const struct listen *s, uint32_t index)
+{
+	return index < s->n && s->l[index].fd >= 0 ? &s->l[index] : NULL;
+}
+
+/**
+ * listen_is_ours() - Do we have a socket on a port, of whatever address?
+ * @in_ns:	In the namespace, else on the host
+ * @port:	Host order
+ */
+bool listen_is_ours(const struct listen *s, uint8_t proto, bool in_ns,
+		    uint16_t port)
+{
+	return s->head[listen_kind(proto, in_ns)][port];
+}
+
+/**
+ * listen_pause() - Hear no more of a socket until listen_resume()
+ *
+ * For want of descriptors: what arrives waits in the kernel.
+ */
+void listen_pause(struct listen *s, uint32_t index)
+{
+	struct listener *l = &s->l[index];
+
+	if (!l->paused && !loop_mod(s->loop, l->fd, 0, listener_ref(index)))
+		l->paused = 1;
+}
+
+/* listen_resume() - After listen_pause(), for all of them */
+void listen_resume(struct listen *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		if (!s->l[i].paused)
+			continue;
+		s->l[i].paused = 0;
+		loop_mod(s->loop, s->l[i].fd, EPOLLIN, listener_ref(i));
+	}
+}
+
+/* One socket ------------------------------------------------------------------ */
+
+/* #syscalls setsockopt */
+static void set_on(int fd, int level, int option)
+{
+	int on = 1;
+
+	setsockopt(fd, level, option, &on, sizeof(on));
+}
+
+/* What datagrams are to tell; the kernel has all of it since long */
+static void set_udp_options(int fd, bool v6)
+{
+	set_on(fd, IPPROTO_IP, IP_RECVTOS);
+	set_on(fd, IPPROTO_IP, IP_RECVTTL);
+	if (!v6) {
+		set_on(fd, IPPROTO_IP, IP_PKTINFO);
+		return;
+	}
+	set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);	/* of IPv4, too */
+	set_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+	set_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+}
+
+/* Scope of a link-local address: the rule's interface, or the template's */
+/* #syscalls socket ioctl close */
+static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
+{
+	if (!inany_is_linklocal(&r->addr) || inany_is_v4(&r->addr))
+		return 0;
+	return r->ifname[0] ? if_nametoindex(r->ifname) : s->conf->ip6.ifindex;
+}
+
+/*
+ * sock_options() - What has to be set before bind()
+ * @only:	With @v6: not IPv4 as well
+ *
+ * Return: 0, negative errno
+ */
+/* #syscalls setsockopt */
+static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd,
+			bool v6, bool only)
+{
+	int v6only = only;
+
+	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
+			     sizeof(v6only)))
+		return -errno;
+	if (r->proto == IPPROTO_TCP)
+		set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	else
+		set_udp_options(fd, v6);
+	if (s->conf->freebind)
+		set_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		       v6 ? IPV6_FREEBIND : IP_FREEBIND);
+	if (r->ifname[0] &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, r->ifname,
+		       (socklen_t)strnlen(r->ifname, IFNAMSIZ)))
+		return -errno;
+	return 0;
+}
+
+/* #syscalls bind listen */
+static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
+		     bool v6, uint16_t port)
+{
+	static const union inany any6, any4 = {
+		.v4mapped = { .one = { 0xff, 0xff } } };
+	const union inany *a = inany_is_set(&r->addr) ? &r->addr :
+			       v6 ? &any6 : &any4;
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(a, port, rule_scope(s, r), &sa);
+
+	if (bind(fd, &sa.sa, len))
+		return -errno;
+	if (r->proto == IPPROTO_UDP) {
+		set_on(fd, SOL_SOCKET, SO_REUSEPORT);
+		return 0;
+	}
+	return listen(fd, BACKLOG) ? -errno : 0;
+}
+
+/* #syscalls socket */
+static int sock_new(struct listen *s, const struct fwd_rule *r, bool v6)
+{
+	bool tcp = r->proto == IPPROTO_TCP;
+	int fd;
+
+	if (r->from_ns)
+		return s->nsh ? -EOPNOTSUPP : -ENETUNREACH;
+	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_NONBLOCK | SOCK_CLOEXEC |
+		    (tcp ? SOCK_STREAM : SOCK_DGRAM), 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * port_open_family() - Socket of a port
+ * @v6:		For an IPv6 address, or all of them
+ * @only:	Not for those of IPv4 as well
+ *
+ * Return: descriptor, negative errno
+ */
+/* #syscalls close */
+static int port_open_family(struct listen *s, const struct fwd_rule *r,
+			    uint16_t port, bool v6, bool only)
+{
+	int fd = sock_new(s, r, v6), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = sock_options(s, r, fd, v6, only);
+	if (!rc)
+		rc = sock_bind(s, r, fd, v6, port);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int port_open(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	bool v4 = s->conf->ip4.enabled, v6 = s->conf->ip6.enabled;
+	int fd;
+
+	if (inany_is_set(&r->addr)) {
+		v6 = !inany_is_v4(&r->addr);
+		return port_open_family(s, r, port, v6, true);
+	}
+	if (!v6)
+		return port_open_family(s, r, port, false, false);
+	fd = port_open_family(s, r, port, true, !v4);
+	if (fd == -EAFNOSUPPORT && v4)
+		fd = port_open_family(s, r, port, false, false);
+	return fd;
+}
+
+/* rule_port_add() - Bind a port of a rule: 0 or negative errno */
+/* #syscalls close */
+static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
+{
+	int fd = port_open(s, &s->conf->rules[rule], port), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = fd >= s->fd_max && s->conf->rules[rule].weak ? -EMFILE :
+	     listener_add(s, fd, rule, port);
+	if (rc)
+		close(fd);
+	return rc;
+}
+
+/* Rules that name their ports -------------------------------------------------- */
+
+/* Is there no use in trying another port? */
+static bool is_exhausted(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ||
+	       rc == -ENOBUFS || rc == -ENOSPC;
+}
+
+static char rule_letter(const struct fwd_rule *r)
+{
+	return "tuTU"[(r->from_ns ? 2 : 0) + (r->proto == IPPROTO_UDP)];
+}
+
+/* rule_port_must() - The same, but wait for a port that is in use */
+static int rule_port_must(struct listen *s, uint16_t rule, uint16_t port)
+{
+	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
+	int rc;
+
+	while ((rc = rule_port_add(s, rule, port)) == -EADDRINUSE &&
+	       s->retry_ms) {
+		nanosleep(&step, NULL);
+		s->retry_ms -= RETRY_STEP_MS;
+	}
+	return rc;
+}
+
+static int rule_open_strict(struct listen *s, uint16_t rule)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	char buf[UTIL_ERROR_STRLEN];
+	unsigned port;
+	int rc;
+
+	for (port = r->first; port <= r->last; port++) {
+		rc = rule_port_must(s, rule, (uint16_t)port);
+		if (rc) {
+			err("Failed to bind port %u (%s) for option '-%c %s'",
+			    port, util_strerror(rc, buf), rule_letter(r),
+			    r->spec);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void full_warn(struct listen *s, const struct fwd_rule *r, int rc)
+{
+	char buf[UTIL_ERROR_STRLEN];
+
+	if (s->full_told)
+		return;
+	s->full_told = true;
+	warn("Only %u ports are bound for option '-%c %s' and before: %s",
+	     s->count, rule_letter(r), r->spec, util_strerror(rc, buf));
+}
+
+/* rule_open_weak() - What can be had */
+static void rule_open_weak(struct listen *s, uint16_t rule)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	char buf[UTIL_ERROR_STRLEN];
+	unsigned port;
+	int rc;
+
+	for (port = r->first; port <= r->last; port++) {
+		if (s->head[rule_kind(r)][port])
+			continue;
+		rc = rule_port_add(s, rule, (uint16_t)port);
+		if (is_exhausted(rc)) {
+			full_warn(s, r, rc);
+			return;
+		}
+		if (rc)
+			debug("Port %u can't be bound: %s", port,
+			      util_strerror(rc, buf));
+	}
+}
+
+static bool rule_is_off(const struct conf *c, const struct fwd_rule *r)
+{
+	return r->proto == IPPROTO_TCP ? c->no_tcp : c->no_udp;
+}
+
+/*
+ * limits_init() - As many descriptors as the hard limit says
+ *
+ * Those are ours alone. Weak rules leave some of them.
+ */
+static void limits_init(struct listen *s)
+{
+	struct rlimit rl;
+	rlim_t reserved;
+
+	s->fd_max = INT32_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return;
+	if (rl.rlim_cur != rl.rlim_max) {
+		rlim_t soft = rl.rlim_cur;
+
+		rl.rlim_cur = rl.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &rl))
+			rl.rlim_cur = soft;
+	}
+	reserved = rl.rlim_cur / 4 > FDS_RESERVED ? rl.rlim_cur / 4 :
+						    FDS_RESERVED;
+	if (rl.rlim_cur < INT32_MAX)
+		s->fd_max = rl.rlim_cur > reserved ?
+			    (int)(rl.rlim_cur - reserved) : 0;
+}
+
+/**
+ * listen_init() - No socket yet
+ * @s:		All zero
+ * @conf:	Rules, complete
+ * @loop:	Where sockets are watched
+ * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out
+ */
+void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
+		 struct nshelper *nsh)
+{
+	s->conf = conf;
+	s->loop = loop;
+	s->nsh = nsh;
+	s->diag[0] = s->diag[1] = -1;
+	s->retry_ms = RETRY_MS;
+	s->timer.ref = (union epoll_ref){ .kind = REF_SCAN };
+	limits_init(s);
+}
+
+/**
+ * listen_open() - Bind what the rules name; those that scan are left for later
+ *
+ * To be called while we still have privileges. Those that are weak come last, so
+ * that they leave their ports to the others. Logs its errors.
+ *
+ * Return: 0, negative errno if a port can't be bound that has to be
+ */
+int listen_open(struct listen *s)
+{
+	const struct fwd_rule *r = s->conf->rules;
+	unsigned i;
+	int rc;
+
+	for (i = 0; i < s->conf->nrules; i++) {
+		if (r[i].scan || r[i].weak || rule_is_off(s->conf, &r[i]))
+			continue;
+		rc = rule_open_strict(s, (uint16_t)i);
+		if (rc)
+			return rc;
+	}
+	for (i = 0; i < s->conf->nrules; i++) {
+		if (!r[i].scan && r[i].weak && !rule_is_off(s->conf, &r[i]))
+			rule_open_weak(s, (uint16_t)i);
+	}
+	return 0;
+}
+
+/**
+ * listen_close() - Close all sockets at once, and search no more
+ *
+ * For the end of the namespace: the ports are free for a successor then.
+ */
+/* #syscalls close */
+void listen_close(struct listen *s)
+{
+	uint32_t i;
+
+	wheel_cancel(&s->loop->wheel, &s->timer);
+	for (i = 0; i < s->n; i++) {
+		if (s->l[i].fd >= 0)
+			close(s->l[i].fd);
+	}
+	for (i = 0; i < 2; i++) {
+		if (s->diag[i] >= 0)
+			close(s->diag[i]);
+		s->diag[i] = -1;
+	}
+	memset(s->head, 0, sizeof(s->head));
+	s->n = s->free = s->count = 0;
+}
+
+/* The search -------------------------------------------------------------------- */
+
+/* What one dump is about */
+struct scan_dump {
+	struct listen *s;
+	unsigned kind;
+};
+
+static bool is_dhcp_port(uint16_t port)
+{
+	return port == 67 || port == 68 || port == 546 || port == 547;
+}
+
+static bool is_own_socket(const struct listen *s, unsigned kind,
+			  const struct sockdiag_entry *e)
+{
+	uint32_t i;
+
+	for (i = s->head[kind][e->port]; i; i = s->l[i - 1].next) {
+		if (s->l[i - 1].cookie == e->cookie)
+			return true;
+	}
+	return false;
+}
+
+/* entry_counts() - Is a socket one to forward to? See the top of this file */
+static bool entry_counts(const struct listen *s, unsigned kind,
+			 const struct sockdiag_entry *e)
+{
+	const struct conf *c = s->conf;
+	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
+	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+
+	if (udp && (is_dhcp_port(e->port) || inany_is_multicast(&e->addr) ||
+		    (e->port >= s->eph_first && e->port <= s->eph_last)))
+		return false;
+	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
+	    !c->splice_only)
+		return false;
+	return !is_own_socket(s, kind, e);
+}
+
+static void entry_found(const struct sockdiag_entry *e, void *arg)
+{
+	const struct scan_dump *d = arg;
+
+	if (entry_counts(d->s, d->kind, e))
+		map_add(&d->s->found[d->kind], e->port);
+}
+
+/* scan_kind() - Ports of a kind that are in use: false if it can't be told */
+static bool scan_kind(struct listen *s, unsigned kind)
+{
+	static const sa_family_t families[] = { AF_INET, AF_INET6 };
+	struct scan_dump d = { .s = s, .kind = kind };
+	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
+	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+	unsigned i;
+	int rc;
+
+	memset(&s->found[kind], 0, sizeof(s->found[kind]));
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		rc = sockdiag_dump(s->diag[in_ns], udp ? IPPROTO_UDP : IPPROTO_TCP,
+				   families[i], ++s->seq, s->diag_buf,
+				   entry_found, &d);
+		if (rc) {
+			debug_limited("Can't tell who listens: errno %d", -rc);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Where the listeners are that a rule of some kind looks for */
+static unsigned target_kind(unsigned kind)
+{
+	return kind ^ LISTEN_NS_TCP;
+}
+
+static bool rule_scans(const struct conf *c, const struct fwd_rule *r,
+		       unsigned kind)
+{
+	return r->scan && rule_kind(r) == kind && !rule_is_off(c, r);
+}
+
+static bool kind_scans(const struct conf *c, unsigned kind)
+{
+	unsigned i;
+
+	for (i = 0; i < c->nrules; i++) {
+		if (rule_scans(c, &c->rules[i], kind))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * listen_scan_needed() - Does any rule ask who listens?
+ * @in_ns:	In the namespace, else on the host
+ */
+bool listen_scan_needed(const struct conf *c, bool in_ns)
+{
+	unsigned kind = in_ns ? LISTEN_HOST_TCP : LISTEN_NS_TCP;
+
+	return kind_scans(c, kind) || kind_scans(c, kind + 1);
+}
+
+/* rule_next() - Next port of a rule with a listener from @port on, else 0 */
+static unsigned rule_next(const struct fwd_rule *r, const struct portmap *found,
+			  unsigned port)
+{
+	unsigned to;
+
+	if (port > r->last)
+		return 0;
+	to = map_next(found, port - r->first + r->to);
+	if (to == LISTEN_PORTS || to - r->to > (unsigned)(r->last - r->first))
+		return 0;
+	return to - r->to + r->first;
+}
+
+static void rule_want(struct portmap *want, const struct fwd_rule *r,
+		      const struct portmap *found)
+{
+	unsigned port = rule_next(r, found, r->first);
+
+	for (; port; port = rule_next(r, found, port + 1))
+		map_add(want, (uint16_t)port);
+}
+
+/* rule_open_found() - Bind what has a listener: false if no more is possible */
+static bool rule_open_found(struct listen *s, uint16_t rule,
+			    const struct portmap *found)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	unsigned kind = rule_kind(r), port = rule_next(r, found, r->first);
+	char buf[UTIL_ERROR_STRLEN];
+	int rc;
+
+	for (; port; port = rule_next(r, found, port + 1)) {
+		if (s->head[kind][port] ||
+		    (map_has(&s->failed[kind], (uint16_t)port) &&
+		     s->round % RETRY_ROUNDS))
+			continue;
+		rc = rule_port_add(s, rule, (uint16_t)port);
+		if (is_exhausted(rc)) {
+			full_warn(s, r, rc);
+			return false;
+		}
+		if (!rc) {
+			debug("Port %u is in use, bound for -%c", port,
+			      rule_letter(r));
+			map_remove(&s->failed[kind], (uint16_t)port);
+		} else if (!map_has(&s->failed[kind], (uint16_t)port)) {
+			debug("Port %u is in use, can't be bound for -%c: %s",
+			      port, rule_letter(r), util_strerror(rc, buf));
+			map_add(&s->failed[kind], (uint16_t)port);
+		}
+	}
+	return true;
+}
+
+/* close_unwanted() - Sockets of rules that scan, whose listener is gone */
+static void close_unwanted(struct listen *s, unsigned kind)
+{
+	const struct fwd_rule *r;
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		if (s->l[i].fd < 0)
+			continue;
+		r = &s->conf->rules[s->l[i].rule];
+		if (!rule_scans(s->conf, r, kind) ||
+		    map_has(&s->want, s->l[i].port))
+			continue;
+		debug("Port %u is no longer in use, closed for -%c",
+		      s->l[i].port, rule_letter(r));
+		listener_remove(s, i);
+	}
+}
+
+/* apply() - Have bound what rules of a kind want, given who listens */
+static void apply(struct listen *s, unsigned kind, const struct portmap *found)
+{
+	const struct conf *c = s->conf;
+	unsigned i;
+
+	memset(&s->want, 0, sizeof(s->want));
+	for (i = 0; i < c->nrules; i++) {
+		if (rule_scans(c, &c->rules[i], kind))
+			rule_want(&s->want, &c->rules[i], found);
+	}
+	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
+		s->failed[kind].word[i] &= s->want.word[i];
+	close_unwanted(s, kind);
+	for (i = 0; i < c->nrules; i++) {
+		if (rule_scans(c, &c->rules[i], kind) &&
+		    !rule_open_found(s, (uint16_t)i, found))
+			return;
+	}
+}
+
+/* add_tcp() - What listens on TCP counts for UDP, but for ports of DHCP */
+static void add_tcp(struct portmap *udp, const struct portmap *tcp)
+{
+	static const uint16_t dhcp[] = { 67, 68, 546, 547 };
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(udp->word); i++)
+		udp->word[i] |= tcp->word[i];
+	for (i = 0; i < ARRAY_SIZE(dhcp); i++)
+		map_remove(udp, dhcp[i]);
+}
+
+/*
+ * scan_direction() - From the host to the namespace, or the other way
+ * @tcp:	Kind of the sockets for TCP, that for UDP follows
+ *
+ * Where the kernel does not tell, everything stays as it is.
+ */
+static void scan_direction(struct listen *s, unsigned tcp)
+{
+	unsigned udp = tcp + 1, tcp_to = target_kind(tcp),
+		 udp_to = target_kind(udp);
+	bool have_tcp = kind_scans(s->conf, tcp);
+
+	if (s->diag[tcp_to >= LISTEN_NS_TCP] < 0)
+		return;
+	if (have_tcp && !scan_kind(s, tcp_to))
+		return;
+	if (have_tcp)
+		apply(s, tcp, &s->found[tcp_to]);
+	if (!kind_scans(s->conf, udp) || !scan_kind(s, udp_to))
+		return;
+	if (have_tcp)
+		add_tcp(&s->found[udp_to], &s->found[tcp_to]);
+	apply(s, udp, &s->found[udp_to]);
+}
+
+/*
+ * scan_arm() - Once a second, never later
+ *
+ * For such a delay the wheel has slots of 64 ms and rounds up to them.
+ */
+static void scan_arm(struct listen *s)
+{
+	uint64_t at = s->loop->now_ms + SCAN_MS;
+
+	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
+}
+
+/**
+ * listen_scan() - Look who listens, once more; when the timer of REF_SCAN fires
+ */
+void listen_scan(struct listen *s)
+{
+	scan_direction(s, LISTEN_HOST_TCP);
+	scan_direction(s, LISTEN_NS_TCP);
+	s->round++;
+	scan_arm(s);
+}
+
+/* ephemeral_read() - Which ports the kernel gives to clients, on the host */
+static void ephemeral_read(struct listen *s)
+{
+	int fd = open("/proc/sys/net/ipv4/ip_local_port_range",
+		      O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	unsigned first, last;
+
+	s->eph_first = EPH_FIRST;
+	s->eph_last = EPH_LAST;
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return;
+	text[n] = '\0';
+	if (sscanf(text, "%u %u", &first, &last) != 2 || first > last ||
+	    last >= LISTEN_PORTS)
+		return;
+	s->eph_first = (uint16_t)first;
+	s->eph_last = (uint16_t)last;
+}
+
+/**
+ * listen_scan_start() - Start to search, with a first look right now
+ * @diag_host:	From sockdiag_open() on the host, -1: none; kept
+ * @diag_ns:	The same in the namespace
+ *
+ * After listen_open(), before the sandbox: ports that clients get in the
+ * namespace are taken to be the same as on the host.
+ */
+void listen_scan_start(struct listen *s, int diag_host, int diag_ns)
+{
+	s->diag[0] = diag_host;
+	s->diag[1] = diag_ns;
+	if (diag_host < 0 && diag_ns < 0)
+		return;
+	ephemeral_read(s);
+	listen_scan(s);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sockdiag.c - Which sockets a network namespace has, by sock_diag(7)
+ *
+ * Only those that wait for somebody are asked for: TCP in the state LISTEN, UDP
+ * not connected. The kernel keeps the former in a table of their own, so that the
+ * answer costs the same however many connections there are.
+ *
+ * A dump is produced while it is read: the first part when it is asked for, each
+ * further one when the one before it is received. So nothing here ever waits, and
+ * all parts belong to one request. A kernel that knows nothing about a family or
+ * a protocol says ENOENT: then there are no such sockets.
+ */
+
+#include "sockdiag.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	PARTS_MAX	= 4096,		/* of a dump: over 300 000 sockets */
+};
+
+/**
+ * sockdiag_open() - A socket that knows the network namespace we are in
+ *
+ * Return: descriptor, negative errno
+ */
+int sockdiag_open(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_SOCK_DIAG);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* entry_read() - From the kernel's form: false if it makes no sense */
+static bool entry_read(struct sockdiag_entry *e,
+		       const struct inet_diag_msg *msg)
+{
+	struct in_addr a4;
+	struct in6_addr a6;
+
+	if (msg->idiag_family == AF_INET) {
+		memcpy(&a4, msg->id.idiag_src, sizeof(a4));
+		e->addr = inany_from_v4(a4);
+	} else if (msg->idiag_family == AF_INET6) {
+		memcpy(&a6, msg->id.idiag_src, sizeof(a6));
+		e->addr = inany_from_v6(&a6);
+	} else {
+		return false;
+	}
+	e->port = ntohs(msg->id.idiag_sport);
+	e->cookie = (uint64_t)msg->id.idiag_cookie[1] << 32 |
+		    msg->id.idiag_cookie[0];
+	return e->port;
+}
+
+/* error_read() - What NLMSG_DONE or NLMSG_ERROR says: 0 or negative errno */
+static int error_read(const struct nlmsghdr *nh)
+{
+	int error = 0;
+
+	if (nh->nlmsg_len < NLMSG_HDRLEN + sizeof(error))
+		return nh->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+	memcpy(&error, (const uint8_t *)nh + NLMSG_HDRLEN, sizeof(error));
+	if (error > 0)
+		return -EBADMSG;
+	return error == -ENOENT ? 0 : error;
+}
+
+/**
+ * sockdiag_walk() - Go through one part of a dump
+ * @buf:	As received, aligned to 4 bytes
+ * @len:	Bytes
+ * @seq:	Of the request
+ * @fn:		Called for each socket
+ * @arg:	For @fn
+ *
+ * Return: 1 if there is more to come, 0 at the end, negative errno
+ */
+int sockdiag_walk(const void *buf, size_t len, uint32_t seq, sockdiag_fn fn,
+		  void *arg)
+{
+	const uint8_t *p = buf;
+
+	while (len >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *nh = (const struct nlmsghdr *)p;
+		struct sockdiag_entry e;
+		size_t step;
+
+		if (nh->nlmsg_len < sizeof(*nh) || nh->nlmsg_len > len)
+			return -EBADMSG;
+		step = NLMSG_ALIGN((size_t)nh->nlmsg_len);
+		if (step > len)
+			step = len;
+		p += step;
+		len -= step;
+		if (nh->nlmsg_seq != seq)
+			continue;	/* of a request given up */
+		if (nh->nlmsg_type == NLMSG_DONE ||
+		    nh->nlmsg_type == NLMSG_ERROR)
+			return error_read(nh);
+		if (nh->nlmsg_type == NLMSG_OVERRUN)
+			return -ENOBUFS;
+		if (nh->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+			continue;
+		if (nh->nlmsg_len < NLMSG_HDRLEN + sizeof(struct inet_diag_msg))
+			return -EBADMSG;
+		if (entry_read(&e, NLMSG_DATA(nh)))
+			fn(&e, arg);
+	}
+	return len ? -EBADMSG : 1;
+}
+
+/* request() - Ask for the sockets that wait for somebody */
+/* #syscalls sendto send */
+static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
+{
+	struct {
+		struct nlmsghdr nh;
+		struct inet_diag_req_v2 req;
+	} q = {
+		.nh = { .nlmsg_len = sizeof(q), .nlmsg_seq = seq,
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.req = { .sdiag_family = (uint8_t)family,
+			 .sdiag_protocol = proto,
+			 .idiag_states = proto == IPPROTO_TCP ?
+					 1U << TCP_LISTEN : 1U << TCP_CLOSE },
+	};
+
+	return send(fd, &q, sizeof(q), MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* drain() - Read on to the end of a dump, so that another can be asked for */
+/* #syscalls recvfrom recv */
+static void drain(int fd, void *buf)
+{
+	int parts;
+
+	for (parts = 0; parts < PARTS_MAX; parts++) {
+		if (recv(fd, buf, SOCKDIAG_BUF, MSG_DONTWAIT) < 0)
+			return;
+	}
+}
+
+/**
+ * sockdiag_dump() - All sockets of a protocol and family that wait for somebody
+ * @fd:		From sockdiag_open(), in whatever namespace that was called
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @family:	AF_INET, or AF_INET6 which includes dual-stack sockets
+ * @seq:	Another number for each call
+ * @buf:	Scratch of SOCKDIAG_BUF bytes, aligned to 4
+ * @fn:		Called for each
+ * @arg:	For @fn
+ *
+ * Return: 0, negative errno; @fn may have been called for some then
+ */
+/* #syscalls recvfrom recv */
+int sockdiag_dump(int fd, uint8_t proto, sa_family_t family, uint32_t seq,
+		  void *buf, sockdiag_fn fn, void *arg)
+{
+	int rc = request(fd, proto, family, seq), parts;
+
+	for (parts = 0; !rc && parts < PARTS_MAX; parts++) {
+		ssize_t n = recv(fd, buf, SOCKDIAG_BUF,
+				 MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0)
+			return -errno;
+		rc = n > SOCKDIAG_BUF ? -EMSGSIZE :
+		     sockdiag_walk(buf, (size_t)n, seq, fn, arg);
+		if (!rc)
+			return 0;
+		if (rc > 0)
+			rc = 0;
+	}
+	drain(fd, buf);
+	return rc ? rc : -E2BIG;
+}
