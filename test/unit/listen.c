@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules to bound sockets, in a network namespace of our own; and the search, with
+ * what the kernel really says in there
+ */
+
+#include "../../listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "../../log.h"
+#include "tap.h"
+
+static struct listen l;
+static struct loop lp;
+static struct conf conf;
+static char said[4096];			/* the last messages */
+static int said_fd;
+
+/* What is logged goes to a file; said is what was written since the last call */
+static void hear(void)
+{
+	ssize_t n;
+
+	n = pread(said_fd, said, sizeof(said) - 1, 0);
+	said[n > 0 ? n : 0] = '\0';
+	if (ftruncate(said_fd, 0) || lseek(said_fd, 0, SEEK_SET))
+		ok(false, "the file of messages can be emptied");
+}
+
+static bool hear_is(const char *wanted)
+{
+	bool same;
+
+	hear();
+	same = strstr(said, wanted);
+	if (!same)
+		printf("# got '%s', want '%s'\n", said, wanted);
+	return same;
+}
+
+static void begin(void)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	memset(&l, 0, sizeof(l));
+	listen_init(&l, &conf, &lp, NULL);
+}
+
+static struct fwd_rule *rule(uint8_t proto, uint16_t first, uint16_t last,
+			     const char *spec)
+{
+	struct fwd_rule *r = &conf.rules[conf.nrules++];
+
+	*r = (struct fwd_rule){ .proto = proto, .first = first, .last = last,
+				.to = first, .spec = spec };
+	return r;
+}
+
+static union inany ip(const char *text)
+{
+	union inany a = { 0 };
+
+	if (*text && !inany_pton(text, &a))
+		ok(false, "an address of the test is valid");
+	return a;
+}
+
+/* sock() - Somebody else's socket, "" for all addresses of both families */
+static int sock(int type, const char *addr, uint16_t port)
+{
+	union inany a = ip(addr);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
+	int fd = socket(sa.sa.sa_family, type | SOCK_NONBLOCK, 0), on = 1;
+
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, &sa.sa, len) || (type == SOCK_STREAM && listen(fd, 5))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool connects(const char *addr, uint16_t port)
+{
+	union inany a = ip(addr);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_STREAM, 0), rc;
+
+	rc = connect(fd, &sa.sa, len);
+	close(fd);
+	return !rc;
+}
+
+static bool is_free(int type, uint16_t port)
+{
+	int fd = sock(type, "", port);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* event() - A socket that something came for */
+static const struct listener *event(void)
+{
+	struct epoll_event ev;
+	union epoll_ref ref;
+
+	if (epoll_wait(lp.epfd, &ev, 1, 0) != 1)
+		return NULL;
+	ref.u64 = ev.data.u64;
+	if (ref.kind != REF_LISTEN)
+		return NULL;
+	return listen_at(&l, ref.index);
+}
+
+static void test_plain(void)
+{
+	struct fwd_rule *r;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5002, "5000-5002");
+	r = rule(IPPROTO_TCP, 5010, 5010, "127.0.0.1/5010");
+	r->addr = ip("127.0.0.1");
+	r = rule(IPPROTO_TCP, 5011, 5011, "::1/5011");
+	r->addr = ip("::1");
+	rule(IPPROTO_UDP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "rules are bound");
+	is(l.count, 6, "one socket for each port");
+	ok(connects("127.0.0.1", 5001), "IPv4 is served");
+	ok(event() && event()->port == 5001 && event()->rule == 0,
+	   "the event says which port and rule");
+	listen_pause(&l, (uint32_t)(event() - l.l));
+	ok(!event(), "a paused socket is silent");
+	listen_resume(&l);
+	ok(event(), "and is heard of again");
+	ok(connects("::1", 5002), "IPv6 is served by the same rule");
+	ok(connects("127.0.0.1", 5010) && !connects("127.0.0.2", 5010) &&
+	   !connects("::1", 5010), "an address is the only one bound");
+	ok(connects("::1", 5011) && !connects("127.0.0.1", 5011),
+	   "an IPv6 address as well");
+	ok(listen_is_ours(&l, IPPROTO_TCP, false, 5001) &&
+	   !listen_is_ours(&l, IPPROTO_TCP, true, 5001) &&
+	   !listen_is_ours(&l, IPPROTO_UDP, false, 5001) &&
+	   listen_is_ours(&l, IPPROTO_UDP, false, 5000), "ports are known");
+	listen_close(&l);
+	ok(is_free(SOCK_STREAM, 5001) && is_free(SOCK_DGRAM, 5000),
+	   "closed ones are free at once");
+}
+
+static void test_families(void)
+{
+	begin();
+	conf.ip6.enabled = false;
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "IPv4 alone is bound");
+	ok(connects("127.0.0.1", 5000) && !connects("::1", 5000),
+	   "and not IPv6");
+	listen_close(&l);
+
+	begin();
+	conf.ip4.enabled = false;
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "IPv6 alone is bound");
+	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
+	   "and not IPv4");
+	listen_close(&l);
+
+	begin();
+	conf.no_udp = true;
+	rule(IPPROTO_UDP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "a protocol may be off");
+	is(l.count, 0, "then its rules mean nothing");
+}
+
+/* A flow's socket beside the listener, but no second listener */
+static void test_udp_share(void)
+{
+	int flow, on = 1, plain;
+	union inany a = ip("127.0.0.1");
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, 5000, 0, &sa);
+
+	begin();
+	rule(IPPROTO_UDP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "a UDP port is bound");
+	plain = sock(SOCK_DGRAM, "127.0.0.1", 5000);
+	ok(plain < 0, "nobody else can bind it");
+	flow = socket(AF_INET, SOCK_DGRAM, 0);
+	setsockopt(flow, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	is(bind(flow, &sa.sa, len), 0, "but sockets of flows can");
+	close(flow);
+	listen_close(&l);
+}
+
+static void test_errors(void)
+{
+	struct fwd_rule *r;
+	int other = sock(SOCK_STREAM, "127.0.0.1", 5001);
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5002, "5000-5002");
+	is(listen_open(&l), -EADDRINUSE, "a port in use is an error");
+	ok(hear_is("Failed to bind port 5001 (Address already in use) for"
+		   " option '-t 5000-5002'\n"), "which says all in one line");
+	ok(strchr(said, '\n') == strrchr(said, '\n'), "really one");
+	is(l.retry_ms, 0, "after waiting for it");
+	listen_close(&l);
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5002, "all")->weak = true;
+	is(listen_open(&l), 0, "but not where any will do");
+	is(l.count, 2, "the others are bound");
+	is(l.retry_ms, 500, "without waiting");
+	listen_close(&l);
+	close(other);
+
+	begin();
+	r = rule(IPPROTO_UDP, 5000, 5000, "%nope0/5000");
+	strcpy(r->ifname, "nope0");
+	is(listen_open(&l), -ENODEV, "an interface has to exist");
+	ok(hear_is("Failed to bind port 5000 (No such device) for option"
+		   " '-u %nope0/5000'"), "else the line says so");
+	listen_close(&l);
+
+	begin();
+	r = rule(IPPROTO_TCP, 5000, 5000, "%lo/5000");
+	strcpy(r->ifname, "lo");
+	is(listen_open(&l), 0, "it can be bound to one that does");
+	ok(connects("::1", 5000), "and serves it");
+	listen_close(&l);
+
+	begin();
+	r = rule(IPPROTO_TCP, 5000, 5000, "198.51.100.7/5000");
+	r->addr = ip("198.51.100.7");
+	is(listen_open(&l), -EADDRNOTAVAIL, "an address has to be ours");
+	hear();
+	listen_close(&l);
+	begin();
+	conf.freebind = true;
+	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("198.51.100.7");
+	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("2001:db8::7");
+	is(listen_open(&l), 0, "unless --freebind is given");
+	listen_close(&l);
+}
+
+/* Somebody holds the port, for a moment */
+static void test_retry(void)
+{
+	int other = sock(SOCK_STREAM, "", 5000), ends[2];
+	char c;
+	pid_t pid;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	if (pipe(ends))
+		return;
+	pid = fork();
+	if (!pid) {
+		/* It ends once we wait */
+		while (read(ends[0], &c, 1) != 1)
+			;
+		usleep(100000);
+		_exit(0);
+	}
+	close(other);
+	if (write(ends[1], "", 1) != 1)
+		return;
+	is(listen_open(&l), 0, "a port that gets free soon is waited for");
+	ok(l.retry_ms < 500, "it was not free at first");
+	listen_close(&l);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_limit(void)
+{
+	struct rlimit low = { .rlim_cur = 100, .rlim_max = 200 };
+	unsigned i, weak = 0;
+
+	setrlimit(RLIMIT_NOFILE, &low);
+	begin();
+	rule(IPPROTO_TCP, 10000, 11000, "all")->weak = true;
+	rule(IPPROTO_TCP, 5000, 5009, "5000-5009");
+	is(listen_open(&l), 0, "too many ports are no error");
+	for (i = 0; i < l.n; i++)
+		weak += l.l[i].rule == 0;
+	ok(weak >= 100 && weak <= 136, "the soft limit is raised, "
+	   "and descriptors are left for flows");
+	is(l.count, weak + 10, "ports that were named come first");
+	ok(hear_is("ports are bound for option '-t all' and before: "
+		   "Too many open files"), "it is said how many");
+	listen_close(&l);
+
+	begin();
+	rule(IPPROTO_TCP, 10000, 11000, "10000-11000");
+	is(listen_open(&l), -EMFILE, "all that are named have to be had");
+	ok(hear_is("(Too many open files) for option '-t 10000-11000'"),
+	   "else it is said");
+	listen_close(&l);
+}
+
+static bool up(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
+
+	strcpy(ifr.ifr_name, name);
+	rc = ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+	return !rc;
+}
+
+/* All is in a child: limits and namespaces don't come back */
+int main(void)
+{
+	char path[] = "/tmp/listen-unit-XXXXXX";
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) || !up("lo")) {
+		printf("1..0 # SKIP no namespaces for this user\n");
+		return 0;
+	}
+	said_fd = mkstemp(path);
+	unlink(path);
+	log_init("listen");
+	fflush(stdout);
+	if (said_fd < 0 || dup2(said_fd, STDERR_FILENO) < 0)
+		return 1;
+	loop_init(&lp);
+
+	test_plain();
+	test_families();
+	test_udp_share();
+	test_errors();
+	test_retry();
+	test_limit();
+	return done();
+}
