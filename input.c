@@ -286,8 +286,11 @@ static enum service service_of(const struct input *in, const struct pkt *p)
 	uint16_t port = ntohs(p->udp.dport);
 
 	if (inany_is_v4(&p->dst)) {
+		const union inany server = dhcp_server(in->conf);
+
 		if (port == DHCP_PORT_SERVER &&
-		    (ours || fwd_is_broadcast(in->conf, &p->dst)))
+		    (ours || inany_equals(&p->dst, &server) ||
+		     fwd_is_broadcast(in->conf, &p->dst)))
 			return SERVICE_DHCP;
 	} else if (port == DHCPV6_PORT_SERVER &&
 		   (ours || inany_equals(&p->dst, &group))) {
