@@ -32,7 +32,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 SRCS := $(filter-out qrap.c,$(wildcard *.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 
-all: passt pasta
+all: passt pasta qrap
 
 # PROG and B make another build beside this one, for instance
 # make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
@@ -42,6 +42,9 @@ $(PROG): $(OBJS)
 
 pasta: passt
 	ln -sf passt $@
+
+qrap: qrap.c
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
 
 # With a small flow table, for the tests of what happens when it is full
 frames:
@@ -109,13 +112,15 @@ lint:
 install: all
 	install -D -m 755 passt $(DESTDIR)$(bindir)/passt
 	ln -sf passt $(DESTDIR)$(bindir)/pasta
+	install -D -m 755 qrap $(DESTDIR)$(bindir)/qrap
 	install -D -m 644 passt.1 $(DESTDIR)$(mandir)/man1/passt.1
 	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
+	install -D -m 644 qrap.1 $(DESTDIR)$(mandir)/man1/qrap.1
 	install -D -m 644 README.md $(DESTDIR)$(docdir)/README.md
 	install -D -m 644 doc/design.md $(DESTDIR)$(docdir)/design.md
 
 clean:
-	rm -rf build passt pasta
+	rm -rf build passt pasta qrap
 
 .PHONY: all static frames units replays fuzzers check bench layers lint install clean
 .SECONDARY: $(TOBJS)

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qrap.c - Start a qemu that can't connect to a UNIX socket by itself
+ *
+ * Before 7.2, qemu takes a connected socket as a descriptor number only. This
+ * connects to passt, leaves the socket open under a number, and becomes qemu:
+ *
+ *	qrap FD COMMAND ARGS	the arguments are as they are to be
+ *	qrap ARGS		qemu is looked for, and its network set up: for
+ *				programs that are told which qemu to start
+ *
+ * In the second form the number is what a "-netdev socket,fd=N" or "-net
+ * socket,fd=N" says. Where there is none, the first "-netdev TYPE,id=ID" becomes
+ * "-netdev socket,fd=5,id=ID", so that the device that refers to ID stays;
+ * without one, a netdev and a device are added.
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define FD_DEFAULT	5
+#define PATH_FORMAT	"/tmp/passt_%d.socket"
+#define PATHS		64
+#define ARGS_ADDED	4
+
+static const char usage[] =
+	"Usage: qrap FD COMMAND [ARG]...\n"
+	"       qrap [ARG of qemu]...\n";
+
+__attribute__((format(printf, 1, 2)))
+static _Noreturn void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("qrap: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputs("\n", stderr);
+	va_end(ap);
+	exit(1);
+}
+
+static int connect_path(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd, error;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		die("Path too long for a UNIX socket: %s", path);
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (fd < 0)
+		die("Couldn't make a socket: %s", strerror(errno));
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/*
+ * passt closes at once who is one too many: then there is an end of file, while
+ * a free one says nothing or sends frames
+ */
+static bool is_turned_away(int fd)
+{
+	struct timeval wait = { .tv_usec = 100000 };
+	const struct timeval none = { 0 };
+	char byte;
+	ssize_t n;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	n = recv(fd, &byte, 1, MSG_PEEK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* The socket named by $QRAP_SOCKET, else the first default one that takes us */
+static int connect_passt(void)
+{
+	const char *named = getenv("QRAP_SOCKET");
+	char path[sizeof(PATH_FORMAT) + 8];
+	int fd, i;
+
+	if (named) {
+		fd = connect_path(named);
+		if (fd < 0)
+			die("Couldn't connect to %s: %s", named,
+			    strerror(errno));
+		return fd;
+	}
+	for (i = 1; i <= PATHS; i++) {
+		snprintf(path, sizeof(path), PATH_FORMAT, i);
+		fd = connect_path(path);
+		if (fd >= 0 && !is_turned_away(fd))
+			return fd;
+		if (fd >= 0)
+			close(fd);
+	}
+	die("No passt is there to connect to: start it first "
+	    "(/tmp/passt_1.socket to /tmp/passt_%d.socket were tried)", PATHS);
+}
+
+/* The whole string as a descriptor number, -1 if it is none */
+static int parse_fd(const char *s, const char *end)
+{
+	char *stop;
+	long n;
+
+	if (*s < '0' || *s > '9')
+		return -1;
+	errno = 0;
+	n = strtol(s, &stop, 10);
+	if (errno || n > INT_MAX || (end ? stop != end : *stop))
+		return -1;
+	return (int)n;
+}
+
+/* Value of NAME= in a list with commas, its end in @end; NULL: not there */
+static const char *list_value(const char *list, const char *name,
+			      const char **end)
+{
+	size_t len = strlen(name);
+	const char *p;
+
+	for (p = list; p; p = strchr(p, ','), p = p ? p + 1 : NULL) {
+		if (strncmp(p, name, len) || p[len] != '=')
+			continue;
+		p += len + 1;
+		*end = p + strcspn(p, ",");
+		return p;
+	}
+	return NULL;
+}
+
+static bool is_net_option(const char *arg)
+{
+	return !strcmp(arg, "-netdev") || !strcmp(arg, "--netdev") ||
+	       !strcmp(arg, "-net") || !strcmp(arg, "--net");
+}
+
+/* Descriptor that "socket,fd=N" in the arguments asks for, -1: none does */
+static int find_socket_fd(char *const *argv)
+{
+	const char *value, *end;
+
+	for (; argv[0] && argv[1]; argv++) {
+		if (!is_net_option(argv[0]) ||
+		    strncmp(argv[1], "socket,", 7))
+			continue;
+		value = list_value(argv[1], "fd", &end);
+		if (value)
+			return parse_fd(value, end);
+	}
+	return -1;
+}
+
+/* Make the first netdev, whatever it is, one of ours; false: there is none */
+static bool replace_netdev(char **argv)
+{
+	const char *id, *end;
+	char *arg;
+
+	for (; argv[0] && argv[1]; argv++) {
+		if (strcmp(argv[0], "-netdev") && strcmp(argv[0], "--netdev"))
+			continue;
+		id = list_value(argv[1], "id", &end);
+		if (!id)
+			continue;
+		arg = malloc(strlen(argv[1]) + 32);
+		if (!arg)
+			die("Out of memory");
+		sprintf(arg, "socket,fd=%d,id=%.*s", FD_DEFAULT,
+			(int)(end - id), id);
+		argv[1] = arg;
+		return true;
+	}
+	return false;
+}
+
+/* Arguments for qemu, network included: a copy with room for more */
+static char **qemu_args(int argc, char **argv, int *fd)
+{
+	static char netdev[] = "socket,fd=5,id=passt";
+	static char device[] = "virtio-net-pci,netdev=passt";
+	static char o_netdev[] = "-netdev", o_device[] = "-device";
+	char **args = calloc((size_t)argc + ARGS_ADDED + 1, sizeof(*args));
+	int n = argc;
+
+	if (!args)
+		die("Out of memory");
+	memcpy(args, argv, (size_t)argc * sizeof(*args));
+
+	*fd = find_socket_fd(args + 1);
+	if (*fd >= 0)
+		return args;
+	*fd = FD_DEFAULT;
+	if (replace_netdev(args + 1))
+		return args;
+	args[n++] = o_netdev;
+	args[n++] = netdev;
+	args[n++] = o_device;
+	args[n++] = device;
+	return args;
+}
+
+static _Noreturn void exec_qemu(char **args)
+{
+	static const char *const names[] = {
+		"qemu-kvm", "/usr/libexec/qemu-kvm",
+	};
+	char native[96] = "qemu-system-x86_64";
+	struct utsname u;
+	size_t i;
+
+	if (!uname(&u))
+		snprintf(native, sizeof(native), "qemu-system-%s", u.machine);
+	args[0] = native;
+	execvp(native, args);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		args[0] = (char *)names[i];
+		execvp(names[i], args);
+	}
+	die("No qemu found: neither %s nor qemu-kvm", native);
+}
+
+int main(int argc, char **argv)
+{
+	int fd = -1, sock;
+	bool given;
+
+	if (argc < 2 || !strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
+		fputs(usage, argc < 2 ? stderr : stdout);
+		return argc < 2;
+	}
+	fd = parse_fd(argv[1], NULL);
+	given = fd >= 0;
+	if (given && argc < 3)
+		die("FD %s is given, but no command", argv[1]);
+	if (given && fd <= STDERR_FILENO)
+		die("FD %d is standard input or output, choose another", fd);
+
+	if (!given)
+		argv = qemu_args(argc, argv, &fd);
+	sock = connect_passt();
+	if (sock != fd) {
+		if (dup2(sock, fd) < 0)
+			die("Couldn't use descriptor %d: %s", fd,
+			    strerror(errno));
+		close(sock);
+	}
+	if (!given)
+		exec_qemu(argv);
+	execvp(argv[2], argv + 2);
+	die("Couldn't run %s: %s", argv[2], strerror(errno));
+}
