@@ -33,6 +33,7 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
@@ -45,6 +46,7 @@
 
 #include "frame.h"
 #include "fwd.h"
+#include "hostsock.h"
 #include "icmperr.h"
 #include "inany.h"
 #include "log.h"
@@ -68,6 +70,9 @@
 #define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
 #define RATIO_ONE	256U		/* payload per truesize, fixed point */
 
+#define SOURCE_TRIES	64		/* ports for a mapped peer */
+#define SYSCTL		"/proc/sys/net/ipv4/"
+
 #define SOCK_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
@@ -88,6 +93,7 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @list:	enum tcp_list
  * @near:	The peer is on this machine or under 1 ms away
+ * @peek_off:	The socket knows SO_PEEK_OFF
  * @readable:	An edge told of data, and no short read came since
  * @rdhup:	The peer's FIN has arrived
  * @urgent:	So has urgent data: reads stop at its mark
@@ -107,7 +113,7 @@ struct tcp_conn {
 	uint64_t in_start;
 	uint16_t ratio, poll_ms, poll_now;
 	uint8_t work, list;
-	bool near, readable, rdhup, urgent, armed, starved, failed, ack_due,
+	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed, ack_due,
 	     dying;
 };
 static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
@@ -117,9 +123,20 @@ static struct tcp_conn *conn(struct flow *f)
 	return (struct tcp_conn *)(void *)f->priv;
 }
 
+/* Either side may have begun */
+static const struct flowside *tap_side(const struct flow *f)
+{
+	return &f->side[f->pif[INI] == PIF_TAP ? INI : TGT];
+}
+
+static const struct flowside *host_side(const struct flow *f)
+{
+	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
+}
+
 static bool flow_is_v4(const struct flow *f)
 {
-	return inany_is_v4(&f->side[INI].eaddr);
+	return inany_is_v4(&tap_side(f)->eaddr);
 }
 
 /* Lists: doubly linked by index, a flow is on one at most */
@@ -199,7 +216,7 @@ static bool send_ack(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 
-	c->ack_due = !send_ctl(t, &f->side[INI], TCPF_ACK, c->s.snd_nxt,
+	c->ack_due = !send_ctl(t, tap_side(f), TCPF_ACK, c->s.snd_nxt,
 			       c->s.rcv_acked, tcps_window_field(&c->s, false),
 			       NULL, 0);
 	if (c->ack_due)
@@ -207,18 +224,19 @@ static bool send_ack(struct tcp *t, struct flow *f)
 	return !c->ack_due;
 }
 
-static void send_synack(struct tcp *t, struct flow *f)
+/* send_syn() - Our SYN, with or without ACK in @flags, and its options */
+static void send_syn(struct tcp *t, struct flow *f, uint8_t flags)
 {
-	struct tcp_conn *c = conn(f);
-	const struct tcps *s = &c->s;
+	const struct tcps *s = &conn(f)->s;
 	uint8_t opts[8] = {
 		TCPOPT_MSS, TCPOPT_MSS_LEN, s->rcv_mss >> 8, s->rcv_mss & 0xff,
 		TCPOPT_NOP_, TCPOPT_WS, TCPOPT_WS_LEN, s->our_ws,
 	};
 	size_t len = s->our_ws ? 8 : 4;
 
-	send_ctl(t, &f->side[INI], TCPF_SYN | TCPF_ACK, s->snd_una,
-		 s->rcv_nxt, tcps_window_field(s, true), opts, len);
+	send_ctl(t, tap_side(f), TCPF_SYN | flags, s->snd_una,
+		 flags & TCPF_ACK ? s->rcv_nxt : 0, tcps_window_field(s, true),
+		 opts, len);
 }
 
 /* send_probe() - A segment before the window: makes the guest answer */
@@ -226,7 +244,7 @@ static void send_probe(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &conn(f)->s;
 
-	send_ctl(t, &f->side[INI], TCPF_ACK, s->snd_una - 1, s->rcv_acked,
+	send_ctl(t, tap_side(f), TCPF_ACK, s->snd_una - 1, s->rcv_acked,
 		 tcps_window_field(s, false), NULL, 0);
 }
 
@@ -235,10 +253,14 @@ static bool send_rst(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &conn(f)->s;
 
+	t->stats.resets_sent++;
+	if (s->phase == TCPS_SYN_SENT)	/* it may have answered, and that was lost */
+		return send_ctl(t, tap_side(f), TCPF_RST, s->snd_max, 0, 0,
+				NULL, 0);
+
 	/* What was taken back because of a closed window never arrived; what
 	 * was taken back to be sent again may have */
-	t->stats.resets_sent++;
-	return send_ctl(t, &f->side[INI], TCPF_RST | TCPF_ACK,
+	return send_ctl(t, tap_side(f), TCPF_RST | TCPF_ACK,
 			s->snd_wnd ? s->snd_max : s->snd_nxt, s->rcv_nxt, 0,
 			NULL, 0);
 }
@@ -540,11 +562,6 @@ static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	c->in_bytes = 0;
 }
 
-static bool has_peek_off(const struct tcp *t, const struct flow *f)
-{
-	return flow_is_v4(f) ? t->peek_off4 : t->peek_off6;
-}
-
 /*
  * consume() - Discard from the receive queue what the guest acknowledged
  *
@@ -555,7 +572,7 @@ static void consume(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
-	uint32_t keep = has_peek_off(t, f) ? CONSUME_LAZY : 0;
+	uint32_t keep = c->peek_off ? CONSUME_LAZY : 0;
 	ssize_t rc;
 
 	if (!bytes || (bytes < keep && c->s.snd_una != c->s.snd_max))
@@ -582,7 +599,7 @@ static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
 	int n = 0, off = want;
 
 	*skip = 0;
-	if (has_peek_off(t, f)) {
+	if (c->peek_off) {
 		if (c->peek_pos != want &&
 		    setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off,
 			       sizeof(off)))
@@ -620,10 +637,10 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 			    unsigned n, size_t len, bool last)
 {
 	const struct tcps *s = &conn(f)->s;
-	struct frame_addr a = frame_addr_of(t, &f->side[INI]);
+	struct frame_addr a = frame_addr_of(t, tap_side(f));
 	struct tcp_hdr th = {
-		.sport = htons(f->side[INI].oport),
-		.dport = htons(f->side[INI].eport),
+		.sport = htons(tap_side(f)->oport),
+		.dport = htons(tap_side(f)->eport),
 		.ack = htonl(s->rcv_acked), .doff = sizeof(th) / 4 << 4,
 		.wnd = htons(tcps_window_field(s, false)),
 	};
@@ -733,7 +750,7 @@ static void send_fin(struct tcp *t, struct flow *f)
 
 	if (!tcps_fin_may_send(&c->s))
 		return;
-	if (!send_ctl(t, &f->side[INI], TCPF_FIN | TCPF_ACK, c->s.snd_nxt,
+	if (!send_ctl(t, tap_side(f), TCPF_FIN | TCPF_ACK, c->s.snd_nxt,
 		      c->s.rcv_acked, tcps_window_field(&c->s, false), NULL, 0)) {
 		list_insert(t, f, LIST_BLOCKED);
 		return;
@@ -804,7 +821,7 @@ static uint16_t tap_mss(const struct tcp *t, bool v4)
 /* unreachable() - Tell by ICMP why the guest's SYN got no further, if one can */
 static bool unreachable(struct tcp *t, struct flow *f, int error)
 {
-	const struct flowside *tap = &f->side[INI], *host = &f->side[TGT];
+	const struct flowside *tap = tap_side(f), *host = host_side(f);
 	const struct tcp_hdr syn = {
 		.sport = htons(tap->eport), .dport = htons(tap->oport),
 		.seq = htonl(conn(f)->s.rcv_nxt - 1),
@@ -829,15 +846,15 @@ static void connect_failed(struct tcp *t, struct flow *f, int error)
 	end_flow(t, f, true, "connection failed");
 }
 
-/* connected() - The peer answered: so do we */
-static void connected(struct tcp *t, struct flow *f)
+/* look_at_path() - How far the peer of a connected socket is, and the first window */
+static void look_at_path(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 	uint32_t room;
 
-	c->near = inany_is_loopback(&f->side[TGT].eaddr);
+	c->near = inany_is_loopback(&host_side(f)->eaddr);
 	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
 		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
 	c->rtt_ms = info.tcpi_rtt / 1000;
@@ -846,46 +863,83 @@ static void connected(struct tcp *t, struct flow *f)
 		c->poll_ms = POLL_MAX_MS;
 	c->poll_now = c->poll_ms;
 
-	tcps_connected(&c->s, t->loop->now_ms);
-	c->snd_base = c->s.snd_nxt;
+	c->snd_base = c->s.snd_una + 1;
 	room = query_room(t, f, 0);
 	tcps_window(&c->s, room, c->size);
-	send_synack(t, f);
+}
+
+/* connected() - The peer answered: so do we */
+static void connected(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	tcps_connected(&c->s, t->loop->now_ms);
+	look_at_path(t, f);
+	send_syn(t, f, TCPF_ACK);
 	trace_flow(t, f, c->near ? "connected, near" : "connected");
 }
 
-/* open_socket() - Socket and connect(); 0, or negative errno */
-/* #syscalls socket connect bind */
-static int open_socket(struct tcp *t, struct flow *f)
+/* set_options() - What every socket of a flow has */
+static void set_options(struct tcp *t, struct flow *f)
 {
 	static const int one = 1, zero = 0;
-	const struct flowside *host = &f->side[TGT];
 	struct tcp_conn *c = conn(f);
-	union sockaddr_inany sa;
-	bool v4 = inany_is_v4(&host->eaddr);
-	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
-					  t->conf->ip6.ifindex, &sa);
-	int rc;
-
-	c->sock = socket(v4 ? AF_INET : AF_INET6,
-			 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->sock < 0)
-		return -errno;
 
 	/* Segments as the guest makes them; urgent data where it stands, as a
 	 * peek would pass over it; a peer that vanished is noticed */
 	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(c->sock, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 	setsockopt(c->sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	if (v4 ? t->peek_off4 : t->peek_off6)
-		setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
-			   sizeof(zero));
+	c->peek_off = !t->conf->no_peek_off &&
+		      !setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
+				  sizeof(zero));
+}
 
+static int watch_socket(struct tcp *t, struct flow *f)
+{
+	return loop_add(t->loop, conn(f)->sock, SOCK_EVENTS,
+			flow_ref(t->flows, f, REF_TCP, TGT));
+}
+
+/* bind_source() - Where the user said what address to come from */
+static int bind_source(struct tcp *t, struct flow *f)
+{
+	static const int one = 1;
+	const union inany *a = &host_side(f)->oaddr;
+	int sock = conn(f)->sock;
+	union sockaddr_inany sa;
+	socklen_t len;
+
+	/* To loopback the kernel takes the right one by itself */
+	if (inany_is_unspecified(a) || inany_is_loopback(a))
+		return 0;
+	len = inany_to_sockaddr(a, 0, fwd_scope(t->conf, t->dns, a), &sa);
+	setsockopt(sock, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	return bind(sock, &sa.sa, len) ? -errno : 0;
+}
+
+/* open_socket() - Socket and connect(); 0, or negative errno */
+/* #syscalls connect bind setsockopt */
+static int open_socket(struct tcp *t, struct flow *f)
+{
+	const struct flowside *host = host_side(f);
+	struct tcp_conn *c = conn(f);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
+					  fwd_scope(t->conf, t->dns, &host->eaddr),
+					  &sa);
+	int rc;
+
+	c->sock = hostsock_open(t->conf, &host->eaddr, SOCK_STREAM, IPPROTO_TCP);
+	if (c->sock < 0)
+		return c->sock;
+	rc = bind_source(t, f);
+	if (rc)
+		return rc;
+	set_options(t, f);
 	if (connect(c->sock, &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
-	rc = loop_add(t->loop, c->sock, SOCK_EVENTS,
-		      flow_ref(t->flows, f, REF_TCP, TGT));
-	return rc;
+	return watch_socket(t, f);
 }
 
 static void parse_syn_options(const struct pkt *p, struct tcp_seg *g)
@@ -967,6 +1021,113 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 	connect_failed(t, f, -rc);
 }
 
+/* Connections that the host side starts */
+
+/* reset_accepted() - The peer learns that there is nothing behind the port */
+static void reset_accepted(int fd)
+{
+	static const struct linger abort_now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+	close(fd);
+}
+
+/*
+ * free_port() - Make the guest's view of a connection unlike all others
+ *
+ * Several peers may look the same to the guest, if their address is mapped: the
+ * port of one may be in use. Another is taken then, as a NAT would (RFC 4787,
+ * 4.2.1: from the same range). An address that is the peer's own can't collide
+ * but with what the guest itself began.
+ *
+ * Return: false if nothing can be had
+ */
+static bool free_port(struct tcp *t, const struct flowside *host,
+		      struct flowside *tap)
+{
+	unsigned low = tap->oport < 1024 ? 512 : 1024, tries;
+	unsigned count = low == 512 ? 512 : 65536 - 1024;
+	uint32_t step = t->iss_key[0] ^ t->stats.accepted;
+
+	for (tries = 0; tries < SOURCE_TRIES; tries++) {
+		if (!flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, tap, NULL))
+			return true;
+		if (inany_equals(&host->eaddr, &tap->oaddr))
+			return false;
+		step = step * 1664525 + 1013904223;
+		tap->oport = low + (step >> 8) % count;
+	}
+	return false;
+}
+
+/* inbound_flow() - A flow for an accepted socket, NULL if it can't be had */
+static struct flow *inbound_flow(struct tcp *t, int fd,
+				 const struct flowside *host,
+				 const struct flowside *tap)
+{
+	struct flow *f = flow_alloc(t->flows, IPPROTO_TCP);
+	struct tcp_conn *c;
+
+	if (!f) {
+		t->stats.refused_table++;
+		warn_limited("Flow table is full, connection refused");
+		return NULL;
+	}
+	c = conn(f);
+	c->sock = fd;
+	c->ratio = RATIO_ONE / 2;
+	f->pif[INI] = PIF_HOST;
+	f->pif[TGT] = PIF_TAP;
+	f->side[INI] = *host;
+	f->side[TGT] = *tap;
+	f->timer.ref = flow_ref(t->flows, f, REF_TCP, TGT);
+	flow_hash_insert(t->flows, f, TGT);
+	return f;
+}
+
+/**
+ * tcp_accepted() - A peer has connected to a forwarded port
+ * @t:		TCP
+ * @fd:		Connected socket, non-blocking: is ours from now on
+ * @host:	Host side: the peer is the endpoint
+ * @tap:	Tap side: the guest is the endpoint, ours is what it is to see as
+ *		the peer; another port is chosen if that is taken, see free_port()
+ *
+ * The peer's connection is complete, so it learns by a reset if the guest
+ * refuses or never answers. What it sends in the meantime stays in the socket.
+ */
+void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
+		  const struct flowside *tap)
+{
+	bool v4 = inany_is_v4(&tap->eaddr);
+	struct flowside seen = *tap;
+	struct flow *f;
+
+	t->stats.accepted++;
+	if (!free_port(t, host, &seen)) {
+		t->stats.refused_ports++;
+		warn_limited("No source port for a connection to the guest");
+		reset_accepted(fd);
+		return;
+	}
+	f = inbound_flow(t, fd, host, &seen);
+	if (!f) {
+		reset_accepted(fd);
+		return;
+	}
+	set_options(t, f);
+	tcps_init_active(&conn(f)->s, initial_seq(t, flow_index(t->flows, f)),
+			 tap_mss(t, v4), v4, &t->syn, t->loop->now_ms);
+	look_at_path(t, f);
+	if (watch_socket(t, f)) {
+		end_flow(t, f, true, "can't be watched");
+		return;
+	}
+	send_syn(t, f, 0);
+	rearm_timer(t, f);
+	trace_flow(t, f, "accepted");
+}
+
 /* Batches of segments */
 
 static struct tcp_work *work_for(struct tcp *t, struct flow *f)
@@ -1002,9 +1163,9 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		return;
 	}
 	if (a.acts & ACT_RST_TAP)
-		answer_rst(t, &f->side[INI], g);
+		answer_rst(t, tap_side(f), g);
 	if (a.acts & ACT_SYNACK)
-		send_synack(t, f);
+		send_syn(t, f, TCPF_ACK);
 	if (!a.acts)
 		return;
 
@@ -1161,8 +1322,8 @@ void tcp_timer(struct tcp *t, struct flow *f)
 		end_flow(t, f, true, "timed out");
 		return;
 	}
-	if (acts & ACT_SYNACK)
-		send_synack(t, f);
+	if (acts & (ACT_SYN | ACT_SYNACK))
+		send_syn(t, f, acts & ACT_SYN ? 0 : TCPF_ACK);
 	if (acts & ACT_PROBE)
 		send_probe(t, f);
 	if (acts & ACT_POLL) {
@@ -1219,17 +1380,21 @@ bool tcp_run_ready(struct tcp *t)
 	return t->ready != FLOW_NONE;
 }
 
-/* probe_peek_off() - Does the kernel know SO_PEEK_OFF on TCP of a family? */
-static bool probe_peek_off(int family)
+/* sysctl_byte() - A number of the host's kernel, @otherwise if it can't be had */
+static uint8_t sysctl_byte(const char *path, uint8_t otherwise)
 {
-	int sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), zero = 0;
-	bool known;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[4] = "";
+	unsigned v = 0;
+	ssize_t n, i;
 
-	if (sock < 0)
-		return false;
-	known = !setsockopt(sock, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
-	close(sock);
-	return known;
+	if (fd < 0)
+		return otherwise;
+	n = read(fd, buf, sizeof(buf));
+	close(fd);
+	for (i = 0; i < n && buf[i] >= '0' && buf[i] <= '9'; i++)
+		v = v * 10 + buf[i] - '0';
+	return i > 0 && v < 128 ? v : otherwise;
 }
 
 /**
@@ -1250,6 +1415,6 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	t->iss_key[0] = key[0];
 	t->iss_key[1] = key[1];
 	t->ready = t->blocked = FLOW_NONE;
-	t->peek_off4 = !conf->no_peek_off && probe_peek_off(AF_INET);
-	t->peek_off6 = !conf->no_peek_off && probe_peek_off(AF_INET6);
+	t->syn.retries = sysctl_byte(SYSCTL "tcp_syn_retries", 6);
+	t->syn.linear = sysctl_byte(SYSCTL "tcp_syn_linear_timeouts", 0);
 }

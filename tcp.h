@@ -14,6 +14,7 @@
 #include "packet.h"
 #include "spill.h"
 #include "tap.h"
+#include "tcp_state.h"
 #include "types.h"
 
 /**
@@ -33,6 +34,7 @@ struct tcp_work {
 
 struct tcp_stats {
 	uint64_t opened, refused_table, refused_fd, resets_sent, refused_bytes;
+	uint64_t accepted, refused_ports;
 };
 
 struct tcp {
@@ -42,7 +44,7 @@ struct tcp {
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
-	bool peek_off4, peek_off6;	/* the kernel knows SO_PEEK_OFF on TCP */
+	struct tcps_syn syn;		/* how the host repeats a SYN */
 	uint64_t iss_key[2];
 	uint32_t ready, blocked;	/* lists: work left; waits for the tap */
 	struct tcp_stats stats;
@@ -57,6 +59,8 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2]);
 void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);
+void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
+		  const struct flowside *tap);
 void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events);
 void tcp_timer(struct tcp *t, struct flow *f);
 void tcp_tap_writable(struct tcp *t);

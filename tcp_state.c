@@ -26,6 +26,13 @@
  *                 |                  |                     | near: challenge ACK
  *   connect() ok  | SYN_RCVD         | -                   | -
  *
+ * A connection that the host side starts is one that a socket has accepted. It
+ * begins in SYN_SENT, our SYN on its way to the guest (RFC 9293, 3.10.7.3):
+ *
+ *   SYN, right ACK  ESTABLISHED, ACK		RST, right ACK	flow ends
+ *   SYN, no ACK     SYN_RCVD, SYN-ACK		RST, other	ignored
+ *   wrong ACK       RST, stays			time-out	SYN again, or ends
+ *
  * From ESTABLISHED on, each direction closes on its own: enum tcps_out and enum
  * tcps_in. FIN-WAIT-1 of the RFC is out = OPEN, in = EOF; CLOSE-WAIT is
  * out > OPEN, in = OPEN; CLOSING and LAST-ACK are both; there is no TIME-WAIT,
@@ -41,6 +48,7 @@
 #define RTO_MS			400	/* above any guest's delayed ACK timer */
 #define RTO_SYN_MS		1000	/* RFC 6298, 2.1 */
 #define RTO_MAX_MS		60000	/* RFC 6298, 2.5 */
+#define RTO_MAX_SYN_MS		120000	/* of ours, as the kernel's */
 #define RETRIES_SYN		6
 #define RETRIES_MAX		15	/* over ten minutes */
 #define ALIVE_IDLE_MS		(7200 * 1000ULL)	/* RFC 9293, 3.8.4 */
@@ -107,6 +115,30 @@ void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
 	syn_options(s, syn, mss_max, v4);
 }
 
+/**
+ * tcps_init_active() - A SYN of ours is to be sent, at once, to the guest
+ * @s:		State, any content
+ * @iss:	Our initial sequence number
+ * @mss_max:	Payload that fits the MTU of the tap
+ * @v4:		IPv4, for the default of the MSS
+ * @policy:	How often it is repeated
+ * @now_ms:	Time
+ *
+ * The guest's numbers are not known yet: until then tcps_window() sets a right
+ * edge that counts from 0.
+ */
+void tcps_init_active(struct tcps *s, uint32_t iss, uint16_t mss_max, bool v4,
+		      const struct tcps_syn *policy, uint64_t now_ms)
+{
+	*s = (struct tcps){
+		.phase = TCPS_SYN_SENT, .v4 = v4,
+		.syn_linear = policy->linear, .syn_retries = policy->retries,
+		.our_ws = TCPS_OUR_WSCALE, .mss = mss_max, .rcv_mss = mss_max,
+		.snd_una = iss, .snd_nxt = iss + 1, .snd_max = iss + 1,
+		.rto_ms = RTO_SYN_MS, .rtx_at = now_ms + RTO_SYN_MS,
+	};
+}
+
 static void rtx_start(struct tcps *s, uint32_t rto_ms, uint64_t now_ms)
 {
 	s->retries = 0;
@@ -143,6 +175,12 @@ static void alive(struct tcps *s, uint64_t now_ms)
 static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 		   struct tcp_acts *a)
 {
+	if (s->phase == TCPS_SYN_SENT) {
+		/* RFC 9293, 3.10.7.3: it names our SYN, or is about another */
+		if (g->flags & TCPF_ACK && g->ack == s->snd_nxt)
+			a->acts |= ACT_RST_SOCK;
+		return;
+	}
 	if (g->seq == s->rcv_nxt || g->seq == s->rcv_acked)
 		a->acts |= ACT_RST_SOCK;
 	else if (s->phase == TCPS_ESTABLISHED && seq_lt(s->rcv_nxt, g->seq) &&
@@ -157,12 +195,57 @@ static void connecting_in(struct tcps *s, const struct tcp_seg *g)
 		syn_options(s, g, s->rcv_mss, s->v4);
 }
 
+/* handshake_done() - The guest has acknowledged our SYN */
+static void handshake_done(struct tcps *s, uint64_t now_ms, struct tcp_acts *a)
+{
+	s->phase = TCPS_ESTABLISHED;
+	s->snd_una = s->snd_nxt;
+	rtx_start(s, RTO_MS, now_ms);
+	a->acts |= ACT_SEND;
+}
+
+/*
+ * syn_sent_in() - RFC 9293, 3.10.7.3; payload of a SYN is for the guest to resend
+ */
+static void syn_sent_in(struct tcps *s, const struct tcp_seg *g,
+			uint64_t now_ms, struct tcp_acts *a)
+{
+	uint32_t room = s->rcv_edge;
+
+	if (g->flags & TCPF_ACK && g->ack != s->snd_nxt) {
+		a->acts |= ACT_RST_TAP;
+		return;
+	}
+	if (!(g->flags & TCPF_SYN))
+		return;
+
+	syn_options(s, g, s->rcv_mss, s->v4);
+	s->rcv_edge += room;
+	if (!(g->flags & TCPF_ACK)) {
+		s->phase = TCPS_SYN_RCVD;
+		a->acts |= ACT_SYNACK;
+		return;
+	}
+	handshake_done(s, now_ms, a);
+	a->acts |= ACT_ACK;
+	alive(s, now_ms);
+}
+
 /* syn_rcvd_in() - Return: true if the handshake is complete */
 static bool syn_rcvd_in(struct tcps *s, const struct tcp_seg *g,
 			uint64_t now_ms, struct tcp_acts *a)
 {
 	if (g->flags & TCPF_SYN) {
-		a->acts |= g->seq + 1 == s->rcv_nxt ? ACT_SYNACK : ACT_ACK;
+		if (g->seq + 1 != s->rcv_nxt) {
+			a->acts |= ACT_ACK;
+		} else if (g->flags & TCPF_ACK && g->ack == s->snd_nxt) {
+			/* Both SYNs crossed, this one has seen ours */
+			handshake_done(s, now_ms, a);
+			a->acts |= ACT_ACK;
+			alive(s, now_ms);
+		} else {
+			a->acts |= ACT_SYNACK;
+		}
 		return false;
 	}
 	if (!(g->flags & TCPF_ACK))
@@ -172,10 +255,7 @@ static bool syn_rcvd_in(struct tcps *s, const struct tcp_seg *g,
 		return false;
 	}
 
-	s->phase = TCPS_ESTABLISHED;
-	s->snd_una = g->ack;
-	rtx_start(s, RTO_MS, now_ms);
-	a->acts |= ACT_SEND;
+	handshake_done(s, now_ms, a);
 	return true;
 }
 
@@ -313,6 +393,10 @@ void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 	}
 	if (s->phase == TCPS_CONNECTING) {
 		connecting_in(s, g);
+		return;
+	}
+	if (s->phase == TCPS_SYN_SENT) {
+		syn_sent_in(s, g, now_ms, a);
 		return;
 	}
 	if (s->phase == TCPS_SYN_RCVD && !syn_rcvd_in(s, g, now_ms, a))
@@ -516,12 +600,26 @@ uint32_t tcps_acked_data(const struct tcps *s)
 	return s->in == IN_FIN_ACKED ? s->snd_eof : s->snd_una;
 }
 
+/* syn_timer() - Our SYN found no answer: again, as the kernel would, or no more */
+static unsigned syn_timer(struct tcps *s, uint64_t now_ms)
+{
+	if (++s->retries > s->syn_linear + s->syn_retries)
+		return ACT_RST_TAP | ACT_RST_SOCK;
+
+	if (s->retries > s->syn_linear)
+		s->rto_ms = min_u32(s->rto_ms * 2, RTO_MAX_SYN_MS);
+	s->rtx_at = now_ms + s->rto_ms;
+	return ACT_SYN;
+}
+
 static unsigned rtx_timer(struct tcps *s, uint64_t now_ms)
 {
 	bool syn = s->phase == TCPS_SYN_RCVD;
 	bool probe = s->persist || !s->snd_wnd;
 
 	s->rtx_at = 0;
+	if (s->phase == TCPS_SYN_SENT)
+		return syn_timer(s, now_ms);
 	if (s->snd_una == s->snd_max && !s->persist)
 		return 0;
 

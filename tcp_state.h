@@ -17,8 +17,18 @@
 
 enum tcps_phase {
 	TCPS_CONNECTING,		/* guest's SYN seen, socket connecting */
+	TCPS_SYN_SENT,			/* our SYN sent, socket accepted */
 	TCPS_SYN_RCVD,			/* SYN-ACK sent */
 	TCPS_ESTABLISHED,
+};
+
+/**
+ * struct tcps_syn - How often and how fast a SYN of ours is repeated
+ * @linear:	So often at the first interval (tcp_syn_linear_timeouts),
+ * @retries:	then so often at doubled ones (tcp_syn_retries)
+ */
+struct tcps_syn {
+	uint8_t linear, retries;
 };
 
 /* Guest to peer, in this order and never back */
@@ -44,6 +54,8 @@ enum tcps_in {
  * @dupacks:	Duplicate acknowledgements in a row, stops at 3
  * @retries:	Timeouts in a row
  * @probes:	Keep-alive probes without any answer
+ * @syn_retries: How often our SYN is sent again, @syn_linear: the first of these
+ *		without backing off
  * @recovering:	A retransmission is under way up to @recover
  * @persist:	Data waits for the guest's window, nothing is in flight
  * @v4:	IPv4, for the default of the MSS
@@ -68,6 +80,7 @@ struct tcps {
 	uint8_t phase, out, in;
 	uint8_t our_ws, peer_ws;
 	uint8_t dupacks, retries, probes;
+	uint8_t syn_retries, syn_linear;
 	bool recovering, persist, v4;
 	uint16_t mss, rcv_mss;
 	uint32_t snd_una, snd_nxt, snd_max;
@@ -107,6 +120,7 @@ enum {
 	ACT_PROBE	= 1 << 6,	/* send an empty segment before snd_una */
 	ACT_POLL	= 1 << 7,	/* ask the socket for acknowledgements */
 	ACT_HOLE	= 1 << 8,	/* with ACT_ACK: something before is missing */
+	ACT_SYN		= 1 << 10,	/* (re)send our SYN, without ACK */
 };
 
 /**
@@ -122,6 +136,8 @@ struct tcp_acts {
 void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
 		       uint16_t mss_max, bool v4);
 void tcps_connected(struct tcps *s, uint64_t now_ms);
+void tcps_init_active(struct tcps *s, uint32_t iss, uint16_t mss_max, bool v4,
+		      const struct tcps_syn *policy, uint64_t now_ms);
 void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 		  struct tcp_acts *a);
 void tcps_refused(struct tcps *s, uint32_t bytes);

@@ -4,7 +4,7 @@
  * likes, a socket that takes and gives what it likes, timers in order
  *
  * Input: 8 bytes of initial sequence numbers (guest's, ours), 2 of MSS, 1 of
- * window scale (over 15: none), 1 of MSS of the tap; then steps of 8 bytes: what
+ * window scale (over 15: none; bit 6: we begin), 1 of MSS of the tap; then steps of 8 bytes: what
  * happens, flags, two numbers of 16 bits, window of 16 bits. What is done with
  * the results is what tcp.c does, with a model of the socket.
  *
@@ -58,7 +58,8 @@ static void check(struct model *m)
 
 	if (m->edge_known)
 		assert(diff(s->rcv_edge, m->last_edge) >= 0);
-	m->edge_known = s->phase != TCPS_CONNECTING;
+	m->edge_known = s->phase != TCPS_CONNECTING &&
+			s->phase != TCPS_SYN_SENT;
 	m->last_edge = s->rcv_edge;
 	assert((uint32_t)tcps_window_field(s, false) << s->our_ws <=
 	       (diff(s->rcv_edge, s->rcv_acked) > 0 ?
@@ -69,7 +70,10 @@ static void check(struct model *m)
 		assert(s->rtx_at);
 	if (s->phase == TCPS_ESTABLISHED)
 		assert(s->alive_at && tcps_next_timer(s));
-	assert(!s->rtx_at || s->rtx_at <= m->now + 60000);
+	assert(!s->rtx_at || s->rtx_at <= m->now +
+	       (s->syn_retries ? 120000 : 60000));
+	if (s->phase == TCPS_SYN_SENT)
+		assert(s->rtx_at && !s->rcv_nxt && !tcps_may_send(s));
 	assert(s->mss && s->mss <= s->rcv_mss);
 }
 
@@ -153,6 +157,10 @@ static void after_segment(struct model *m, const struct tcp_seg *g,
 	if (old->phase == TCPS_CONNECTING) {
 		m->edge_known = false;
 		return;
+	}
+	if (old->phase == TCPS_SYN_SENT) {
+		m->edge_known = false;
+		assert(!a->take);
 	}
 	tcps_refused(&m->s, refuse < a->take ? refuse : a->take);
 	if (tcps_fin_due(&m->s) && !(behind & 1))
@@ -247,7 +255,7 @@ static void step(struct model *m, const uint8_t *b)
 		pump(m, b[1] & 2 ? y : UINT32_MAX);
 		break;
 	case 7:					/* room in the socket */
-		if (s->phase != TCPS_CONNECTING)
+		if (s->phase == TCPS_SYN_RCVD || s->phase == TCPS_ESTABLISHED)
 			update_ack(m, x, y * 16);
 		break;
 	case 8:
@@ -288,7 +296,10 @@ static void finish(struct model *m)
 		};
 
 		/* It took what was sent up to snd_nxt, and its FIN repeats */
-		if (s->phase == TCPS_ESTABLISHED) {
+		if (s->phase == TCPS_SYN_SENT) {
+			g.flags |= TCPF_SYN;
+			g.seq = 4711;
+		} else if (s->phase == TCPS_ESTABLISHED) {
 			g.flags |= TCPF_FIN;
 			g.seq -= s->out != OUT_OPEN;
 		}
@@ -322,7 +333,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&iss, data + 4, 4);
 	syn.mss = data[8] | data[9] << 8;
 	syn.ws = data[10] > 15 ? -1 : data[10];
-	tcps_init_passive(&m.s, &syn, iss, 1000 + data[11] * 250, data[11] & 1);
+	if (data[10] & 64)
+		tcps_init_active(&m.s, iss, 1000 + data[11] * 250, data[11] & 1,
+				 &(struct tcps_syn){ 4, 6 }, m.now);
+	else
+		tcps_init_passive(&m.s, &syn, iss, 1000 + data[11] * 250,
+				  data[11] & 1);
 
 	for (i = 12; i + STEP <= size && !m.ended; i += STEP) {
 		if (data[i] % 12 == 5 && m.s.phase != TCPS_CONNECTING)

@@ -23,7 +23,9 @@
  *   11  window clamp, gaps of peeking     not decided here: frame, platform
  *   12  sequence moves for queued alone   only_what_is_queued; backends: frame
  *   14  RST and ACK corner cases          rst_table, reset_for, handshake,
+ *                                         active_table,
  *                                         a SYN after RST in a batch: frame
+ *   15  SYN for a guest that boots        active_retries
  *   16  flows forgotten by the guest      idle_flow
  *   17  one bad flow ends the daemon      test/fuzz/tcp_state.c
  *   18  busy while blocked                blocked_sleeps; epoll: frame
@@ -226,6 +228,159 @@ static void syn_retries(void)
 	is(n, 6, "the SYN-ACK is resent six times");
 	is(growing, 6, "each after twice the time, from 1 s on");
 	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "and then both sides are reset");
+}
+
+/* opening() - Our SYN is sent, with a window of 30000 */
+static void opening(void)
+{
+	const struct tcps_syn policy = { .linear = 4, .retries = 6 };
+
+	now = START;
+	tcps_init_active(&s, iss - 1, MSS, true, &policy, now);
+	tcps_window(&s, 30000, 30000);
+}
+
+static void active_open(void)
+{
+	struct tcp_acts a;
+
+	opening();
+	is(rel_snd(s.snd_nxt), 0, "our SYN counts one");
+	is(tcps_may_send(&s), 0, "no data before the guest answers");
+	is(tcps_window_field(&s, true), 30000, "our SYN has a window, not scaled");
+	ok(s.our_ws, "and offers a window scale");
+	tcps_blocked(&s, now);
+	ok(!s.persist, "data that waits is no reason to probe");
+
+	a = in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .mss = 1000,
+				 .flags = TCPF_SYN | TCPF_ACK, .ws = 7 });
+	is(a.acts, ACT_ACK | ACT_SEND, "SYN-ACK: acknowledged, data may go");
+	is(s.phase, TCPS_ESTABLISHED, "and the connection is established");
+	is(rel_rcv(s.rcv_nxt), 0, "the guest's first byte is next");
+	is(rel_rcv(s.rcv_edge), 30000, "up to the window that we promised");
+	is(s.mss, 1000, "with the guest's MSS");
+	is(s.peer_ws, 7, "and window scale");
+	is(tcps_may_send(&s), 5000, "its window is not scaled yet");
+	is(s.rtx_at, 0, "nothing is in flight");
+	ok(s.alive_at, "an idle guest will be asked");
+	a = in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .ws = 7,
+				 .flags = TCPF_SYN | TCPF_ACK });
+	is(a.acts, ACT_ACK, "a repeated SYN-ACK is acknowledged again");
+	a = IN(.len = 100);
+	is(a.take, 100, "data of the guest is taken");
+	is(sent(3000), 3000, "and ours goes");
+
+	opening();
+	in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .ws = -1,
+			     .flags = TCPF_SYN | TCPF_ACK });
+	ok(!s.our_ws && !s.peer_ws, "without its option neither side scales");
+	is(s.mss, 536, "without MSS it is the default");
+}
+
+static void active_table(void)
+{
+	static const struct {
+		uint32_t ack;
+		uint8_t flags;
+		unsigned acts;
+		enum tcps_phase phase;
+		const char *name;
+	} t[] = {
+		{ 0, TCPF_SYN | TCPF_ACK, ACT_ACK | ACT_SEND, TCPS_ESTABLISHED,
+		  "right SYN-ACK" },
+		{ 1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
+		  "SYN-ACK of what was never sent: RST" },
+		{ -1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
+		  "SYN-ACK of an old SYN: RST" },
+		{ 5, TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
+		  "ACK of another connection: RST" },
+		{ 0, TCPF_ACK, 0, TCPS_SYN_SENT, "right ACK without SYN: nothing" },
+		{ 0, TCPF_ACK | TCPF_FIN, 0, TCPS_SYN_SENT, "nor with a FIN" },
+		{ 0, TCPF_FIN, 0, TCPS_SYN_SENT, "a FIN: nothing" },
+		{ 0, 0, 0, TCPS_SYN_SENT, "no flag: nothing" },
+		{ 0, TCPF_RST | TCPF_ACK, ACT_RST_SOCK, TCPS_SYN_SENT,
+		  "RST of our SYN ends the flow" },
+		{ 0, TCPF_RST | TCPF_ACK | TCPF_SYN, ACT_RST_SOCK, TCPS_SYN_SENT,
+		  "and so with SYN" },
+		{ 1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT,
+		  "RST of something else is ignored" },
+		{ -1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT, "before it, too" },
+		{ 0, TCPF_RST, 0, TCPS_SYN_SENT, "RST without ACK is ignored" },
+		{ 0, TCPF_SYN, ACT_SYNACK, TCPS_SYN_RCVD,
+		  "SYN without ACK: both opened at once" },
+	};
+	struct tcp_acts a;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		opening();
+		a = in((struct tcp_seg){ .seq = -1, .ack = t[i].ack, .ws = -1,
+					 .wnd = 5000, .flags = t[i].flags,
+					 .len = 10 });
+		ok(a.acts == t[i].acts && s.phase == t[i].phase && !a.take,
+		   t[i].name);
+	}
+}
+
+static void simultaneous_open(void)
+{
+	struct tcp_acts a;
+
+	opening();
+	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0, .mss = 900, .ws = 3);
+	is(rel_rcv(s.rcv_edge), 30000, "the promised window counts from its SYN");
+	is((int32_t)rel_snd(s.snd_una), -1, "our SYN is to be sent again with an ACK");
+	ok(s.rtx_at, "and again");
+	a = IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
+	is(a.acts, ACT_SYNACK, "its SYN again: again");
+	a = IN(.flags = TCPF_SYN | TCPF_ACK, .seq = -1, .ack = 0);
+	is(a.acts, ACT_ACK | ACT_SEND, "its SYN-ACK completes it");
+	is(s.phase, TCPS_ESTABLISHED, "for us");
+	is(s.peer_ws, 3, "with the options of the first SYN");
+
+	opening();
+	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
+	a = IN(.seq = 0, .ack = 0);
+	is(s.phase, TCPS_ESTABLISHED, "so does a plain ACK");
+
+	opening();
+	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
+	a = IN(.flags = TCPF_RST, .seq = 0);
+	is(a.acts, ACT_RST_SOCK, "and a RST ends it");
+}
+
+/* gaps() - Between the SYNs of ours that nobody answers, in seconds */
+static unsigned gaps(const struct tcps_syn *policy, unsigned *gap, unsigned max)
+{
+	uint64_t before;
+	unsigned acts, n = 0;
+
+	now = START;
+	tcps_init_active(&s, iss - 1, MSS, true, policy, now);
+	do {
+		before = now;
+		acts = fire();
+		if (n < max)
+			gap[n++] = (now - before) / 1000;
+	} while (acts == ACT_SYN);
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "nobody answers: reset");
+	return n;
+}
+
+static void active_retries(void)
+{
+	static const unsigned doubled[] = { 1, 2, 4, 8, 16, 32, 64 };
+	static const unsigned linear[] = { 1, 1, 1, 1, 1, 2, 4 };
+	static const unsigned many[] = { 1, 2, 4, 8, 16, 32, 64, 120, 120, 120 };
+	unsigned gap[16];
+
+	is(gaps(&(struct tcps_syn){ 0, 6 }, gap, 16), 7, "six SYNs again");
+	ok(!memcmp(gap, doubled, sizeof(doubled)), "each after twice the time");
+	is(gaps(&(struct tcps_syn){ 4, 2 }, gap, 16), 7, "four more");
+	ok(!memcmp(gap, linear, sizeof(linear)), "at the first interval");
+	is(gaps(&(struct tcps_syn){ 0, 9 }, gap, 16), 10, "nine SYNs again");
+	ok(!memcmp(gap, many, sizeof(many)), "at most 120 s apart");
+	is(gaps(&(struct tcps_syn){ 0, 0 }, gap, 16), 1, "or none");
 }
 
 static void data_table(void)
@@ -986,6 +1141,10 @@ int main(void)
 		options_table();
 		handshake();
 		syn_retries();
+		active_open();
+		active_table();
+		simultaneous_open();
+		active_retries();
 		data_table();
 		fin_out_of_order();
 		refused();
