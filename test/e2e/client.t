@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The socket of passt: who may connect, and what stays when a client leaves
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+PASST=$T/bin/passt
+S=$T/home/vm.socket
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+
+# vm SOCKET WHAT: a client that asks for the gateway's MAC address by ARP
+#   ask	the answer's sender address, then it leaves
+#   drip	the same, one byte at a time
+#   two	two requests in one write: number of answers
+#   hold	asks, says so in $T/home/held, stays until the socket ends
+#   bad LEN	a frame of a length that can't be: "closed" if that is what follows
+#   none	connects and says nothing: "closed", or "open" after half a second
+cat > "$T/bin/vm" <<'END'
+#!/usr/bin/env python3
+import os, socket, struct, sys
+path, what = sys.argv[1:3]
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(10)
+s.connect(path)
+mac = bytes([2, 0, 0, 0, 0, int(os.environ.get("VM", "1"))])
+ip = socket.inet_aton(os.environ["HOST4"])
+gw = socket.inet_aton(os.environ["GW4"])
+arp = b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1)
+arp += mac + ip + bytes(6) + gw
+req = struct.pack("!I", len(arp)) + arp
+
+def take(n):
+    data = b""
+    while len(data) < n:
+        more = s.recv(n - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+def answer():                   # our own requests come before it
+    while True:
+        f = take(struct.unpack("!I", take(4))[0])
+        if f[12:14] == b"\x08\x06" and f[20:22] == b"\0\2":
+            assert f[:6] == mac and f[28:32] == gw
+            return ":".join("%02x" % b for b in f[22:28])
+
+if what == "ask":
+    s.sendall(req)
+    print(answer())
+elif what == "drip":
+    for i in range(len(req)):
+        s.sendall(req[i:i + 1])
+    print(answer())
+elif what == "two":
+    s.sendall(req * 2)
+    print(len([answer(), answer()]))
+elif what == "hold":
+    s.sendall(req)
+    open(os.environ["T"] + "/home/held", "w").write(answer())
+    s.settimeout(None)
+    while s.recv(65536):
+        pass
+elif what == "bad":
+    s.sendall(struct.pack("!I", int(sys.argv[3])) + b"x")
+if what in ("bad", "none"):
+    s.settimeout(float(os.environ.get("WAIT", "10")))
+    try:
+        while s.recv(65536):
+            pass
+        print("closed")
+    except ConnectionResetError:
+        print("closed")
+    except TimeoutError:
+        print("open")
+END
+chmod 755 "$T/bin/vm"
+MAC=9a:55:9a:55:9a:55
+
+# as WHO COMMAND...: who starts passt
+as() { run_as user "$@"; }
+pid() { cat "$T/home/pid" 2>/dev/null; }
+stop() { kill "$(pid)" 2>/dev/null; wait_for gone "$(pid)"; rm -f "$T/home/pid"; }
+start() { as "$PASST" -s "$S" -P "$T/home/pid" -l "$T/home/log" "$@"; }
+
+out=$(start 2>&1)
+is $? 0 "passt goes to the background with status 0"
+like "$out" "UNIX domain socket bound at $S" "and says where its socket is"
+like "$out" "addr.path=$S" "and how qemu is to be started"
+t "the socket is there by then" test -S "$S"
+t "and the PID file, with the daemon's PID" kill -0 "$(pid)"
+is "$(vm "$S" ask)" $MAC "a client gets an answer to its ARP request"
+is "$(vm "$S" ask)" $MAC "and so does the next, after the first has left"
+is "$(vm "$S" drip)" $MAC "a frame may come byte by byte"
+is "$(vm "$S" two)" 2 "and two in one write"
+
+rm -f "$T/home/held"
+vm "$S" hold &
+held=$!
+wait_for test -s "$T/home/held"
+is "$(vm "$S" none)" closed "a second client at a time is turned away"
+t "the first stays" kill -0 $held
+kill $held
+wait $held 2>/dev/null
+wait_for grep -q "Client connection closed" "$T/home/log"
+is "$(VM=2 vm "$S" ask)" $MAC "a guest with another MAC address gets its answers"
+
+for len in 0 65550 4294967295; do
+	is "$(vm "$S" bad $len)" closed "a frame of $len bytes ends the connection"
+	is "$(vm "$S" ask)" $MAC "and not the daemon"
+done
+like "$(cat "$T/home/log")" "frame length 65550 is not in 1 to" \
+	"the log says what was wrong"
+
+out=$(as "$PASST" -f -s "$S" 2>&1)
+is $? 1 "a second daemon on the same socket fails"
+like "$out" "Socket path $S already in use" "and says why"
+is "$(vm "$S" ask)" $MAC "the first one is still there"
+
+kill -9 "$(pid)"
+wait_for gone "$(pid)"
+t "a socket left by a killed daemon is replaced" start
+is "$(vm "$S" ask)" $MAC "and works"
+stop
+
+echo text > "$T/home/file"
+out=$(as "$PASST" -f -s "$T/home/file" 2>&1)
+is $? 1 "a file that is no socket is an error"
+is "$(cat "$T/home/file")" text "and stays what it is"
+out=$(as "$PASST" -f -s "$T/home/missing/socket" 2>&1)
+is $? 1 "so is a folder that is not there"
+like "$out" "Couldn't bind UNIX socket .*No such file" "with the reason"
+long=$T/home/$(printf 'x%.0s' {1..120})
+out=$(as "$PASST" -f -s "$long" 2>&1)
+is $? 1 "so is a path that is too long for a socket"
+
+t "with --one-off, it starts" start --one-off
+p=$(pid)
+is "$(vm "$S" ask)" $MAC "serves a client"
+t "and ends with it" wait_for gone "$p"
+like "$(tail -1 "$T/home/log")" "Client connection closed, exiting" "saying so"
+
+# Default paths, a small run time folder of their own
+as "$PASST" -P "$T/home/pid1" -q
+t "without -s the first default path is used" test -S /tmp/passt_1.socket
+as "$PASST" -P "$T/home/pid2" -q
+t "by another one the second" test -S /tmp/passt_2.socket
+is "$(vm /tmp/passt_2.socket ask)" $MAC "where it answers"
+kill -9 "$(cat "$T/home/pid1")"
+wait_for gone "$(cat "$T/home/pid1")"
+as "$PASST" -P "$T/home/pid1" -q
+is "$(vm /tmp/passt_1.socket ask)" $MAC "the first is taken again when it is free"
+
+# qrap
+vm /tmp/passt_1.socket hold &
+held=$!
+rm -f "$T/home/held"
+wait_for test -s "$T/home/held"
+Q=$NS_TOP/qrap
+cat > "$T/bin/fdtest" <<'END'
+#!/usr/bin/env python3
+import socket, sys
+s = socket.socket(fileno=int(sys.argv[1]))
+print(s.family.name, s.getpeername(), *sys.argv[2:])
+END
+chmod 755 "$T/bin/fdtest"
+is "$($Q 5 fdtest 5 -x y)" "AF_UNIX /tmp/passt_2.socket -x y" \
+	"qrap passes a connection to a free passt, and arguments as they are"
+is "$(QRAP_SOCKET=/tmp/passt_2.socket $Q 7 fdtest 7)" \
+	"AF_UNIX /tmp/passt_2.socket" "or to the one that is named"
+printf '#!/bin/sh\necho "$@"\n' > "$T/bin/qemu-system-$(uname -m)"
+chmod 755 "$T/bin/qemu-system-$(uname -m)"
+is "$($Q -m 1G)" \
+	"-m 1G -netdev socket,fd=5,id=passt -device virtio-net-pci,netdev=passt" \
+	"in the place of qemu, it adds a network device"
+is "$($Q -netdev user,id=n0 -device e1000,netdev=n0)" \
+	"-netdev socket,fd=5,id=n0 -device e1000,netdev=n0" \
+	"or connects the one that there is"
+is "$($Q -netdev socket,fd=9,id=n0)" "-netdev socket,fd=9,id=n0" \
+	"and leaves alone what names a descriptor"
+out=$($Q 5 no-such-command 2>&1)
+is $? 1 "a command that is not there is an error"
+out=$($Q 1 true 2>&1)
+is $? 1 "so is descriptor 1"
+kill $held
+wait $held 2>/dev/null
+for n in 1 2; do
+	kill "$(cat "$T/home/pid$n")"
+	wait_for gone "$(cat "$T/home/pid$n")"
+done
+out=$($Q 5 true 2>&1)
+is $? 1 "without a passt, qrap fails"
+like "$out" "No passt is there" "and says so"
+done_testing
