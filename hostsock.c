@@ -25,6 +25,7 @@
 
 #include "inany.h"
 #include "log.h"
+#include "wire.h"
 
 #ifndef IP_UNICAST_IF
 #define IP_UNICAST_IF	50		/* Linux 3.4 */
@@ -74,11 +75,46 @@ static int bind_to_if(int fd, bool v4, const char name[IFNAMSIZ])
 	return leave_by(fd, v4, name);
 }
 
-static bool is_on_host(const struct conf_ip *ip, const union inany *peer)
+/**
+ * hostsock_is_local() - Is this peer on the host, reached without an interface?
+ */
+bool hostsock_is_local(const struct conf *c, const union inany *peer)
 {
+	const struct conf_ip *ip = inany_is_v4(peer) ? &c->ip4 : &c->ip6;
+
 	return inany_is_loopback(peer) ||
 	       (inany_is_set(&ip->host_addr) &&
 		inany_equals(&ip->host_addr, peer));
+}
+
+/**
+ * hostsock_open_if() - Socket that uses an interface
+ * @c:		Configuration
+ * @v4:		Family
+ * @type:	SOCK_STREAM or SOCK_DGRAM
+ * @protocol:	IPPROTO_*
+ * @ifname:	Interface, "": any
+ *
+ * Return: as hostsock_open()
+ */
+/* #syscalls socket setsockopt close */
+int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
+		     const char ifname[IFNAMSIZ])
+{
+	int fd, rc;
+
+	fd = socket(v4 ? AF_INET : AF_INET6,
+		    type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -errno;
+	if (c->freebind)		/* without it, bind() says what it misses */
+		hostsock_set_int(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+				 v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
+	rc = ifname[0] ? bind_to_if(fd, v4, ifname) : 0;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
 }
 
 /**
@@ -91,26 +127,136 @@ static bool is_on_host(const struct conf_ip *ip, const union inany *peer)
  * Return: file descriptor, non-blocking and close-on-exec; negative errno,
  * -ENODEV if the interface to use is gone
  */
-/* #syscalls socket setsockopt close */
 int hostsock_open(const struct conf *c, const union inany *peer, int type,
 		  int protocol)
 {
 	bool v4 = inany_is_v4(peer);
 	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
-	int fd, rc, on = 1;
 
-	fd = socket(v4 ? AF_INET : AF_INET6,
-		    type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-	if (fd < 0)
-		return -errno;
-	if (c->freebind)		/* without it, bind() says what it misses */
-		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-			   v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof(on));
-	if (!ip->outbound_if[0] || is_on_host(ip, peer))
-		return fd;
-	rc = bind_to_if(fd, v4, ip->outbound_if);
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
+	return hostsock_open_if(c, v4, type, protocol,
+				hostsock_is_local(c, peer) ? "" : ip->outbound_if);
+}
+
+/**
+ * hostsock_set_int() - Set an option that is an improvement
+ *
+ * Where it fails, we do without.
+ */
+/* #syscalls setsockopt */
+void hostsock_set_int(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/**
+ * hostsock_recv_all() - Have TTL, TOS and errors of datagrams reported
+ * @fd:		Datagram socket
+ * @v4:		Its family
+ */
+void hostsock_recv_all(int fd, bool v4)
+{
+	if (v4) {
+		hostsock_set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
+		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	} else {
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	}
+}
+
+/* With "don't fragment", a packet over the path's MTU is an error of the sender's.
+ * Without it, routers may fragment over IPv4; over IPv6 this host is to do it */
+static int pmtu_discover(bool v4, bool df)
+{
+	if (v4)
+		return df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+	return df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT;
+}
+
+/**
+ * hostsock_set_hops() - Send like the guest did, where that changed
+ * @fd:		Datagram socket
+ * @v4:		Its family
+ * @now:	What was set so far, zeroed at first
+ * @ttl, @tos:	TTL or hop limit, TOS or traffic class
+ * @df:		Don't fragment
+ */
+void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
+		       uint8_t tos, bool df)
+{
+	int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+
+	if (ttl && ttl != (now->ttl ? now->ttl : IP_DEFAULT_TTL)) {
+		hostsock_set_int(fd, level, v4 ? IP_TTL : IPV6_UNICAST_HOPS,
+				 ttl);
+		now->ttl = ttl;
+	}
+	if (tos != now->tos) {
+		hostsock_set_int(fd, level, v4 ? IP_TOS : IPV6_TCLASS, tos);
+		now->tos = tos;
+	}
+	if (now->df != (df ? 1 : 2)) {
+		hostsock_set_int(fd, level,
+				 v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+				 pmtu_discover(v4, df));
+		now->df = df ? 1 : 2;
+	}
+}
+
+/**
+ * hostsock_cmsg_int() - Value of a control message that is a number
+ * @cm:		An int or, as IP_TOS is, a byte
+ */
+int hostsock_cmsg_int(const struct cmsghdr *cm)
+{
+	uint8_t byte;
+	int v;
+
+	if (cm->cmsg_len >= CMSG_LEN(sizeof(v))) {
+		memcpy(&v, CMSG_DATA(cm), sizeof(v));
+		return v;
+	}
+	memcpy(&byte, CMSG_DATA(cm), sizeof(byte));
+	return byte;
+}
+
+/**
+ * hostsock_cmsg_hops() - TTL or TOS of a received datagram
+ * @cm:		Control message
+ * @ttl, @tos:	Set if it is that
+ *
+ * Return: false if it is something else
+ */
+bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos)
+{
+	bool v4 = cm->cmsg_level == IPPROTO_IP;
+
+	if (!v4 && cm->cmsg_level != IPPROTO_IPV6)
+		return false;
+	if (cm->cmsg_type == (v4 ? IP_TTL : IPV6_HOPLIMIT))
+		*ttl = (uint8_t)hostsock_cmsg_int(cm);
+	else if (cm->cmsg_type == (v4 ? IP_TOS : IPV6_TCLASS))
+		*tos = (uint8_t)hostsock_cmsg_int(cm);
+	else
+		return false;
+	return true;
+}
+
+/**
+ * hostsock_mtu() - MTU of the path to the peer of a connected socket
+ *
+ * Return: bytes of an IP packet, 0 if it is not known
+ */
+/* #syscalls getsockopt */
+uint32_t hostsock_mtu(int fd, bool v4)
+{
+	socklen_t len = sizeof(int);
+	int mtu = 0;
+
+	if (getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+		       v4 ? IP_MTU : IPV6_MTU, &mtu, &len) || mtu < 0)
+		return 0;
+	return (uint32_t)mtu;
 }

@@ -7,10 +7,32 @@
 #define HOSTSOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
 #include "types.h"
 
+/**
+ * struct hostsock_hops - What a socket was told about its packets
+ * @ttl:	TTL or hop limit, 0: the host's default
+ * @tos:	TOS or traffic class
+ * @df:		Don't fragment: 0: the host's default, 1: set, 2: not set
+ */
+struct hostsock_hops {
+	uint8_t ttl, tos, df;
+};
+
 int hostsock_open(const struct conf *c, const union inany *peer, int type,
 		  int protocol);
+bool hostsock_is_local(const struct conf *c, const union inany *peer);
+int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
+		     const char ifname[IFNAMSIZ]);
+void hostsock_set_int(int fd, int level, int option, int value);
+void hostsock_recv_all(int fd, bool v4);
+void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
+		       uint8_t tos, bool df);
+int hostsock_cmsg_int(const struct cmsghdr *cm);
+bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos);
+uint32_t hostsock_mtu(int fd, bool v4);
 
 #endif /* HOSTSOCK_H */

@@ -6,14 +6,20 @@
  * through SOCK_DGRAM sockets, one identifier each, if net.ipv4.ping_group_range
  * has their group. A flow is one identifier of the guest, to any number of
  * destinations: its socket is not connected (connect() would not filter
- * replies), and what comes back says from whom.
+ * replies), and what comes back says from whom. Destinations on the host itself
+ * are a flow of their own, since its socket uses no interface.
  *
  * The socket is bound to the guest's identifier where that is free. SO_REUSEADDR
  * has to be off for it: ping sockets start with it on, and two with the same
  * identifier get each other's replies. Else the kernel chooses one, and it is
  * translated back here.
  *
- * Errors from the network come through the error queue, see icmperr.c.
+ * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are those
+ * of what we send: the host is no hop, the first router that answers to a small
+ * TTL is the host's. A request over the MTU of the way out, not to be fragmented,
+ * is answered with that MTU; other errors from the network come through the error
+ * queue, see icmperr.c.
+ *
  * Idle flows end after 60 s (RFC 5508, REQ-2).
  */
 
@@ -30,6 +36,7 @@
 #include "checksum.h"
 #include "frame.h"
 #include "fwd.h"
+#include "hostsock.h"
 #include "icmperr.h"
 #include "log.h"
 #include "loop.h"
@@ -42,18 +49,18 @@
  * struct icmp_flow - In flow->priv
  * @fd:		Ping socket
  * @v4:		Family
- * @ttl, @tos:	As set on the socket, 0: the host's default
+ * @hops:	As set on the socket
  * @id:		Identifier that the guest knows
  * @last_ms:	Time of the last request or reply
- * @lo:		What the guest calls the host's loopback, if it asked for it
+ * @real, @asked:	An address of the host, and what the guest calls it; unset: none
  */
 struct icmp_flow {
 	int fd;
 	bool v4;
-	uint8_t ttl, tos;
+	struct hostsock_hops hops;
 	be16 id;
 	uint64_t last_ms;
-	union inany lo;
+	union inany real, asked;
 };
 static_assert(sizeof(struct icmp_flow) <= FLOW_PRIV, "fits into a flow");
 
@@ -84,46 +91,24 @@ void icmp_init(struct icmp *m, const struct conf *conf,
 	m->loop = loop;
 }
 
-static void set_int(int fd, int level, int option, int value)
-{
-	/* All of these are improvements: where one fails we do without */
-	setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-/* #syscalls setsockopt */
-static void socket_options(int fd, bool v4)
-{
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
-	if (v4) {
-		set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
-		set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
-		set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
-	} else {
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-	}
-}
-
 /* Ping socket with this identifier, or any; negative errno on failure */
-/* #syscalls socket bind close */
-static int socket_new(bool v4, be16 id)
+/* #syscalls bind close */
+static int socket_new(const struct icmp *m, const struct flowside *host,
+		      be16 id)
 {
-	union sockaddr_inany sa = { 0 };
-	socklen_t len = v4 ? sizeof(sa.sin) : sizeof(sa.sin6);
+	bool v4 = inany_is_v4(&host->eaddr);
+	union sockaddr_inany sa;
+	socklen_t len;
 	int fd, error;
 
-	fd = socket(v4 ? AF_INET : AF_INET6,
-		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, icmp_proto(v4));
+	fd = hostsock_open(m->conf, &host->eaddr, SOCK_DGRAM, icmp_proto(v4));
 	if (fd < 0)
-		return -errno;
-	socket_options(fd, v4);
+		return fd;
+	hostsock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	hostsock_recv_all(fd, v4);
 
-	sa.sa.sa_family = v4 ? AF_INET : AF_INET6;
-	if (v4)
-		sa.sin.sin_port = id;
-	else
-		sa.sin6.sin6_port = id;
+	len = inany_to_sockaddr(&host->oaddr, ntohs(id),
+				fwd_scope(m->conf, m->dns, &host->oaddr), &sa);
 	if (!bind(fd, &sa.sa, len))
 		return fd;
 	sa.sin.sin_port = 0;		/* stands where sin6_port does */
@@ -150,10 +135,10 @@ static void complain(struct icmp *m, int error)
 
 /* #syscalls close */
 static struct flow *flow_new(struct icmp *m, const struct flowside *key,
-			     be16 id, int *error)
+			     const struct flowside *host, be16 id, int *error)
 {
 	bool v4 = inany_is_v4(&key->eaddr);
-	int fd = socket_new(v4, id), rc;
+	int fd = socket_new(m, host, id), rc;
 	struct icmp_flow *mf;
 	struct flow *f;
 
@@ -190,37 +175,21 @@ fail:
 	return NULL;
 }
 
-/* The flow of a guest's address and identifier, whatever it is to reach */
-static struct flow *flow_get(struct icmp *m, const struct pkt *p, int *error)
+/* The flow of a guest's address and identifier, whomever it is to reach from the
+ * same address of the host */
+static struct flow *flow_get(struct icmp *m, const struct pkt *p,
+			     const struct flowside *host, int *error)
 {
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-	bool v4 = inany_is_v4(&p->src);
 	const struct flowside key = {
 		.eaddr = p->src, .eport = ntohs(p->icmp.echo.id),
-		.oaddr = v4 ? inany_from_v4(any4) :
-			      inany_from_v6(&in6addr_any),
+		.oaddr = host->oaddr,
+		.oport = hostsock_is_local(m->conf, &host->eaddr),
 	};
+	uint8_t proto = icmp_proto(inany_is_v4(&p->src));
 	struct flow *f;
 
-	f = flow_lookup(m->flows, icmp_proto(v4), PIF_TAP, &key, NULL);
-	return f ? f : flow_new(m, &key, p->icmp.echo.id, error);
-}
-
-/* Hop limit and traffic class of the guest, where they changed */
-/* #syscalls setsockopt */
-static void set_hops(struct icmp_flow *mf, const struct pkt *p)
-{
-	int level = mf->v4 ? IPPROTO_IP : IPPROTO_IPV6;
-
-	if (p->ttl != (mf->ttl ? mf->ttl : IP_DEFAULT_TTL)) {
-		set_int(mf->fd, level, mf->v4 ? IP_TTL : IPV6_UNICAST_HOPS,
-			p->ttl);
-		mf->ttl = p->ttl;
-	}
-	if (p->tos != mf->tos) {
-		set_int(mf->fd, level, mf->v4 ? IP_TOS : IPV6_TCLASS, p->tos);
-		mf->tos = p->tos;
-	}
+	f = flow_lookup(m->flows, proto, PIF_TAP, &key, NULL);
+	return f ? f : flow_new(m, &key, host, p->icmp.echo.id, error);
 }
 
 /* Echo header of a packet of ours that was quoted, as the guest sent it: with
@@ -241,7 +210,7 @@ static struct icmp_hdr original_header(const struct icmp_flow *mf,
 /* What the guest calls this address of the host side */
 static union inany guest_name(const struct icmp_flow *mf, const union inany *a)
 {
-	return inany_is_loopback(a) && inany_is_set(&mf->lo) ? mf->lo : *a;
+	return inany_equals(a, &mf->real) ? mf->asked : *a;
 }
 
 static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
@@ -262,12 +231,15 @@ static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 		     icmp_proto(mf->v4), &h, sizeof(h));
 }
 
+/* Pass on what the error queue holds; return the MTU that a request was over, if
+ * the host itself says so, else 0 */
 /* #syscalls getsockopt */
-static void read_errors(struct icmp *m, struct flow *f)
+static uint32_t read_errors(struct icmp *m, struct flow *f)
 {
 	struct icmp_flow *mf = priv(f);
 	socklen_t len = sizeof(int);
 	struct icmperr e;
+	uint32_t mtu = 0;
 	unsigned n;
 	int error;
 
@@ -276,41 +248,55 @@ static void read_errors(struct icmp *m, struct flow *f)
 
 		if (rc == -EAGAIN)
 			break;
-		if (!rc)
+		if (!rc && !e.local)
 			pass_error(m, f, &e);
+		else if (!rc && icmperr_is_too_big(&e))
+			mtu = e.word;
 	}
 	/* An error without an entry, or EPOLLERR would stay */
 	if (!n)
 		getsockopt(mf->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return mtu;
 }
 
-/* 0 or the positive errno; a failure may be about an earlier request: again */
+/**
+ * send_request() - Send one echo request
+ * @m:		ICMP
+ * @f:		The flow
+ * @p:		Packet of the guest
+ * @host:	Whom it is for
+ * @mtu:	Set to the MTU that it is over, 0 if it is not, or not known
+ *
+ * Return: 0 or a positive errno. A failure may be about an earlier request: then
+ * it is tried again
+ */
 /* #syscalls sendmsg */
 static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
-			const struct flowside *host)
+			const struct flowside *host, uint32_t *mtu)
 {
 	struct icmp_hdr h = p->icmp;
 	struct iovec iov[2] = {
 		{ &h, sizeof(h) }, { (void *)p->payload, p->len }
 	};
-	unsigned scope = inany_is_linklocal(&host->eaddr) ?
-			 m->conf->ip6.ifindex : 0;
+	unsigned scope = fwd_scope(m->conf, m->dns, &host->eaddr), i;
 	union sockaddr_inany sa;
 	struct msghdr mh = {
 		.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 2,
 	};
-	unsigned i;
+	int error = 0;
 
 	mh.msg_namelen = inany_to_sockaddr(&host->eaddr, 0, scope, &sa);
 	for (i = 0; i < 2; i++) {
 		if (sendmsg(priv(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return 0;
-		if (errno == EAGAIN)
+		error = errno;
+		if (error == EAGAIN)
 			break;
-		if (!i)
-			read_errors(m, f);
+		*mtu = read_errors(m, f);
+		if (error == EMSGSIZE && *mtu)
+			break;
 	}
-	return errno;
+	return error;
 }
 
 static bool is_request(const struct pkt *p)
@@ -319,30 +305,48 @@ static bool is_request(const struct pkt *p)
 	       && !p->icmp.code;
 }
 
+/* Tell the guest why a request got nowhere, if it concerns it */
+static void refuse(struct icmp *m, const struct pkt *p,
+		   const struct flowside *host, int error, uint32_t mtu)
+{
+	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
+	struct icmperr e;
+
+	if (error == EMSGSIZE && mtu && mtu < p->l3_len)
+		icmperr_set_too_big(host, mtu, &e);
+	else if (!icmperr_from_errno(error, host, &e))
+		return;
+	icmperr_send_pkt(&e, m->tap, m->conf, m->guest, &tap, host, p);
+}
+
 static bool forward(struct icmp *m, const struct pkt *p)
 {
 	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
 	struct flowside host;
-	struct icmperr e;
+	uint32_t mtu = 0;
 	struct flow *f;
 	int error;
 
 	if (!fwd_from_tap(m->conf, m->dns, IPPROTO_ICMP, &tap, &host))
 		return false;
-	f = flow_get(m, p, &error);
+	f = flow_get(m, p, &host, &error);
 	if (!f) {
 		complain(m, error);
 	} else {
-		set_hops(priv(f), p);
-		priv(f)->last_ms = m->loop->now_ms;
-		if (inany_is_loopback(&host.eaddr))
-			priv(f)->lo = p->dst;
-		error = send_request(m, f, p, &host);
+		struct icmp_flow *mf = priv(f);
+
+		hostsock_set_hops(mf->fd, mf->v4, &mf->hops, p->ttl, p->tos,
+				  p->df);
+		mf->last_ms = m->loop->now_ms;
+		if (!inany_equals(&host.eaddr, &p->dst)) {
+			mf->real = host.eaddr;
+			mf->asked = p->dst;
+		}
+		error = send_request(m, f, p, &host, &mtu);
 		if (!error)
 			return true;
 	}
-	if (icmperr_from_errno(error, &host, &e))
-		icmperr_send_pkt(&e, m->tap, m->conf, m->guest, &tap, &host, p);
+	refuse(m, p, &host, error, mtu);
 	return false;
 }
 
@@ -362,27 +366,6 @@ void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n)
 			m->dropped++;
 }
 
-static void cmsg_hops(struct msghdr *mh, struct frame_addr *a)
-{
-	struct cmsghdr *cm;
-
-	for (cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
-		bool v4 = cm->cmsg_level == IPPROTO_IP;
-		int v = 0;
-
-		if (!v4 && cm->cmsg_level != IPPROTO_IPV6)
-			continue;
-		if (cm->cmsg_len >= CMSG_LEN(sizeof(v)))
-			memcpy(&v, CMSG_DATA(cm), sizeof(v));
-		else
-			v = *CMSG_DATA(cm);	/* IP_TOS is a byte */
-		if (cm->cmsg_type == (v4 ? IP_TTL : IPV6_HOPLIMIT))
-			a->ttl = (uint8_t)v;
-		else if (cm->cmsg_type == (v4 ? IP_TOS : IPV6_TCLASS))
-			a->tos = (uint8_t)v;
-	}
-}
-
 /* Hand over one reply; false if there is none */
 /* #syscalls recvmsg */
 static bool read_reply(struct icmp *m, struct flow *f)
@@ -400,6 +383,7 @@ static bool read_reply(struct icmp *m, struct flow *f)
 		.dst_mac = m->guest->mac, .src_mac = m->conf->our_mac,
 		.dst = &f->side[INI].eaddr,
 	};
+	struct cmsghdr *cm;
 	union inany from;
 	struct icmp_hdr h;
 	ssize_t len;
@@ -417,7 +401,8 @@ static bool read_reply(struct icmp *m, struct flow *f)
 	memcpy(m->buf, &h, sizeof(h));
 	from = guest_name(mf, &from);
 	a.src = &from;
-	cmsg_hops(&mh, &a);
+	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
+		hostsock_cmsg_hops(cm, &a.ttl, &a.tos);
 	mf->last_ms = m->loop->now_ms;
 	m->lost += !frame_send_l4(m->tap, &a, icmp_proto(mf->v4), m->buf,
 				  (size_t)len, offsetof(struct icmp_hdr, csum));

@@ -8,7 +8,13 @@
  * with the addresses and ports that the guest knows (RFC 5508, 4.2).
  *
  * Calls on the socket fail for these, too, and for what the host knows by itself
- * (no route, a filter): where no packet told so, the errno does.
+ * (no route, a filter): where no packet told so, the errno does. What is over the
+ * MTU of the way out is in the error queue, too, with that MTU and no packet.
+ *
+ * This way of an error is from the network to the guest. There is none the other
+ * way: an error that the guest sends about what it got (port unreachable, say)
+ * can't be passed on, because the host takes ICMP from the privileged alone.
+ * Whoever sent to the guest gets silence instead, as from a host behind a filter.
  */
 
 #include "icmperr.h"
@@ -51,7 +57,10 @@ static void set_too_big(struct icmperr *e, uint32_t mtu)
 		set(e, ICMP6_TOO_BIG, 0, mtu);
 }
 
-static bool is_too_big(const struct icmperr *e)
+/**
+ * icmperr_is_too_big() - Is it about a packet over the MTU? e->word is the MTU
+ */
+bool icmperr_is_too_big(const struct icmperr *e)
 {
 	if (e->v4)
 		return e->type == ICMP4_UNREACH &&
@@ -95,10 +104,11 @@ static bool set_extended(struct icmperr *e, const struct sock_extended_err *ee)
 	case SO_EE_ORIGIN_ICMP:
 	case SO_EE_ORIGIN_ICMP6:
 		set(e, ee->ee_type, ee->ee_code, 0);
-		if (is_too_big(e))
+		if (icmperr_is_too_big(e))
 			set_too_big(e, ee->ee_info);
 		return is_passed_on(e);
 	case SO_EE_ORIGIN_LOCAL:
+		e->local = true;
 		if (ee->ee_errno != EMSGSIZE)
 			return set_errno(e, (int)ee->ee_errno);
 		set_too_big(e, ee->ee_info);
@@ -159,6 +169,7 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 		return -EAGAIN;
 
 	e->v4 = v4;
+	e->local = false;
 	e->len = (size_t)n;
 	if (!mh.msg_namelen || !inany_from_sockaddr(&sa, &e->dst, NULL))
 		e->dst = (union inany){ 0 };
@@ -166,6 +177,16 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 		if (from_cmsg(e, cm))
 			return 0;
 	return -ENOMSG;
+}
+
+/* An error that the host itself reports */
+static void by_host(const struct flowside *host, struct icmperr *e)
+{
+	e->v4 = inany_is_v4(&host->eaddr);
+	e->local = true;
+	e->offender = (union inany){ 0 };
+	e->dst = host->eaddr;
+	e->len = 0;
 }
 
 /**
@@ -179,13 +200,23 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 bool icmperr_from_errno(int error, const struct flowside *host,
 			struct icmperr *e)
 {
-	e->v4 = inany_is_v4(&host->eaddr);
-	e->offender = (union inany){ 0 };
-	e->dst = host->eaddr;
-	e->len = 0;
+	by_host(host, e);
 	if (error == ECONNREFUSED)
 		e->offender = host->eaddr;	/* only the peer says so */
 	return set_errno(e, error);
+}
+
+/**
+ * icmperr_set_too_big() - A packet is over the MTU of the way out
+ * @host:	Host side of the flow
+ * @mtu:	That MTU
+ * @e:		Filled in
+ */
+void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
+			 struct icmperr *e)
+{
+	by_host(host, e);
+	set_too_big(e, mtu);
 }
 
 /* Header of a packet from the guest with @len bytes behind it, for quoting */
@@ -217,6 +248,14 @@ static size_t put_ip(uint8_t *to, const struct flowside *tap, uint8_t proto,
 	return sizeof(ip4);
 }
 
+/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors about what went to many. Others
+ * than "too big", of which IPv6 wants it, but none is told here */
+static bool went_to_many(const struct conf *c, const struct flowside *tap)
+{
+	return inany_is_multicast(&tap->oaddr) ||
+	       fwd_is_broadcast(c, &tap->oaddr);
+}
+
 static void send_quoting(const struct icmperr *e, struct tap *t,
 			 const struct conf *c, const struct guest *g,
 			 const struct flowside *tap,
@@ -229,6 +268,8 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 		.dst = &tap->eaddr,
 	};
 
+	if (went_to_many(c, tap))
+		return;
 	frame_send_icmp_error(t, &a, e->type, e->code, e->word, quoted, len);
 }
 

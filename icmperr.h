@@ -21,6 +21,8 @@
 /**
  * struct icmperr - One error, in the terms of its family's ICMP
  * @v4:		Family
+ * @local:	Said by the host as it was asked to send: no packet left, @data is
+ *		none of it. Who called knows which packet it was
  * @type, @code:	RFC 792 or RFC 4443
  * @word:	Second word of the message, host order
  * @offender:	Who reported it, on the host side; unset if the host itself did
@@ -31,7 +33,7 @@
  * @len:	Bytes of it
  */
 struct icmperr {
-	bool v4;
+	bool v4, local;
 	uint8_t type, code;
 	uint32_t word;
 	union inany offender, dst;
@@ -42,6 +44,9 @@ struct icmperr {
 int icmperr_read(int fd, bool v4, struct icmperr *e);
 bool icmperr_from_errno(int error, const struct flowside *host,
 			struct icmperr *e);
+bool icmperr_is_too_big(const struct icmperr *e);
+void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
+			 struct icmperr *e);
 void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 		  const struct guest *g, const struct flowside *tap,
 		  const struct flowside *host, uint8_t proto,
