@@ -144,6 +144,19 @@ static void record_tx(struct pcap *p, const struct txframe *f)
 	record(p, hdr, (struct iovec){ f->payload, f->len });
 }
 
+/* The same for the log, which wants no more than headers, in one piece */
+static void describe_tx(const struct txframe *f)
+{
+	uint8_t head[TAP_HDR_MAX + TAP_HDR_MAX];
+	size_t rest = sizeof(head) - f->hdrlen;
+
+	if (rest > f->len)
+		rest = f->len;
+	memcpy(head, f->hdr, f->hdrlen);
+	memcpy(head + f->hdrlen, f->payload, rest);
+	trace_frame(false, head, f->hdrlen + rest, f->hdrlen + f->len);
+}
+
 /* A frame from the other side, see tap->raw */
 static void pcap_raw(void *ctx, const uint8_t *frame, size_t len,
 		     const struct rx_offload *off)
@@ -193,8 +206,7 @@ static unsigned pcap_commit(struct tap *t, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n && p->text; i++)
-		trace_frame(false, p->lent[i].hdr, p->lent[i].hdrlen,
-			    p->lent[i].hdrlen + p->lent[i].len);
+		describe_tx(&p->lent[i]);
 	for (i = 0; i < n && p->fd >= 0; i++)
 		record_tx(p, &p->lent[i]);
 	return tap_commit(p->inner, n);

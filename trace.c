@@ -184,12 +184,17 @@ static void put_ipv4(struct line *l)
 static void put_ipv6(struct line *l)
 {
 	struct ip6_hdr h;
+	uint8_t opt[2];
 
 	if (!take(l, &h, sizeof(h)))
 		return;
 	l->src = inany_from_v6(&h.src);
 	l->dst = inany_from_v6(&h.dst);
 	skip(l, sizeof(h));
+	if (h.nexthdr == IPPROTO_HOPOPTS && take(l, opt, sizeof(opt))) {
+		h.nexthdr = opt[0];	/* RFC 8200, 4.3 */
+		skip(l, (opt[1] + 1) * 8U);
+	}
 	put_l4(l, h.nexthdr);
 	if (h.hop_limit != IP_DEFAULT_TTL)
 		put(l, ", hop limit %u", h.hop_limit);

@@ -38,6 +38,11 @@ static const struct {
 		"\x82\x35\x00\x35\x00\x10\x00\x00" "abcdefgh"),
 	  "UDP [2001:db8:1::1]:33333 > [2001:db8:2::2]:53, 8 bytes, "
 	  "hop limit 5" },
+	{ FRAME(ETH6 IP6("\x00", "\x01")
+		"\x3a\x00\x05\x02\x00\x00\x00\x00"
+		"\x8f\x00\x00\x00\x00\x00\x00\x00"),
+	  "ICMPv6 2001:db8:1::1 > 2001:db8:2::2 type 143 code 0, 0 bytes, "
+	  "hop limit 1" },
 	{ FRAME(ETH4 IP4("\x1c", "\x00\x00", "\x01", "\x01")
 		"\x08\x00\x00\x00\x00\x01\x00\x01"),
 	  "ICMP 198.51.100.1 > 203.0.113.2 type 8 code 0, 0 bytes, ttl 1" },
