@@ -119,9 +119,7 @@ static enum conf_result fail(struct parse *p, enum conf_result result,
 	va_start(ap, fmt);
 	vsnprintf(p->error, p->size, fmt, ap);
 	va_end(ap);
-	for (char *s = p->error; *s; s++)
-		if (iscntrl((unsigned char)*s))
-			*s = '?';
+	util_one_line(p->error);
 	return result;
 }
 

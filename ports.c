@@ -11,6 +11,9 @@
  *		auto	while somebody listens on the other side (pasta)
  *	RANGE	PORT or FIRST-LAST
  *
+ * The address "::" is no address: it stands for all of both families, as it does
+ * for a socket.
+ *
  * A list of exclusions alone stands for "all" or "auto" without them. The
  * specifications of one letter add up from left to right, "none" forgets those
  * before it, so that a user's option overrides the default of a caller.
@@ -108,10 +111,11 @@ static int fail(const struct fwd_rule *r, char *error, size_t size,
 			 dots(strlen(r->spec), SPEC_SHOWN), option_name(r));
 
 	if (n < 0 || (size_t)n >= size)
-		return -EINVAL;
+		n = 0;			/* the reason is worth more */
 	va_start(ap, fmt);
 	vsnprintf(error + n, size - n, fmt, ap);
 	va_end(ap);
+	util_one_line(error);
 	return -EINVAL;
 }
 

@@ -100,6 +100,17 @@ static int hex_digit(char c)
 }
 
 /**
+ * util_one_line() - Replace what is not printable, so that it is one line
+ * @s:		Message that quotes what others wrote, changed in place
+ */
+void util_one_line(char *s)
+{
+	for (; *s; s++)
+		if (iscntrl((unsigned char)*s))
+			*s = '?';
+}
+
+/**
  * util_mac_pton() - Parse an Ethernet address
  * @s:		Six pairs of hexadecimal digits, colons between them
  * @mac:	The bytes in order of transmission, partly set on failure

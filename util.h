@@ -24,6 +24,7 @@ int util_parse_ulong(const char *s, unsigned long min, unsigned long max,
 bool util_is_decimal(const char *s);
 bool util_is_ifname(const char *s);
 int util_strcpy(char *dst, size_t size, const char *src);
+void util_one_line(char *s);
 
 int util_mac_pton(const char *s, uint8_t mac[6]);
 const char *util_mac_ntop(const uint8_t mac[6], char buf[UTIL_MAC_STRLEN]);
