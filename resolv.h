@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "types.h"
 
@@ -32,17 +31,18 @@ struct resolv {
 	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
 };
 
-/* The process that tells of changes: @fd, -1: none */
+/* The process that tells of changes: socket to it, -1: there is none */
 struct resolv_follower {
 	int fd;
-	pid_t pid;
 };
 
 void resolv_parse(const char *text, size_t len, struct resolv *r);
 void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d);
 
-int resolv_start(struct resolv_follower *f, const struct conf *c,
-		 struct dns *d);
+void resolv_start(struct resolv_follower *f, const struct conf *c,
+		  struct dns *d);
+void resolv_follow(struct resolv_follower *f, const struct conf *c,
+		   void (*seal)(int keep));
 int resolv_watch(struct resolv_follower *f, struct loop *l);
 bool resolv_event(struct resolv_follower *f, const struct conf *c,
 		  struct dns *d, struct loop *l);

@@ -1,0 +1,751 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * resolv.c - The host's resolver configuration, and its follower
+ *
+ * Three parts. resolv_parse() reads a resolv.conf as the C library does.
+ * resolv_apply() makes of that, and of the command line, what is handed out and
+ * where queries lead. The follower tells when the file changes.
+ *
+ * What is handed out: the servers of -D, else those of the file, each as it is
+ * if the guest can reach it so. It can't if the server is on the host's loopback,
+ * or at the address that the guest has as well; then the first of these goes by
+ *
+ *	the address that stands for the host's loopback, if there is one
+ *	dns_forward, if there is one
+ *
+ * or is left out. In the first case via4 or via6 tells fwd.c where to send the
+ * queries. The same fields tell it that the address for the host's loopback,
+ * the gateway as a rule, is a server itself, which is not to be hidden.
+ *
+ * The follower is a process of its own, since the daemon can open no files, and
+ * a descriptor of a folder would lead it out of its empty root:
+ *
+ *	daemon				  follower
+ *	reads the file
+ *	forks, twice ------------------->   seals itself: reads files, no network
+ *					    watches all folders and links on the
+ *					    way to the file, then the file
+ *					    reads it again
+ *	parses it <---- if it is another: 4 KiB of it at most
+ *	ends -------------------------->    ends: nobody at the socket
+ *
+ * Its parent ends at once, so that it is nobody's child that we would have to
+ * wait for, and it keeps nothing of its caller's open. It is started before any
+ * byte of a guest is read, and reads none later: only what the administrator of
+ * the host wrote, and not even that is parsed there. A message is the text with
+ * one byte appended, so that none is empty.
+ *
+ * A file that can't be read changes nothing: it may be about to be replaced.
+ */
+
+#include "resolv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+#include "util.h"
+
+enum {
+	LABEL_MAX	= 63,		/* RFC 1035, 2.3.4 */
+	DOMAIN_MAX	= 253,		/* the same, as text */
+	LINKS_MAX	= 16,		/* symbolic links on the way */
+	WATCHES_MAX	= 128,
+	SETTLE_MS	= 20,		/* without an event: now read it */
+	SETTLE_ROUNDS	= 50,		/* but don't wait for ever */
+	POLL_MS		= 10000,	/* between looks, without inotify */
+};
+
+/* Parsing ------------------------------------------------------------------ */
+
+/* A word or a line: not terminated */
+struct span {
+	const char *p;
+	size_t len;
+};
+
+/* A line that ends with CR LF is not worth an error */
+static bool is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\r';
+}
+
+/* Take the next line off @rest. As a string, it ends with a NUL. */
+static bool next_line(struct span *rest, struct span *line)
+{
+	const char *end, *nul;
+
+	if (!rest->len)
+		return false;
+	end = memchr(rest->p, '\n', rest->len);
+	line->p = rest->p;
+	line->len = end ? (size_t)(end - rest->p) : rest->len;
+	rest->p += line->len + !!end;
+	rest->len -= line->len + !!end;
+
+	nul = memchr(line->p, '\0', line->len);
+	if (nul)
+		line->len = nul - line->p;
+	return true;
+}
+
+/* Take the next word off @line */
+static bool next_word(struct span *line, struct span *word)
+{
+	while (line->len && is_blank(*line->p))
+		line->p++, line->len--;
+	word->p = line->p;
+	while (line->len && !is_blank(*line->p))
+		line->p++, line->len--;
+	word->len = line->p - word->p;
+	return word->len;
+}
+
+static bool is_word(const struct span *w, const char *s)
+{
+	return w->len == strlen(s) && !memcmp(w->p, s, w->len);
+}
+
+/* Interface by name or number, 0: there is none. The network is the host's. */
+/* #syscalls socket ioctl close */
+static unsigned scope_index(const char *name)
+{
+	struct ifreq ifr = { 0 };
+	unsigned long n;
+	int fd, rc;
+
+	if (!util_parse_ulong(name, 1, INT_MAX, &n))
+		return n;
+	if (!*name || util_strcpy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	rc = ioctl(fd, SIOCGIFINDEX, &ifr);
+	close(fd);
+	return rc ? 0 : ifr.ifr_ifindex;
+}
+
+static union inany loopback(bool v4)
+{
+	const struct in_addr lo4 = { .s_addr = htonl(INADDR_LOOPBACK) };
+
+	return v4 ? inany_from_v4(lo4) : inany_from_v6(&in6addr_loopback);
+}
+
+/* Text of a server; IPv4 with all of the forms of inet_aton(3) */
+static bool parse_server(char *s, union inany *a, unsigned *scope)
+{
+	char *percent = strchr(s, '%');
+	struct in6_addr a6;
+	struct in_addr a4;
+
+	*scope = 0;
+	if (inet_aton(s, &a4)) {
+		*a = inany_from_v4(a4);
+	} else {
+		if (percent)
+			*percent = '\0';
+		if (inet_pton(AF_INET6, s, &a6) != 1)
+			return false;
+		*a = inany_from_v6(&a6);
+		if (percent && IN6_IS_ADDR_LINKLOCAL(&a6))
+			*scope = scope_index(percent + 1);
+	}
+	/* What the kernel makes of connecting to nobody */
+	if (inany_is_unspecified(a))
+		*a = loopback(inany_is_v4(a));
+	return inany_is_unicast(a);
+}
+
+static void parse_nameserver(struct span *line, struct resolv *r)
+{
+	char s[INANY_STRLEN + 1 + IFNAMSIZ];
+	struct span word;
+
+	if (r->n == CONF_DNS_MAX || !next_word(line, &word) ||
+	    word.len >= sizeof(s))
+		return;
+	memcpy(s, word.p, word.len);
+	s[word.len] = '\0';
+	if (parse_server(s, &r->ns[r->n], &r->scope[r->n]))
+		r->n++;
+	else
+		r->ns[r->n] = (union inany){ 0 };
+}
+
+static bool is_name_char(char ch)
+{
+	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+	       (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
+}
+
+/* Labels of 1 to 63 characters, without a dot at the end */
+static bool is_domain(const struct span *w)
+{
+	size_t i, label = 0;
+
+	for (i = 0; i < w->len; i++) {
+		if (w->p[i] == '.') {
+			if (!label)
+				return false;
+			label = 0;
+		} else if (!is_name_char(w->p[i]) || ++label > LABEL_MAX) {
+			return false;
+		}
+	}
+	return label && w->len <= DOMAIN_MAX;
+}
+
+/* The last of these lines holds, unless it is empty */
+static void parse_search(struct span *line, unsigned max, struct resolv *r)
+{
+	struct span word;
+	unsigned i = 0;
+
+	if (!next_word(line, &word))
+		return;
+	memset(r->search, 0, sizeof(r->search));
+	r->nsearch = 0;
+	do {
+		if (*word.p == '#' || *word.p == ';')
+			break;
+		if (word.p[word.len - 1] == '.')
+			word.len--;
+		if (is_domain(&word))
+			memcpy(r->search[r->nsearch++], word.p, word.len);
+	} while (++i < max && r->nsearch < CONF_SEARCH_MAX &&
+		 next_word(line, &word));
+}
+
+/**
+ * resolv_parse() - Text of a resolv.conf, with the habits of the C library
+ * @text:	The file, or what was read of it
+ * @len:	Bytes of it
+ * @r:		Written completely
+ *
+ * What is not understood is ignored, word by word. Keywords start their lines;
+ * of "domain" and "search" the last one holds. 0.0.0.0 and :: are loopback.
+ */
+void resolv_parse(const char *text, size_t len, struct resolv *r)
+{
+	struct span rest = { text, len }, line, word;
+
+	memset(r, 0, sizeof(*r));
+	while (next_line(&rest, &line)) {
+		if (!line.len || is_blank(*line.p) || !next_word(&line, &word))
+			continue;
+		if (is_word(&word, "nameserver"))
+			parse_nameserver(&line, r);
+		else if (is_word(&word, "search"))
+			parse_search(&line, CONF_SEARCH_MAX, r);
+		else if (is_word(&word, "domain"))
+			parse_search(&line, 1, r);
+	}
+}
+
+/* Applying ----------------------------------------------------------------- */
+
+static const struct conf_ip *family(const struct conf *c, bool v4)
+{
+	return v4 ? &c->ip4 : &c->ip6;
+}
+
+/* The address that stands for the host's loopback; unset: there is none */
+static union inany stand_in(const struct conf *c, bool v4)
+{
+	const struct conf_ip *ip = family(c, v4);
+	const union inany unset = { 0 };
+
+	if (inany_is_set(&ip->map_host_loopback))
+		return ip->map_host_loopback;
+	return c->no_map_gw ? unset : ip->gw;
+}
+
+/* A server that the guest can't reach by its own address */
+static bool is_hidden(const struct conf *c, const union inany *a)
+{
+	const struct conf_ip *ip = family(c, inany_is_v4(a));
+
+	return inany_is_loopback(a) ||
+	       (inany_is_set(&ip->addr) && inany_equals(&ip->addr, a));
+}
+
+static void hand_out(struct dns *d, const union inany *a)
+{
+	bool v4 = inany_is_v4(a);
+	union inany *list = v4 ? d->ns4 : d->ns6;
+	unsigned *n = v4 ? &d->n4 : &d->n6, i;
+
+	if (!inany_is_set(a) || *n == CONF_DNS_MAX)
+		return;
+	for (i = 0; i < *n; i++)
+		if (inany_equals(&list[i], a))
+			return;
+	list[(*n)++] = *a;
+}
+
+/* Servers in the form in which the guest can reach them */
+static void hand_out_all(const struct conf *c, const union inany *ns,
+			 unsigned n, struct dns *d)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		bool v4 = inany_is_v4(&ns[i]);
+		const struct conf_ip *ip = family(c, v4);
+		union inany a = ns[i];
+
+		if (is_hidden(c, &a))
+			a = stand_in(c, v4);
+		if (!inany_is_set(&a))
+			a = ip->dns_forward;
+		if (ip->enabled)
+			hand_out(d, &a);
+	}
+}
+
+/* Which of @ns is behind the address that stands for loopback? */
+static void find_via(const struct conf *c, const union inany *ns, unsigned n,
+		     struct dns *d)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		bool v4 = inany_is_v4(&ns[i]);
+		union inany *via = v4 ? &d->via4 : &d->via6;
+
+		if (!inany_is_set(via) && is_hidden(c, &ns[i]))
+			*via = ns[i];
+	}
+}
+
+/* With no such one, that address may be a server itself */
+static void find_direct(const struct conf *c, const struct resolv *r,
+			struct dns *d)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n; i++) {
+		bool v4 = inany_is_v4(&r->ns[i]);
+		union inany *via = v4 ? &d->via4 : &d->via6;
+		union inany a = stand_in(c, v4);
+
+		if (!inany_is_set(via) && inany_equals(&a, &r->ns[i]))
+			*via = a;
+	}
+}
+
+/* Where dns_forward leads, unless dns_host is given */
+static void find_host(const struct resolv *r, struct dns *d)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n; i++) {
+		bool v4 = inany_is_v4(&r->ns[i]);
+		union inany *host = v4 ? &d->host4 : &d->host6;
+
+		if (inany_is_set(host))
+			continue;
+		*host = r->ns[i];
+		if (!v4)
+			d->scope6 = r->scope[i];
+	}
+}
+
+/**
+ * resolv_apply() - What holds, of the command line and of the file
+ * @c:		Configuration, resolved
+ * @r:		The file
+ * @d:		Written completely
+ */
+void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d)
+{
+	memset(d, 0, sizeof(*d));
+	if (c->dhcp_dns && c->dns_given)
+		hand_out_all(c, c->dns, c->ndns, d);
+	else if (c->dhcp_dns)
+		hand_out_all(c, r->ns, r->n, d);
+
+	if (c->dhcp_search) {
+		d->nsearch = c->search_given ? c->nsearch : r->nsearch;
+		memcpy(d->search, c->search_given ? c->search : r->search,
+		       sizeof(d->search));
+	}
+
+	find_host(r, d);
+	if (c->dns_given)
+		find_via(c, c->dns, c->ndns, d);
+	find_via(c, r->ns, r->n, d);
+	find_direct(c, r, d);
+}
+
+/* Following ---------------------------------------------------------------- */
+
+/* Scratch space, of the daemon and of the follower: text as of the last look */
+static char text[RESOLV_TEXT_MAX + 1];
+static size_t text_len;
+static struct resolv parsed;
+static struct dns applied;
+
+/* Bytes of what was read that count: whole lines, with room for one byte */
+static size_t text_cut(const char *s, size_t len)
+{
+	const char *end;
+
+	if (len < RESOLV_TEXT_MAX)
+		return len;
+	end = memrchr(s, '\n', RESOLV_TEXT_MAX - 1);
+	return end ? (size_t)(end - s) + 1 : 0;
+}
+
+/* The file into @s, RESOLV_TEXT_MAX bytes; length or negative errno */
+/* #syscalls:follower open openat read close */
+static ssize_t file_read(char *s)
+{
+	int fd = open(RESOLV_PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, s + len, RESOLV_TEXT_MAX - len);
+		if (n > 0)
+			len += n;
+	} while (n > 0 && len < RESOLV_TEXT_MAX);
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return n ? n : (ssize_t)text_cut(s, len);
+}
+
+/**
+ * struct watches - What the follower watches
+ * @n:		Watches
+ * @denied:	There are some that we could not have
+ * @wd:		Their descriptors
+ */
+struct watches {
+	unsigned n;
+	bool denied;
+	int wd[WATCHES_MAX];
+};
+
+/**
+ * struct follower - All of the follower's own
+ * @sock:	To the daemon
+ * @ino:	inotify, or -1
+ * @w, @old:	What is watched, and was before
+ * @path:	Of the file, followed so far
+ * @now:	Text that was just read
+ */
+static struct follower {
+	int sock, ino;
+	struct watches w, old;
+	char path[PATH_MAX], target[PATH_MAX];
+	char now[RESOLV_TEXT_MAX + 1];
+} follower;
+
+static bool watches_has(const struct watches *w, int wd)
+{
+	unsigned i;
+
+	for (i = 0; i < w->n; i++)
+		if (w->wd[i] == wd)
+			return true;
+	return false;
+}
+
+/* #syscalls:follower inotify_add_watch */
+static void watch(struct follower *f, const char *path, uint32_t mask)
+{
+	int wd = inotify_add_watch(f->ino, path, mask);
+
+	if (wd < 0)
+		f->w.denied |= errno == ENOSPC || errno == ENOMEM;
+	else if (!watches_has(&f->w, wd) && f->w.n < WATCHES_MAX)
+		f->w.wd[f->w.n++] = wd;
+}
+
+/* Names that come and go in each folder down to that of the file */
+static void watch_folders(struct follower *f)
+{
+	const uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF |
+			      IN_MOVE_SELF | IN_ONLYDIR;
+	char *slash = f->path;
+
+	watch(f, "/", mask);
+	while ((slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		watch(f, f->path, mask);
+		*slash = '/';
+	}
+}
+
+/*
+ * Replace the last part of the path by where the symbolic link there leads.
+ * False if it is none, or too long: nobody can open that either.
+ */
+/* #syscalls:follower readlink readlinkat */
+static bool follow_link(struct follower *f)
+{
+	ssize_t n = readlink(f->path, f->target, sizeof(f->target));
+	size_t base = strrchr(f->path, '/') - f->path + 1;
+
+	if (n <= 0)
+		return false;
+	if (*f->target == '/')
+		base = 0;
+	if (base + n >= sizeof(f->path))
+		return false;
+	memcpy(f->path + base, f->target, n);
+	f->path[base + n] = '\0';
+	return true;
+}
+
+/*
+ * Watch all that the file's text depends on. Each folder before what is in it,
+ * so that no change goes unseen. The file itself may be mounted from elsewhere,
+ * then what is done to it is seen there alone.
+ */
+/* #syscalls:follower inotify_rm_watch */
+static void watch_all(struct follower *f)
+{
+	unsigned i = 0;
+
+	f->old = f->w;
+	f->w.n = 0;
+	f->w.denied = false;
+	memcpy(f->path, RESOLV_PATH, sizeof(RESOLV_PATH));
+	do
+		watch_folders(f);
+	while (++i < LINKS_MAX && follow_link(f));
+	watch(f, f->path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
+			  IN_DELETE_SELF | IN_MOVE_SELF);
+
+	for (i = 0; i < f->old.n; i++)
+		if (!watches_has(&f->w, f->old.wd[i]))
+			inotify_rm_watch(f->ino, f->old.wd[i]);
+}
+
+/* Read the file, and send it if it is another one; false: nobody is there */
+/* #syscalls:follower sendto */
+static bool look(struct follower *f)
+{
+	ssize_t len = file_read(f->now);
+
+	if (len < 0 ||
+	    ((size_t)len == text_len && !memcmp(f->now, text, len)))
+		return true;
+	memcpy(text, f->now, len);
+	text_len = len;
+	f->now[len] = '\n';
+	return send(f->sock, f->now, len + 1, MSG_NOSIGNAL) == len + 1;
+}
+
+/* Throw away events until there are none for a while; false: the daemon ended */
+/* #syscalls:follower poll ppoll ppoll_time64 read */
+static bool settle(const struct follower *f)
+{
+	int i, n, timeout = f->ino < 0 || f->w.denied ? POLL_MS : -1;
+	struct pollfd pfd[2] = {
+		{ .fd = f->sock, .events = POLLIN },
+		{ .fd = f->ino, .events = POLLIN },
+	};
+	char events[4096];
+
+	for (i = 0; i < SETTLE_ROUNDS; i++) {
+		n = poll(pfd, 2, timeout);
+		if (!n)
+			break;
+		if ((n < 0 && errno != EINTR) || (n > 0 && pfd[0].revents))
+			return false;
+		if (n > 0 && read(f->ino, events, sizeof(events)) < 0 &&
+		    errno != EAGAIN)
+			return false;
+		timeout = SETTLE_MS;
+	}
+	return true;
+}
+
+/* #syscalls:follower inotify_init1 exit exit_group */
+/* #syscalls:follower rt_sigreturn restart_syscall */
+static _Noreturn void follower_run(struct follower *f,
+				   void (*seal)(int keep))
+{
+	seal(f->sock);
+	f->ino = -1;
+	do {
+		/* The user may have too many of them at first */
+		if (f->ino < 0)
+			f->ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		if (f->ino >= 0)
+			watch_all(f);
+	} while (look(f) && settle(f));
+	_exit(0);
+}
+
+/* Does anything depend on the file, in one family? */
+static bool forwards_to_file(const struct conf_ip *ip)
+{
+	return ip->enabled && inany_is_set(&ip->dns_forward) &&
+	       !inany_is_set(&ip->dns_host);
+}
+
+static bool hands_out_file(const struct conf *c)
+{
+	return c->dhcp_dns && !c->dns_given;
+}
+
+/* Does somebody need a server, and has none? */
+static bool lacks_server(const struct conf *c, const struct dns *d)
+{
+	if (hands_out_file(c) && !d->n4 && !d->n6)
+		return true;
+	return (forwards_to_file(&c->ip4) || forwards_to_file(&c->ip6)) &&
+	       !(forwards_to_file(&c->ip4) && inany_is_set(&d->host4)) &&
+	       !(forwards_to_file(&c->ip6) && inany_is_set(&d->host6));
+}
+
+/**
+ * resolv_start() - Read the host's resolver configuration
+ * @f:		Initialised: there is no follower yet
+ * @c:		Configuration, resolved
+ * @d:		Set
+ *
+ * A missing file is no error: it may come later.
+ */
+void resolv_start(struct resolv_follower *f, const struct conf *c,
+		  struct dns *d)
+{
+	ssize_t len = file_read(text);
+
+	f->fd = -1;
+	text_len = len > 0 ? len : 0;
+	resolv_parse(text, text_len, &parsed);
+	resolv_apply(c, &parsed, d);
+	if (lacks_server(c, d))
+		warn("Couldn't get any nameserver address");
+}
+
+/**
+ * resolv_follow() - Start the follower, if anything depends on the file
+ * @f:		After resolv_start()
+ * @c:		Configuration
+ * @seal:	Gives up, in the follower, all but the descriptor @keep and what
+ *		the filter of that name allows
+ *
+ * To be called single-threaded while the file can still be seen. Without a
+ * follower what was read at start holds on, after a warning.
+ */
+void resolv_follow(struct resolv_follower *f, const struct conf *c,
+		   void (*seal)(int keep))
+{
+	int pair[2];
+	pid_t pid;
+
+	if (!hands_out_file(c) && !forwards_to_file(&c->ip4) &&
+	    !forwards_to_file(&c->ip6) && !(c->dhcp_search && !c->search_given))
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		if (!fork()) {
+			close(pair[0]);
+			follower.sock = pair[1];
+			if (!chdir("/"))
+				follower_run(&follower, seal);
+		}
+		_exit(0);
+	}
+	close(pair[1]);
+	f->fd = pair[0];
+	if (pid > 0) {
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
+	close(f->fd);
+	f->fd = -1;
+}
+
+/**
+ * resolv_watch() - Have an event when the follower tells something
+ * @f:		After resolv_follow()
+ * @l:		Loop
+ *
+ * Return: 0 or negative errno
+ */
+int resolv_watch(struct resolv_follower *f, struct loop *l)
+{
+	const union epoll_ref ref = { .kind = REF_RESOLV };
+
+	return f->fd < 0 ? 0 : loop_add(l, f->fd, EPOLLIN, ref);
+}
+
+/* The last text that the follower sent; false: none, or it ended */
+/* #syscalls recvfrom close */
+static bool receive(struct resolv_follower *f, struct loop *l)
+{
+	ssize_t n, last = 0;
+
+	while ((n = recv(f->fd, text, sizeof(text), MSG_DONTWAIT)) > 0)
+		last = n;
+	if (!n || (errno != EAGAIN && errno != EINTR)) {
+		warn("No longer told of changes of %s", RESOLV_PATH);
+		loop_del(l, f->fd);
+		close(f->fd);
+		f->fd = -1;
+	}
+	if (!last)
+		return false;
+	text_len = last - 1;
+	return true;
+}
+
+static const char *host_str(const union inany *a, char buf[INANY_STRLEN])
+{
+	return inany_is_set(a) ? inany_ntop(a, buf, INANY_STRLEN) : "none";
+}
+
+/**
+ * resolv_event() - The follower told something
+ * @f:		Follower
+ * @c:		Configuration
+ * @d:		Updated
+ * @l:		Loop
+ *
+ * Return: true if @d is different now
+ */
+bool resolv_event(struct resolv_follower *f, const struct conf *c,
+		  struct dns *d, struct loop *l)
+{
+	char s4[INANY_STRLEN], s6[INANY_STRLEN];
+
+	if (!receive(f, l))
+		return false;
+	resolv_parse(text, text_len, &parsed);
+	resolv_apply(c, &parsed, &applied);
+	if (!memcmp(&applied, d, sizeof(applied)))
+		return false;
+	memcpy(d, &applied, sizeof(*d));
+	info("%s changed, first name servers: IPv4 %s, IPv6 %s", RESOLV_PATH,
+	     host_str(&d->host4, s4), host_str(&d->host6, s6));
+	return true;
+}
