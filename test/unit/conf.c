@@ -20,6 +20,7 @@
 #include "tap.h"
 #include "util.h"
 
+#define N60	"n23456789-n23456789-n23456789-n23456789-n23456789-n23456789x"
 #define P	"/usr/bin/pasta "
 #define V	"passt -F 100 "		/* virtual machine */
 #define ADDR	"--address: expected a unicast address, ADDR or ADDR/LENGTH"
@@ -36,7 +37,7 @@ static const struct {
 	{ "/pasta/other",
 	  "!Called as 'other': expected a name with 'passt' or 'pasta' in it" },
 	{ "/opt/pasta/passt -F 100", "mode=passt" },
-	{ "passt", "!passt needs --fd for now: --socket is not built yet" },
+	{ "passt", "mode=passt kind=fd fd=-1 sock=FIRST ports=" },
 	{ P "true", "kind=spawn cmd=true fg" },
 	{ P "ls -d --nonsense", "cmd=ls,-d,--nonsense fg" },
 	{ P "-- ls -l", "cmd=ls,-l" },
@@ -78,7 +79,8 @@ static const struct {
 	  "!/usr/bin/pasta: option '--debug' doesn't allow an argument" },
 	{ P "--no-peek", "?/usr/bin/pasta: unrecognized option '--no-peek'" },
 	{ P "--no-peek-off", "no_peek_off" },
-	{ "passt --sock x", "!--socket is not built yet" },
+	{ "passt --sock x", "sock=x" },
+	{ "passt --socket-p x", "sock=x" },
 	{ P "--\x1b[2J", "?/usr/bin/pasta: unrecognized option '--?[2J'" },
 
 	/* Modes of options */
@@ -89,7 +91,15 @@ static const struct {
 	{ P "-1", "!--one-off is for passt mode only" },
 	{ P "-s x", "!--socket is for passt mode only" },
 	{ P "--no-dhcp-dns", "!--no-dhcp-dns is for passt mode only" },
-	{ V "-1 --no-dhcp-dns --no-dhcp-search", "one_off" },
+	{ P "--no-dhcp-search", "!--no-dhcp-search is for passt mode only" },
+	{ V "--dhcp-dns", "!--dhcp-dns is for pasta mode only" },
+	{ V "--dhcp-search", "!--dhcp-search is for pasta mode only" },
+	{ V "--userns x", "!--userns is for pasta mode only" },
+	{ V "--splice-only", "!--splice-only is for pasta mode only" },
+	{ V "-U auto", "!--udp-ns is for pasta mode only" },
+	{ V "-1", "one_off dhcp_dns dhcp_search" },
+	{ V "--no-dhcp-dns --no-dhcp-search", "no_dhcp_dns no_dhcp_search" },
+	{ V "--no-dhcp-dns", "no_dhcp_dns dhcp_search" },
 
 	/* Process */
 	{ P "-d x", "debug" },
@@ -126,6 +136,52 @@ static const struct {
 	  "!--fd comes without PID and COMMAND, but 'true' is given" },
 	{ P "-F 100 --config-net",
 	  "!--config-net and --fd exclude each other" },
+	{ P "-F 100 --splice-only",
+	  "!--splice-only and --fd exclude each other" },
+	{ P "-F 100 --netns x", "!--fd and --netns exclude each other" },
+	{ P "-F 100 --netns-only", "!--netns-only needs --netns or PID" },
+	{ V "-s /tmp/x", "!--fd and --socket exclude each other" },
+	{ "passt -s /tmp/x", "sock=/tmp/x" },
+	{ "passt --socket=/tmp/x -s /tmp/y", "sock=/tmp/y" },
+	{ "passt --socket-path /tmp/x --one-off", "sock=/tmp/x one_off" },
+	{ "passt --socket=",
+	  "!Invalid value '' for --socket: expected a path" },
+	{ P "-f --stats 1", "stats=1 fg" },
+	{ P "--stats 86400 true", "stats=86400" },
+	{ P "--stats 1 42", "!--stats needs --foreground" },
+	{ P "-f --stats 0",
+	  "!Invalid value '0' for --stats: expected 1 to 86400 seconds" },
+	{ P "-f --stats 86401",
+	  "!Invalid value '86401' for --stats: expected 1 to 86400 seconds" },
+	{ P "-f --stats 1s",
+	  "!Invalid value '1s' for --stats: expected 1 to 86400 seconds" },
+
+	/* Namespaces */
+	{ P "--netns /proc/1/ns/net", "kind=path netns=/proc/1/ns/net no_fg" },
+	{ P "--netns ./x", "kind=path netns=./x" },
+	{ P "--netns blue", "kind=path netns=/run/netns/blue" },
+	{ P "--netns blue --netns /x", "netns=/x" },
+	{ P "--netns /x --netns blue", "netns=/run/netns/blue" },
+	{ P "--netns=", "!Invalid value '' for --netns: expected a path, or a "
+	  "name in /run/netns" },
+	{ P "--netns ..", "!Invalid value '..' for --netns: expected a path, or "
+	  "a name in /run/netns" },
+	{ P "--netns /x 42",
+	  "!--netns comes without PID and COMMAND, but '42' is given" },
+	{ P "--netns /x -- ls",
+	  "!--netns comes without PID and COMMAND, but 'ls' is given" },
+	{ P "--userns=/proc/42/ns/user --netns=/proc/42/ns/net",
+	  "kind=path netns=/proc/42/ns/net userns=/proc/42/ns/user" },
+	{ P "--userns /x 42", "kind=pid userns=/x" },
+	{ P "--userns=", "!Invalid value '' for --userns: expected a path" },
+	{ P "--userns /x", "!--userns needs --netns or PID" },
+	{ P "--userns /x true", "!--userns needs --netns or PID" },
+	{ P "--netns /x --netns-only", "kind=path netns_only" },
+	{ P "--netns-only 42", "kind=pid netns_only" },
+	{ P "--netns-only", "!--netns-only needs --netns or PID" },
+	{ P "--netns-only --userns /y --netns /x",
+	  "!--userns and --netns-only exclude each other" },
+	{ P "--netns /x --no-netns-quit", "no_netns_quit" },
 
 	/* Link */
 	{ P "-m 0", "mtu=0" },
@@ -259,6 +315,92 @@ static const struct {
 	{ P "--map-host-loopback ::1",
 	  "!Invalid value '::1' for --map-host-loopback: expected a unicast address, or 'none'" },
 	{ P "--no-map-gw", "no_map_gw" },
+	{ P "--map-guest-addr 192.0.2.2 --map-guest-addr 2001:db8::2",
+	  "guest4=192.0.2.2 guest6=2001:db8::2" },
+	{ P "--map-guest-addr 192.0.2.2 --map-guest-addr none",
+	  "guest4=none guest6=none" },
+	{ P "--map-guest-addr 192.0.2.2 --map-guest-addr 192.0.2.3",
+	  "guest4=192.0.2.3" },
+	{ P "--map-guest-addr 127.0.0.1",
+	  "!Invalid value '127.0.0.1' for --map-guest-addr: expected a unicast address, or 'none'" },
+	{ P "-o 192.0.2.7 -o 2001:db8::7", "out4=192.0.2.7 out6=2001:db8::7" },
+	{ P "--outbound 192.0.2.7 --outbound 192.0.2.8", "out4=192.0.2.8" },
+	{ P "-o none",
+	  "!Invalid value 'none' for --outbound: expected a unicast address" },
+	{ P "-o eth0",
+	  "!Invalid value 'eth0' for --outbound: expected a unicast address" },
+	{ P "--outbound-if4 eth0 --outbound-if6 wg0",
+	  "outif4=eth0 outif6=wg0" },
+	{ P "--outbound-if4 a/b",
+	  "!Invalid value 'a/b' for --outbound-if4: expected the name of an interface" },
+	{ P "--outbound-if6=",
+	  "!Invalid value '' for --outbound-if6: expected the name of an interface" },
+
+	/* Names */
+	{ P "x", "no_dhcp_dns no_dhcp_search dns=DEFAULT search=DEFAULT" },
+	{ P "--dhcp-dns", "dhcp_dns no_dhcp_search" },
+	{ P "--dhcp-search", "no_dhcp_dns dhcp_search" },
+	{ P "-D 192.0.2.53 -D 2001:db8::53 --dns 127.0.0.53",
+	  "dns=192.0.2.53,2001:db8::53,127.0.0.53" },
+	{ P "-D none", "dns=" },
+	{ P "--dns=", "dns=" },
+	{ P "-D 192.0.2.53 -D none -D 192.0.2.54", "dns=192.0.2.54" },
+	{ P "-D 192.0.2.53 --dns=", "dns=" },
+	{ P "-D fe80::1", "dns=fe80::1" },
+	{ P "-D dns.example",
+	  "!Invalid value 'dns.example' for --dns: expected the address of a name server, or 'none'" },
+	{ P "-D 192.0.2.53,192.0.2.54",
+	  "!Invalid value '192.0.2.53,192.0.2.54' for --dns:"
+	  " expected the address of a name server, or 'none'" },
+	{ P "-D ff02::fb",
+	  "!Invalid value 'ff02::fb' for --dns: expected the address of a name server, or 'none'" },
+	{ P "-D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D 192.0.2.53",
+	  "dns=::1,::1,::1,::1,::1,::1,::1,::1,192.0.2.53" },
+	{ P "-D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::1 -D ::9",
+	  "!Too many name servers for --dns with '::9': expected up to 8 of each family" },
+	{ P "--dns-forward 169.254.1.1 --dns-forward 2001:db8::1",
+	  "fwd4=169.254.1.1 fwd6=2001:db8::1" },
+	{ P "--dns-forward 169.254.1.1 --dns-forward none", "fwd4=none" },
+	{ P "--dns-forward ::1",
+	  "!Invalid value '::1' for --dns-forward: expected a unicast address, or 'none'" },
+	{ P "--dns-host 127.0.0.53 --dns-host ::1", "dns4=127.0.0.53 dns6=::1" },
+	{ P "--dns-host 127.0.0.53 --dns-host none", "dns4=none dns6=none" },
+	{ P "--dns-host=",
+	  "!Invalid value '' for --dns-host: expected the address of a name server" },
+	{ P "-S example.org -S lab.example.net.",
+	  "search=example.org,lab.example.net" },
+	{ P "-S none", "search=" },
+	{ P "--search=", "search=" },
+	{ P "-S .", "search=" },
+	{ P "-S example.org -S none -S a", "search=a" },
+	{ P "-S _msdcs.example.org", "search=_msdcs.example.org" },
+	{ P "-S a,b", "!Invalid domain 'a,b' in --search: expected names with"
+	  " dots between them, or 'none'" },
+	{ P "-S a..b", "!Invalid domain 'a..b' in --search: expected names with"
+	  " dots between them, or 'none'" },
+	{ P "-S -a", "!Invalid domain '-a' in --search: expected names with"
+	  " dots between them, or 'none'" },
+	{ P "-H vm1", "host=vm1" },
+	{ P "-H vm1 --hostname vm2.example.org.", "host=vm2.example.org" },
+	{ P "--fqdn vm1.example.org", "fqdn=vm1.example.org" },
+	{ P "-H a_b", "host=a_b" },
+	{ P "-H 7", "host=7" },
+	{ P "--hostname=",
+	  "!Invalid value '' for --hostname: expected a host name" },
+	{ P "-H a-", "!Invalid value 'a-' for --hostname: expected a host name" },
+	{ P "-H a/b", "!Invalid value 'a/b' for --hostname: expected a host name" },
+	{ P "--fqdn .x", "!Invalid value '.x' for --fqdn: expected a host name" },
+	{ P "-H " N60 "abc", "host=" N60 "abc" },
+	{ P "-H " N60 "abcd",
+	  "!Invalid value '" N60 "abcd' for --hostname: expected a host name" },
+	{ P "-H " N60 ".abcde", "!Invalid value '" N60 ".abcde' for --hostname:"
+	  " expected up to 64 characters" },
+	{ V "-H " N60 ".abcde", "host=" N60 ".abcde" },
+	{ V "--fqdn " N60 "." N60 "." N60 "." N60 ".abcdefghi",
+	  "fqdn=" N60 "." N60 "." N60 "." N60 ".abcdefghi" },
+	{ V "--fqdn " N60 "." N60 "." N60 "." N60 ".abcdefghij",
+	  "!Invalid value '" N60 "." N60 "." N60 "." N60 ".abcdefghij'"
+	  " for --fqdn: expected a host name" },
 
 	/* Protocols */
 	{ P "--no-tcp --no-udp", "no_tcp no_udp" },
@@ -270,36 +412,84 @@ static const struct {
 	{ P "--config-net --no-copy-routes", "no_copy_routes" },
 	{ P "--config-net --no-copy-addrs", "no_copy_addrs" },
 	{ P "--no-copy-addrs", "!--no-copy-addrs needs --config-net" },
+	{ P "--freebind", "freebind" },
 	{ P "--no-splice", "no_splice" },
+	{ P "--splice-only", "splice_only" },
+	{ P "--splice-only --no-splice",
+	  "!--splice-only and --no-splice exclude each other" },
+	{ P "--host-lo-to-ns-lo", "lo_to_lo" },
 	{ P "--tap-offload=uso", "offload=0" },
 	{ P "--tap-offload none", "offload=4" },
 	{ P "--tap-offload=all",
 	  "!Invalid value 'all' for --tap-offload: expected uso, tso, csum, vnet or none" },
 
 	/* Ports */
-	{ P "-t none -u none -T none -U none -t none", "kind=spawn" },
-	{ P "-t auto", "!--tcp-ports 'auto' is not built yet: expected 'none'" },
-	{ P "--udp-ports=53", "!--udp-ports '53' is not built yet: expected 'none'" },
-	{ P "-T none -T 80", "!--tcp-ns '80' is not built yet: expected 'none'" },
+	{ P "x", "ports=tauto,Tauto,uauto,Uauto" },
+	{ P "42", "ports=tauto,Tauto,uauto,Uauto" },
+	{ V "-4", "ports=" },
+	{ P "-F 100", "ports=" },
+	{ P "-F 100 -t 80", "ports=t80>80" },
+	{ P "-t none -u none -T none -U none -t none", "kind=spawn ports=" },
+	{ P "-t 80", "ports=t80>80,Tauto,uauto,Uauto" },
+	{ P "-T none -T 80", "ports=T80>80,tauto,uauto,Uauto" },
+	{ P "--tcp-ports=8080:80 --udp-ports auto --tcp-ns=none --udp-ns=53",
+	  "ports=t8080>80,uauto,U53>53" },
+	{ P "--no-splice", "ports=tauto,uauto" },
+	{ P "--no-tcp", "ports=uauto,Uauto" },
+	{ P "--no-udp -u 53", "ports=tauto,Tauto" },
+	{ V "-t all -u 53", "ports=tall,u53>53" },
+	{ V "-t auto", "!Invalid value 'auto' for --tcp-ports: 'auto' is for"
+	  " pasta mode only, passt has 'all'" },
+	{ P "-u 0", "!Invalid value '0' for --udp-ports: '0' is no port:"
+	  " expected 1 to 65535" },
+	{ P "--tcp-ns=::1/80", "!Invalid value '::1/80' for --tcp-ns: '::1' is"
+	  " too much: expected ports alone, without address and interface" },
+	{ P "-4 -t ::1/80", "!Invalid value '::1/80' for --tcp-ports:"
+	  " an IPv6 address, and there is no IPv6" },
+	{ P "-u 127.0.0.1/80 -6", "!Invalid value '127.0.0.1/80' for --udp-ports:"
+	  " an IPv4 address, and there is no IPv4" },
+	{ P "-U 53 --no-splice",
+	  "!Invalid value '53' for --udp-ns: not with --no-splice" },
+	{ P "-T 53 -F 100", "!Invalid value '53' for --tcp-ns: not with --fd:"
+	  " expected 'none'" },
+	{ P "-t auto -F 100", "!Invalid value 'auto' for --tcp-ports: not with"
+	  " --fd: expected 'none' or ports" },
 
 	/* What is to come */
-	{ P "--netns /proc/1/ns/net", "!--netns is not built yet" },
-	{ P "--splice-only", "!--splice-only is not built yet" },
-	{ P "-D 192.0.2.53", "!--dns is not built yet" },
-	{ P "--stats 1", "!--stats is not built yet" },
 	{ V "--vhost-user", "!--vhost-user is not built yet" },
+	{ V "--print-capabilities", "!--print-capabilities is not built yet" },
+	{ V "--repair-path x", "!--repair-path is not built yet" },
+	{ V "--migrate-exit", "!--migrate-exit is not built yet" },
+	{ V "--migrate-no-linger", "!--migrate-no-linger is not built yet" },
 
 	/* Callers */
 	{ "pasta --stderr --ns-ifname=tap0 --mtu=65520 --config-net --address=10.0.2.100 "
-	  "--netmask=24 --gateway=10.0.2.2 --no-map-gw --ipv4-only --tcp-ports=none "
-	  "--udp-ports=none 42",
-	  "kind=pid pid=42 ns_if=tap0 a4=10.0.2.100/24 g4=10.0.2.2 no_map_gw no_v6 config_net" },
-	{ "passt --quiet -t none --pid /tmp/passt-x.pid --fd 100",
-	  "quiet pidfile=/tmp/passt-x.pid fd=100" },
+	  "--netmask=24 --gateway=10.0.2.2 --dns-forward=10.0.2.3 --no-map-gw --ipv4-only "
+	  "--tcp-ports=none --udp-ports=auto --host-lo-to-ns-lo 42",
+	  "kind=pid pid=42 ns_if=tap0 a4=10.0.2.100/24 g4=10.0.2.2 fwd4=10.0.2.3 no_map_gw "
+	  "no_v6 config_net lo_to_lo ports=uauto,Tauto,Uauto" },
+	{ "pasta --config-net -t 127.0.0.1/8080-8081:80-81 -u [::1]/53:53 "
+	  "--dns-forward 169.254.1.1 -t none -u none -T none -U none --no-map-gw --quiet "
+	  "--netns /run/user/1000/netns/netns-x --map-guest-addr 169.254.1.2",
+	  "kind=path netns=/run/user/1000/netns/netns-x guest4=169.254.1.2 quiet ports=" },
+	{ "pasta --config-net -t 127.0.0.1/8080-8081:80-81 -u 5353-5353:53-53 "
+	  "--dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet "
+	  "--netns /proc/42/ns/net",
+	  "ports=t127.0.0.1/8080>80,u5353>53 fwd4=169.254.1.1 guest4=none" },
+	{ "pasta --splice-only -T 8080 -- bwrap --unshare-net sh",
+	  "splice_only cmd=bwrap,--unshare-net,sh ports=T8080>8080,tauto,uauto,Uauto" },
+	{ "passt --one-off --socket /run/x.socket --pid /run/x.pid --mtu 1500 "
+	  "--interface eth0 --log-file /tmp/x.log --hostname vm --fqdn vm.example.org "
+	  "--address 192.0.2.9 --netmask 24 --address 2001:db8::9 --netmask 64 "
+	  "--tcp-ports 192.0.2.1/22:2022,1000-1010 --udp-ports %eth0/~53",
+	  "sock=/run/x.socket one_off a4=192.0.2.9/24 a6=2001:db8::9/64 host=vm "
+	  "ports=t192.0.2.1/22>2022,t192.0.2.1/1000>1000,u%eth0/all,u%eth0/all" },
+	{ "passt --quiet -t none --tcp-ports 80,443 --pid /tmp/passt-x.pid --fd 100",
+	  "quiet pidfile=/tmp/passt-x.pid fd=100 ports=t80>80,t443>443" },
 	{ "passt -q -f --fd 100", "quiet fg fd=100" },
 };
 
-static char described[2048];
+static char described[4096];
 
 __attribute__((format(printf, 1, 2)))
 static void token(const char *fmt, ...)
@@ -311,6 +501,58 @@ static void token(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(described + n, sizeof(described) - n, fmt, ap);
 	va_end(ap);
+}
+
+static const char *addr_or_none(const union inany *a, char s[INANY_STRLEN])
+{
+	return inany_is_set(a) ? inany_ntop(a, s, INANY_STRLEN) : "none";
+}
+
+/* More of the last word */
+__attribute__((format(printf, 1, 2)))
+static void more(const char *fmt, ...)
+{
+	size_t n = strlen(described);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(described + n, sizeof(described) - n, fmt, ap);
+	va_end(ap);
+}
+
+static void describe_names(const struct conf *c)
+{
+	char s[INANY_STRLEN];
+
+	token("dns=%s", c->dns_given ? "" : "DEFAULT");
+	for (unsigned i = 0; i < c->ndns; i++)
+		more("%s%s", i ? "," : "", addr_or_none(&c->dns[i], s));
+	token("search=%s", c->search_given ? "" : "DEFAULT");
+	for (unsigned i = 0; i < c->nsearch; i++)
+		more("%s%s", i ? "," : "", c->search[i]);
+	token("host=%s", c->hostname);
+	token("fqdn=%s", c->fqdn);
+}
+
+static void describe_ports(const struct conf *c)
+{
+	char s[INANY_STRLEN];
+
+	token("%s", "ports=");
+	for (unsigned i = 0; i < c->nrules; i++) {
+		const struct fwd_rule *r = &c->rules[i];
+		char letter = r->proto == IPPROTO_TCP ? 't' : 'u';
+
+		more("%s%c", i ? "," : "", letter - (r->from_ns ? 32 : 0));
+		if (inany_is_set(&r->addr) || *r->ifname)
+			more("%s%s%s/", inany_is_set(&r->addr) ?
+			     addr_or_none(&r->addr, s) : "",
+			     *r->ifname ? "%" : "", r->ifname);
+		if (r->weak)
+			more("%s", r->scan ? "auto" : "all");
+		else
+			more("%u>%u", r->first, r->to);
+	}
 }
 
 static void describe_ip(const struct conf_ip *ip, int v)
@@ -329,6 +571,11 @@ static void describe_ip(const struct conf_ip *ip, int v)
 		token("map%d=%s", v, inany_is_set(&ip->map_host_loopback) ?
 		      inany_ntop(&ip->map_host_loopback, s, sizeof(s)) :
 		      "none");
+	token("guest%d=%s", v, addr_or_none(&ip->map_guest_addr, s));
+	token("out%d=%s", v, addr_or_none(&ip->outbound_addr, s));
+	token("fwd%d=%s", v, addr_or_none(&ip->dns_forward, s));
+	token("dns%d=%s", v, addr_or_none(&ip->dns_host, s));
+	token("outif%d=%s", v, ip->outbound_if);
 	if (ip->no_copy_addrs)
 		token("no_copy_addrs");
 	if (ip->no_copy_routes)
@@ -345,13 +592,13 @@ static void describe_namespace(const struct conf *c)
 	token("kind=%s", kinds[c->netns_kind]);
 	if (c->netns_kind == NETNS_PID)
 		token("pid=%d", (int)c->netns_pid);
+	if (c->netns_path)
+		token("netns=%s", c->netns_path);
+	if (c->userns_path)
+		token("userns=%s", c->userns_path);
 	token("cmd=%s", c->command ? c->command[0] : "SHELL");
-	for (int i = 1; c->command && c->command[i]; i++) {
-		size_t n = strlen(described);
-
-		snprintf(described + n, sizeof(described) - n, ",%s",
-			 c->command[i]);
-	}
+	for (int i = 1; c->command && c->command[i]; i++)
+		more(",%s", c->command[i]);
 	if (*c->ns_ifname)
 		token("ns_if=%s", c->ns_ifname);
 }
@@ -371,6 +618,8 @@ static void describe_strings(const struct conf *c)
 		token("pidfile=%s", c->pid_file);
 	if (c->pcap_file)
 		token("pcap=%s", c->pcap_file);
+	token("sock=%s", c->sock_path ? c->sock_path : "FIRST");
+	token("stats=%u", c->stats_s);
 	if (c->runas)
 		token("runas=%s", c->runas);
 }
@@ -391,6 +640,14 @@ static void describe(const struct conf *c)
 		{ c->no_dhcp, "no_dhcp" }, { c->no_dhcpv6, "no_dhcpv6" },
 		{ c->no_splice, "no_splice" },
 		{ c->no_peek_off, "no_peek_off" },
+		{ c->splice_only, "splice_only" }, { c->freebind, "freebind" },
+		{ c->host_lo_to_ns_lo, "lo_to_lo" },
+		{ c->netns_only, "netns_only" },
+		{ c->no_netns_quit, "no_netns_quit" },
+		{ c->dhcp_dns, "dhcp_dns" }, { !c->dhcp_dns, "no_dhcp_dns" },
+		{ c->dhcp_search, "dhcp_search" },
+		{ !c->dhcp_search, "no_dhcp_search" },
+		{ !c->foreground, "no_fg" },
 	};
 
 	described[0] = 0;
@@ -401,6 +658,8 @@ static void describe(const struct conf *c)
 	token("fd=%d mtu=%u offload=%d", c->fd_tap, c->mtu, c->offload_max);
 	describe_namespace(c);
 	describe_strings(c);
+	describe_names(c);
+	describe_ports(c);
 	describe_ip(&c->ip4, 4);
 	describe_ip(&c->ip6, 6);
 	token("%s", "");
@@ -423,7 +682,7 @@ static int split(char *line, char *words[])
 
 static bool has_all(const char *want)
 {
-	char copy[512], *words[64], word[256];
+	char copy[1024], *words[64], word[512];
 	int n;
 
 	util_strcpy(copy, sizeof(copy), want);
@@ -483,7 +742,9 @@ static void help_and_version(void)
 	is(result_of("pasta --config-net --version"), CONF_VERSION,
 	   "--version is found");
 	is(result_of("passt --version"), CONF_VERSION,
-	   "passt --version needs no --fd");
+	   "the same for passt");
+	is(result_of("pasta --host-lo-to-ns-lo --version"), CONF_VERSION,
+	   "a caller may ask whether an option is known");
 	is(result_of("pasta x --version"), CONF_RUN,
 	   "options after a command are the command's");
 }
@@ -515,6 +776,56 @@ static void letters(void)
 		right = false;
 	}
 	ok(right, "exactly the agreed letters are options");
+}
+
+/* One word may be a list of domains */
+static void lists(void)
+{
+	char list[] = "  a.example b.example.\tc ", error[CONF_ERROR_LEN];
+	char bad[] = "a b\nc", many[2 * CONF_SEARCH_MAX + 3];
+	char *argv[] = { (char *)"pasta", (char *)"--search", list, NULL };
+	struct conf c;
+
+	ok(conf_parse_argv(&c, 3, argv, error, sizeof(error)) == CONF_RUN &&
+	   c.nsearch == 3 && !strcmp(c.search[0], "a.example") &&
+	   !strcmp(c.search[1], "b.example") && !strcmp(c.search[2], "c"),
+	   "blanks separate domains");
+	argv[2] = bad;
+	is(conf_parse_argv(&c, 3, argv, error, sizeof(error)), CONF_BAD,
+	   "newlines do not");
+	ok(!strcmp(error, "Invalid domain 'b?c' in --search: expected names"
+		   " with dots between them, or 'none'"), "they are not quoted");
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = i & 1 ? ' ' : 'x';
+	many[sizeof(many) - 4] = 0;
+	ok(conf_parse_argv(&c, 3, (argv[2] = many, argv), error,
+			   sizeof(error)) == CONF_RUN &&
+	   c.nsearch == CONF_SEARCH_MAX, "as many domains as there is room");
+	many[sizeof(many) - 4] = ' ';
+	many[sizeof(many) - 2] = 0;
+	is(conf_parse_argv(&c, 3, argv, error, sizeof(error)), CONF_BAD,
+	   "one more is an error");
+	ok(!strcmp(error, "Too many domains in --search with 'x': expected up"
+		   " to 32"), "which says how many");
+}
+
+/* More and longer rules than anybody needs */
+static void thousand_rules(void)
+{
+	static char specs[1024][12];
+	static char *argv[2 * 1024 + 2];
+	char error[CONF_ERROR_LEN];
+	static struct conf c;
+
+	argv[0] = (char *)"pasta";
+	for (int i = 0; i < 1024; i++) {
+		snprintf(specs[i], sizeof(specs[i]), "%d", 1024 + i);
+		argv[1 + 2 * i] = (char *)"-t";
+		argv[2 + 2 * i] = specs[i];
+	}
+	is(conf_parse_argv(&c, 2049, argv, error, sizeof(error)), CONF_RUN,
+	   "-t a thousand times");
+	is(c.nrules, 1024 + 3, "that many rules, and the defaults");
 }
 
 /* No name, no words, far too long words: nothing to crash about */
@@ -587,6 +898,8 @@ int main(void)
 		ok(parses_as(cases[i].line, cases[i].want), cases[i].line);
 	help_and_version();
 	letters();
+	lists();
+	thousand_rules();
 	oddities();
 	resolving();
 	return done();
