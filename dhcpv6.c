@@ -1,17 +1,662 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dhcpv6.c - DHCPv6 server: a pure function
+ *
+ * One message gives at most one reply. There is one address to hand out, the
+ * configured one, for ever, and to whoever asks: so there are no leases, nothing
+ * to remember, and a guest may come back after we were started again. Our DUID
+ * is made of our MAC address (DUID-LL): it is the same after that, without
+ * being stored anywhere, which one with a time or a UUID would not be.
+ *
+ * What has to be in a message, and what must not (RFC 8415, 16), and the reply:
+ *
+ *	message			client	server	to us	reply
+ *	SOLICIT			yes	no	drop	ADVERTISE, or REPLY if
+ *							committed rapidly: IAs
+ *	REQUEST			yes	ours	status	REPLY: IAs
+ *	CONFIRM			yes	no	drop	REPLY: Success, NotOnLink
+ *	RENEW			yes	ours	status	REPLY: IAs
+ *	REBIND			yes	no	drop	REPLY: IAs
+ *	RELEASE, DECLINE	yes	ours	status	REPLY: Success
+ *	INFORMATION-REQUEST	may	may, ours drop	REPLY
+ *
+ * To us: sent to our unicast address, which we never offered; where the table
+ * says so, the reply has the status UseMulticast and no more (RFC 8415, 18.4).
+ * Relayed messages are dropped, as are replies: nobody else is on this link.
+ *
+ * Of the identity associations, the first IA_NA gets the address:
+ *
+ *	first IA_NA, REQUEST, an address from elsewhere	NotOnLink
+ *	first IA_NA, none configured			NoAddrsAvail
+ *	first IA_NA					the address; with RENEW
+ *		and REBIND any other one of it again, with lifetimes of zero
+ *	other IA_NA, IA_TA				NoAddrsAvail
+ *	IA_PD						NoPrefixAvail
+ *
+ * Servers, search list and name go only to clients that asked for them.
  */
 
 #include "dhcpv6.h"
 
-/* dhcpv6_reply() - Nothing is answered yet */
+#include <errno.h>
+#include <string.h>
+
+#include "domain.h"
+
+#define REQUEST_MAX	2048		/* bytes, more is nobody's intent */
+#define REPLY_MAX	(1280 - 40 - 8)	/* RFC 8200, 5: fits everywhere */
+#define FOREVER		0xffffffffU	/* RFC 8415, 7.7 */
+#define HW_ETHERNET	1		/* IANA hardware types */
+#define PREFERENCE_MAX	255		/* RFC 8415, 18.2.1: don't wait */
+
+/**
+ * struct span - Bytes of the message
+ * @p:		First, NULL: what would be here is absent
+ * @len:	How many
+ */
+struct span {
+	const uint8_t *p;
+	size_t len;
+};
+
+/**
+ * struct request - A message, well-formed as a whole
+ * @hdr:	Its header
+ * @opts:	All its options
+ * @client, @server, @oro, @fqdn:	Contents of these, as far as there
+ * @rapid:	Has the option for rapid commit
+ * @ias:	How many IA_NA, IA_TA and IA_PD
+ */
+struct request {
+	struct dhcp6_hdr hdr;
+	struct span opts, client, server, oro, fqdn;
+	bool rapid;
+	unsigned ias;
+};
+
+/**
+ * struct reply - A message in the making
+ * @data:	REPLY_MAX bytes
+ * @len:	So many are used
+ * @full:	Something did not fit
+ */
+struct reply {
+	uint8_t *data;
+	size_t len;
+	bool full;
+};
+
+enum presence { MUST_NOT, MAY, MUST };
+
+/* What is done with each type of message, see above */
+static const struct rule {
+	bool known, bindings, status, use_multicast;
+	enum presence client, server;
+} rules[] = {
+	[DHCP6_SOLICIT] = { true, .bindings = true,
+			    .client = MUST, .server = MUST_NOT },
+	[DHCP6_REQUEST] = { true, .bindings = true, .use_multicast = true,
+			    .client = MUST, .server = MUST },
+	[DHCP6_CONFIRM] = { true, .status = true,
+			    .client = MUST, .server = MUST_NOT },
+	[DHCP6_RENEW]	= { true, .bindings = true, .use_multicast = true,
+			    .client = MUST, .server = MUST },
+	[DHCP6_REBIND]	= { true, .bindings = true,
+			    .client = MUST, .server = MUST_NOT },
+	[DHCP6_RELEASE]	= { true, .status = true, .use_multicast = true,
+			    .client = MUST, .server = MUST },
+	[DHCP6_DECLINE]	= { true, .status = true, .use_multicast = true,
+			    .client = MUST, .server = MUST },
+	[DHCP6_INFO_REQUEST] = { true, .client = MAY, .server = MAY },
+};
+
+/* The message ------------------------------------------------------------- */
+
+/* Bytes of @s from @skip on */
+static struct span after(struct span s, size_t skip)
+{
+	return (struct span){ s.p + skip, s.len - skip };
+}
+
+/**
+ * next_option() - Take the next option off a list of them
+ * @rest:	Moved on to what follows it
+ * @data:	Its contents
+ *
+ * Return: its code, -ENOENT after the last one, -EBADMSG if it is cut short
+ */
+static int next_option(struct span *rest, struct span *data)
+{
+	struct dhcp6_opt o;
+	size_t len;
+
+	if (!rest->len)
+		return -ENOENT;
+	if (rest->len < sizeof(o))
+		return -EBADMSG;
+	memcpy(&o, rest->p, sizeof(o));
+	*rest = after(*rest, sizeof(o));
+	len = ntohs(o.len);
+	if (len > rest->len)
+		return -EBADMSG;
+	*data = (struct span){ rest->p, len };
+	*rest = after(*rest, len);
+	return ntohs(o.code);
+}
+
+/* Are these options, each of them whole? */
+static bool options_valid(struct span rest)
+{
+	struct span data;
+	int code;
+
+	while ((code = next_option(&rest, &data)) >= 0)
+		;
+	return code == -ENOENT;
+}
+
+/* An address or prefix inside an IA; whatever else stands there is skipped */
+static bool ia_option_valid(int code, struct span data)
+{
+	size_t fixed;
+
+	if (code == DHCP6_OPT_IAADDR)
+		fixed = sizeof(struct dhcp6_iaaddr);
+	else if (code == DHCP6_OPT_IAPREFIX)
+		fixed = DHCP6_IAPREFIX_LEN;
+	else
+		return true;
+	return data.len >= fixed && options_valid(after(data, fixed));
+}
+
+/* An IA after its code and length, with its @fixed bytes and options */
+static bool ia_valid(struct span ia, size_t fixed)
+{
+	struct span data, rest;
+	int code;
+
+	if (ia.len < fixed)
+		return false;
+	rest = after(ia, fixed);
+	while ((code = next_option(&rest, &data)) >= 0)
+		if (!ia_option_valid(code, data))
+			return false;
+	return code == -ENOENT;
+}
+
+/* An option that a message has once; false if it was there already */
+static bool set_once(struct span *field, struct span data, size_t min,
+		     size_t max)
+{
+	if (field->p || data.len < min || data.len > max)
+		return false;
+	*field = data;
+	return true;
+}
+
+/* Take note of an option; false if it is malformed */
+static bool request_option(struct request *q, int code, struct span data)
+{
+	switch (code) {
+	case DHCP6_OPT_CLIENTID:
+		return set_once(&q->client, data, DHCP6_DUID_MIN,
+				DHCP6_DUID_MAX);
+	case DHCP6_OPT_SERVERID:
+		return set_once(&q->server, data, DHCP6_DUID_MIN,
+				DHCP6_DUID_MAX);
+	case DHCP6_OPT_ORO:
+		return !(data.len % 2) &&
+		       set_once(&q->oro, data, 0, REQUEST_MAX);
+	case DHCP6_OPT_FQDN:
+		return set_once(&q->fqdn, data, 1, REQUEST_MAX);
+	case DHCP6_OPT_RAPID_COMMIT:
+		q->rapid = true;
+		return !data.len;
+	case DHCP6_OPT_IA_NA:
+	case DHCP6_OPT_IA_PD:
+		q->ias++;
+		return ia_valid(data, sizeof(struct dhcp6_ia));
+	case DHCP6_OPT_IA_TA:
+		q->ias++;
+		return ia_valid(data, sizeof(be32));
+	default:
+		return true;
+	}
+}
+
+static bool request_parse(struct request *q, const uint8_t *msg, size_t len)
+{
+	struct span rest = { msg, len }, data;
+	int code;
+
+	*q = (struct request){ .ias = 0 };
+	if (len < sizeof(q->hdr))
+		return false;
+	memcpy(&q->hdr, msg, sizeof(q->hdr));
+	q->opts = rest = after(rest, sizeof(q->hdr));
+	while ((code = next_option(&rest, &data)) >= 0)
+		if (!request_option(q, code, data))
+			return false;
+	return code == -ENOENT;
+}
+
+static const struct rule *rule_for(const struct request *q)
+{
+	size_t n = sizeof(rules) / sizeof(rules[0]);
+
+	if (q->hdr.type >= n || !rules[q->hdr.type].known)
+		return NULL;
+	return &rules[q->hdr.type];
+}
+
+static bool presence_ok(enum presence wanted, struct span s)
+{
+	return wanted == MAY || (wanted == MUST) == !!s.p;
+}
+
+static struct dhcp6_duid_ll our_duid(const struct conf *c)
+{
+	struct dhcp6_duid_ll duid = {
+		.type = htons(DHCP6_DUID_LL), .hw_type = htons(HW_ETHERNET),
+	};
+
+	memcpy(duid.mac, c->our_mac, MAC_LEN);
+	return duid;
+}
+
+/* RFC 8415, 16.2 to 16.12 */
+static bool request_valid(const struct conf *c, const struct request *q,
+			  const struct rule *rule)
+{
+	const struct dhcp6_duid_ll duid = our_duid(c);
+
+	if (!presence_ok(rule->client, q->client) ||
+	    !presence_ok(rule->server, q->server))
+		return false;
+	if (q->server.p && (q->server.len != sizeof(duid) ||
+			    memcmp(q->server.p, &duid, sizeof(duid))))
+		return false;
+	return q->hdr.type != DHCP6_INFO_REQUEST || !q->ias;
+}
+
+/* Did the client ask for this option? */
+static bool is_requested(const struct request *q, uint16_t code)
+{
+	const be16 wanted = htons(code);
+	size_t i;
+
+	for (i = 0; i < q->oro.len; i += sizeof(wanted))
+		if (!memcmp(q->oro.p + i, &wanted, sizeof(wanted)))
+			return true;
+	return false;
+}
+
+/* The reply --------------------------------------------------------------- */
+
+static void put(struct reply *r, const void *data, size_t len)
+{
+	if (len > REPLY_MAX - r->len) {
+		r->full = true;
+		return;
+	}
+	if (!len)
+		return;
+	memcpy(r->data + r->len, data, len);
+	r->len += len;
+}
+
+/* put_begin() - An option that what is put up to put_end() belongs to */
+static size_t put_begin(struct reply *r, uint16_t code)
+{
+	const struct dhcp6_opt o = { .code = htons(code) };
+	size_t at = r->len;
+
+	put(r, &o, sizeof(o));
+	return at;
+}
+
+/* put_end() - @at: what put_begin() returned */
+static void put_end(struct reply *r, size_t at)
+{
+	size_t len = r->len - at - sizeof(struct dhcp6_opt);
+	be16 field = htons((uint16_t)len);
+
+	if (!r->full)
+		memcpy(r->data + at + offsetof(struct dhcp6_opt, len), &field,
+		       sizeof(field));
+}
+
+static void put_option(struct reply *r, uint16_t code, const void *data,
+		       size_t len)
+{
+	size_t at = put_begin(r, code);
+
+	put(r, data, len);
+	put_end(r, at);
+}
+
+static void put_status(struct reply *r, uint16_t status)
+{
+	const be16 field = htons(status);
+
+	put_option(r, DHCP6_OPT_STATUS, &field, sizeof(field));
+}
+
+static void put_address(struct reply *r, const struct in6_addr *a,
+			uint32_t lifetime_s)
+{
+	const struct dhcp6_iaaddr opt = {
+		.addr = *a,
+		.preferred_s = htonl(lifetime_s), .valid_s = htonl(lifetime_s),
+	};
+
+	put_option(r, DHCP6_OPT_IAADDR, &opt, sizeof(opt));
+}
+
+/* What is optional: taken back as a whole if it does not fit */
+static void put_optional(struct reply *r, uint16_t code, const void *data,
+			 size_t len)
+{
+	if (len + sizeof(struct dhcp6_opt) <= REPLY_MAX - r->len)
+		put_option(r, code, data, len);
+}
+
+/* Is the link's prefix that of our address, the one that router advertisements
+ * have? */
+static bool is_onlink(const struct conf *c, const struct in6_addr *a)
+{
+	return !memcmp(a, &c->ip6.addr.a6, 8);
+}
+
+/* Are all addresses of an IA_NA or IA_TA, @rest: its options, from this link?
+ * @n: counts them */
+static bool all_onlink(const struct conf *c, struct span rest, unsigned *n)
+{
+	struct dhcp6_iaaddr a;
+	struct span data;
+	int code;
+
+	while ((code = next_option(&rest, &data)) >= 0) {
+		if (code != DHCP6_OPT_IAADDR)
+			continue;
+		memcpy(&a, data.p, sizeof(a));
+		if (!is_onlink(c, &a.addr))
+			return false;
+		(*n)++;
+	}
+	return true;
+}
+
+/* RFC 8415, 18.3.4: what is in an IA to be renewed, and should not be */
+static void put_withdrawn(struct reply *r, struct span rest,
+			  const struct in6_addr *keep)
+{
+	struct dhcp6_iaaddr a;
+	struct span data;
+	int code;
+
+	while ((code = next_option(&rest, &data)) >= 0) {
+		if (code != DHCP6_OPT_IAADDR)
+			continue;
+		memcpy(&a, data.p, sizeof(a));
+		if (!keep || memcmp(&a.addr, keep, sizeof(*keep)))
+			put_address(r, &a.addr, 0);
+	}
+}
+
+static bool is_renewal(const struct request *q)
+{
+	return q->hdr.type == DHCP6_RENEW || q->hdr.type == DHCP6_REBIND;
+}
+
+/* The IA_NA that gets the address; @data: what the client sent of it */
+static void put_assigned(struct reply *r, const struct conf *c,
+			 const struct request *q, struct span data)
+{
+	const struct in6_addr *addr = &c->ip6.addr.a6;
+	size_t at = put_begin(r, DHCP6_OPT_IA_NA);
+	struct span opts = after(data, sizeof(struct dhcp6_ia));
+	struct dhcp6_ia ia;
+	unsigned n = 0;
+
+	memcpy(&ia, data.p, sizeof(ia));
+	ia.t1_s = ia.t2_s = htonl(FOREVER);
+	put(r, &ia, sizeof(ia));
+	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(c, opts, &n)) {
+		put_status(r, DHCP6_NOT_ON_LINK);
+	} else {
+		put_address(r, addr, FOREVER);
+		if (is_renewal(q))
+			put_withdrawn(r, opts, addr);
+	}
+	put_end(r, at);
+}
+
+/* Any other IA, of @code: nothing in it but a status */
+static void put_refused(struct reply *r, const struct request *q, int code,
+			struct span data)
+{
+	size_t fixed = sizeof(struct dhcp6_ia), at;
+	struct dhcp6_ia ia = { 0 };
+
+	if (code == DHCP6_OPT_IA_TA)
+		fixed = sizeof(ia.iaid);
+	memcpy(&ia.iaid, data.p, sizeof(ia.iaid));
+	at = put_begin(r, (uint16_t)code);
+	put(r, &ia, fixed);
+	if (code != DHCP6_OPT_IA_PD && is_renewal(q))
+		put_withdrawn(r, after(data, fixed), NULL);
+	put_status(r, code == DHCP6_OPT_IA_PD ? DHCP6_NO_PREFIX :
+					       DHCP6_NO_ADDRS);
+	put_end(r, at);
+}
+
+/* All IAs, in their order. Return: one of them was told an address */
+static bool put_bindings(struct reply *r, const struct conf *c,
+			 const struct request *q)
+{
+	bool left = inany_is_set(&c->ip6.addr), assigned = false;
+	struct span rest = q->opts, data;
+	int code;
+
+	while ((code = next_option(&rest, &data)) >= 0) {
+		if (code == DHCP6_OPT_IA_NA && left) {
+			put_assigned(r, c, q, data);
+			left = false;
+			assigned = true;
+		} else if (code == DHCP6_OPT_IA_NA ||
+			   code == DHCP6_OPT_IA_TA ||
+			   code == DHCP6_OPT_IA_PD) {
+			put_refused(r, q, code, data);
+		}
+	}
+	return assigned;
+}
+
+/* RFC 8415, 18.3.3. Return: false if it must not be answered, since there is no
+ * address in it, or none to compare it with */
+static bool confirm_status(const struct conf *c, const struct request *q,
+			   uint16_t *status)
+{
+	struct span rest = q->opts, data;
+	unsigned n = 0;
+	int code;
+
+	*status = DHCP6_NOT_ON_LINK;
+	if (!inany_is_set(&c->ip6.addr))
+		return false;
+	while ((code = next_option(&rest, &data)) >= 0) {
+		size_t fixed = sizeof(struct dhcp6_ia);
+
+		if (code == DHCP6_OPT_IA_TA)
+			fixed = sizeof(be32);
+		else if (code != DHCP6_OPT_IA_NA)
+			continue;
+		if (!all_onlink(c, after(data, fixed), &n))
+			return true;
+	}
+	*status = DHCP6_SUCCESS;
+	return n;
+}
+
+/* RFC 3646, 3 */
+static void put_dns(struct reply *r, const struct dns *d)
+{
+	struct in6_addr ns[CONF_DNS_MAX];
+	unsigned i;
+
+	for (i = 0; i < d->n6; i++)
+		ns[i] = d->ns6[i].a6;
+	if (d->n6)
+		put_optional(r, DHCP6_OPT_DNS, ns, d->n6 * sizeof(ns[0]));
+}
+
+/* RFC 3646, 4: as many as there is room for */
+static void put_search(struct reply *r, const struct dns *d)
+{
+	uint8_t list[REPLY_MAX];
+	size_t room = REPLY_MAX - r->len, len = 0;
+	unsigned i;
+
+	if (room < sizeof(struct dhcp6_opt))
+		return;
+	room -= sizeof(struct dhcp6_opt);
+	for (i = 0; i < d->nsearch; i++)
+		len += domain_encode(d->search[i], list + len, room - len);
+	if (len)
+		put_optional(r, DHCP6_OPT_SEARCH, list, len);
+}
+
+/*
+ * RFC 4704, 6: to who sent one, or asks for it. We keep no zone, so N is set and
+ * S is not, which overrides a client that wanted S.
+ */
+static void put_fqdn(struct reply *r, const struct conf *c,
+		     const struct request *q)
+{
+	uint8_t opt[1 + DOMAIN_WIRE_MAX] = { DHCP6_FQDN_N };
+	size_t len = domain_encode(c->fqdn, opt + 1, sizeof(opt) - 1);
+
+	if (!len || !(q->fqdn.p || is_requested(q, DHCP6_OPT_FQDN)))
+		return;
+	if (q->fqdn.p && *q->fqdn.p & DHCP6_FQDN_S)
+		opt[0] |= DHCP6_FQDN_O;
+	put_optional(r, DHCP6_OPT_FQDN, opt, 1 + len);
+}
+
+static void put_config(struct reply *r, const struct conf *c,
+		       const struct dns *d, const struct request *q)
+{
+	if (is_requested(q, DHCP6_OPT_DNS))
+		put_dns(r, d);
+	put_fqdn(r, c, q);
+	if (is_requested(q, DHCP6_OPT_SEARCH))
+		put_search(r, d);
+}
+
+/* What a SOLICIT becomes: an offer, or at once an address. RFC 8415, 18.3.1 */
+static void solicit_finish(struct reply *r, const struct request *q,
+			   bool assigned)
+{
+	static const uint8_t preference = PREFERENCE_MAX;
+
+	if (q->rapid && assigned) {
+		put_option(r, DHCP6_OPT_RAPID_COMMIT, NULL, 0);
+		return;
+	}
+	r->data[0] = DHCP6_ADVERTISE;
+	put_option(r, DHCP6_OPT_PREFERENCE, &preference, sizeof(preference));
+}
+
+/* What every reply has: RFC 8415, 18.3.9 and 18.3.10 */
+static void put_header(struct reply *r, const struct conf *c,
+		       const struct request *q)
+{
+	const struct dhcp6_duid_ll duid = our_duid(c);
+	struct dhcp6_hdr hdr = q->hdr;
+
+	hdr.type = DHCP6_REPLY;
+	put(r, &hdr, sizeof(hdr));
+	if (q->client.p)
+		put_option(r, DHCP6_OPT_CLIENTID, q->client.p, q->client.len);
+	put_option(r, DHCP6_OPT_SERVERID, &duid, sizeof(duid));
+}
+
+/* Return: false if there is nothing to answer after all */
+static bool put_body(struct reply *r, const struct conf *c,
+		     const struct dns *d, const struct request *q,
+		     const struct rule *rule)
+{
+	uint16_t status = DHCP6_SUCCESS;
+	bool assigned;
+
+	if (rule->status) {
+		if (q->hdr.type == DHCP6_CONFIRM &&
+		    !confirm_status(c, q, &status))
+			return false;
+		put_status(r, status);
+		return true;
+	}
+	if (rule->bindings) {
+		assigned = put_bindings(r, c, q);
+		if (q->hdr.type == DHCP6_SOLICIT)
+			solicit_finish(r, q, assigned);
+	}
+	put_config(r, c, d, q);
+	return true;
+}
+
+/* The reply to @q in @r. Return: false if there is none */
+static bool answer(struct reply *r, const struct conf *c, const struct dns *d,
+		   const struct request *q, bool unicast)
+{
+	const struct rule *rule = rule_for(q);
+
+	if (!rule || !request_valid(c, q, rule))
+		return false;
+	put_header(r, c, q);
+	if (!unicast)
+		return put_body(r, c, d, q, rule) && !r->full;
+	if (!rule->use_multicast)
+		return false;		/* RFC 8415, 16 */
+	put_status(r, DHCP6_USE_MULTICAST);
+	return !r->full;
+}
+
+/**
+ * dhcpv6_reply() - Reply to one message of a client, if it is valid
+ * @c:		Configuration
+ * @d:		Name servers and search list
+ * @p:		Packet of kind PKT_UDP to DHCPV6_PORT_SERVER, to the group of
+ *		servers or to an address that is ours
+ * @r:		Filled in where there is a reply
+ *
+ * Return: bytes of the reply, at most 1232; 0 if there is none
+ */
 size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 		    const struct pkt *p, struct datagram *r)
 {
-	(void)c;
-	(void)d;
-	(void)p;
+	struct reply w = { .data = r->data };
+	uint8_t msg[REQUEST_MAX];
+	struct request q;
+
+	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
-	return 0;
+	if (!inany_is_set(&c->ip6.our_ll) || inany_is_v4(&p->src) ||
+	    !inany_is_linklocal(&p->src) || p->len > sizeof(msg))
+		return 0;
+
+	/* Once: the other side might go on writing to what it sent */
+	memcpy(msg, p->payload, p->len);
+	if (!request_parse(&q, msg, p->len) ||
+	    !answer(&w, c, d, &q, !inany_is_multicast(&p->dst)))
+		return 0;
+
+	r->src = c->ip6.our_ll;
+	r->dst = p->src;
+	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
+	r->sport = DHCPV6_PORT_SERVER;
+	r->dport = DHCPV6_PORT_CLIENT;
+	r->len = w.len;
+	return r->len;
 }
