@@ -8,6 +8,13 @@
  * equals. A multipath route stands for its next hops in their order, a nexthop
  * object for what RTM_GETNEXTHOP says about it.
  *
+ * The main table may not be what decides: there are rules for other tables, and
+ * tunnels cover the default route by two halves of it. So the kernel is asked
+ * first where packets to nowhere in particular leave. If the route that it names
+ * is another table's, or not the default route but nearly as wide, its interface
+ * is the template. A default route from another table is copied like one from the
+ * main table; no other route of those is.
+ *
  * What becomes of a family without template (no default route, or no address):
  *
  *   address given by -a                stays enabled, see local mode
@@ -37,7 +44,15 @@ enum {
 	IP6_METRIC_DEFAULT = 1024,
 	IP6_PREFIX_DEFAULT = 64,
 	LOCAL_PREFIX4	= 16,
+	WIDE_PREFIX_MAX	= 3,		/* 0.0.0.0/1, 2000::/3 */
 };
+
+/*
+ * Nobody's: RFC 5737, RFC 9637, RFC 3849. A second one for where somebody filters
+ * the first.
+ */
+static const char *const somewhere4[] = { "192.0.2.1", "203.0.113.1" };
+static const char *const somewhere6[] = { "3fff::1", "2001:db8::1" };
 
 /* In IPv4 local mode: RFC 3927 addresses */
 #define LOCAL_ADDR4	0xa9fe0201u	/* 169.254.2.1 */
@@ -60,6 +75,8 @@ struct probe {
 	struct cand cands[CANDS_MAX];
 	struct cand best;
 	struct rtnl_link link;		/* of best */
+	struct host_route policy;	/* default route of another table, */
+	bool has_policy;		/* if that is where best is from */
 	struct host_ip *host;
 	struct rtnl_nexthop hop_cache;	/* of hop_cache_id */
 	uint32_t hop_cache_id;
@@ -278,8 +295,83 @@ static bool cand_better(const struct cand *a, bool a_up, const struct cand *b,
 	return a_up != b_up ? a_up : a->metric < b->metric;
 }
 
-/* probe_route() - Choose among the default routes: @p->best, @p->link */
-static bool probe_route(struct probe *p)
+struct lookup {
+	struct probe *p;
+	struct rtnl_route r;
+	bool found;
+};
+
+static void lookup_msg(const struct nlmsghdr *nh, void *arg)
+{
+	struct lookup *x = arg;
+
+	x->found = !rtnl_parse_route_of_any(nh, x->p->family, &x->r);
+}
+
+/* lookup() - The route for a destination, rules and all: false if there is none */
+static bool lookup(struct lookup *x, const char *to)
+{
+	bool v4 = x->p->family == AF_INET;
+	struct rtmsg rtm = {
+		.rtm_family = (uint8_t)x->p->family,
+		.rtm_dst_len = v4 ? 32 : 128,
+		/* IPv6 tells the table anyway, and refuses to be asked */
+		.rtm_flags = RTM_F_FIB_MATCH | (v4 ? RTM_F_LOOKUP_TABLE : 0),
+	};
+	union inany dst;
+	struct rtnl_req q;
+
+	x->found = false;
+	if (!inany_pton(to, &dst))
+		return false;
+	rtnl_req_init(&q, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
+	rtnl_req_put_addr(&q, RTA_DST, &dst);
+	if (x->p->oif)
+		rtnl_req_put_u32(&q, RTA_OIF, x->p->oif);
+	if (rtnl_talk(x->p->nl, &q, lookup_msg, x) || !x->found)
+		return false;
+	route_resolve(x->p, &x->r);
+	return true;
+}
+
+/* policy_take() - Make the next hop of such a route the best: false if it can't */
+static bool policy_take(struct probe *p, const struct rtnl_route *r,
+			const struct rtnl_hop *hop)
+{
+	if ((p->oif && hop->oif != p->oif) || hop->dead ||
+	    rtnl_get_link(p->nl, hop->oif, NULL, &p->link) ||
+	    p->link.flags & IFF_LOOPBACK || !(p->link.flags & IFF_UP))
+		return false;
+	p->best = (struct cand){ .oif = hop->oif, .metric = r->r.metric,
+				 .gw = hop->gw, .prefsrc = r->r.prefsrc };
+	p->has_policy = !r->r.dst_len && r->table != RT_TABLE_MAIN;
+	p->policy = r->r;
+	route_via(&p->policy, hop, p->family);
+	return true;
+}
+
+/* probe_policy() - Is it another route than a default one of the main table? */
+static bool probe_policy(struct probe *p)
+{
+	const char *const *to = p->family == AF_INET ? somewhere4 : somewhere6;
+	struct lookup x = { .p = p };
+	unsigned i;
+
+	if (!lookup(&x, to[0]) || x.r.r.dst_len > WIDE_PREFIX_MAX) {
+		if (!lookup(&x, to[1]) || x.r.r.dst_len > WIDE_PREFIX_MAX)
+			return false;
+	}
+	if (!x.r.r.dst_len && x.r.table == RT_TABLE_MAIN)
+		return false;
+	for (i = 0; i < x.r.nhops; i++) {
+		if (policy_take(p, &x.r, &x.r.hops[i]))
+			return true;
+	}
+	return false;
+}
+
+/* probe_main() - Choose among the default routes: @p->best, @p->link */
+static bool probe_main(struct probe *p)
 {
 	bool found = false, best_up = false, up;
 	const struct cand *c;
@@ -301,6 +393,29 @@ static bool probe_route(struct probe *p)
 		found = true;
 	}
 	return found;
+}
+
+/* probe_route() - Find the way out: @p->best, @p->link */
+static bool probe_route(struct probe *p)
+{
+	if (p->oif)		/* the user knows better than the rules */
+		return probe_main(p) || probe_policy(p);
+	return probe_policy(p) || probe_main(p);
+}
+
+/* probe_routes() - What is to be copied, the default route in any case */
+static void probe_routes(struct probe *p)
+{
+	struct host_ip *host = p->host;
+
+	probe_dump_routes(p, route_msg, &host->nroutes, &host->routes_lost);
+	if (!p->has_policy)
+		return;
+	if (host->nroutes == CONF_ROUTES_MAX) {
+		host->nroutes--;
+		host->routes_lost++;
+	}
+	host->routes[host->nroutes++] = p->policy;
 }
 
 /* prefix_equals() - First @len bits, which count from the family's own start */
@@ -440,6 +555,7 @@ static bool probe_family(struct probe *p, struct conf_ip *ip,
 	p->oif = opt ? opt->index : 0;
 	p->host = host;
 	p->hop_cache_id = 0;
+	p->has_policy = false;
 	memset(&p->best, 0, sizeof(p->best));
 
 	has_route = probe_route(p);
@@ -464,7 +580,7 @@ static bool probe_family(struct probe *p, struct conf_ip *ip,
 	if (!ip->gw_given && inany_is_set(&p->best.gw) &&
 	    inany_is_v4(&p->best.gw) == (family == AF_INET))
 		ip->gw = p->best.gw;
-	probe_dump_routes(p, route_msg, &host->nroutes, &host->routes_lost);
+	probe_routes(p);
 	return true;
 }
 
@@ -533,13 +649,78 @@ static void lost_warn(const struct host_ip *host, const char *name)
 		     name, host->addrs_lost, host->routes_lost);
 }
 
+struct addr_search {
+	const union inany *addr;
+	bool found;
+};
+
+static void addr_search_msg(const struct nlmsghdr *nh, void *arg)
+{
+	struct addr_search *x = arg;
+	struct host_addr a;
+	unsigned ifindex;
+
+	if (!rtnl_parse_addr(nh, inany_is_v4(x->addr) ? AF_INET : AF_INET6, &a,
+			     &ifindex) && inany_equals(&a.addr, x->addr))
+		x->found = true;
+}
+
+/* host_has() - Does any interface of the host have an address? */
+static bool host_has(struct rtnl *nl, const union inany *addr)
+{
+	struct ifaddrmsg ifa = {
+		.ifa_family = inany_is_v4(addr) ? AF_INET : AF_INET6 };
+	struct addr_search x = { .addr = addr };
+	struct rtnl_req q;
+
+	rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+	rtnl_talk(nl, &q, addr_search_msg, &x);
+	return x.found;
+}
+
+/* host_addr_find() - The host's own address: of those, the one it shares */
+static void host_addr_find(struct rtnl *nl, struct conf_ip *ip,
+			   const struct host_ip *host)
+{
+	if (host->naddrs)
+		ip->host_addr = host->addrs[0].addr;
+	if (ip->addr_given && host_has(nl, &ip->addr))
+		ip->host_addr = ip->addr;
+}
+
+/* outbound_check() - What sockets are to be bound to has to be there */
+static int outbound_check(struct rtnl *nl, const struct conf *c,
+			  const struct conf_ip *ip)
+{
+	char buf[INANY_STRLEN];
+	struct rtnl_link l;
+
+	if (*ip->outbound_if && rtnl_get_link(nl, 0, ip->outbound_if, &l)) {
+		err("Outbound interface not usable: %s does not exist",
+		    ip->outbound_if);
+		return -ENODEV;
+	}
+	if (inany_is_set(&ip->outbound_addr) && !c->freebind &&
+	    !inany_is_loopback(&ip->outbound_addr) &&
+	    !host_has(nl, &ip->outbound_addr))
+		warn("Outbound address %s is not an address of the host",
+		     inany_ntop(&ip->outbound_addr, buf, sizeof(buf)));
+	return 0;
+}
+
 /* template_probe() - Both families, given open sockets */
 static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 			  bool *have4, bool *have6)
 {
 	const struct rtnl_link *opt = NULL;
 	struct rtnl_link l;
+	int ret;
 
+	ret = c->ip4.enabled ? outbound_check(p->nl, c, &c->ip4) : 0;
+	if (!ret && c->ip6.enabled)
+		ret = outbound_check(p->nl, c, &c->ip6);
+	if (ret)
+		return ret;
 	if (*c->ifname_opt) {
 		if (rtnl_get_link(p->nl, 0, c->ifname_opt, &l)) {
 			err("External interface not usable: %s does not exist",
@@ -557,6 +738,8 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 		    c->ifname_opt);
 		return -EADDRNOTAVAIL;
 	}
+	host_addr_find(p->nl, &c->ip4, &h->v4);
+	host_addr_find(p->nl, &c->ip6, &h->v6);
 	return 0;
 }
 
@@ -565,7 +748,7 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
  * @c:		ip4 and ip6: @enabled and everything marked as given must be
  *		set, as well as @ifname_opt and @our_mac. Of each family that
  *		stays enabled, set here: ifindex, ifname (0 and "" in local
- *		mode), our_ll, and unless given addr, prefix_len, gw. gw stays
+ *		mode), our_ll, host_addr if there is a template, and unless given addr, prefix_len, gw. gw stays
  *		unset if the default route has none (point to point); addr stays
  *		unset in IPv6 local mode. A family without template may get
  *		disabled, see the table at the top of this file
@@ -573,8 +756,8 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
  *
  * To be called in the host's network namespace. Logs its errors.
  *
- * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if the
- *	   interface asked for by -i can't be used
+ * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if an
+ *	   interface asked for by -i, --outbound-if4 or -if6 can't be used
  */
 int nl_template(struct conf *c, struct hostnet *h)
 {

@@ -382,11 +382,10 @@ static int hops_parse(struct rtnl_route *r, const struct rtattr *mp, int family)
 	return 0;
 }
 
-/* route_wanted() - Unicast and main table, not a cache entry */
-static bool route_wanted(const struct rtmsg *rtm, const struct attrs *t)
+/* route_wanted() - Unicast, not a cache entry */
+static bool route_wanted(const struct rtmsg *rtm)
 {
-	return attr_u32(t->a[RTA_TABLE], rtm->rtm_table) == RT_TABLE_MAIN &&
-	       rtm->rtm_type == RTN_UNICAST &&
+	return rtm->rtm_type == RTN_UNICAST &&
 	       !(rtm->rtm_flags & RTM_F_CLONED) &&
 	       rtm->rtm_protocol != RTPROT_REDIRECT;
 }
@@ -403,7 +402,7 @@ static int prefix_read(const struct rtattr *a, int family, unsigned len,
 }
 
 /**
- * rtnl_parse_route() - RTM_NEWROUTE to plain data
+ * rtnl_parse_route_of_any() - RTM_NEWROUTE to plain data, of whatever table
  * @nh:		Message
  * @family:	Wanted
  * @r:		Filled. Without next hops of its own it has @r->nh_id, or none
@@ -413,8 +412,8 @@ static int prefix_read(const struct rtattr *a, int family, unsigned len,
  *
  * Return: 0, -ESRCH for a route that is of no interest, -EBADMSG
  */
-int rtnl_parse_route(const struct nlmsghdr *nh, int family,
-		     struct rtnl_route *r)
+int rtnl_parse_route_of_any(const struct nlmsghdr *nh, int family,
+			    struct rtnl_route *r)
 {
 	const struct rtmsg *rtm;
 	struct attrs t;
@@ -424,7 +423,7 @@ int rtnl_parse_route(const struct nlmsghdr *nh, int family,
 	rtm = msg_attrs(nh, sizeof(*rtm), &t);
 	if (nh->nlmsg_type != RTM_NEWROUTE || !rtm)
 		return -EBADMSG;
-	if (rtm->rtm_family != family || !route_wanted(rtm, &t))
+	if (rtm->rtm_family != family || !route_wanted(rtm))
 		return -ESRCH;
 	r->r = (struct host_route){
 		.dst_len = rtm->rtm_dst_len, .src_len = rtm->rtm_src_len,
@@ -439,6 +438,7 @@ int rtnl_parse_route(const struct nlmsghdr *nh, int family,
 	if (t.a[RTA_PREF] && attr_len(t.a[RTA_PREF]) == 1)
 		r->r.pref = *(const uint8_t *)attr_data(t.a[RTA_PREF]);
 
+	r->table = attr_u32(t.a[RTA_TABLE], rtm->rtm_table);
 	r->nh_id = attr_u32(t.a[RTA_NH_ID], 0);
 	if (t.a[RTA_MULTIPATH])
 		return hops_parse(r, t.a[RTA_MULTIPATH], family);
@@ -446,6 +446,15 @@ int rtnl_parse_route(const struct nlmsghdr *nh, int family,
 	if (oif)
 		hop_read(&r->hops[r->nhops++], &t, family, oif, rtm->rtm_flags);
 	return 0;
+}
+
+/* rtnl_parse_route() - The same; of other tables than the main one -ESRCH */
+int rtnl_parse_route(const struct nlmsghdr *nh, int family,
+		     struct rtnl_route *r)
+{
+	int ret = rtnl_parse_route_of_any(nh, family, r);
+
+	return ret || r->table == RT_TABLE_MAIN ? ret : -ESRCH;
 }
 
 /**

@@ -32,7 +32,7 @@ struct host_addr {
 	uint8_t scope;			/* RT_SCOPE_* */
 };
 
-/* A unicast route of the main table over one interface */
+/* A unicast route over one interface */
 struct host_route {
 	union inany dst, src;		/* unset for lengths of 0 */
 	union inany gw;			/* unset: on link */
@@ -59,6 +59,7 @@ struct rtnl_hop {
 
 struct rtnl_route {
 	struct host_route r;		/* without gw and onlink */
+	uint32_t table;			/* RT_TABLE_* */
 	uint32_t nh_id;			/* 0: no nexthop object */
 	unsigned nhops;
 	struct rtnl_hop hops[RTNL_HOPS_MAX];
@@ -95,6 +96,8 @@ int rtnl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
 		    unsigned *ifindex);
 int rtnl_parse_route(const struct nlmsghdr *nh, int family,
 		     struct rtnl_route *r);
+int rtnl_parse_route_of_any(const struct nlmsghdr *nh, int family,
+			    struct rtnl_route *r);
 int rtnl_parse_nexthop(const struct nlmsghdr *nh, struct rtnl_nexthop *x);
 
 /* Requests */
