@@ -553,7 +553,8 @@ static int put_routes(const struct reply *a, uint8_t *b)
  * @code:	DHCP_OPT_*
  * @kinds:	Replies that have it
  * @asked:	Only if the client asks for it
- * @rank:	When there is no room, high ones are left out first, 0 never
+ * @rank:	When there is no room, high ones are left out first, 0 never: those
+ *		fit into BOOTP_MIN
  * @put:	Writes its contents
  */
 static const struct option {
@@ -565,25 +566,25 @@ static const struct option {
 } options[] = {
 	{ DHCP_OPT_TYPE, K_LEASE | K_INFORM | K_NAK, false, 0, put_type },
 	{ DHCP_OPT_MASK, K_LEASE | K_INFORM | K_BOOTP, false, 0, put_mask },
-	{ DHCP_OPT_ROUTER, K_LEASE | K_INFORM | K_BOOTP, true, 1, put_router },
-	{ DHCP_OPT_DNS, K_LEASE | K_INFORM | K_BOOTP, true, 4, put_dns },
-	{ DHCP_OPT_HOSTNAME, K_LEASE | K_INFORM | K_BOOTP, true, 5, put_hostname },
-	{ DHCP_OPT_DOMAIN, K_LEASE | K_INFORM | K_BOOTP, true, 6, put_domain },
-	{ DHCP_OPT_MTU, K_LEASE | K_INFORM | K_BOOTP, true, 3, put_mtu },
+	{ DHCP_OPT_ROUTER, K_LEASE | K_INFORM | K_BOOTP, true, 2, put_router },
+	{ DHCP_OPT_DNS, K_LEASE | K_INFORM | K_BOOTP, true, 5, put_dns },
+	{ DHCP_OPT_HOSTNAME, K_LEASE | K_INFORM | K_BOOTP, true, 6, put_hostname },
+	{ DHCP_OPT_DOMAIN, K_LEASE | K_INFORM | K_BOOTP, true, 7, put_domain },
+	{ DHCP_OPT_MTU, K_LEASE | K_INFORM | K_BOOTP, true, 4, put_mtu },
 	{ DHCP_OPT_LEASE, K_LEASE, false, 0, put_infinite },
 	{ DHCP_OPT_SERVER, K_LEASE | K_INFORM | K_NAK, false, 0, put_server },
-	{ DHCP_OPT_MESSAGE, K_NAK, false, 8, put_message },
-	{ DHCP_OPT_T1, K_LEASE, false, 9, put_infinite },
-	{ DHCP_OPT_T2, K_LEASE, false, 9, put_infinite },
-	{ DHCP_OPT_CLIENT_ID, K_LEASE | K_INFORM | K_NAK, false, 0, put_client_id },
+	{ DHCP_OPT_MESSAGE, K_NAK, false, 9, put_message },
+	{ DHCP_OPT_T1, K_LEASE, false, 10, put_infinite },
+	{ DHCP_OPT_T2, K_LEASE, false, 10, put_infinite },
+	{ DHCP_OPT_CLIENT_ID, K_LEASE | K_INFORM | K_NAK, false, 1, put_client_id },
 	{ DHCP_OPT_RAPID, K_LEASE, false, 0, put_rapid },
-	{ DHCP_OPT_FQDN, K_LEASE | K_INFORM, true, 7, put_fqdn },
+	{ DHCP_OPT_FQDN, K_LEASE | K_INFORM, true, 8, put_fqdn },
 	{ DHCP_OPT_SEARCH, K_LEASE | K_INFORM, true, 0, put_search },
-	{ DHCP_OPT_ROUTES, K_LEASE | K_INFORM, true, 2, put_routes },
+	{ DHCP_OPT_ROUTES, K_LEASE | K_INFORM, true, 3, put_routes },
 };
 
 #define OPTIONS		(sizeof(options) / sizeof(options[0]))
-#define RANK_MAX	9
+#define RANK_MAX	10
 
 /* Who sends its name wants to hear one: RFC 4702, 4 */
 static bool is_wanted(const struct reply *a, const struct option *o)
@@ -661,8 +662,6 @@ static size_t write_options(struct reply *a, uint8_t *b, size_t room)
 
 	while ((size = options_size(a, rank)) > room && rank)
 		rank--;
-	if (size > room)
-		return 0;
 	a->search_len = 0;
 	for (i = 0; i < OPTIONS; i++)
 		if (options[i].code == DHCP_OPT_SEARCH &&
