@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a resolv.conf says, what is handed out of it, where queries lead */
+
+#include "resolv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tap.h"
+
+static struct conf conf;
+static struct resolv res;
+static struct dns dns;
+
+static union inany addr(const char *s)
+{
+	union inany a = { 0 };
+
+	if (s && *s && !inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+/* Append @what to the line in @buf */
+static void append(char *buf, size_t size, const char *what)
+{
+	size_t len = strlen(buf);
+
+	snprintf(buf + len, size - len, "%s%s", len ? " " : "", what);
+}
+
+static void append_addrs(char *buf, size_t size, const union inany *a,
+			 unsigned n)
+{
+	char s[INANY_STRLEN];
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		append(buf, size, inany_ntop(&a[i], s, sizeof(s)));
+}
+
+static bool same(const char *got, const char *want)
+{
+	if (!strcmp(got, want))
+		return true;
+	printf("# got '%s', wanted '%s'\n", got, want);
+	return false;
+}
+
+/* Text, name servers, domains; servers as text, in their order */
+#define LONG63	"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg"
+#define LONG252	LONG63 "." LONG63 "." LONG63 "." "aaaaaaaaaabbbbbbbbbb" \
+		"ccccccccccddddddddddeeeeeeeeeeffffffffff"
+static const struct {
+	const char *text, *ns, *search, *name;
+} table[] = {
+	{ "", "", "", "an empty file" },
+	{ "nameserver 192.0.2.1\n", "192.0.2.1", "", "a server, IPv4" },
+	{ "nameserver 2001:db8::1\n", "2001:db8::1", "", "a server, IPv6" },
+	{ "nameserver 192.0.2.1", "192.0.2.1", "", "no newline at the end" },
+	{ "nameserver\t 192.0.2.1 \t\n", "192.0.2.1", "", "blanks and tabs" },
+	{ "nameserver 192.0.2.1\r\n", "192.0.2.1", "", "CR LF" },
+	{ "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
+	  "nameserver 192.0.2.2\n", "192.0.2.1 2001:db8::1 192.0.2.2", "",
+	  "several, in their order" },
+	{ " nameserver 192.0.2.1\n", "", "", "keywords start their line" },
+	{ "Nameserver 192.0.2.1\n", "", "", "in small letters" },
+	{ "nameserver192.0.2.1\n", "", "", "and end with a blank" },
+	{ "nameservers 192.0.2.1\n", "", "", "nor are they longer" },
+	{ "#nameserver 192.0.2.1\n;nameserver 192.0.2.2\n"
+	  "# nameserver 192.0.2.3\n", "", "", "comments" },
+	{ "nameserver 192.0.2.1 # mine\n", "192.0.2.1", "",
+	  "what follows a server is ignored" },
+	{ "nameserver 192.0.2.1 192.0.2.2\n", "192.0.2.1", "",
+	  "also another server" },
+	{ "nameserver 192.0.2.1#mine\n", "", "", "unless it adheres" },
+	{ "nameserver 192.0.2.1.\n", "", "", "as a dot does" },
+	{ "nameserver 192.0.2.256\n", "", "", "a number too large" },
+	{ "nameserver 0300.0.2.1\n", "192.0.2.1", "", "octal" },
+	{ "nameserver 0xc0.0.2.0x1\n", "192.0.2.1", "", "hexadecimal" },
+	{ "nameserver 192.513\n", "192.0.2.1", "", "two parts" },
+	{ "nameserver 3221225985\n", "192.0.2.1", "", "one part" },
+	{ "nameserver 127.1\n", "127.0.0.1", "", "loopback, short" },
+	{ "nameserver 0.0.0.0\nnameserver ::\n", "127.0.0.1 ::1", "",
+	  "nobody is loopback" },
+	{ "nameserver ::ffff:192.0.2.1\n", "192.0.2.1", "",
+	  "an IPv4 address as an IPv6 one" },
+	{ "nameserver 224.0.0.251\nnameserver ff02::fb\n"
+	  "nameserver 255.255.255.255\nnameserver 0.0.0.9\n", "", "",
+	  "no groups, no broadcast, no other nobody" },
+	{ "nameserver dns.example.com\n", "", "", "no names" },
+	{ "nameserver\nnameserver \nnameserver 192.0.2.1\n", "192.0.2.1", "",
+	  "no server at all" },
+	{ "nameserver 2001:db8::1%eth9\n", "2001:db8::1", "",
+	  "a scope where there is none" },
+	{ "nameserver 192.0.2.1%eth0\n", "", "", "nor is it for IPv4" },
+	{ "nameserver fe80::1%\nnameserver fe80::2%nosuch\n", "fe80::1 fe80::2",
+	  "", "a scope that is not known" },
+	{ "nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\n"
+	  "nameserver 1.1.1.4\nnameserver 1.1.1.5\nnameserver 1.1.1.6\n"
+	  "nameserver 1.1.1.7\nnameserver 1.1.1.8\nnameserver 1.1.1.9\n",
+	  "1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 1.1.1.7 1.1.1.8",
+	  "", "more than we have room for" },
+	{ "search example.com\n", "", "example.com", "a search list" },
+	{ "search a.example b.example\tc.example\n", "",
+	  "a.example b.example c.example", "of several" },
+	{ "search a.example. .\n", "", "a.example",
+	  "without the dot at the end, without the root" },
+	{ "search a.example\nsearch b.example\n", "", "b.example",
+	  "the last one holds" },
+	{ "search a.example b.example\ndomain c.example\n", "", "c.example",
+	  "be it a domain" },
+	{ "domain c.example d.example\n", "", "c.example", "which is one" },
+	{ "domain c.example\nsearch a.example b.example\n", "",
+	  "a.example b.example", "or not" },
+	{ "search a.example\nsearch\nsearch \n", "", "a.example",
+	  "an empty one is none" },
+	{ "search a.example\nsearch .\n", "", "", "that of the root is" },
+	{ "search a..example .b bad/name na\xefve ok_1-x\n", "", "ok_1-x",
+	  "what is no name" },
+	{ "search a.example # b.example\n", "", "a.example", "a comment" },
+	{ "search " LONG63 " " LONG63 "x\n", "", LONG63, "labels end at 63" },
+	{ "search " LONG252 " " LONG252 "x " LONG252 "xx\n", "",
+	  LONG252 " " LONG252 "x", "names at 253" },
+	{ "options ndots:2\nsortlist 192.0.2.0\nlookup file bind\n"
+	  "nameserver 192.0.2.1\n", "192.0.2.1", "", "other keywords" },
+};
+
+static void test_table(void)
+{
+	unsigned i, k;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char ns[512] = "", search[1024] = "";
+
+		resolv_parse(table[i].text, strlen(table[i].text), &res);
+		append_addrs(ns, sizeof(ns), res.ns, res.n);
+		for (k = 0; k < res.nsearch; k++)
+			append(search, sizeof(search), res.search[k]);
+		ok(same(ns, table[i].ns) && same(search, table[i].search),
+		   table[i].name);
+	}
+}
+
+static bool first_is(const char *text, size_t len, const char *want)
+{
+	union inany a = addr(want);
+
+	resolv_parse(text, len, &res);
+	return res.n == 1 && inany_equals(&res.ns[0], &a);
+}
+
+static void test_bytes(void)
+{
+	static const char nul[] = "nameserver 192.0.2.1\0.9\nsearch\0a\n"
+				  "\0nameserver 192.0.2.2\n";
+	static const char cut[] = { 'n', 'a', 'm', 'e', 's', 'e', 'r', 'v',
+				    'e', 'r' };
+	static char line[4096];
+	char lo[] = "nameserver fe80::1%lo\n";
+
+	ok(first_is(nul, sizeof(nul) - 1, "192.0.2.1") && !res.nsearch,
+	   "a NUL ends its line");
+	resolv_parse(cut, sizeof(cut), &res);
+	ok(!res.n, "a keyword at the end of the text");
+
+	memset(line, ' ', sizeof(line));
+	memcpy(line, "nameserver", 10);
+	memcpy(line + sizeof(line) - 10, " 192.0.2.1", 10);
+	ok(first_is(line, sizeof(line), "192.0.2.1"), "a long line");
+	memset(line + 11, '1', sizeof(line) - 11);
+	resolv_parse(line, sizeof(line), &res);
+	ok(!res.n, "a long word");
+
+	resolv_parse("nameserver fe80::1%7\n", 21, &res);
+	ok(res.n == 1 && res.scope[0] == 7, "a scope by number");
+	resolv_parse(lo, strlen(lo), &res);
+	ok(res.n == 1 && res.scope[0] == if_nametoindex("lo"),
+	   "a scope by name");
+}
+
+/* Where it differs from the default of all set: see setup() */
+enum {
+	NO_MAP = 1, MAP = 2, FORWARD = 4, DNS = 8, NONE = 16, NOT = 32,
+	ONLY4 = 64, DNS_LO = 128,
+};
+
+static const struct {
+	unsigned set;
+	const char *text, *ns, *via4, *via6, *name;
+} hand[] = {
+	{ 0, "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n",
+	  "192.0.2.1 2001:db8:9::1", "", "", "servers as they are" },
+	{ 0, "nameserver 192.0.2.1\nnameserver 192.0.2.1\n", "192.0.2.1", "",
+	  "", "once each" },
+	{ NOT, "nameserver 192.0.2.1\n", "", "", "", "or not at all" },
+	{ ONLY4, "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n",
+	  "192.0.2.1", "", "", "no family that is off" },
+	{ DNS, "nameserver 192.0.2.1\n", "203.0.113.5 2001:db8:5::5", "", "",
+	  "-D goes before the file" },
+	{ NONE, "nameserver 192.0.2.1\n", "", "", "", "-D none" },
+	{ 0, "nameserver 127.0.0.53\nnameserver ::1\n",
+	  "198.51.100.1 2001:db8::1", "127.0.0.53", "::1",
+	  "servers on loopback are the gateway" },
+	{ 0, "nameserver 127.0.0.53\nnameserver 127.0.0.54\n", "198.51.100.1",
+	  "127.0.0.53", "", "two of them are one" },
+	{ 0, "nameserver 192.0.2.1\nnameserver 127.0.0.53\n",
+	  "192.0.2.1 198.51.100.1", "127.0.0.53", "", "it need not be first" },
+	{ MAP, "nameserver 127.0.0.53\n", "192.0.2.9", "127.0.0.53", "",
+	  "or the address that is mapped" },
+	{ NO_MAP, "nameserver 127.0.0.53\nnameserver 192.0.2.1\n", "192.0.2.1",
+	  "127.0.0.53", "", "left out if nothing leads there" },
+	{ NO_MAP | FORWARD, "nameserver 127.0.0.53\nnameserver 192.0.2.1\n",
+	  "169.254.1.1 192.0.2.1", "127.0.0.53", "",
+	  "unless dns_forward does" },
+	{ NOT, "nameserver 127.0.0.53\n", "", "127.0.0.53", "",
+	  "the gateway leads there if it isn't handed out" },
+	{ 0, "nameserver 198.51.100.5\n", "198.51.100.1", "198.51.100.5", "",
+	  "the guest's own address is as loopback" },
+	{ 0, "nameserver 198.51.100.1\nnameserver 2001:db8::1\n",
+	  "198.51.100.1 2001:db8::1", "198.51.100.1", "2001:db8::1",
+	  "the gateway is a server" },
+	{ MAP, "nameserver 198.51.100.1\n", "198.51.100.1", "", "",
+	  "not mapped, it is one as any" },
+	{ 0, "nameserver 198.51.100.1\nnameserver 127.0.0.53\n",
+	  "198.51.100.1", "127.0.0.53", "", "both: loopback is behind it" },
+	{ DNS_LO, "nameserver 192.0.2.1\n", "198.51.100.1", "127.0.0.9", "",
+	  "-D on loopback" },
+	{ DNS_LO, "nameserver 127.0.0.53\n", "198.51.100.1", "127.0.0.9", "",
+	  "it goes before the file" },
+	{ DNS, "nameserver 127.0.0.53\n", "203.0.113.5 2001:db8:5::5",
+	  "127.0.0.53", "", "-D elsewhere leaves the gateway as it is" },
+};
+
+static void setup(unsigned set)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.ip4.enabled = true;
+	conf.ip6.enabled = !(set & ONLY4);
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip4.gw = addr("198.51.100.1");
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip6.gw = addr("2001:db8::1");
+	conf.dhcp_dns = conf.dhcp_search = !(set & NOT);
+	conf.no_map_gw = set & NO_MAP;
+	if (set & MAP)
+		conf.ip4.map_host_loopback = addr("192.0.2.9");
+	if (set & FORWARD)
+		conf.ip4.dns_forward = addr("169.254.1.1");
+	conf.dns_given = set & (DNS | DNS_LO | NONE);
+	if (set & DNS) {
+		conf.ndns = 2;
+		conf.dns[0] = addr("203.0.113.5");
+		conf.dns[1] = addr("2001:db8:5::5");
+	} else if (set & DNS_LO) {
+		conf.ndns = 1;
+		conf.dns[0] = addr("127.0.0.9");
+	}
+}
+
+static void apply(const char *text)
+{
+	resolv_parse(text, strlen(text), &res);
+	resolv_apply(&conf, &res, &dns);
+}
+
+static bool leads(const union inany *a, const char *want)
+{
+	union inany b = addr(want);
+	char s[INANY_STRLEN];
+
+	if (inany_equals(a, &b))
+		return true;
+	printf("# got %s, wanted '%s'\n", inany_ntop(a, s, sizeof(s)), want);
+	return false;
+}
+
+static void test_hand(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(hand) / sizeof(hand[0]); i++) {
+		char ns[512] = "";
+
+		setup(hand[i].set);
+		apply(hand[i].text);
+		append_addrs(ns, sizeof(ns), dns.ns4, dns.n4);
+		append_addrs(ns, sizeof(ns), dns.ns6, dns.n6);
+		ok(same(ns, hand[i].ns) && leads(&dns.via4, hand[i].via4) &&
+		   leads(&dns.via6, hand[i].via6), hand[i].name);
+	}
+}
+
+static void test_host(void)
+{
+	setup(DNS);
+	apply("nameserver 127.0.0.53\nnameserver fe80::53%7\n"
+	      "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n");
+	ok(leads(&dns.host4, "127.0.0.53") && leads(&dns.host6, "fe80::53"),
+	   "dns_forward leads to the first server of its family");
+	ok(dns.scope6 == 7, "with its interface");
+	apply("nameserver 2001:db8:9::1\nnameserver fe80::53%7\n");
+	ok(leads(&dns.host4, "") && !dns.scope6, "or nowhere");
+}
+
+static void test_search(void)
+{
+	setup(0);
+	apply("search a.example b.example\n");
+	ok(dns.nsearch == 2 && same(dns.search[1], "b.example"),
+	   "the search list of the file");
+	conf.search_given = true;
+	conf.nsearch = 1;
+	strcpy(conf.search[0], "c.example");
+	apply("search a.example b.example\n");
+	ok(dns.nsearch == 1 && same(dns.search[0], "c.example"),
+	   "-S goes before it");
+	conf.nsearch = 0;
+	apply("search a.example b.example\n");
+	ok(!dns.nsearch, "-S none");
+	setup(NOT);
+	apply("search a.example b.example\n");
+	ok(!dns.nsearch, "or it is not handed out");
+}
+
+int main(void)
+{
+	test_table();
+	test_bytes();
+	test_hand();
+	test_host();
+	test_search();
+	return done();
+}
