@@ -387,10 +387,12 @@ static bool all_onlink(const struct conf *c, struct span rest, unsigned *n)
 	return true;
 }
 
-/* RFC 8415, 18.3.4: what is in an IA to be renewed, and should not be */
-static void put_withdrawn(struct reply *r, struct span rest,
-			  const struct in6_addr *keep)
+/* RFC 8415, 18.3.4: all in an IA to be renewed that is not the address: this
+ * one may be there twice, in two IAs, and has to stay */
+static void put_withdrawn(struct reply *r, const struct conf *c,
+			  struct span rest)
 {
+	const struct in6_addr *keep = &c->ip6.addr.a6;
 	struct dhcp6_iaaddr a;
 	struct span data;
 	int code;
@@ -399,7 +401,7 @@ static void put_withdrawn(struct reply *r, struct span rest,
 		if (code != DHCP6_OPT_IAADDR)
 			continue;
 		memcpy(&a, data.p, sizeof(a));
-		if (!keep || memcmp(&a.addr, keep, sizeof(*keep)))
+		if (memcmp(&a.addr, keep, sizeof(*keep)))
 			put_address(r, &a.addr, 0);
 	}
 }
@@ -427,14 +429,14 @@ static void put_assigned(struct reply *r, const struct conf *c,
 	} else {
 		put_address(r, addr, FOREVER);
 		if (is_renewal(q))
-			put_withdrawn(r, opts, addr);
+			put_withdrawn(r, c, opts);
 	}
 	put_end(r, at);
 }
 
 /* Any other IA, of @code: nothing in it but a status */
-static void put_refused(struct reply *r, const struct request *q, int code,
-			struct span data)
+static void put_refused(struct reply *r, const struct conf *c,
+			const struct request *q, int code, struct span data)
 {
 	size_t fixed = sizeof(struct dhcp6_ia), at;
 	struct dhcp6_ia ia = { 0 };
@@ -445,7 +447,7 @@ static void put_refused(struct reply *r, const struct request *q, int code,
 	at = put_begin(r, (uint16_t)code);
 	put(r, &ia, fixed);
 	if (code != DHCP6_OPT_IA_PD && is_renewal(q))
-		put_withdrawn(r, after(data, fixed), NULL);
+		put_withdrawn(r, c, after(data, fixed));
 	put_status(r, code == DHCP6_OPT_IA_PD ? DHCP6_NO_PREFIX :
 					       DHCP6_NO_ADDRS);
 	put_end(r, at);
@@ -467,7 +469,7 @@ static bool put_bindings(struct reply *r, const struct conf *c,
 		} else if (code == DHCP6_OPT_IA_NA ||
 			   code == DHCP6_OPT_IA_TA ||
 			   code == DHCP6_OPT_IA_PD) {
-			put_refused(r, q, code, data);
+			put_refused(r, c, q, code, data);
 		}
 	}
 	return assigned;

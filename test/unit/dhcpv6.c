@@ -212,6 +212,16 @@ static bool gets(unsigned at, const char *a, uint32_t lifetime)
 	       opt.valid_s == htonl(lifetime);
 }
 
+/* Is there, in any IA, this address with lifetimes of zero? */
+static bool reply_has_end(const char *a)
+{
+	union inany want = addr(a);
+	uint8_t opt[28] = { 0, 5, 0, 24 };
+
+	memcpy(opt + 4, &want, 16);
+	return memmem(reply.data, reply.len, opt, sizeof(opt));
+}
+
 /* --- known answers ---------------------------------------------------------- */
 
 static void test_solicit(void)
@@ -446,6 +456,10 @@ static void test_renew(uint8_t type)
 	ia(DHCP6_OPT_IA_NA, 7, "2001:db8:9::5", GUEST);
 	ok(ask() && gets(0, GUEST, FOREVER) && gets(1, "2001:db8:9::5", 0),
 	   "another one ends");
+	ia(DHCP6_OPT_IA_NA, 8, GUEST, NULL);
+	ok(ask() && gets(0, GUEST, FOREVER) &&
+	   ia_status(DHCP6_OPT_IA_NA, 1) == DHCP6_NO_ADDRS &&
+	   !reply_has_end(GUEST), "in another IA, too, ours does not");
 	conf.ip6.addr = (union inany){ 0 };
 	ok(ask() && ia_status(DHCP6_OPT_IA_NA, 0) == DHCP6_NO_ADDRS &&
 	   gets(0, "2001:db8:9::5", 0) && gets(1, GUEST, 0),
