@@ -1459,14 +1459,6 @@ static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
 		ip->map_host_loopback = ip->gw;
 }
 
-/* It may come later, a tunnel for instance */
-static void warn_outbound_if(const char *name, const char *option)
-{
-	if (*name && !if_nametoindex(name))
-		warn("--%s: there is no interface '%s' at the moment", option,
-		     name);
-}
-
 /**
  * conf_resolve() - Fill in what follows from the host
  * @c:		Parsed, and with the interface, address, prefix length and
@@ -1479,8 +1471,6 @@ void conf_resolve(struct conf *c)
 
 	resolve_ip(&c->ip4, c->no_map_gw);
 	resolve_ip(&c->ip6, c->no_map_gw);
-	warn_outbound_if(c->ip4.outbound_if, "outbound-if4");
-	warn_outbound_if(c->ip6.outbound_if, "outbound-if6");
 	if (!*c->ns_ifname)
 		util_strcpy(c->ns_ifname, IFNAMSIZ, name);
 }

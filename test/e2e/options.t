@@ -3,7 +3,8 @@
 #
 # The command line: what is wrong with it is said in one line that names the
 # option and what would be right, whatever it is; what the options about link and
-# addresses do to the namespace; and that help and manual know the same options.
+# addresses do to the namespace; what is said at start about the others; and that
+# help and manual know the same options.
 
 . "$(dirname "$0")/../lib/ns.sh"
 
@@ -58,6 +59,7 @@ wrong() {
 		-I eth%d : 'eth%d' for --ns-ifname
 		-i nosuch0 : nosuch0 does not exist
 		-i lo : lo has no address
+		--outbound-if4 nosuch0 : Outbound interface .*nosuch0 does not exist
 		-i abcdefghijklmnop : --interface: expected
 		-4 -6 : --ipv4-only and --ipv6-only exclude
 		-q -d : --quiet and --debug exclude
@@ -72,10 +74,26 @@ wrong() {
 		--runas nobody:nosuchgroup : no group 'nosuchgroup'
 		--runas : : ':' for --runas: expected
 		--runas 1: : '1:' for --runas: expected
-		-t 8080 : --tcp-ports '8080' is not built yet: expected 'none'
-		-u auto : --udp-ports 'auto' .* expected 'none'
-		-T x : --tcp-ns 'x' .* expected 'none'
-		-U 53 : --udp-ns '53' .* expected 'none'
+		--tcp-ports= : no ports: expected a list of them, 'auto' or 'none'
+		-t 0 : '0' for --tcp-ports: '0' is no port: expected 1 to 65535
+		-t 65536 : '65536' is no port
+		-t 90-80 : '90-80' is a range that ends before it starts
+		-t 80-90:80-91 : has two ranges of different lengths
+		-t 80, : '80,' for --tcp-ports: an item of the list is empty
+		-t 80,x,81 : 'x' is no port
+		-t all : 'all' is for passt mode only, pasta has 'auto'
+		-t 127.0.0.1:80 : an address or interface is followed by '/' and ports
+		-t 127.0.0.300/80 : '127.0.0.300' is no address
+		-t [::1/80 : '\[::1' has one bracket without the other
+		-t %/80 : the name of an interface is missing after '%'
+		-t 80 -t 80:81 : port 80 leads to 81, conflicts with '80'
+		-4 -t [::1]/80 : '\[::1\]/80' for --tcp-ports: an IPv6 address, and there is no IPv6
+		-6 -u 127.0.0.1/80 : '127.0.0.1/80' for --udp-ports: an IPv4 address
+		-u 53-x : '53-x' for --udp-ports: 'x' is no port
+		-T 127.0.0.1/80 : '127.0.0.1' is too much: expected ports alone
+		-T x : 'x' for --tcp-ns: 'x' is no port
+		-U ~53:54 : '~53:54' for --udp-ns: '~53:54' excludes ports
+		-U 53 --no-splice : '53' for --udp-ns: not with --no-splice
 		--map-host-loopback x : --map-host-loopback: expected .*'none'
 		--map-host-loopback ::1 : '::1' for --map-host-loopback
 		--fd 99 : '99' for --fd: expected .*open
@@ -87,26 +105,31 @@ wrong() {
 		--socket /tmp/x : --socket is for passt mode only
 		-1 : --one-off is for passt mode only
 		--vhost-user : --vhost-user is for passt mode only
-		--stats 1 : --stats is not built yet
-		-D none : --dns is not built yet
-		-S none : --search is not built yet
-		-H name : --hostname is not built yet
-		--fqdn x : --fqdn is not built yet
-		-o 198.51.100.1 : --outbound is not built yet
-		--outbound-if4 eth0 : --outbound-if4 is not built yet
-		--outbound-if6 eth0 : --outbound-if6 is not built yet
-		--dns-forward 198.51.100.9 : --dns-forward is not built yet
-		--dns-host 198.51.100.9 : --dns-host is not built yet
-		--map-guest-addr 198.51.100.9 : --map-guest-addr is not built yet
-		--freebind : --freebind is not built yet
-		--netns /x : --netns is not built yet
-		--userns /x : --userns is not built yet
-		--netns-only : --netns-only is not built yet
-		--no-netns-quit : --no-netns-quit is not built yet
-		--host-lo-to-ns-lo : --host-lo-to-ns-lo is not built yet
-		--splice-only : --splice-only is not built yet
-		--dhcp-dns : --dhcp-dns is not built yet
-		--dhcp-search : --dhcp-search is not built yet
+		--stats 0 : '0' for --stats: expected 1 to 86400 seconds
+		--stats x : 'x' for --stats: expected
+		-D x : 'x' for --dns: expected the address of a name server, or 'none'
+		-D 198.51.100.1,198.51.100.2 : --dns: expected
+		-S a..b : domain 'a..b' in --search: expected
+		-S -x : domain '-x' in --search
+		-H -x : '-x' for --hostname: expected a host name
+		-H a/b : 'a/b' for --hostname
+		--fqdn . : '.' for --fqdn: expected a host name
+		-o x : 'x' for --outbound: expected a unicast address
+		-o 127.0.0.1 : '127.0.0.1' for --outbound
+		--outbound-if4 a/b : 'a/b' for --outbound-if4: expected the name
+		--outbound-if6 abcdefghijklmnop : --outbound-if6: expected the name
+		--dns-forward x : 'x' for --dns-forward: expected .*'none'
+		--dns-forward 127.0.0.1 : '127.0.0.1' for --dns-forward
+		--dns-host x : 'x' for --dns-host: expected the address
+		--map-guest-addr x : 'x' for --map-guest-addr: expected .*'none'
+		--freebind=1 : '--freebind' doesn't allow an argument
+		--netns= : '' for --netns: expected a path, or a name in /run/netns
+		--netns /x : --netns comes without PID and COMMAND, but 'true' is given
+		--userns /x : --userns needs --netns or PID
+		--netns-only : --netns-only needs --netns or PID
+		--splice-only --no-splice : --splice-only and --no-splice exclude
+		--no-dhcp-dns : --no-dhcp-dns is for passt mode only
+		--no-dhcp-search : --no-dhcp-search is for passt mode only
 	END
 }
 
@@ -140,7 +163,7 @@ wrong_lines() {
 }
 
 wrong_words() {
-	local n bad=0
+	local n bad=0 words
 	for n in 0 4194305 99999999999; do
 		refused "Invalid PID '$n': expected 1 to 4194304" \
 			"$PASTA" -q --config-net $n || bad=1
@@ -152,8 +175,29 @@ wrong_words() {
 	ok $? "the same of a short option"
 	refused "Extra non-option argument: x" "$T/bin/passt" x
 	ok $? "passt: no argument"
-	refused "passt needs --fd" "$T/bin/passt" -q
-	ok $? "passt: where the guest is"
+	refused "^[^ ]*passt: --fd and --socket exclude|--fd: expected" \
+		"$T/bin/passt" -s x --fd 0
+	ok $? "passt: one way to the guest"
+	for words in --dhcp-dns --dhcp-search "--netns x" "--userns x" \
+		     --splice-only "-T 80" "-U none" --host-lo-to-ns-lo \
+		     "-t auto"; do
+		# shellcheck disable=SC2086 # options are words
+		refused "for pasta mode only" "$T/bin/passt" $words || bad=1
+	done
+	is $bad 0 "passt: options of pasta"
+	bad=0
+	for words in --vhost-user --print-capabilities "--repair-path x" \
+		     --migrate-exit --migrate-no-linger; do
+		# shellcheck disable=SC2086
+		refused "is not built yet" "$T/bin/passt" $words || bad=1
+	done
+	is $bad 0 "passt: what is not built yet"
+	refused "more than 2048 rules for ports" "$PASTA" \
+		-t "$(seq -s, 1 2 4999)" -- true
+	ok $? "too many ports in a list"
+	refused "^.{,200}77\.\.\.' is no port" "$PASTA" \
+		-t "$(printf '7%.0s' {1..10000})" -- true
+	ok $? "10 kB of digits as port, a short line"
 	refused "config-net is for pasta mode only" "$T/bin/passt" --config-net
 	ok $? "passt: no --config-net"
 	ln -sf passt "$T/bin/other"
@@ -233,6 +277,54 @@ protocols() {
 	kill %1 %2 2>/dev/null
 }
 
+# tells OPTIONS ERE NAME: what is said at start about the options
+tells() {
+	# shellcheck disable=SC2086
+	like "$(as_user timeout 5 "$PASTA" --config-net $1 -- true 2>&1; echo)
+" "$2" "$3"
+}
+
+start_messages() {
+	local none="-t none -u none -T none -U none" lf=$'\n'
+	tells "$none" "Template interface: eth0 \(IPv4\), eth0 \(IPv6\)" \
+		"which interface is the template"
+	tells "$none --outbound-if4 eth0" "Outbound interface: eth0 \(IPv4\)" \
+		"--outbound-if4"
+	tells "$none --outbound-if6 eth0" "Outbound interface: eth0 \(IPv6\)" \
+		"--outbound-if6"
+	tells "$none -o $HOST4 -o $HOST6" \
+		"Outbound address: $HOST4$lf.*Outbound address: $HOST6$lf" "-o"
+	tells "$none" "DHCP:$lf.*    assign: $HOST4$lf" "DHCP is on"
+	tells "$none --no-dhcp" "IPv4:$lf.*    assign: $HOST4$lf" "--no-dhcp"
+	tells "$none" "DHCPv6:$lf.*    assign: $HOST6$lf" "DHCPv6 is on"
+	tells "$none --no-dhcpv6" "IPv6:$lf.*    assign: $HOST6$lf" \
+		"--no-dhcpv6, no routers with --config-net"
+	tells "$none --dhcp-dns -D 198.51.100.53 -D none -D 198.51.100.54" \
+		"DNS:$lf[^$lf]*    198.51.100.54$lf" "--dhcp-dns and -D"
+	tells "$none --dhcp-search -S none -S a.example" \
+		"DNS search list:$lf[^$lf]*    a.example$lf" "--dhcp-search and -S"
+	tells "-u none -T none -U none -t 127.0.0.1%lo/28080-28082:80-82,~28081" \
+		"Inbound TCP forwarding:$lf[^$lf]*    \[127.0.0.1\]%lo:28080  =>  80$lf[^$lf]*    \[127.0.0.1\]%lo:28082  =>  82$lf" \
+		"-t with all of it"
+	tells "-t none -T none -U none -u 28053:53" \
+		"Inbound UDP forwarding:$lf[^$lf]*    \[\*\]:28053  =>  53$lf" "-u"
+	tells "-t none -u none -U none -T none -T 28080" \
+		"Outbound TCP forwarding:$lf[^$lf]*    \[\*\]:28080  =>  28080$lf" \
+		"-T after -T none"
+	tells "-t none -u none -T none -U auto,~53" \
+		"Outbound UDP forwarding:$lf[^$lf]*    \[\*\]:1-52  =>  1-52 \(best effort\) \(auto-scan\)$lf[^$lf]*54-65535" \
+		"-U auto with an exclusion"
+	is "$(as_user timeout 5 "$PASTA" --config-net -q -- true 2>&1)" "" \
+		"-q says nothing"
+}
+
+# Callers read which options there are before they use them
+probes() {
+	like "$("$PASTA" --help)" --splice-only "--help names --splice-only"
+	t "--host-lo-to-ns-lo is known" "$PASTA" --host-lo-to-ns-lo --version
+	t "--map-guest-addr is known" "$PASTA" --map-guest-addr none --version
+}
+
 documents() {
 	local page=$NS_TOP/passt.1 help name missing='' n=0
 	help=$("$PASTA" --help)
@@ -256,5 +348,7 @@ wrong_lines
 wrong_words
 link
 protocols
+start_messages
+probes
 documents
 done_testing
