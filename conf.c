@@ -46,6 +46,7 @@
 #define EPHEMERAL_FIRST		32768	/* of the kernel */
 #define EPHEMERAL_LAST		60999
 #define EPHEMERAL_PATH		"/proc/sys/net/ipv4/ip_local_port_range"
+#define SOCK_PATH_MAX		107	/* unix(7) */
 #define STATS_MAX_S		86400
 #define DOMAIN_MAX		253	/* RFC 1035, 3.1, as text */
 #define LABEL_MAX		63	/* RFC 1035, 2.3.4 */
@@ -627,6 +628,14 @@ static enum conf_result set_udp_ns(struct parse *p, const char *arg)
 	return set_ports(p, arg, IPPROTO_UDP, true);
 }
 
+static enum conf_result set_socket(struct parse *p, const char *arg)
+{
+	if (!*arg || strlen(arg) > SOCK_PATH_MAX)
+		return bad_value(p, arg, "a path of up to 107 characters");
+	p->c->sock_path = arg;
+	return CONF_RUN;
+}
+
 static enum conf_result set_no_dhcp_dns(struct parse *p, const char *arg)
 {
 	(void)arg;
@@ -724,8 +733,8 @@ static const struct opt options[] = {
 	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr),
 	  "No effect, accepted for old callers" },
 	{ "stats", 0, IN_BOTH, "DELAY", CALL(set_stats),
-	  "Print statistics each DELAY seconds, if there\n"
-	  "was any traffic; needs --foreground" },
+	  "Print counters each DELAY seconds; needs\n"
+	  "--foreground" },
 	{ "foreground", 'f', IN_BOTH, NULL, FLAG(foreground),
 	  "Stay in the foreground\n"
 	  "(default: only pasta with a COMMAND or shell)" },
@@ -838,10 +847,10 @@ static const struct opt options[] = {
 	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_udp_ports),
 	  "UDP ports, the same" },
 
-	{ "socket", 's', IN_PASST, "PATH", PATHNAME(sock_path),
+	{ "socket", 's', IN_PASST, "PATH", CALL(set_socket),
 	  "Socket to listen on (default: the first of\n"
 	  "/tmp/passt_1.socket to 64 that is free)" },
-	{ "socket-path", 's', IN_PASST, "PATH", PATHNAME(sock_path),
+	{ "socket-path", 's', IN_PASST, "PATH", CALL(set_socket),
 	  "The same" },
 	{ "vhost-user", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "print-capabilities", 0, IN_PASST, NULL, NOT_BUILT },

@@ -20,6 +20,7 @@
 #include "tap.h"
 #include "util.h"
 
+#define N40	"m23456789-m23456789-m23456789-m23456789x"
 #define N60	"n23456789-n23456789-n23456789-n23456789-n23456789-n23456789x"
 #define P	"/usr/bin/pasta "
 #define V	"passt -F 100 "		/* virtual machine */
@@ -145,7 +146,10 @@ static const struct {
 	{ "passt --socket=/tmp/x -s /tmp/y", "sock=/tmp/y" },
 	{ "passt --socket-path /tmp/x --one-off", "sock=/tmp/x one_off" },
 	{ "passt --socket=",
-	  "!Invalid value '' for --socket: expected a path" },
+	  "!Invalid value '' for --socket: expected a path of up to 107 characters" },
+	{ "passt -s /" N60 N40 "123456", "sock=/" N60 N40 "123456" },
+	{ "passt -s /" N60 N40 "1234567", "!Invalid value '/" N60 N40 "1234567'"
+	  " for --socket: expected a path of up to 107 characters" },
 	{ P "-f --stats 1", "stats=1 fg" },
 	{ P "--stats 86400 true", "stats=86400" },
 	{ P "--stats 1 42", "!--stats needs --foreground" },
