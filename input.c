@@ -228,7 +228,8 @@ static bool input_ndp(struct input *in, const struct pkt *p)
 {
 	struct ndp_reply r;
 
-	return ndp_reply(in->conf, in->guest, p, &r) && send_ndp(in, &r);
+	return ndp_reply(in->conf, in->guest, in->dns, p, &r) &&
+	       send_ndp(in, &r);
 }
 
 /* After @count of them, when is the next? */
@@ -250,7 +251,7 @@ void input_timer(struct input *in)
 	struct loop *l = in->loop;
 	struct ndp_reply r;
 
-	if (!ndp_advert(in->conf, &r))
+	if (!ndp_advert(in->conf, in->dns, &r))
 		return;
 	send_ndp(in, &r);
 	in->ra_sent_ms = l->now_ms;

@@ -3,21 +3,34 @@
  * ndp.c - Neighbour and router discovery: pure functions
  *
  * As with ARP, the guest sees one neighbour that owns every address but its
- * own. It is also the router: it answers solicitations with an advertisement
- * that makes the guest take its address by SLAAC (RFC 4862) from the prefix of
- * the configured one.
+ * own. An answer for any of them overrides what the guest knew: nobody else is
+ * on this link (RFC 4861, 7.2.8, is about proxies that stand in for a node).
  *
  *	source of NS	target			reply
  *	::		ours (gateway, our_ll)	NA to all nodes: it is taken
  *	::		other			none: the guest may take it
  *	other		the guest's own		none
  *	other		other			NA to the source
+ *
+ * It is also the router. An advertisement has all that a guest needs, since the
+ * kernel of many a guest is the only client there is: a prefix to make an address
+ * of by SLAAC (RFC 4862), that of the configured one, the MTU, name servers and
+ * search list (RFC 8106). But only DHCPv6 gives a guest exactly the configured
+ * address. So M is set while that is served: networkd, dhcpcd and NetworkManager
+ * start their DHCPv6 clients on it and then have both addresses, the kernel
+ * ignores it. Without an address to give there is O alone, for stateless clients.
+ * A prefix without A, the other way to have one address, would leave the kernel
+ * with none.
+ *
+ * Prefix and addresses made from it hold for ever. Name servers hold as long as
+ * the router, so that those which we don't name any more are forgotten some day.
  */
 
 #include "ndp.h"
 
 #include <string.h>
 
+#include "domain.h"
 #include "fwd.h"
 
 #define LIFETIME_FOREVER	0xffffffffU	/* RFC 4861, 4.6.2 */
@@ -74,7 +87,7 @@ static void set_destination(struct ndp_reply *r, const struct pkt *p)
 	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
 }
 
-/* put() - Append @len bytes; struct ndp_reply is large enough for all of them */
+/* put() - Append @len bytes: there is room, see put_search() and below */
 static void put(struct ndp_reply *r, const void *data, size_t len)
 {
 	memcpy(r->msg + r->len, data, len);
@@ -168,20 +181,80 @@ static void put_mtu(struct ndp_reply *r, unsigned mtu)
 	put(r, &opt, sizeof(opt));
 }
 
-static void put_router_advert(const struct conf *c, struct ndp_reply *r)
+/* RFC 8106, 5.1 */
+static void put_servers(struct ndp_reply *r, const struct dns *d)
+{
+	struct ndp_opt_rdnss opt = {
+		.type = NDP_OPT_RDNSS,
+		.len8 = (uint8_t)(1 + 2 * d->n6),
+		.lifetime_s = htonl(NDP_ROUTER_LIFETIME_S),
+	};
+	unsigned i;
+
+	if (!d->n6)
+		return;
+	put(r, &opt, sizeof(opt));
+	for (i = 0; i < d->n6; i++)
+		put(r, &d->ns6[i].a6, sizeof(d->ns6[i].a6));
+}
+
+/* RFC 8106, 5.2: as many as there is room for, then zeroes up to 8 bytes */
+static void put_search(struct ndp_reply *r, const struct dns *d)
+{
+	struct ndp_opt_dnssl opt = {
+		.type = NDP_OPT_DNSSL,
+		.lifetime_s = htonl(NDP_ROUTER_LIFETIME_S),
+	};
+	size_t max = (sizeof(r->msg) - r->len) & ~(size_t)7, len = sizeof(opt);
+	uint8_t list[NDP_REPLY_MAX] = { 0 };
+	unsigned i;
+
+	if (max < len)
+		return;
+	for (i = 0; i < d->nsearch; i++)
+		len += domain_encode(d->search[i], list + len, max - len);
+	if (len == sizeof(opt))
+		return;
+	len = (len + 7) & ~(size_t)7;
+	opt.len8 = (uint8_t)(len / 8);
+	memcpy(list, &opt, sizeof(opt));
+	put(r, list, len);
+}
+
+/* Does DHCPv6 have the address (M), or at least information (O)? */
+static uint8_t router_flags(const struct conf *c)
+{
+	if (c->no_dhcpv6)
+		return 0;
+	if (inany_is_set(&c->ip6.addr))
+		return NDP_RA_MANAGED | NDP_RA_OTHER;
+	return NDP_RA_OTHER;
+}
+
+static void put_router_advert(const struct conf *c, const struct dns *d,
+			      struct ndp_reply *r)
 {
 	struct ndp_ra ra = {
 		.type = NDP_RA,
 		.hop_limit = IP_DEFAULT_TTL,
+		.flags = router_flags(c),
 		.lifetime_s = htons(NDP_ROUTER_LIFETIME_S),
 	};
 
+	static_assert(sizeof(ra) + sizeof(struct ndp_opt_ll) +
+		      sizeof(struct ndp_opt_mtu) +
+		      sizeof(struct ndp_opt_prefix) +
+		      sizeof(struct ndp_opt_rdnss) +
+		      CONF_DNS_MAX * sizeof(struct in6_addr) <= NDP_REPLY_MAX,
+		      "all but the search list fits");
 	put(r, &ra, sizeof(ra));
 	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
 	if (c->mtu >= CONF_MTU_MIN_IPV6)
 		put_mtu(r, c->mtu);
 	if (inany_is_set(&c->ip6.addr) && !inany_is_unspecified(&c->ip6.addr))
 		put_prefix(r, &c->ip6);
+	put_servers(r, d);
+	put_search(r, d);
 }
 
 /* RFC 4861, 6.1.1, what pkt_parse() does not know */
@@ -209,13 +282,14 @@ bool ndp_is_router(const struct conf *c)
  * ndp_reply() - Reply to one ICMPv6 message, if it is a valid solicitation
  * @c:		Configuration
  * @g:		What is known about the guest
+ * @d:		Name servers and search list
  * @p:		Packet of kind PKT_ICMP6, of any type
  * @r:		Filled in where there is a reply
  *
  * Return: bytes of the reply, 0 if there is none
  */
 size_t ndp_reply(const struct conf *c, const struct guest *g,
-		 const struct pkt *p, struct ndp_reply *r)
+		 const struct dns *d, const struct pkt *p, struct ndp_reply *r)
 {
 	r->len = 0;
 	if (!c->ip6.enabled || c->no_ndp || p->ttl != NDP_HOP_LIMIT ||
@@ -229,18 +303,20 @@ size_t ndp_reply(const struct conf *c, const struct guest *g,
 
 	set_destination(r, p);
 	r->src = c->ip6.our_ll;
-	put_router_advert(c, r);
+	put_router_advert(c, d, r);
 	return r->len;
 }
 
 /**
  * ndp_advert() - An unsolicited router advertisement, to all nodes
  * @c:		Configuration
+ * @d:		Name servers and search list
  * @r:		Filled in
  *
  * Return: bytes of the message, 0 if none is to be sent
  */
-size_t ndp_advert(const struct conf *c, struct ndp_reply *r)
+size_t ndp_advert(const struct conf *c, const struct dns *d,
+		  struct ndp_reply *r)
 {
 	r->len = 0;
 	if (!ndp_is_router(c))
@@ -249,7 +325,7 @@ size_t ndp_advert(const struct conf *c, struct ndp_reply *r)
 	r->dst = inany_from_v6(&all_nodes);
 	set_multicast_mac(r->dst_mac, &all_nodes);
 	r->src = c->ip6.our_ll;
-	put_router_advert(c, r);
+	put_router_advert(c, d, r);
 	return r->len;
 }
 

@@ -15,6 +15,9 @@
 /* How long we are a router for who hears nothing more: RFC 8319, 4, the most */
 #define NDP_ROUTER_LIFETIME_S	65535
 
+/* Bytes of a message that fits everywhere, and options before it: RFC 8200, 5 */
+#define NDP_REPLY_MAX	(1280 - 40 - 8)
+
 /**
  * struct ndp_reply - An ICMPv6 message and where it goes
  * @src, @dst:	IPv6 addresses
@@ -28,13 +31,14 @@ struct ndp_reply {
 	union inany src, dst;
 	uint8_t dst_mac[MAC_LEN];
 	size_t len;
-	uint8_t msg[128] __attribute__((aligned(4)));
+	uint8_t msg[NDP_REPLY_MAX] __attribute__((aligned(4)));
 };
 
 size_t ndp_reply(const struct conf *c, const struct guest *g,
-		 const struct pkt *p, struct ndp_reply *r);
+		 const struct dns *d, const struct pkt *p, struct ndp_reply *r);
 bool ndp_is_router(const struct conf *c);
-size_t ndp_advert(const struct conf *c, struct ndp_reply *r);
+size_t ndp_advert(const struct conf *c, const struct dns *d,
+		  struct ndp_reply *r);
 size_t ndp_solicit(const struct conf *c, const union inany *target,
 		   struct ndp_reply *r);
 

@@ -16,6 +16,7 @@
 static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
 static struct conf conf;
 static struct guest guest;
+static struct dns dns;
 static struct ndp_reply reply;
 static uint8_t body[256];
 
@@ -81,7 +82,7 @@ static void option(struct pkt *p, uint8_t type, uint8_t len8, size_t bytes)
 
 static bool answered(struct pkt p)
 {
-	return ndp_reply(&conf, &guest, &p, &reply);
+	return ndp_reply(&conf, &guest, &dns, &p, &reply);
 }
 
 static const struct {
@@ -184,6 +185,7 @@ static void check_ra(void)
 	memcpy(&ra, reply.msg, sizeof(ra));
 	is(ra.type, NDP_RA, "a router advertises itself");
 	is(ntohs(ra.lifetime_s), 65535, "as long as RFC 8319 allows");
+	is(ra.flags, 0xc0, "addresses by DHCPv6, too");
 	ok(inany_equals(&reply.src, &from), "from its link-local address");
 	ok(reply.msg[16] == NDP_OPT_SLLA &&
 	   !memcmp(reply.msg + 18, conf.our_mac, 6), "with its MAC address");
@@ -215,8 +217,62 @@ static void test_rs(void)
 	p = rs(GUEST_LL);
 	p.ttl = 64;
 	ok(!answered(p), "so is the hop limit");
-	ok(ndp_advert(&conf, &reply) == 64 && inany_equals(&reply.dst, &all),
+	ok(ndp_advert(&conf, &dns, &reply) == 64 && inany_equals(&reply.dst, &all),
 	   "an unsolicited one goes to all nodes");
+}
+
+static void test_flags(void)
+{
+	struct ndp_ra ra;
+
+	conf.ip6.addr = (union inany){ 0 };
+	answered(rs(GUEST_LL));
+	memcpy(&ra, reply.msg, sizeof(ra));
+	is(ra.flags, 0x40, "without an address there is information");
+	is(reply.len, 32, "and no prefix");
+	setup();
+	conf.no_dhcpv6 = true;
+	answered(rs(GUEST_LL));
+	memcpy(&ra, reply.msg, sizeof(ra));
+	is(ra.flags, 0, "--no-dhcpv6: neither");
+	conf.no_dhcpv6 = false;
+}
+
+static void test_dns(void)
+{
+	static const uint8_t want[] = {
+		25, 5, 0, 0, 0, 0, 0xff, 0xff,
+		0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+		31, 4, 0, 0, 0, 0, 0xff, 0xff,
+		7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0,
+		1, 'b', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0,
+		0, 0, 0, 0,
+	};
+	unsigned i;
+
+	dns.n6 = 2;
+	dns.ns6[0] = addr("2001:db8::53");
+	dns.ns6[1] = addr(OUR_LL);
+	dns.nsearch = 3;
+	snprintf(dns.search[0], CONF_NAME_LEN, "example");
+	snprintf(dns.search[1], CONF_NAME_LEN, "a..b");
+	snprintf(dns.search[2], CONF_NAME_LEN, "b.example.");
+	answered(rs(GUEST_LL));
+	ok(reply.len == 64 + sizeof(want) &&
+	   !memcmp(reply.msg + 64, want, sizeof(want)),
+	   "name servers and search list are told, but not what is no name");
+
+	dns.n6 = CONF_DNS_MAX;
+	dns.nsearch = CONF_SEARCH_MAX;
+	for (i = 0; i < CONF_SEARCH_MAX; i++)
+		snprintf(dns.search[i], CONF_NAME_LEN, "%060u.%060u", i, i);
+	ok(ndp_advert(&conf, &dns, &reply) > 1100 &&
+	   reply.len <= NDP_REPLY_MAX && !(reply.len % 8),
+	   "a long list is cut");
+	is(reply.msg[64 + 136 + 1] * 8, reply.len - 64 - 136,
+	   "and its length is right");
+	dns = (struct dns){ .n6 = 0 };
 }
 
 static void test_off(void)
@@ -224,7 +280,7 @@ static void test_off(void)
 	conf.mtu = 0;
 	ok(answered(rs(GUEST_LL)) && reply.len == 56, "no MTU, no option");
 	conf.no_ra = true;
-	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &reply),
+	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &dns, &reply),
 	   "--no-ra: not a router");
 	ok(answered(ns(GUEST, GW)), "but a neighbour");
 	conf.no_ndp = true;
@@ -241,6 +297,8 @@ int main(void)
 	test_ns_checks();
 	test_na();
 	test_rs();
+	test_flags();
+	test_dns();
 	test_off();
 	ok(!answered(message(143, GUEST_LL, "ff02::16")), "MLD is ignored");
 	return done();
