@@ -1,17 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp.c - UDP flows: one connected socket each
+ * udp.c - UDP flows through the tap
  *
- * A flow starts with the first datagram of the guest to a destination. Its
- * socket is bound to the guest's own source port where that is free, shared by
- * all flows of that port (SO_REUSEPORT): so the port shows through, and the
- * mapping does not depend on the destination (RFC 4787, REQ-1). Being connected,
- * it gets what comes from the destination and nothing else, and the kernel finds
- * the flow for us.
+ * A flow is one address and port of the guest, and one of a peer. It starts with
+ * the first datagram between them, from either side, and has one connected socket
+ * (udp_sock.c): the port of the guest shows through where it is free, whatever the
+ * destination (RFC 4787, REQ-1); the kernel finds the flow for us, and gives the
+ * socket what comes from its peer and nothing else. Two kinds have no such socket:
+ *
+ *	to many		all multicast and broadcast from one port of the guest.
+ *			Answers come from anybody, so anybody may send to this
+ *			port until the flow ends. Link-local services that answer
+ *			by multicast are not heard, nobody joins groups here. This
+ *			host itself does not get these, and DHCP never leaves.
+ *	shared		inbound, where there was no descriptor left or the port of
+ *			the listening socket is not to be shared: datagrams come
+ *			and go through that socket. It may be closed before the
+ *			flow ends, so its cookie is compared before it is used.
+ *
+ * Inbound: a listening socket gets the first datagram of a peer, and those that
+ * arrive until the socket of the flow is connected. That one, bound but not yet
+ * connected, gets those of other peers: they are handled like those of the
+ * listening socket. With both sides hashed, each finds its flow.
  *
  * Guest to host: runs of datagrams of one flow go out with one sendmmsg();
  * unsegmented frames and equal datagrams in a row as one message with
- * UDP_SEGMENT, until the kernel says for what size that does not work.
+ * UDP_SEGMENT, until the kernel says for what size that does not work. TTL (hop
+ * limit), TOS (traffic class) and "don't fragment" are those of the guest. The host
+ * is no hop: TTL 1 gets as far as the host's first router, which says so.
  *
  * Host to guest: datagrams are received into lent frames. With UDP_GRO, what the
  * kernel has put together becomes one unsegmented frame. What it has not, if one
@@ -19,9 +35,15 @@
  * the other, as if they had that size, and where one has not, it is moved. If
  * there is no room in the tap, datagrams stay in the socket.
  *
- * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once there was an answer; a
- * question to a name server 15 s. The timer is not touched by traffic: when it
- * fires it looks at the time of the last datagram.
+ * Errors of the network and of the host become ICMP errors for the guest. Those of
+ * the guest about what we delivered end here: see icmperr.c.
+ *
+ * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both ways;
+ * a question to a name server 15 s. The timer is not touched by traffic: when it
+ * fires it looks at the time of the last datagram. If there are more flows than
+ * three quarters of what the table or the limit of descriptors allow, or none can
+ * be had, one of the longest idle ends early, those with traffic one way first: a
+ * flood of questions neither stops UDP nor takes what TCP needs.
  */
 
 #include "udp.h"
@@ -31,57 +53,65 @@
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "frame.h"
 #include "fwd.h"
+#include "hostsock.h"
 #include "icmperr.h"
 #include "log.h"
 #include "loop.h"
+#include "udp_sock.h"
+#include "udp_splice.h"
 #include "wire.h"
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT	103		/* Linux 4.18 */
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO		104		/* Linux 5.0 */
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP		IPPROTO_UDP
-#endif
-
-#define SEGMENTS_MAX	64		/* of one message: udp(7) */
-#define MESSAGE_MAX	65507		/* bytes of it, IPv4 */
 #define WANT_MAX	64		/* messages read for one event */
 #define ERRORS_MAX	16		/* taken out of the queue for one event */
 #define PACK_AFTER	4		/* datagrams of one size in a row */
-#define PORT_DNS	53
-#define BUFFER		(4 << 20)	/* wish: the host's limit is far below */
+#define LISTEN_READS	4		/* batches for one event */
+#define FRESH_MAX	64		/* new sockets to look at for one event */
+#define EVICT_SAMPLE	64		/* entries of the table looked at */
 
 #define TIMEOUT_DNS_MS		15000
 #define TIMEOUT_ONE_WAY_MS	60000
 #define TIMEOUT_MS		180000
 
+/* Which way datagrams went */
+enum { SEEN_FROM_HOST = 1, SEEN_FROM_GUEST = 2, SEEN_BOTH = 3 };
+
+/* How a flow's socket is used, see the top of this file */
+enum kind { CONNECTED, TO_MANY, SHARED };
+
 /**
  * struct udp_flow - In flow->priv
- * @fd:		Connected socket
+ * @fd:		Socket; that of a listener for SHARED ones, with this
+ * @cookie:	of it
+ * @kind:	enum kind
+ * @seen:	SEEN_*
  * @v4:		Family
- * @replied:	Something came back
+ * @dual:	SHARED: the socket is an IPv6 one, for both families
  * @blocked:	In the list of flows that wait for the tap
- * @ttl, @tos:	As set on the socket, 0: the host's default
+ * @hops:	As set on the socket
+ * @many_ttl:	As set for multicast, 0: not yet
  * @streak:	Datagrams of @size received in a row, counted to PACK_AFTER
  * @want:	Messages to read at the next event
  * @full:	Events in a row that had as many
  * @size:	Bytes of the last received datagram
  * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @scope:	Interface of a link-local peer
  * @last_ms:	Time of the last datagram, either way
  */
 struct udp_flow {
 	int fd;
-	bool v4, replied, blocked;
-	uint8_t ttl, tos;
+	uint64_t cookie;
+	uint8_t kind, seen;
+	bool v4, dual, blocked;
+	struct hostsock_hops hops;
+	uint8_t many_ttl;
 	uint8_t streak, want, full;
 	uint16_t size, gso_max;
+	unsigned scope;
 	uint64_t last_ms;
 };
 static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
@@ -101,6 +131,16 @@ static const struct flowside *host_side(const struct flow *f)
 	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
 }
 
+/* Three quarters of what all protocols can have together */
+static uint32_t flows_max(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur > FLOW_MAX)
+		rl.rlim_cur = FLOW_MAX;
+	return (uint32_t)(rl.rlim_cur / 4 * 3);
+}
+
 /**
  * udp_init() - No flows
  * @u:		Zeroed
@@ -117,130 +157,25 @@ void udp_init(struct udp *u, const struct conf *conf,
 	u->tap = tap;
 	u->loop = loop;
 	u->blocked = FLOW_NONE;
+	u->max = flows_max();
 }
 
-/* ---- Sockets ---- */
-
-static void set_int(int fd, int level, int option, int value)
-{
-	/* All of these are improvements: where one fails we do without */
-	setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-/* #syscalls setsockopt */
-static void socket_options(int fd, bool v4)
-{
-	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (v4) {
-		set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
-		set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
-		set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
-	} else {
-		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-	}
-}
-
-/* For more than a question and its answer */
-/* #syscalls setsockopt */
-static void socket_bulk_options(int fd, bool gro)
-{
-	set_int(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
-	set_int(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
-	if (gro)
-		set_int(fd, SOL_UDP, UDP_GRO, 1);
-}
-
-/* Is the socket connected to itself? Guest's port and destination's are equal,
- * and the destination is an address of this host */
-/* #syscalls getsockname */
-static bool socket_is_own_peer(int fd, const struct flowside *host)
-{
-	union sockaddr_inany sa;
-	socklen_t len = sizeof(sa);
-	union inany addr;
-	uint16_t port;
-
-	if (getsockname(fd, &sa.sa, &len) ||
-	    !inany_from_sockaddr(&sa, &addr, &port))
-		return false;
-	return port == host->eport && inany_equals(&addr, &host->eaddr);
-}
-
-/* Datagrams of others may have come in before connect(): not for this flow */
-/* #syscalls recvfrom recv */
-static void socket_drain(int fd)
-{
-	uint8_t byte;
-	unsigned i;
-
-	for (i = 0; i < UDP_RX_MSGS; i++)
-		if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0)
-			break;
-}
-
-/* Bind to @port, or to any if 0, and connect; negative errno on failure */
-/* #syscalls socket bind connect close */
-static int socket_connected(const struct flowside *host, uint16_t port,
-			    unsigned scope, bool gro)
-{
-	bool v4 = inany_is_v4(&host->eaddr);
-	union sockaddr_inany sa;
-	socklen_t len;
-	int fd, error;
-
-	fd = socket(v4 ? AF_INET : AF_INET6,
-		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
-	if (fd < 0)
-		return -errno;
-	socket_options(fd, v4);
-	if (host->eport != PORT_DNS)
-		socket_bulk_options(fd, gro);
-
-	len = inany_to_sockaddr(&host->oaddr, port, scope, &sa);
-	if (bind(fd, &sa.sa, len)) {
-		len = inany_to_sockaddr(&host->oaddr, 0, scope, &sa);
-		if (bind(fd, &sa.sa, len))
-			goto fail;
-	}
-	len = inany_to_sockaddr(&host->eaddr, host->eport, scope, &sa);
-	if (connect(fd, &sa.sa, len))
-		goto fail;
-	socket_drain(fd);
-	return fd;
-
-fail:
-	error = errno;
-	close(fd);
-	return -error;
-}
-
-static int socket_new(const struct udp *u, const struct flowside *host)
-{
-	unsigned scope = inany_is_linklocal(&host->eaddr) ?
-			 u->conf->ip6.ifindex : 0;
-	bool gro = frame_can_uso(u->tap);
-	int fd = socket_connected(host, host->oport, scope, gro);
-
-	if (fd >= 0 && host->oport == host->eport &&
-	    socket_is_own_peer(fd, host)) {
-		close(fd);
-		fd = socket_connected(host, 0, scope, gro);
-	}
-	return fd;
-}
-
-/* ---- Flows ---- */
+/* ---- Life ---- */
 
 static uint64_t deadline_ms(struct flow *f)
 {
 	const struct udp_flow *uf = priv(f);
 
-	if (tap_side(f)->oport == PORT_DNS)
+	if (host_side(f)->eport == UDP_PORT_DNS)
 		return uf->last_ms + TIMEOUT_DNS_MS;
-	return uf->last_ms + (uf->replied ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
+	return uf->last_ms +
+	       (uf->seen == SEEN_BOTH ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
+}
+
+static void touch(const struct udp *u, struct flow *f, uint8_t seen)
+{
+	priv(f)->seen |= seen;
+	priv(f)->last_ms = u->loop->now_ms;
 }
 
 static void block(struct udp *u, struct flow *f)
@@ -272,37 +207,220 @@ static void unblock(struct udp *u, struct flow *f)
 		flow_at(u->flows, f->list_next)->list_prev = f->list_prev;
 }
 
+static bool through_tap(const struct flow *f)
+{
+	return f->proto == IPPROTO_UDP &&
+	       (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP);
+}
+
 /* #syscalls close */
 static void udp_close(struct udp *u, struct flow *f)
 {
-	char s[FLOW_STRLEN];
-
-	debug("%s: closed", flow_str(u->flows, f, s));
 	unblock(u, f);
-	close(priv(f)->fd);		/* epoll forgets it, too */
+	if (priv(f)->kind != SHARED)
+		close(priv(f)->fd);	/* epoll forgets it, too */
 	flow_free(u->flows, u->loop, f);
+	u->count--;
 }
 
-static int flow_start(struct udp *u, struct flow *f, int fd)
+static void udp_end(struct udp *u, struct flow *f, const char *why)
 {
-	struct udp_flow *uf = priv(f);
+	char s[FLOW_STRLEN];
+
+	debug("%s: closed, %s", flow_str(u->flows, f, s), why);
+	udp_close(u, f);
+}
+
+/* Is @a rather to end than @b? */
+static bool is_worse(struct flow *a, struct flow *b)
+{
+	bool both_a = priv(a)->seen == SEEN_BOTH;
+	bool both_b = priv(b)->seen == SEEN_BOTH;
+
+	return both_a != both_b ? both_b : priv(a)->last_ms < priv(b)->last_ms;
+}
+
+/* End the worst of some flows, others each time; false if there is none */
+static bool evict(struct udp *u)
+{
+	struct flow *worst = NULL;
+	uint32_t i;
+
+	for (i = 0; i < EVICT_SAMPLE && i < u->flows->high; i++) {
+		uint32_t at = u->evict_at++ % u->flows->high;
+		struct flow *f = flow_at(u->flows, at);
+
+		if (f && through_tap(f) && (!worst || is_worse(f, worst)))
+			worst = f;
+	}
+	if (!worst)
+		return false;
+	debug_limited("UDP: too many flows, the longest idle ones end");
+	udp_close(u, worst);
+	return true;
+}
+
+/* An entry for a flow, zeroed; NULL if there is none */
+static struct flow *alloc(struct udp *u)
+{
+	struct flow *f;
+
+	if (u->count >= u->max)
+		evict(u);
+	f = flow_alloc(u->flows, IPPROTO_UDP);
+	if (!f && evict(u))
+		f = flow_alloc(u->flows, IPPROTO_UDP);
+	u->count += !!f;
+	return f;
+}
+
+static bool no_descriptors(int error)
+{
+	return error == EMFILE || error == ENFILE;
+}
+
+static bool no_resources(int error)
+{
+	return no_descriptors(error) || error == ENOBUFS || error == ENOMEM ||
+	       error == ENOSPC;
+}
+
+/* ---- New flows ---- */
+
+/* Watch the socket, if it is the flow's own; 0 or negative errno */
+static int flow_watch(struct udp *u, struct flow *f)
+{
+	if (priv(f)->kind == SHARED)
+		return 0;
+	return loop_add(u->loop, priv(f)->fd, EPOLLIN,
+			flow_ref(u->flows, f, REF_UDP, TGT));
+}
+
+/**
+ * flow_start() - A flow of these sides, which may be found from now on
+ * @u:		UDP
+ * @ini, @ini_pif:	Initiating side
+ * @tgt, @tgt_pif:	Target side
+ * @uf:		State; its socket is owned by the flow if there is one, unless
+ *		that is shared
+ *
+ * Return: the flow, NULL with @*error set if there can't be one
+ */
+static struct flow *flow_start(struct udp *u, const struct flowside *ini,
+			       enum pif ini_pif, const struct flowside *tgt,
+			       enum pif tgt_pif, const struct udp_flow *uf,
+			       int *error)
+{
+	struct flow *f = alloc(u);
+	char s[FLOW_STRLEN];
 	int rc;
 
-	uf->fd = fd;
-	uf->v4 = inany_is_v4(&host_side(f)->eaddr);
-	uf->gso_max = UINT16_MAX;
-	uf->want = 1;
-	uf->last_ms = u->loop->now_ms;
-	rc = loop_add(u->loop, fd, EPOLLIN,
-		      flow_ref(u->flows, f, REF_UDP, TGT));
+	*error = ENOSPC;
+	if (!f)
+		return NULL;
+	f->pif[INI] = (uint8_t)ini_pif;
+	f->pif[TGT] = (uint8_t)tgt_pif;
+	f->side[INI] = *ini;
+	f->side[TGT] = *tgt;
+	*priv(f) = *uf;
+	priv(f)->v4 = inany_is_v4(&ini->eaddr);
+	priv(f)->gso_max = UINT16_MAX;
+	priv(f)->want = 1;
+	priv(f)->last_ms = u->loop->now_ms;
+
+	rc = flow_watch(u, f);
 	if (rc) {
+		*error = -rc;
 		flow_free(u->flows, u->loop, f);
-		return rc;
+		u->count--;
+		return NULL;
 	}
 	flow_hash_insert(u->flows, f, INI);
+	if (tgt_pif == PIF_TAP)
+		flow_hash_insert(u->flows, f, TGT);
 	f->timer.ref = flow_ref(u->flows, f, REF_UDP, TGT);
 	wheel_arm(&u->loop->wheel, &f->timer, deadline_ms(f));
-	return 0;
+	debug("%s: new", flow_str(u->flows, f, s));
+	return f;
+}
+
+/* DHCP clients talk to services of ours, not to the host's */
+static bool is_for_service(const struct udp *u, const struct flowside *tap,
+			   bool to_many)
+{
+	static const uint16_t ports[] = { 67, 68, 546, 547 };
+	unsigned i;
+
+	if (!to_many && !fwd_is_ours(u->conf, &tap->oaddr))
+		return false;
+	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (tap->oport == ports[i])
+			return true;
+	return false;
+}
+
+/* Is this for no single host? */
+static bool is_to_many(const struct conf *c, const union inany *dst)
+{
+	return inany_is_multicast(dst) || fwd_is_broadcast(c, dst);
+}
+
+/* The key of all multicast and broadcast of one port: no address, port 0 */
+static struct flowside key_to_many(const struct flowside *tap)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+	bool v4 = inany_is_v4(&tap->eaddr);
+
+	return (struct flowside){
+		.eaddr = tap->eaddr, .eport = tap->eport,
+		.oaddr = v4 ? inany_from_v4(any4) :
+			      inany_from_v6(&in6addr_any),
+	};
+}
+
+/* Multicast that is for the guest's own link, and for no service of ours */
+static bool may_leave(const struct udp *u, const struct flowside *tap)
+{
+	const struct conf_ip *ip = inany_is_v4(&tap->oaddr) ? &u->conf->ip4 :
+							      &u->conf->ip6;
+
+	return ip->enabled && tap->oport && !is_for_service(u, tap, true) &&
+	       inany_is_v4(&tap->oaddr) == inany_is_v4(&tap->eaddr) &&
+	       inany_is_unicast(&tap->eaddr) &&
+	       !inany_is_loopback(&tap->eaddr) &&
+	       !IN6_IS_ADDR_MC_NODELOCAL(&tap->oaddr.a6);
+}
+
+/* The host side of that: what to bind, no peer */
+static struct flowside host_to_many(const struct udp *u,
+				    const struct flowside *key)
+{
+	const struct conf_ip *ip = inany_is_v4(&key->eaddr) ? &u->conf->ip4 :
+							      &u->conf->ip6;
+	struct flowside host = {
+		.oaddr = key->oaddr, .oport = key->eport, .eaddr = key->oaddr,
+	};
+
+	if (inany_is_set(&ip->outbound_addr))
+		host.oaddr = ip->outbound_addr;
+	return host;
+}
+
+/* The socket for a flow that the guest starts; if need be another flow ends */
+static int socket_for_guest(struct udp *u, const struct flowside *host,
+			    bool to_many)
+{
+	unsigned scope = fwd_scope(u->conf, u->dns, &host->eaddr), i;
+	int fd = -EMFILE;
+
+	for (i = 0; i < 2; i++) {
+		fd = to_many ? udp_sock_to_many(u->conf, host) :
+			       udp_sock_outbound(u->conf, host, scope,
+						 frame_can_uso(u->tap));
+		if (fd >= 0 || !no_descriptors(-fd) || !evict(u))
+			break;
+	}
+	return fd;
 }
 
 /* The host says no to the first datagram of a flow */
@@ -311,8 +429,7 @@ static void refuse(struct udp *u, const struct flowside *tap,
 {
 	struct icmperr e;
 
-	if (error == EMFILE || error == ENFILE || error == ENOBUFS ||
-	    error == ENOMEM || error == ENOSPC) {
+	if (no_resources(error)) {
 		warn_limited("UDP: no resources for a new flow (error %i)",
 			     error);
 		return;
@@ -321,88 +438,86 @@ static void refuse(struct udp *u, const struct flowside *tap,
 		icmperr_send_pkt(&e, u->tap, u->conf, u->guest, tap, host, p);
 }
 
-/* DHCP clients talk to services of ours, not to the host's */
-static bool is_for_service(const struct udp *u, const struct flowside *tap)
-{
-	static const uint16_t ports[] = { 67, 68, 546, 547 };
-	unsigned i;
-
-	if (!fwd_is_ours(u->conf, &tap->oaddr))
-		return false;
-	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (tap->oport == ports[i])
-			return true;
-	return false;
-}
-
+/**
+ * flow_from_guest() - A new flow
+ * @u:		UDP
+ * @key:	Its tap side
+ * @tap:	What the guest dialled, the same but for TO_MANY
+ * @p:		First datagram
+ *
+ * Return: the flow; NULL if there can't be one, the guest was told where due
+ */
 /* #syscalls close */
-static struct flow *flow_new(struct udp *u, const struct flowside *tap,
-			     const struct pkt *p)
+static struct flow *flow_from_guest(struct udp *u, const struct flowside *key,
+				    const struct flowside *tap,
+				    const struct pkt *p)
 {
+	bool to_many = is_to_many(u->conf, &tap->oaddr);
+	struct udp_flow uf = { .kind = to_many ? TO_MANY : CONNECTED };
 	struct flowside host;
-	char s[FLOW_STRLEN];
 	struct flow *f;
-	int fd, rc;
+	int error;
 
-	if (is_for_service(u, tap) ||
-	    !fwd_from_tap(u->conf, u->dns, IPPROTO_UDP, tap, &host))
-		return NULL;
-	fd = socket_new(u, &host);
-	if (fd < 0) {
-		refuse(u, tap, &host, p, -fd);
+	if (to_many) {
+		if (!may_leave(u, tap))
+			return NULL;
+		host = host_to_many(u, key);
+	} else if (is_for_service(u, tap, false) ||
+		   !fwd_from_tap(u->conf, u->dns, IPPROTO_UDP, tap, &host)) {
 		return NULL;
 	}
-	f = flow_alloc(u->flows, IPPROTO_UDP);
+	uf.fd = socket_for_guest(u, &host, to_many);
+	if (uf.fd < 0) {
+		refuse(u, tap, &host, p, -uf.fd);
+		return NULL;
+	}
+	f = flow_start(u, key, PIF_TAP, &host, PIF_HOST, &uf, &error);
 	if (!f) {
-		close(fd);
-		refuse(u, tap, &host, p, ENOSPC);
-		return NULL;
+		close(uf.fd);
+		refuse(u, tap, &host, p, error);
 	}
-	f->pif[INI] = PIF_TAP;
-	f->pif[TGT] = PIF_HOST;
-	f->side[INI] = *tap;
-	f->side[TGT] = host;
-	rc = flow_start(u, f, fd);
-	if (rc) {
-		close(fd);
-		refuse(u, tap, &host, p, -rc);
-		return NULL;
-	}
-	debug("%s: new", flow_str(u->flows, f, s));
 	return f;
 }
 
 /* ---- Errors ---- */
 
-/* Pass on what the error queue holds; how many were taken */
-/* #syscalls getsockopt */
-static unsigned read_errors(struct udp *u, struct flow *f)
+/* Pass on an error about a datagram that the guest sent */
+static void pass_error(struct udp *u, struct flow *f, const struct icmperr *e)
 {
 	const struct flowside *tap = tap_side(f);
-	const struct udp_hdr h = {
+	const struct udp_hdr quoted = {
 		.sport = htons(tap->eport), .dport = htons(tap->oport),
+		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
 	};
-	socklen_t len = sizeof(int);
+
+	if (priv(f)->kind == CONNECTED)
+		icmperr_send(e, u->tap, u->conf, u->guest, tap, host_side(f),
+			     IPPROTO_UDP, &quoted, sizeof(quoted));
+}
+
+/* Pass on what the error queue holds; return the MTU that a datagram was over, if
+ * the host itself says so, else 0 */
+static uint32_t read_errors(struct udp *u, struct flow *f)
+{
 	struct icmperr e;
+	uint32_t mtu = 0;
 	unsigned n;
-	int error;
+	int rc;
 
+	if (priv(f)->kind == SHARED)	/* others' errors are there, too */
+		return 0;
 	for (n = 0; n < ERRORS_MAX; n++) {
-		struct udp_hdr quoted = h;
-		int rc = icmperr_read(priv(f)->fd, priv(f)->v4, &e);
-
+		rc = icmperr_read(priv(f)->fd, priv(f)->v4, &e);
 		if (rc == -EAGAIN)
 			break;
-		if (rc)
-			continue;
-		quoted.len = htons((uint16_t)(sizeof(h) + e.len));
-		icmperr_send(&e, u->tap, u->conf, u->guest, tap, host_side(f),
-			     IPPROTO_UDP, &quoted, sizeof(quoted));
+		if (!rc && !e.local)
+			pass_error(u, f, &e);
+		else if (!rc && icmperr_is_too_big(&e))
+			mtu = e.word;
 	}
-	/* An error without an entry, or EPOLLERR would stay */
 	if (!n)
-		getsockopt(priv(f)->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return n;
+		udp_sock_clear_error(priv(f)->fd);
+	return mtu;
 }
 
 /* ---- Guest to host ---- */
@@ -448,12 +563,12 @@ static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
 	size_t total = 0;
 	unsigned n = 0;
 
-	while (c->i < c->n && n < SEGMENTS_MAX) {
+	while (c->i < c->n && n < UDP_SEGMENTS_MAX) {
 		const struct pkt *p = &c->pkts[c->i];
 		size_t len = p->len;
 
 		if (!len || len > size || datagram_len(p) != len ||
-		    total + len > MESSAGE_MAX)
+		    total + len > UDP_MESSAGE_MAX)
 			break;
 		take(c, mh, len);
 		total += len;
@@ -464,22 +579,8 @@ static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
 	return n;
 }
 
-static void put_segment_size(struct msghdr *mh, void *control, uint16_t size)
-{
-	struct cmsghdr *cm;
-
-	mh->msg_control = control;
-	mh->msg_controllen = CMSG_SPACE(sizeof(size));
-	cm = CMSG_FIRSTHDR(mh);
-	cm->cmsg_level = SOL_UDP;
-	cm->cmsg_type = UDP_SEGMENT;
-	cm->cmsg_len = CMSG_LEN(sizeof(size));
-	memcpy(CMSG_DATA(cm), &size, sizeof(size));
-}
-
-/* The next message: one datagram, or as many as one call may carry */
-static void build_message(struct cursor *c, struct msghdr *mh, void *control,
-			  size_t gso_max)
+/* The next message: one datagram, or as many as one call may carry; true then */
+static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
 {
 	const struct pkt *p = &c->pkts[c->i];
 	size_t size = datagram_len(p), left = p->len - c->off, bytes;
@@ -487,12 +588,12 @@ static void build_message(struct cursor *c, struct msghdr *mh, void *control,
 
 	if (size > gso_max || !size) {
 		take(c, mh, left < size ? left : size);
-		return;
+		return false;
 	}
 	if (p->len > size) {
-		bytes = size < MESSAGE_MAX ? MESSAGE_MAX / size : 1;
-		if (bytes > SEGMENTS_MAX)
-			bytes = SEGMENTS_MAX;
+		bytes = size < UDP_MESSAGE_MAX ? UDP_MESSAGE_MAX / size : 1;
+		if (bytes > UDP_SEGMENTS_MAX)
+			bytes = UDP_SEGMENTS_MAX;
 		bytes *= size;
 		if (bytes > left)
 			bytes = left;
@@ -502,12 +603,38 @@ static void build_message(struct cursor *c, struct msghdr *mh, void *control,
 		segmented = take_equal(c, mh, size) > 1;
 	}
 	if (segmented)
-		put_segment_size(mh, control, (uint16_t)size);
+		udp_put_segment_size(mh, (uint16_t)size);
+	return segmented;
+}
+
+/**
+ * struct dest - Where messages of a flow go, if its socket isn't connected
+ * @sa, @len:	Address of it, 0 for @len: it is connected
+ * @src:	What they are to come from, NULL: what the socket is bound to
+ */
+struct dest {
+	union sockaddr_inany sa;
+	socklen_t len;
+	const union inany *src;
+};
+
+static struct msghdr message_to(const struct dest *d, struct iovec *iov,
+				void *control)
+{
+	struct msghdr mh = { .msg_iov = iov, .msg_control = control };
+
+	if (d->len) {
+		mh.msg_name = (void *)&d->sa;
+		mh.msg_namelen = d->len;
+	}
+	if (d->src)
+		udp_put_source(&mh, d->src);
+	return mh;
 }
 
 /* Build messages from @c on; @at[k] is where the k-th starts, and the end */
-static unsigned build(struct udp_io *io, struct cursor c, size_t gso_max,
-		      struct cursor at[UDP_TX_MSGS + 1])
+static unsigned build(struct udp_io *io, const struct dest *d, struct cursor c,
+		      size_t gso_max, struct cursor at[UDP_TX_MSGS + 1])
 {
 	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
 	size_t used = 0;
@@ -516,11 +643,11 @@ static unsigned build(struct udp_io *io, struct cursor c, size_t gso_max,
 	for (k = 0; k < UDP_TX_MSGS && c.i < c.n; k++) {
 		struct msghdr *mh = &io->mm[k].msg_hdr;
 
-		if (used + SEGMENTS_MAX > iov_max && k)
+		if (used + UDP_SEGMENTS_MAX > iov_max && k)
 			break;
-		*mh = (struct msghdr){ .msg_iov = io->iov + used };
+		*mh = message_to(d, io->iov + used, io->control[k].buf);
 		at[k] = c;
-		build_message(&c, mh, io->control[k].buf, gso_max);
+		io->segmented[k] = build_message(&c, mh, gso_max);
 		used += mh->msg_iovlen;
 	}
 	at[k] = c;
@@ -545,6 +672,28 @@ static bool lower_gso(struct udp_flow *uf, size_t size, int error)
 	}
 }
 
+/* Over the MTU and not to be fragmented, or another reason: the guest is told */
+static void tell_failed(struct udp *u, struct flow *f, const struct pkt *p,
+			int error, uint32_t mtu)
+{
+	const struct flowside *host = host_side(f);
+	struct icmperr e;
+
+	if (priv(f)->kind == TO_MANY)
+		return;
+	if (error != EMSGSIZE) {
+		if (!icmperr_from_errno(error, host, &e))
+			return;
+	} else {
+		if (!mtu && priv(f)->kind == CONNECTED)
+			mtu = hostsock_mtu(priv(f)->fd, priv(f)->v4);
+		if (!mtu || mtu >= p->l3_len)
+			return;
+		icmperr_set_too_big(host, mtu, &e);
+	}
+	icmperr_send_pkt(&e, u->tap, u->conf, u->guest, tap_side(f), host, p);
+}
+
 /**
  * send_failed() - The first message of a batch was not sent
  * @u:		UDP
@@ -558,62 +707,106 @@ static bool lower_gso(struct udp_flow *uf, size_t size, int error)
 static bool send_failed(struct udp *u, struct flow *f, const struct pkt *p,
 			int error, bool *retried)
 {
-	struct icmperr e;
+	uint32_t mtu = 0;
 
-	if (u->io.mm[0].msg_hdr.msg_controllen &&
-	    lower_gso(priv(f), datagram_len(p), error))
+	if (u->io.segmented[0] && lower_gso(priv(f), datagram_len(p), error))
 		return true;
 	if (error == EAGAIN || error == ENOBUFS)
 		return false;
 	/* It may be about an earlier datagram: once told, it is gone */
 	if (!*retried) {
 		*retried = true;
-		read_errors(u, f);
-		return true;
+		mtu = read_errors(u, f);
+		if (error != EMSGSIZE || !mtu)
+			return true;
 	}
-	if (icmperr_from_errno(error, host_side(f), &e))
-		icmperr_send_pkt(&e, u->tap, u->conf, u->guest, tap_side(f),
-				 host_side(f), p);
+	tell_failed(u, f, p, error, mtu);
 	return false;
 }
 
 /* #syscalls sendmmsg sendmsg */
-static void send_run(struct udp *u, struct flow *f, const struct pkt *pkts,
-		     unsigned n)
+static void send_run(struct udp *u, struct flow *f, const struct dest *d,
+		     const struct pkt *pkts, unsigned n)
 {
 	struct cursor at[UDP_TX_MSGS + 1], c = { .pkts = pkts, .n = n };
 	struct udp_flow *uf = priv(f);
 	bool retried = false;
 
 	while (c.i < c.n) {
-		unsigned count = build(&u->io, c, uf->gso_max, at);
-		int sent = sendmmsg(uf->fd, u->io.mm, count, MSG_NOSIGNAL);
+		unsigned count = build(&u->io, d, c, uf->gso_max, at);
+		int sent = sendmmsg(uf->fd, u->io.mm, count, MSG_NOSIGNAL), error;
 
+		error = errno;
 		if (sent > 0) {
 			c = at[sent];
 			retried = false;
-		} else if (!send_failed(u, f, &pkts[c.i], errno, &retried)) {
+		} else if (!send_failed(u, f, &pkts[c.i], error, &retried)) {
 			u->dropped++;
 			c = at[1];
+			/* All datagrams of a frame are as large as the first */
+			if (error == EMSGSIZE && c.off)
+				c = (struct cursor){ pkts, n, c.i + 1, 0 };
 			retried = false;
 		}
 	}
 }
 
-/* Hop limit and traffic class of the guest, where they changed */
-/* #syscalls setsockopt */
-static void set_hops(struct udp_flow *uf, const struct pkt *p)
+/* Is the listening socket that this flow uses still the same? */
+static bool shared_is_there(struct flow *f)
 {
-	int level = uf->v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	return udp_sock_cookie(priv(f)->fd) == priv(f)->cookie;
+}
 
-	if (p->ttl != (uf->ttl ? uf->ttl : IP_DEFAULT_TTL)) {
-		set_int(uf->fd, level, uf->v4 ? IP_TTL : IPV6_UNICAST_HOPS,
-			p->ttl);
-		uf->ttl = p->ttl;
+/* Socket address for a socket that may be for both families */
+static socklen_t sockaddr_for(bool dual, const union inany *a, uint16_t port,
+			      unsigned scope, union sockaddr_inany *sa)
+{
+	if (!dual || !inany_is_v4(a))
+		return inany_to_sockaddr(a, port, scope, sa);
+	*sa = (union sockaddr_inany){
+		.sin6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+			  .sin6_addr = a->a6 },
+	};
+	return sizeof(sa->sin6);
+}
+
+/* Interface for link-local multicast; a socket that is bound to one knows */
+static unsigned scope_to_many(const struct conf *c)
+{
+	return c->ip6.outbound_if[0] ? 0 : c->ip6.ifindex;
+}
+
+/* Where these go, if the socket does not know */
+static struct dest dest_of(const struct udp *u, struct flow *f,
+			   const struct flowside *tap)
+{
+	const struct flowside *host = host_side(f);
+	const struct udp_flow *uf = priv(f);
+	struct dest d = { .len = 0 };
+
+	if (uf->kind == TO_MANY) {
+		d.len = inany_to_sockaddr(&tap->oaddr, tap->oport,
+					  scope_to_many(u->conf), &d.sa);
+	} else if (uf->kind == SHARED) {
+		d.len = sockaddr_for(uf->dual, &host->eaddr, host->eport,
+				     uf->scope, &d.sa);
+		if (!inany_is_unspecified(&host->oaddr))
+			d.src = &host->oaddr;
 	}
-	if (p->tos != uf->tos) {
-		set_int(uf->fd, level, uf->v4 ? IP_TOS : IPV6_TCLASS, p->tos);
-		uf->tos = p->tos;
+	return d;
+}
+
+/* TTL and TOS as the guest has them; a shared socket is not for us to change */
+static void set_hops(struct flow *f, const struct pkt *p)
+{
+	struct udp_flow *uf = priv(f);
+
+	if (uf->kind == SHARED)
+		return;
+	hostsock_set_hops(uf->fd, uf->v4, &uf->hops, p->ttl, p->tos, p->df);
+	if (uf->kind == TO_MANY && uf->many_ttl != p->ttl) {
+		udp_sock_set_many_ttl(uf->fd, uf->v4, p->ttl);
+		uf->many_ttl = p->ttl;
 	}
 }
 
@@ -626,11 +819,42 @@ static unsigned run_len(const struct pkt *p, unsigned n)
 		if (p[i].udp.sport != p->udp.sport ||
 		    p[i].udp.dport != p->udp.dport ||
 		    p[i].ttl != p->ttl || p[i].tos != p->tos ||
+		    p[i].df != p->df ||
 		    !inany_equals(&p[i].src, &p->src) ||
 		    !inany_equals(&p[i].dst, &p->dst))
 			break;
 	}
 	return i;
+}
+
+/* A run of datagrams that are alike; how many went nowhere */
+static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
+{
+	const struct flowside tap = {
+		.oaddr = p->dst, .oport = ntohs(p->udp.dport),
+		.eaddr = p->src, .eport = ntohs(p->udp.sport),
+	};
+	const struct flowside key = is_to_many(u->conf, &p->dst) ?
+				    key_to_many(&tap) : tap;
+	struct dest d;
+	struct flow *f;
+
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
+	if (f && priv(f)->kind == SHARED && !shared_is_there(f)) {
+		udp_end(u, f, "its port is not forwarded any more");
+		f = NULL;
+	}
+	if (f && priv(f)->kind == TO_MANY && !may_leave(u, &tap))
+		return n;
+	if (!f)
+		f = flow_from_guest(u, &key, &tap, p);
+	if (!f)
+		return n;
+	touch(u, f, SEEN_FROM_GUEST);
+	set_hops(f, p);
+	d = dest_of(u, f, &tap);
+	send_run(u, f, &d, p, n);
+	return 0;
 }
 
 /**
@@ -648,24 +872,8 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 		return;
 	}
 	for (i = 0; i < n; i += run) {
-		const struct pkt *p = &pkts[i];
-		const struct flowside tap = {
-			.oaddr = p->dst, .oport = ntohs(p->udp.dport),
-			.eaddr = p->src, .eport = ntohs(p->udp.sport),
-		};
-		struct flow *f;
-
-		run = run_len(p, n - i);
-		f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &tap, NULL);
-		if (!f)
-			f = flow_new(u, &tap, p);
-		if (!f) {
-			u->dropped += run;
-			continue;
-		}
-		priv(f)->last_ms = u->loop->now_ms;
-		set_hops(priv(f), p);
-		send_run(u, f, p, run);
+		run = run_len(&pkts[i], n - i);
+		u->dropped += input_run(u, &pkts[i], run);
 	}
 }
 
@@ -678,20 +886,15 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
  * @head:	Bytes of each message that go to its place in the frames
  * @pack:	All places are in the first frame, one behind the other; otherwise
  *		each message has a frame of its own
- * @got:	Messages received, with what is known about each:
- * @len, @gso_size:	Bytes, and bytes of a datagram if they are several
- * @ttl, @tos:	0 if unknown
+ * @got:	Messages received
+ * @meta:	What is known about each
  */
 struct rx {
 	struct txframe *frames;
 	unsigned n, got;
 	size_t head;
 	bool pack;
-	struct rx_meta {
-		size_t len;
-		uint16_t gso_size;
-		uint8_t ttl, tos;
-	} meta[UDP_RX_MSGS];
+	struct udp_meta meta[UDP_RX_MSGS];
 };
 
 static uint8_t *rx_place(const struct rx *r, unsigned k)
@@ -723,8 +926,8 @@ static bool rx_prepare(struct udp *u, const struct udp_flow *uf, unsigned want,
 		  uf->size <= whole;
 	if (r->pack) {
 		r->head = uf->size;
-		if (r->n > MESSAGE_MAX / r->head)
-			r->n = (unsigned)(MESSAGE_MAX / r->head);
+		if (r->n > UDP_MESSAGE_MAX / r->head)
+			r->n = (unsigned)(UDP_MESSAGE_MAX / r->head);
 		lent = 1;
 		r->frames = tap_reserve(u->tap, &lent, hdrlen, r->n * r->head);
 		return lent;
@@ -754,50 +957,9 @@ static void rx_messages(struct udp_io *io, const struct rx *r)
 	}
 }
 
-/* Value of a control message, an int or, for IP_TOS, a byte */
-static int cmsg_value(const struct cmsghdr *cm)
+static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
+		 const struct udp_meta *m, size_t len, size_t gso_size)
 {
-	uint8_t byte;
-	int v;
-
-	if (cm->cmsg_len >= CMSG_LEN(sizeof(v))) {
-		memcpy(&v, CMSG_DATA(cm), sizeof(v));
-		return v;
-	}
-	memcpy(&byte, CMSG_DATA(cm), sizeof(byte));
-	return byte;
-}
-
-static void rx_meta(struct rx_meta *m, struct mmsghdr *mm)
-{
-	struct msghdr *mh = &mm->msg_hdr;
-	struct cmsghdr *cm;
-
-	*m = (struct rx_meta){ .len = mm->msg_len };
-	for (cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
-		int v = cmsg_value(cm);
-
-		if (cm->cmsg_level == SOL_UDP && cm->cmsg_type == UDP_GRO) {
-			if (v > 0 && (size_t)v < m->len)
-				m->gso_size = (uint16_t)v;
-		} else if (cm->cmsg_level == IPPROTO_IP) {
-			if (cm->cmsg_type == IP_TTL)
-				m->ttl = (uint8_t)v;
-			else if (cm->cmsg_type == IP_TOS)
-				m->tos = (uint8_t)v;
-		} else if (cm->cmsg_level == IPPROTO_IPV6) {
-			if (cm->cmsg_type == IPV6_HOPLIMIT)
-				m->ttl = (uint8_t)v;
-			else if (cm->cmsg_type == IPV6_TCLASS)
-				m->tos = (uint8_t)v;
-		}
-	}
-}
-
-static void fill(struct udp *u, const struct flow *f, struct txframe *tf,
-		 const struct rx_meta *m, size_t len, size_t gso_size)
-{
-	const struct flowside *s = tap_side(f);
 	const struct frame_addr a = {
 		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
 		.src = &s->oaddr, .dst = &s->eaddr,
@@ -815,12 +977,12 @@ static unsigned rx_in_place(struct udp *u, const struct flow *f, struct rx *r)
 	unsigned k;
 
 	for (k = 0; k < r->got; k++) {
-		const struct rx_meta *m = &r->meta[k], *first = &r->meta[0];
+		const struct udp_meta *m = &r->meta[k], *first = &r->meta[0];
 
 		if (m->len > r->head)
 			break;
 		if (!r->pack) {
-			fill(u, f, &r->frames[k], m, m->len, m->gso_size);
+			fill(u, tap_side(f), &r->frames[k], m, m->len, m->gso_size);
 			continue;
 		}
 		if (!m->len || m->gso_size || total % r->head ||
@@ -829,17 +991,22 @@ static unsigned rx_in_place(struct udp *u, const struct flow *f, struct rx *r)
 		total += m->len;
 	}
 	if (r->pack && k)
-		fill(u, f, &r->frames[0], &r->meta[0], total, r->head);
+		fill(u, tap_side(f), &r->frames[0], &r->meta[0], total, r->head);
 	return k;
 }
 
-/* A message that was moved to a buffer of ours */
-static void send_copy(struct udp *u, struct flow *f, const struct rx_meta *m,
-		      const uint8_t *data)
+/**
+ * send_copy() - Send a message that is in a buffer of ours
+ * @u:		UDP
+ * @s:		From whom (ours) to which port of the guest (endpoint)
+ * @m:		What is known about it
+ * @data:	The buffer
+ */
+static void send_copy(struct udp *u, const struct flowside *s,
+		      const struct udp_meta *m, const uint8_t *data)
 {
-	size_t hdrlen = frame_l3_hdrlen(priv(f)->v4) +
+	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
 			sizeof(struct udp_hdr);
-	const struct flowside *s = tap_side(f);
 	const struct frame_addr a = {
 		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
 		.src = &s->oaddr, .dst = &s->eaddr,
@@ -859,7 +1026,7 @@ static void send_copy(struct udp *u, struct flow *f, const struct rx_meta *m,
 		return;
 	}
 	memcpy(tf->payload, data, m->len);
-	fill(u, f, tf, m, m->len, m->gso_size);
+	fill(u, s, tf, m, m->len, m->gso_size);
 	u->lost += !tap_commit(u->tap, 1);
 }
 
@@ -878,7 +1045,7 @@ static void rx_deliver(struct udp *u, struct flow *f, struct rx *r)
 	if (frames)
 		u->lost += frames - tap_commit(u->tap, frames);
 	for (k = ready; k < r->got; k++)
-		send_copy(u, f, &r->meta[k], u->io.tail[k]);
+		send_copy(u, tap_side(f), &r->meta[k], u->io.tail[k]);
 }
 
 /* What sizes come: the base for receiving into one frame */
@@ -887,7 +1054,7 @@ static void rx_learn(struct udp_flow *uf, const struct rx *r)
 	unsigned k;
 
 	for (k = 0; k < r->got; k++) {
-		const struct rx_meta *m = &r->meta[k];
+		const struct udp_meta *m = &r->meta[k];
 
 		if (m->gso_size || m->len != uf->size || !m->len)
 			uf->streak = 0;
@@ -917,9 +1084,8 @@ static bool read_some(struct udp *u, struct flow *f, unsigned *left)
 
 	r.got = (unsigned)got;
 	for (k = 0; k < r.got; k++)
-		rx_meta(&r.meta[k], &u->io.mm[k]);
-	uf->replied = true;
-	uf->last_ms = u->loop->now_ms;
+		udp_meta_get(&r.meta[k], &u->io.mm[k]);
+	touch(u, f, SEEN_FROM_HOST);
 	rx_deliver(u, f, &r);
 	rx_learn(uf, &r);
 	*left -= r.got;
@@ -948,6 +1114,50 @@ static void read_all(struct udp *u, struct flow *f)
 	}
 }
 
+/* ---- With the sender's address ---- */
+
+/* Receive into buffers of ours, with senders; how many */
+/* #syscalls recvmmsg recvmsg */
+static unsigned recv_named(struct udp *u, int fd)
+{
+	struct udp_io *io = &u->io;
+	unsigned k;
+	int got;
+
+	for (k = 0; k < UDP_RX_MSGS; k++) {
+		io->iov[k] = (struct iovec){ io->tail[k], sizeof(io->tail[k]) };
+		io->mm[k].msg_hdr = (struct msghdr){
+			.msg_name = &io->name[k],
+			.msg_namelen = sizeof(io->name[k]),
+			.msg_iov = &io->iov[k], .msg_iovlen = 1,
+			.msg_control = io->control[k].buf,
+			.msg_controllen = sizeof(io->control[k].buf),
+		};
+	}
+	got = recvmmsg(fd, io->mm, UDP_RX_MSGS, MSG_DONTWAIT, NULL);
+	return got > 0 ? (unsigned)got : 0;
+}
+
+/* Answers to multicast and broadcast, from whom they come */
+static void read_from_many(struct udp *u, struct flow *f)
+{
+	unsigned n = recv_named(u, priv(f)->fd), k;
+
+	for (k = 0; k < n; k++) {
+		struct flowside s = *tap_side(f);
+		struct udp_meta m;
+
+		udp_meta_get(&m, &u->io.mm[k]);
+		if (!inany_is_unicast(&m.src) || inany_is_loopback(&m.src) ||
+		    fwd_is_guests(u->conf, u->guest, &m.src) || !m.sport)
+			continue;
+		s.oaddr = m.src;
+		s.oport = m.sport;
+		touch(u, f, SEEN_FROM_HOST);
+		send_copy(u, &s, &m, u->io.tail[k]);
+	}
+}
+
 /**
  * udp_sock_event() - A socket is readable or has an error
  * @u:		UDP
@@ -958,8 +1168,218 @@ void udp_sock_event(struct udp *u, struct flow *f, uint32_t events)
 {
 	if (events & EPOLLERR)
 		read_errors(u, f);
-	if (events & EPOLLIN)
+	if (!(events & EPOLLIN))
+		return;
+	if (priv(f)->kind == TO_MANY)
+		read_from_many(u, f);
+	else
 		read_all(u, f);
+}
+
+/* ---- Inbound flows ---- */
+
+/**
+ * struct inbound - A listening socket that is read
+ * @fd, @rule, @port:	The socket
+ * @last_src, @last_sport:	Who sent the last datagram of a batch
+ * @n, @fresh:	Flows started meanwhile, whose sockets may have got datagrams of
+ *		others before they were connected
+ */
+struct inbound {
+	int fd;
+	const struct fwd_rule *rule;
+	uint16_t port, last_sport;
+	union inany last_src;
+	unsigned n;
+	union epoll_ref fresh[FRESH_MAX];
+};
+
+/* Use the socket of the listener for this flow */
+/* #syscalls getsockopt */
+static void share(struct udp_flow *uf, const struct inbound *in)
+{
+	socklen_t len = sizeof(int);
+	int domain = AF_INET;
+
+	getsockopt(in->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	uf->kind = SHARED;
+	uf->fd = in->fd;
+	uf->cookie = udp_sock_cookie(in->fd);
+	uf->dual = domain == AF_INET6;
+}
+
+/* Own socket for an inbound flow if it can have one, else the listener's */
+static void socket_for_peer(struct udp *u, const struct inbound *in,
+			    const struct flowside *host, struct udp_flow *uf)
+{
+	unsigned i;
+
+	uf->kind = CONNECTED;
+	for (i = 0; i < 2 && in->n < FRESH_MAX; i++) {
+		uf->fd = udp_sock_inbound(u->conf, host, uf->scope,
+					  in->rule->ifname,
+					  frame_can_uso(u->tap));
+		if (uf->fd >= 0)
+			return;
+		if (!no_descriptors(-uf->fd) || !evict(u))
+			break;
+	}
+	share(uf, in);
+}
+
+/* A flow of the guest's with the same addresses and ports at the tap, or NULL. One
+ * that came in by another port ends: the peer uses this one now */
+static struct flow *same_at_tap(struct udp *u, const struct flowside *tap)
+{
+	struct flow *f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
+
+	if (!f || f->pif[INI] == PIF_TAP)
+		return f;
+	udp_end(u, f, "its peer uses another port");
+	return NULL;
+}
+
+/* #syscalls close */
+static struct flow *flow_from_peer(struct udp *u, struct inbound *in,
+				   const struct flowside *host,
+				   const struct flowside *tap, unsigned scope)
+{
+	struct udp_flow uf = { .scope = scope };
+	struct flow *f = same_at_tap(u, tap);
+	int error;
+
+	if (f)
+		return f;
+	socket_for_peer(u, in, host, &uf);
+	f = flow_start(u, host, PIF_HOST, tap, PIF_TAP, &uf, &error);
+	if (!f) {
+		warn_limited("UDP: no resources for a new flow (error %i)",
+			     error);
+		if (uf.kind == CONNECTED)
+			close(uf.fd);
+	} else if (uf.kind == CONNECTED) {
+		in->fresh[in->n++] = f->timer.ref;
+	}
+	return f;
+}
+
+/* One that a listening socket got, or that was meant for it */
+static void inbound_datagram(struct udp *u, struct inbound *in,
+			     const struct udp_meta *m, const uint8_t *data)
+{
+	const struct flowside host = {
+		.oaddr = m->dst, .oport = in->port,
+		.eaddr = m->src, .eport = m->sport,
+	};
+	struct flowside tgt;
+	struct flow *f;
+
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &host, NULL);
+	if (f && !through_tap(f)) {
+		udp_splice_datagram(u->splice, f, m, data);
+		return;
+	}
+	if (!f) {
+		switch (fwd_from_host(u->conf, u->guest, in->rule, &host, &tgt)) {
+		case PIF_TAP:
+			f = flow_from_peer(u, in, &host, &tgt, m->scope);
+			break;
+		case PIF_SPLICE:
+			if (u->splice)
+				udp_splice_from_host(u->splice, in->rule, in->fd,
+						     &host, &tgt, m, data);
+			return;
+		default:
+			break;
+		}
+	}
+	if (!f) {
+		u->lost++;
+		return;
+	}
+	touch(u, f, SEEN_FROM_HOST);
+	send_copy(u, tap_side(f), m, data);
+}
+
+/* The address that a datagram was sent to, if the socket didn't say so */
+static void default_dst(struct udp_meta *m, const union inany *dst)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+
+	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
+		return;
+	if (inany_is_set(dst))
+		m->dst = *dst;
+	else if (inany_is_v4(&m->src))
+		m->dst = inany_from_v4(any4);
+	else
+		m->dst = inany_from_v6(&in6addr_any);
+}
+
+/* One batch of what is in @fd, sent to @dst unless it says otherwise */
+static unsigned inbound_batch(struct udp *u, struct inbound *in, int fd,
+			      const union inany *dst)
+{
+	unsigned n = recv_named(u, fd), k;
+
+	for (k = 0; k < n; k++) {
+		struct udp_meta m;
+
+		udp_meta_get(&m, &u->io.mm[k]);
+		default_dst(&m, dst);
+		inbound_datagram(u, in, &m, u->io.tail[k]);
+		in->last_src = m.src;
+		in->last_sport = m.sport;
+	}
+	return n;
+}
+
+/* Is there nothing left of others in the socket of a flow? What came in after it
+ * was connected, and so behind theirs, is all from its peer */
+static bool is_through(const struct inbound *in, const struct flowside *host)
+{
+	return in->last_sport == host->eport &&
+	       inany_equals(&in->last_src, &host->eaddr);
+}
+
+/* Sockets of new flows: what they got before they were connected */
+static void inbound_fresh(struct udp *u, struct inbound *in)
+{
+	unsigned i;
+
+	for (i = 0; i < in->n; i++) {
+		struct flow *f = flow_from_ref(u->flows, in->fresh[i]);
+		struct flowside host;
+		unsigned n = UDP_RX_MSGS;
+
+		while (f && n == UDP_RX_MSGS) {
+			host = *host_side(f);
+			n = inbound_batch(u, in, priv(f)->fd, &host.oaddr);
+			if (is_through(in, &host))
+				break;
+			f = flow_from_ref(u->flows, in->fresh[i]);
+		}
+	}
+}
+
+/**
+ * udp_listen_event() - A listening socket has datagrams of peers
+ * @u:		UDP
+ * @fd:		The socket, bound; with IP_PKTINFO, IPV6_RECVPKTINFO where it is not
+ *		to one address; with SO_REUSEPORT set after that
+ * @r:		Its rule
+ * @port:	What it is bound to, host order
+ */
+void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
+		      uint16_t port)
+{
+	struct inbound in = { .fd = fd, .rule = r, .port = port };
+	unsigned i;
+
+	for (i = 0; i < LISTEN_READS; i++)
+		if (inbound_batch(u, &in, fd, &r->addr) < UDP_RX_MSGS)
+			break;
+	inbound_fresh(u, &in);
 }
 
 /**
@@ -991,5 +1411,5 @@ void udp_timer(struct udp *u, struct flow *f)
 	if (at_ms > u->loop->now_ms)
 		wheel_arm(&u->loop->wheel, &f->timer, at_ms);
 	else
-		udp_close(u, f);
+		udp_end(u, f, "idle");
 }

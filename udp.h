@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp.h - UDP flows: one connected socket each
+ * udp.h - UDP flows through the tap
  */
 
 #ifndef UDP_H
 #define UDP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +15,9 @@
 #include "packet.h"
 #include "tap.h"
 #include "types.h"
+#include "udp_sock.h"
+
+struct udp_splice;
 
 #define UDP_TX_MSGS	64		/* messages of one sendmmsg() */
 #define UDP_RX_MSGS	32		/* messages of one recvmmsg() */
@@ -23,6 +27,8 @@
 /**
  * struct udp_io - Arrays for system calls, of no meaning between them
  * @control:	Control messages
+ * @segmented:	Whether a message to send is several datagrams
+ * @name:	Senders, where these are asked for
  * @tail:	What of a received datagram does not fit into its frame; with room
  *		in front for what does
  */
@@ -33,11 +39,16 @@ struct udp_io {
 		size_t align;
 		uint8_t buf[UDP_CONTROL];
 	} control[UDP_TX_MSGS];
+	bool segmented[UDP_TX_MSGS];
+	union sockaddr_inany name[UDP_RX_MSGS];
 	uint8_t tail[UDP_RX_MSGS][UDP_LEN_MAX + 1];
 };
 
 /**
  * struct udp - All of UDP
+ * @splice:	Takes what bypasses the tap, NULL: nothing does
+ * @count:	Flows; more than @max are not wanted, and the least used end
+ * @evict_at:	Where in the flow table the search for those goes on
  * @blocked:	List of flows that wait for room in the tap, FLOW_NONE: none
  * @dropped:	Datagrams from the guest that went nowhere
  * @lost:	Datagrams for the guest that did not fit into the tap
@@ -49,6 +60,8 @@ struct udp {
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
+	struct udp_splice *splice;
+	uint32_t count, max, evict_at;
 	uint32_t blocked;
 	uint64_t dropped, lost;
 	struct udp_io io;
@@ -60,6 +73,8 @@ void udp_init(struct udp *u, const struct conf *conf,
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
 void udp_tap_writable(struct udp *u);
 void udp_sock_event(struct udp *u, struct flow *f, uint32_t events);
+void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
+		      uint16_t port);
 void udp_timer(struct udp *u, struct flow *f);
 
 #endif /* UDP_H */

@@ -429,18 +429,205 @@ static void test_time(void)
 static void test_nowhere(void)
 {
 	setup(TAP_JUMBO, 1500);
-	guest_sends(v4 ? "224.0.0.251" : "ff02::fb", GPORT, 5353, 1);
+	guest_sends(v4 ? "224.0.0.251" : "ff02::fb", GPORT, 67, 1);
+	guest_sends(v4 ? "224.0.0.251" : "ff02::1:2", GPORT, 547, 1);
+	guest_sends(v4 ? "224.0.0.251" : "ff01::1", GPORT, v4 ? 0 : 9, 1);
 	guest_sends(gateway(), 68, 67, 1);
 	guest_sends(gateway(), 546, 547, 1);
 	guest_sends(gateway(), GPORT, 0, 1);
 	if (v4)
-		guest_sends("198.51.100.255", GPORT, 9, 1);
+		guest_sends("198.51.100.255", 68, 67, 1);
 	conf.no_udp = true;
 	guest_sends(gateway(), GPORT, 9, 1);
 	turn();
-	is(flows.count, 0, "no flow to groups, services of ours, or with --no-udp");
-	is(udp.dropped, v4 ? 6 : 5, "each is counted");
+	is(flows.count, 0, "no flow for DHCP, port 0, a node's own groups, or "
+	   "with --no-udp");
+	is(udp.dropped, v4 ? 8 : 7, "each is counted");
 	is(fake.n, 0, "and not answered");
+	teardown();
+}
+
+/* ---- Inbound ---- */
+
+/* A socket that peers send to, as it is for forwarded ports */
+static int listener(bool dual, bool shares, uint16_t *port)
+{
+	union sockaddr_inany sa = { .sin6.sin6_family = AF_INET6 };
+	socklen_t len = sizeof(sa.sin6);
+	int fd, on = 1;
+
+	if (!dual) {
+		const union inany any = addr(v4 ? "0.0.0.0" : "::");
+
+		len = inany_to_sockaddr(&any, 0, 0, &sa);
+	}
+	fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (bind(fd, &sa.sa, len) || getsockname(fd, &sa.sa, &len))
+		perror("# bind");
+	*port = ntohs(sa.sin.sin_port);
+	if (shares)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	if (sa.sa.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	return fd;
+}
+
+/* The guest answers to the last datagram that it got, with @len bytes */
+static void guest_answers(size_t len)
+{
+	char to[INANY_STRLEN];
+	struct pkt p;
+
+	if (!sent(fake.n - 1, &p))
+		return;
+	inany_ntop(&p.src, to, sizeof(to));
+	guest_sends(to, ntohs(p.udp.dport), ntohs(p.udp.sport), len);
+}
+
+/* Is it what peer @port sent to the guest, @len bytes to port 7777? */
+static bool is_inbound(unsigned i, uint16_t port, size_t len)
+{
+	union inany gw = addr(gateway());
+	struct pkt p;
+
+	return sent(i, &p) && p.kind == PKT_UDP && p.len == len &&
+	       inany_equals(&p.src, &gw) && ntohs(p.udp.sport) == port &&
+	       inany_equals(&p.dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
+	       ntohs(p.udp.dport) == 7777;
+}
+
+static struct fwd_rule rule_for(uint16_t port)
+{
+	return (struct fwd_rule){ .proto = IPPROTO_UDP, .first = port,
+				  .last = port, .to = 7777 };
+}
+
+static void test_inbound(bool dual, bool shares)
+{
+	uint16_t port, pport[2] = { 0 }, from = 0;
+	struct fwd_rule r;
+	int l, s[2];
+	unsigned i;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	guest.addr4 = conf.ip4.addr;
+	guest.addr6 = conf.ip6.addr;
+	l = listener(dual, shares, &port);
+	r = rule_for(port);
+	for (i = 0; i < 2; i++)
+		s[i] = server(&pport[i]);
+
+	put(s[0], port, 10);
+	put(s[1], port, 0);
+	put(s[0], port, 3000);
+	udp_listen_event(&udp, l, &r, port);
+	is(fake.n, 3, "what comes to a forwarded port goes to the guest");
+	ok(is_inbound(0, pport[0], 10) && is_inbound(1, pport[1], 0) &&
+	   is_inbound(2, pport[0], 3000),
+	   "to its port there, from the gateway, in order");
+	is(flows.count, 2, "one flow for each peer");
+
+	guest_answers(100);
+	is(get(s[0], &from), 100, "an answer goes back");
+	is(from, port, "from the port that was dialled");
+	is(get(s[1], &from), -1, "to whom it is for alone");
+
+	fake.n = 0;
+	put(s[0], port, 20);
+	if (shares) {
+		is(recv(l, buf, sizeof(buf), 0), -1,
+		   "from then on it has a socket of its own");
+		turn();
+	} else {
+		udp_listen_event(&udp, l, &r, port);
+	}
+	ok(fake.n == 1 && is_inbound(0, pport[0], 20), "which leads to the guest");
+	is(flows_after(170000), 1, "the flow with an answer lives longer");
+	is(flows_after(40000), 0, "and ends");
+
+	close(s[0]);
+	close(s[1]);
+	close(l);
+	teardown();
+}
+
+/* The descriptor of a listener may be something else by the time */
+static void test_listener_gone(void)
+{
+	uint16_t port, pport = 0, other = 0, from = 0;
+	struct fwd_rule r;
+	int l, s, o;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	guest.addr4 = conf.ip4.addr;
+	guest.addr6 = conf.ip6.addr;
+	l = listener(true, false, &port);
+	r = rule_for(port);
+	s = server(&pport);
+	put(s, port, 10);
+	udp_listen_event(&udp, l, &r, port);
+	o = server(&other);
+	dup2(o, l);
+	guest_answers(5);
+	is(get(s, &from) == 5 && from == other, 0,
+	   "nothing leaves by a descriptor that is another socket now");
+	close(o);
+	close(l);
+	close(s);
+	teardown();
+}
+
+/* The guest asks from the port that is forwarded: one flow, not two */
+static void test_inbound_same(void)
+{
+	uint16_t port, pport = 0, from = 0;
+	struct fwd_rule r;
+	int l, s;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	guest.addr4 = conf.ip4.addr;
+	guest.addr6 = conf.ip6.addr;
+	l = listener(true, true, &port);
+	r = rule_for(port);
+	s = server(&pport);
+	guest_sends(gateway(), 7777, pport, 1);
+	get(s, &from);
+	put(s, port, 33);
+	udp_listen_event(&udp, l, &r, port);
+	ok(fake.n == 1 && is_inbound(0, pport, 33),
+	   "a peer that the guest talks to may use the forwarded port, too");
+	is(flows.count, 1, "the guest can't tell: it stays one flow");
+	close(l);
+	close(s);
+	teardown();
+}
+
+static void test_many_flows(void)
+{
+	uint16_t port = 0, from = 0;
+	unsigned i;
+	int s;
+
+	setup(TAP_JUMBO, 1500);
+	udp.max = 8;
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 1);
+	get(s, &from);
+	put(s, from, 1);
+	turn();
+	for (i = 0; i < 30; i++) {
+		loop.now_ms++;
+		guest_sends(gateway(), (uint16_t)(GPORT + 1 + i), port, 1);
+		get(s, &from);
+	}
+	is(flows.count, 8, "there are never more flows than there may be");
+	is(from, GPORT + 30, "a new one always finds room");
+	fake.n = 0;
+	put(s, GPORT, 7);
+	turn();
+	ok(fake.n == 1, "one that is in use is not what ends");
+	close(s);
 	teardown();
 }
 
@@ -461,6 +648,12 @@ int main(void)
 		test_no_room();
 		test_time();
 		test_nowhere();
+		test_inbound(false, true);
+		test_inbound(true, true);
+		test_inbound(true, false);
+		test_inbound_same();
+		test_listener_gone();
+		test_many_flows();
 	}
 	return done();
 }

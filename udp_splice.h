@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_splice.h - UDP between the two loopbacks, past the tap
+ */
+
+#ifndef UDP_SPLICE_H
+#define UDP_SPLICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "flow.h"
+#include "inany.h"
+#include "types.h"
+#include "udp_sock.h"
+
+struct loop;
+struct nshelper;
+
+#define UDP_SPLICE_MSGS	32		/* messages of one system call */
+
+/**
+ * struct udp_splice - All of the UDP bypass
+ * @nsh:	Makes sockets of the namespace, NULL: nothing can be bypassed
+ * @count:	Flows; more than @max are not wanted, and the least used end
+ * @evict_at:	Where in the flow table the search for those goes on
+ * @dropped:	Datagrams that went nowhere
+ * @mm, @iov, @control, @name, @buf:	Of no meaning between calls
+ */
+struct udp_splice {
+	const struct conf *conf;
+	struct flow_table *flows;
+	struct loop *loop;
+	struct nshelper *nsh;
+	uint32_t count, max, evict_at;
+	uint64_t dropped;
+	struct mmsghdr mm[UDP_SPLICE_MSGS];
+	struct iovec iov[UDP_SPLICE_MSGS];
+	union {
+		size_t align;
+		uint8_t buf[128];
+	} control[UDP_SPLICE_MSGS];
+	union sockaddr_inany name[UDP_SPLICE_MSGS];
+	uint8_t buf[UDP_SPLICE_MSGS][65536];
+};
+
+void udp_splice_init(struct udp_splice *s, const struct conf *conf,
+		     struct flow_table *flows, struct loop *loop,
+		     struct nshelper *nsh);
+void udp_splice_listen_event(struct udp_splice *s, int fd,
+			     const struct fwd_rule *r, uint16_t port);
+void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
+			  int fd, const struct flowside *host,
+			  const struct flowside *tgt, const struct udp_meta *m,
+			  const uint8_t *data);
+void udp_splice_datagram(struct udp_splice *s, struct flow *f,
+			 const struct udp_meta *m, const uint8_t *data);
+void udp_splice_sock_event(struct udp_splice *s, struct flow *f, unsigned side,
+			   uint32_t events);
+void udp_splice_timer(struct udp_splice *s, struct flow *f);
+
+#endif /* UDP_SPLICE_H */
