@@ -30,6 +30,10 @@
  * runtime, a security module or a sysctl: then we say so and go on with what is
  * left. The stages are independent of each other for that reason.
  *
+ * The process in the namespace that makes sockets for the daemon goes through the
+ * same in one go: isolation_nshelper(). So does the one that reads resolv.conf,
+ * which needs the host's mounts: isolation_follower().
+ *
  * The filter is a table for each mode, made at build time by seccomp.sh. A
  * call it refuses kills the process. To see which one it was, build with
  * CPPFLAGS=-DSECCOMP_TRAP, then its number is printed first.
@@ -457,17 +461,23 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	return 0;
 }
 
-static void drop_capabilities(void)
+/* All but those in @keep, which stay if we have them */
+static void drop_capabilities(uint32_t keep)
 {
 	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct cap[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	drop_bounding_set();
 	/* Unknown before Linux 4.3, or forbidden: then there are none */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &hdr, none))
+	if (keep && syscall(SYS_capget, &hdr, cap))
+		keep = 0;
+	keep &= cap[0].permitted;
+	memset(cap, 0, sizeof(cap));
+	cap[0].effective = cap[0].permitted = keep;
+	if (syscall(SYS_capset, &hdr, cap))
 		warn_errno("Couldn't drop capabilities");
 }
 
@@ -514,16 +524,21 @@ static void trap_install(void)
 #endif
 
 /* prctl() wants a pointer to what it only reads: cast away const once, here */
-static struct sock_fprog filter_of(enum mode mode)
-{
-	const struct sock_filter *f = mode == MODE_PASTA ? filter_pasta :
-							   filter_passt;
-	size_t len = mode == MODE_PASTA ? ARRAY_SIZE(filter_pasta) :
-					  ARRAY_SIZE(filter_passt);
+#define FILTER(f)	((struct sock_fprog){ .len = ARRAY_SIZE(f), \
+			 .filter = (struct sock_filter *)(uintptr_t)(f) })
 
-	return (struct sock_fprog){
-		.len = len, .filter = (struct sock_filter *)(uintptr_t)f,
-	};
+/* Nothing can be gained from here on, and little be called */
+static void seal(struct sock_fprog filter, uint32_t caps)
+{
+	drop_capabilities(caps);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		warn_errno("Couldn't forbid core dumps");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		warn_errno("Couldn't set no_new_privs");
+
+	trap_install();
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0))
+		warn_errno("No system call filter, going on without");
 }
 
 /**
@@ -534,16 +549,67 @@ static struct sock_fprog filter_of(enum mode mode)
  */
 void isolation_seal(enum mode mode)
 {
-	struct sock_fprog prog = filter_of(mode);
-
 	raise_nofile();
-	drop_capabilities();
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		warn_errno("Couldn't forbid core dumps");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		warn_errno("Couldn't set no_new_privs");
+	seal(mode == MODE_PASTA ? FILTER(filter_pasta) : FILTER(filter_passt),
+	     0);
+}
 
-	trap_install();
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0))
-		warn_errno("No system call filter, going on without");
+/* A process that only serves the daemon: no terminal, no files but a socket */
+static void only_descriptor(int keep, int null)
+{
+	int fd;
+
+	/* So that Ctrl-C doesn't end it before the daemon does */
+	if (setsid() < 0)
+		debug("No session for a helper: errno %d", errno);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			close(fd);
+	isolation_close_fds(keep);
+}
+
+/**
+ * isolation_nshelper() - All stages for the process that stays in the namespace
+ * @id:		From isolation_identity()
+ * @keep:	The one descriptor that it needs
+ *
+ * Ports below 1024 are its business: where its user namespace owns the network
+ * namespace, it keeps CAP_NET_BIND_SERVICE. So it has no user namespace for
+ * itself, and becomes @id only if that is somebody there.
+ */
+void isolation_nshelper(const struct identity *id, int keep)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), rc;
+
+	rc = detach(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	if (rc)
+		debug("No namespaces for the helper: errno %d", -rc);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		debug("The helper keeps no capabilities: errno %d", errno);
+	rc = identity_change(id);
+	if (rc)
+		debug("The helper stays root without capabilities: errno %d",
+		      -rc);
+	only_descriptor(keep, null);
+	raise_nofile();
+	seal(FILTER(filter_nshelper), 1U << CAP_NET_BIND_SERVICE);
+}
+
+/**
+ * isolation_follower() - All stages for the process that follows resolv.conf
+ * @id:		From isolation_identity()
+ * @keep:	The one descriptor that it needs
+ *
+ * It reads files of the host, so it stays in its mount namespace. What it sees
+ * there is what anybody sees, and it has no call to pass it on but to us.
+ */
+void isolation_follower(const struct identity *id, int keep)
+{
+	int rc = identity_change(id);
+
+	if (rc)
+		debug("The follower stays root without capabilities: errno %d",
+		      -rc);
+	only_descriptor(keep, -1);
+	seal(FILTER(filter_follower), 0);
 }

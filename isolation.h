@@ -27,5 +27,7 @@ void isolation_close_fds(int keep);
 int isolation_identity(const char *runas, struct identity *id);
 int isolation_detach(const struct identity *id, bool pid_ns);
 void isolation_seal(enum mode mode);
+void isolation_nshelper(const struct identity *id, int keep);
+void isolation_follower(const struct identity *id, int keep);
 
 #endif /* ISOLATION_H */

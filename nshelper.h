@@ -7,7 +7,9 @@
 #define NSHELPER_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stdint.h>
+
+#include "inany.h"
 
 struct loop;
 
@@ -19,20 +21,29 @@ enum nssock { NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS }
 /**
  * struct nshelper - The helper, and sockets at hand
  * @fd:		Socket to it, -1: there is none
+ * @seq:	Of the last request
+ * @max:	Sockets of each kind to have at hand, up to NSHELPER_POOL
+ * @asked:	More of this kind are on the way
  * @n:		Sockets at hand
  * @pool:	Unbound, non-blocking, close-on-exec
  */
 struct nshelper {
 	int fd;
-	pid_t pid;
+	uint32_t seq;
+	unsigned max;
+	bool asked[NSSOCK_KINDS];
 	unsigned n[NSSOCK_KINDS];
 	int pool[NSSOCK_KINDS][NSHELPER_POOL];
 };
 
 _Noreturn void nshelper_run(int fd);
-int nshelper_start(struct nshelper *h, struct loop *l);
+
+int nshelper_start(struct nshelper *h, int fd, struct loop *l);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
+int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
+int nshelper_listen(struct nshelper *h, enum nssock kind,
+		    const union sockaddr_inany *sa, int backlog);
 int nshelper_diag(struct nshelper *h);
-void nshelper_event(struct nshelper *h, struct loop *l);
+void nshelper_event(struct nshelper *h);
 
 #endif /* NSHELPER_H */

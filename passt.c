@@ -41,6 +41,7 @@
 #include "log.h"
 #include "loop.h"
 #include "netlink.h"
+#include "nshelper.h"
 #include "packet.h"
 #include "pasta.h"
 #include "pcap.h"
@@ -64,6 +65,7 @@
  * @dns:	Name servers and search list
  * @identity:	Who to become
  * @ns:		Namespace that we serve (pasta)
+ * @nsh:	Sockets of that namespace
  * @client:	Socket for virtual machines (passt)
  * @loop:	Events and timers
  * @tap:	What protocols see: @tun or @stream, or @pcap before it
@@ -82,6 +84,7 @@ static struct passt {
 	struct dns dns;
 	struct identity identity;
 	struct pasta ns;
+	struct nshelper nsh;
 	struct client client;
 	struct loop loop;
 	struct tap *tap;
@@ -174,7 +177,8 @@ static void tap_open(struct passt *s)
 	const struct conf *c = &s->conf;
 	int rc = 0;
 
-	s->ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1 };
+	s->ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1,
+				.helper = -1 };
 	s->client.fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
 		s->tap_fd = -1;
@@ -193,7 +197,8 @@ static void tap_open(struct passt *s)
 		}
 		return;
 	}
-	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->tun_info);
+	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->identity,
+			       &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
 	/* So that who was not heard of yet can be reached */
@@ -300,6 +305,8 @@ static void datapath_init(struct passt *s)
 		rc = tap_stream_init(&s->stream, s->tap_fd, mtu, &s->loop);
 	if (!rc)
 		rc = pasta_watch(&s->ns, &s->loop);
+	if (!rc)
+		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop);
 	if (!rc)
 		rc = client_watch(&s->client, &s->loop);
 	if (rc) {
@@ -521,6 +528,9 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_NETNS_PID:
 		netns_event(s);
 		break;
+	case REF_NSHELPER:
+		nshelper_event(&s->nsh);
+		break;
 	case REF_TCP:
 	case REF_UDP:
 	case REF_ICMP:
@@ -532,7 +542,6 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_STATS:
 	case REF_LISTEN:
 	case REF_SCAN:
-	case REF_NSHELPER:
 	case REF_TCP_SPLICE:
 	case REF_UDP_SPLICE:
 		break;

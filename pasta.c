@@ -17,6 +17,10 @@
  *				<------------ tap device, with the link set up
  *		pidfd readable: the end
  *
+ * Where ports are forwarded, another child joins the namespace and stays, for
+ * what only somebody in there can do: see nshelper.c. It is no process of the
+ * command's PID namespace, so that nobody in there sees it.
+ *
  * The child for a COMMAND becomes the first process of the PID namespace and
  * runs the command as the second, for two reasons. The kernel drops signals to
  * a first process that has no handler for them, so that Ctrl-C would not stop
@@ -47,6 +51,7 @@
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -67,6 +72,7 @@
 #include "isolation.h"
 #include "log.h"
 #include "netlink.h"
+#include "nshelper.h"
 #include "util.h"
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
@@ -402,6 +408,26 @@ static int child_main(void *arg)
 	init_run(ch, command, &all);
 }
 
+/* Join what the namespaces are; false after saying why not */
+static bool enter(const struct child *ch)
+{
+	/* EINVAL: it is our own */
+	if (ch->userns >= 0 && setns(ch->userns, CLONE_NEWUSER) &&
+	    errno != EINVAL) {
+		err_errno("Couldn't join the user namespace of PID %d",
+			  (int)ch->c->netns_pid);
+		return false;
+	}
+	if (setns(ch->netns, CLONE_NEWNET)) {
+		err_errno("Couldn't join the network namespace of PID %d (%s)",
+			  (int)ch->c->netns_pid,
+			  ch->userns >= 0 ? "is it yours?" :
+			  "its owner is this user namespace: root is needed");
+		return false;
+	}
+	return true;
+}
+
 /* The child that joins namespaces of somebody else */
 static _Noreturn void child_join(const struct child *ch)
 {
@@ -409,19 +435,22 @@ static _Noreturn void child_join(const struct child *ch)
 	/* Who is root there could trace us otherwise */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
-	if (ch->userns >= 0 && setns(ch->userns, CLONE_NEWUSER)) {
-		err_errno("Couldn't join the user namespace of PID %d",
-			  (int)ch->c->netns_pid);
+	if (!enter(ch))
 		_exit(EXIT_FAILURE);
-	}
-	if (setns(ch->netns, CLONE_NEWNET)) {
-		err_errno("Couldn't join the network namespace of PID %d (%s)",
-			  (int)ch->c->netns_pid,
-			  ch->userns >= 0 ? "is it yours?" :
-			  "its owner is this user namespace: root is needed");
-		_exit(EXIT_FAILURE);
-	}
 	_exit(child_setup(ch) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* The child that joins them, too, and makes sockets there while we live */
+static _Noreturn void child_helper(const struct child *ch,
+				   const struct identity *id)
+{
+	close(ch->daemon_ctl);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!enter(ch))
+		_exit(EXIT_FAILURE);
+	prctl(PR_SET_NAME, "pasta-ns", 0, 0, 0);
+	isolation_nshelper(id, ch->ctl);
+	nshelper_run(ch->ctl);
 }
 
 /* In the daemon */
@@ -695,9 +724,6 @@ static int join(struct pasta *ns, struct child *ch,
 	if (!joiner)
 		child_join(ch);
 	close(ch->ctl);
-	close(ch->netns);
-	if (ch->userns >= 0)
-		close(ch->userns);
 	rc = joiner < 0 ? -errno : receive_tap(ch->daemon_ctl, info);
 	close(ch->daemon_ctl);
 	if (joiner > 0)
@@ -705,11 +731,61 @@ static int join(struct pasta *ns, struct child *ch,
 	return rc;
 }
 
+/* Is there anything that needs sockets in the namespace? */
+static bool helper_needed(const struct conf *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->nrules; i++)
+		if (!c->no_splice || c->rules[i].from_ns || c->rules[i].scan)
+			return true;
+	return false;
+}
+
+/* Of a namespace that we made: the tap device knows, even without /proc */
+static int namespaces_of_tap(struct child *ch, int tap_fd)
+{
+	ch->netns = ioctl(tap_fd, SIOCGSKNS);
+	if (ch->netns < 0)
+		return -errno;
+	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
+	return 0;
+}
+
+/* Start the helper; without it, new ports are not forwarded, and that is all */
+static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
+{
+	int rc = ch->netns < 0 ? namespaces_of_tap(ch, tap_fd) : 0;
+	pid_t pid;
+
+	if (!rc)
+		rc = control_socket(ch);
+	if (rc)
+		return rc;
+	pid = fork();
+	if (!pid)
+		child_helper(ch, id);
+	rc = pid < 0 ? -errno : ch->daemon_ctl;
+	close(ch->ctl);
+	if (pid < 0)
+		close(ch->daemon_ctl);
+	return rc;
+}
+
+static void close_namespaces(const struct child *ch)
+{
+	if (ch->netns >= 0)
+		close(ch->netns);
+	if (ch->userns >= 0)
+		close(ch->userns);
+}
+
 /**
  * pasta_open() - Get a tap device in the namespace that @c names
  * @ns:		Set
  * @c:		netns_kind NETNS_SPAWN or NETNS_PID, ns_ifname set
  * @h:		What the host's network looks like
+ * @id:		Who the helper becomes
  * @info:	Set to what the tap device can do
  *
  * The command waits for pasta_command_start(). To be called single-threaded,
@@ -718,14 +794,25 @@ static int join(struct pasta *ns, struct child *ch,
  * Return: file descriptor, or negative errno
  */
 int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
-	       struct tap_tun_info *info)
+	       const struct identity *id, struct tap_tun_info *info)
 {
 	struct child ch = { .c = c, .h = h, .netns = -1, .userns = -1 };
+	int fd;
 
-	*ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1 };
+	*ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1,
+			      .helper = -1 };
 	if (c->netns_kind == NETNS_SPAWN)
-		return spawn(ns, &ch, info);
-	return join(ns, &ch, info);
+		fd = spawn(ns, &ch, info);
+	else
+		fd = join(ns, &ch, info);
+	if (fd >= 0 && helper_needed(c)) {
+		ns->helper = helper_start(&ch, id, fd);
+		if (ns->helper < 0)
+			warn("No process in the namespace to make sockets: "
+			     "errno %d", -ns->helper);
+	}
+	close_namespaces(&ch);
+	return fd;
 }
 
 /**

@@ -14,6 +14,7 @@
 #include "types.h"
 
 struct hostnet;
+struct identity;
 
 /**
  * struct pasta - A namespace that we serve
@@ -22,6 +23,7 @@ struct hostnet;
  * @pidfd:	Of the process that names the namespace; -1: none
  * @stat_fd:	Its /proc/PID/stat, where the kernel has no pidfd; else -1
  * @poll:	Looks into it
+ * @helper:	Socket to the process in the namespace, see nshelper.h; -1: none
  * @tty_pgrp:	Our process group while the command has the terminal, else 0
  */
 struct pasta {
@@ -30,11 +32,12 @@ struct pasta {
 	int pidfd;
 	int stat_fd;
 	struct timer poll;
+	int helper;
 	pid_t tty_pgrp;
 };
 
 int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
-	       struct tap_tun_info *info);
+	       const struct identity *id, struct tap_tun_info *info);
 int pasta_watch(struct pasta *ns, struct loop *l);
 void pasta_command_start(const struct pasta *ns);
 int pasta_command_status(const struct pasta *ns);

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nshelper.c - Sockets that live in the namespace, made by a process in there
+ *
+ * A socket belongs to the network namespace of the process that makes it, and
+ * the daemon stays in that of the host. So a helper lives in the other one and
+ * does three things that only somebody there can do, in the order it is asked:
+ *
+ *	SOCKETS	kind, n		n new sockets	(SCM_RIGHTS)
+ *	BIND	fd, address	bind it there	(a low port takes a capability)
+ *	DIAG			a socket for the questions of sock_diag(7)
+ *
+ * Whatever else is done with a socket, the daemon does: where it was made counts,
+ * not who uses it.
+ *
+ * A connection must not wait for a round trip to another process, so that the
+ * daemon has sockets of each kind at hand. Half of them are left when it asks for
+ * more, which arrive as an event. Only if they are gone before that, and for the
+ * first of a kind, does it wait, WAIT_MS at most: whoever never has a connection
+ * that needs one has no open sockets either.
+ *
+ * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
+ * come in the order of requests, and carry their number, since an answer may come
+ * after the daemon waited in vain. The end of the daemon is the end of the socket
+ * and of the helper; the end of the helper leaves the daemon with what it has.
+ */
+
+#include "nshelper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+
+#define WAIT_MS		1000		/* for an answer */
+#define NOFILE_SHARE	64		/* of the descriptors we may have, for each pool */
+
+enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
+
+/**
+ * struct request - What the daemon wants; BIND comes with a descriptor
+ * @seq:	Number, which the answer repeats
+ * @op:		enum op
+ * @kind, @n:	SOCKETS: how many of what
+ * @sa:		BIND: where to
+ */
+struct request {
+	uint32_t seq, op, kind, n;
+	union sockaddr_inany sa;
+};
+
+/**
+ * struct answer - What the helper has to say, with descriptors
+ * @seq, @op, @kind:	Of the request
+ * @error:	0 or negative errno
+ */
+struct answer {
+	uint32_t seq, op, kind;
+	int32_t error;
+};
+
+/**
+ * struct fds - Descriptors that come with a datagram
+ */
+struct fds {
+	unsigned n;
+	int fd[NSHELPER_POOL];
+};
+
+union control {
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int) * NSHELPER_POOL)];
+};
+
+/* Both sides */
+
+/* #syscalls:pasta close */
+/* #syscalls:nshelper close */
+static void fds_close(struct fds *f)
+{
+	while (f->n)
+		close(f->fd[--f->n]);
+}
+
+/* Send a datagram with descriptors, which stay open here */
+/* #syscalls:pasta sendmsg */
+/* #syscalls:nshelper sendmsg */
+static int fds_send(int to, const void *data, size_t len, const struct fds *f,
+		    int flags)
+{
+	union control control = { .hdr = {
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int) * f->n),
+	} };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
+			     .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (f->n) {
+		memcpy(CMSG_DATA(&control.hdr), f->fd, sizeof(int) * f->n);
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * f->n);
+	}
+	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Those that did not fit into the limit of open files are left out */
+static void fds_take(struct msghdr *msg, struct fds *f)
+{
+	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
+
+	f->n = 0;
+	if (!hdr || hdr->cmsg_level != SOL_SOCKET ||
+	    hdr->cmsg_type != SCM_RIGHTS)
+		return;
+	f->n = (hdr->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(f->fd, CMSG_DATA(hdr), sizeof(int) * f->n);
+}
+
+/* Receive a datagram of exactly @len; -EPIPE: the other side is gone */
+/* #syscalls:pasta recvmsg */
+/* #syscalls:nshelper recvmsg */
+static int fds_receive(int from, void *data, size_t len, struct fds *f,
+		       int flags)
+{
+	union control control;
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(from, &msg, flags | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return -errno;
+	fds_take(&msg, f);
+	if ((size_t)n == len)
+		return 0;
+	fds_close(f);
+	return -EPIPE;
+}
+
+/* In the helper */
+
+static int socket_new(enum nssock kind)
+{
+	int family = kind == NSSOCK_TCP4 || kind == NSSOCK_UDP4 ? AF_INET :
+								  AF_INET6;
+	int type = kind == NSSOCK_TCP4 || kind == NSSOCK_TCP6 ? SOCK_STREAM :
+								SOCK_DGRAM;
+
+	return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* As many as can be had; an error only if that is none */
+/* #syscalls:nshelper socket */
+static int serve_sockets(const struct request *q, struct fds *f)
+{
+	while (f->n < q->n && f->n < NSHELPER_POOL) {
+		int fd = socket_new(q->kind);
+
+		if (fd < 0)
+			break;
+		f->fd[f->n++] = fd;
+	}
+	return f->n ? 0 : -errno;
+}
+
+/* #syscalls:nshelper bind */
+static int serve_bind(const struct request *q, struct fds *f)
+{
+	socklen_t len = q->sa.sa.sa_family == AF_INET ? sizeof(q->sa.sin) :
+							sizeof(q->sa.sin6);
+	int rc = -EBADF;
+
+	if (f->n)
+		rc = bind(f->fd[0], &q->sa.sa, len) ? -errno : 0;
+	fds_close(f);
+	return rc;
+}
+
+static int serve_diag(struct fds *f)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			NETLINK_SOCK_DIAG);
+
+	if (fd < 0)
+		return -errno;
+	f->fd[f->n++] = fd;
+	return 0;
+}
+
+/**
+ * nshelper_run() - Serve until the daemon ends
+ * @fd:		Socket to it, blocking
+ *
+ * In the process that is in the namespace; it needs no other descriptor, and of
+ * all capabilities CAP_NET_BIND_SERVICE at most.
+ */
+/* #syscalls:nshelper exit_group exit rt_sigreturn sigreturn restart_syscall */
+_Noreturn void nshelper_run(int fd)
+{
+	struct request q;
+	struct fds f;
+
+	while (!fds_receive(fd, &q, sizeof(q), &f, 0)) {
+		struct answer a = { .seq = q.seq, .op = q.op, .kind = q.kind };
+
+		if (q.op != OP_BIND)
+			fds_close(&f);
+		if (q.op == OP_SOCKETS)
+			a.error = serve_sockets(&q, &f);
+		else if (q.op == OP_BIND)
+			a.error = serve_bind(&q, &f);
+		else
+			a.error = serve_diag(&f);
+		if (fds_send(fd, &a, sizeof(a), &f, 0))
+			break;
+		fds_close(&f);
+	}
+	_exit(0);
+}
+
+/* In the daemon */
+
+static void lost(struct nshelper *h)
+{
+	if (h->fd < 0)
+		return;
+	close(h->fd);
+	h->fd = -1;
+	warn("The process in the namespace is gone, no new sockets there");
+}
+
+/* Send a request, numbered here; never waits */
+static int request(struct nshelper *h, struct request *q, const struct fds *f)
+{
+	int rc;
+
+	if (h->fd < 0)
+		return -ENOTCONN;
+	q->seq = ++h->seq;
+	rc = fds_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
+	if (rc == -EPIPE || rc == -ECONNRESET)
+		lost(h);
+	return rc;
+}
+
+/* To the pool what was asked for it */
+static void stash(struct nshelper *h, const struct answer *a, struct fds *f)
+{
+	if (a->kind >= NSSOCK_KINDS)
+		return;
+	h->asked[a->kind] = false;
+	if (!a->error && !f->n)
+		warn_limited("Too many open files: no socket of the namespace");
+	while (f->n && h->n[a->kind] < NSHELPER_POOL)
+		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
+}
+
+/* One answer that is there; sockets for the pool don't stay in @f */
+static int answer(struct nshelper *h, struct answer *a, struct fds *f)
+{
+	int rc;
+
+	if (h->fd < 0)
+		return -ENOTCONN;
+	rc = fds_receive(h->fd, a, sizeof(*a), f, MSG_DONTWAIT);
+	if (rc == -EAGAIN || rc == -EINTR)
+		return -EAGAIN;
+	if (rc)
+		lost(h);
+	else if (a->op == OP_SOCKETS)
+		stash(h, a, f);
+	return rc;
+}
+
+/* Wait for the answer to request @seq, WAIT_MS at most without any answer */
+/* #syscalls:pasta poll ppoll */
+static int await(struct nshelper *h, uint32_t seq, struct fds *f)
+{
+	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
+	struct answer a;
+	int rc;
+
+	for (;;) {
+		rc = answer(h, &a, f);
+		if (!rc && a.seq == seq)
+			return a.error;
+		if (!rc)
+			fds_close(f);	/* too late for who asked */
+		else if (rc != -EAGAIN)
+			return rc;
+		else if (!poll(&pfd, 1, WAIT_MS))
+			return -ETIMEDOUT;
+	}
+}
+
+/* Have a pool filled up, soon */
+static int refill(struct nshelper *h, enum nssock kind)
+{
+	struct request q = { .op = OP_SOCKETS, .kind = kind,
+			     .n = h->max - h->n[kind] };
+	const struct fds none = { .n = 0 };
+	int rc;
+
+	if (h->asked[kind])
+		return 0;
+	rc = request(h, &q, &none);
+	h->asked[kind] = !rc;
+	return rc;
+}
+
+/* Have at least one in the pool, now; whatever comes last answers for it */
+static int refill_now(struct nshelper *h, enum nssock kind)
+{
+	struct fds f = { .n = 0 };
+	int rc = refill(h, kind);
+
+	if (!rc)
+		rc = await(h, h->seq, &f);
+	fds_close(&f);
+	if (h->n[kind])
+		return 0;
+	if (rc == -ETIMEDOUT)
+		h->asked[kind] = false;
+	return rc ? rc : -EMFILE;
+}
+
+/**
+ * nshelper_start() - Take over the socket to a helper
+ * @h:		Set
+ * @fd:		From whoever started it, -1: there is none, and all others here
+ *		return -ENOTCONN
+ * @l:		Gets an event of kind REF_NSHELPER
+ *
+ * Return: 0 or negative errno
+ */
+int nshelper_start(struct nshelper *h, int fd, struct loop *l)
+{
+	const union epoll_ref ref = { .kind = REF_NSHELPER };
+	struct rlimit rl;
+
+	*h = (struct nshelper){ .fd = fd, .max = NSHELPER_POOL };
+	if (fd < 0)
+		return 0;
+	/* The hard limit will be ours: isolation_seal() */
+	if (!getrlimit(RLIMIT_NOFILE, &rl) &&
+	    rl.rlim_max / NOFILE_SHARE < NSHELPER_POOL)
+		h->max = rl.rlim_max / NOFILE_SHARE + 1;
+	return loop_add(l, fd, EPOLLIN, ref);
+}
+
+/**
+ * nshelper_socket() - A new socket of the namespace
+ * @h:		From nshelper_start()
+ * @kind:	Family and protocol
+ *
+ * Return: unbound, non-blocking, close-on-exec descriptor, now the caller's;
+ * negative errno: -ENOTCONN there is no helper, -EMFILE too many open files,
+ * -EAFNOSUPPORT, -ETIMEDOUT and so on
+ */
+int nshelper_socket(struct nshelper *h, enum nssock kind)
+{
+	int rc, fd;
+
+	if (!h->n[kind]) {
+		rc = refill_now(h, kind);
+		if (rc)
+			return rc;
+	}
+	fd = h->pool[kind][--h->n[kind]];
+	if (h->n[kind] <= h->max / 2)
+		refill(h, kind);	/* or the next one tells why not */
+	return fd;
+}
+
+/**
+ * nshelper_bind() - Bind a socket of the namespace, to a low port too
+ * @h:		From nshelper_start()
+ * @fd:		Socket of the namespace, stays the caller's
+ * @sa:		Address and port
+ *
+ * For who may not bind it: elsewhere bind() is enough, and costs less.
+ *
+ * Return: 0 or negative errno: that of bind(), or as for nshelper_socket()
+ */
+int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
+{
+	struct request q = { .op = OP_BIND, .sa = *sa };
+	struct fds f = { .n = 1, .fd = { fd } };
+	int rc = request(h, &q, &f);
+
+	f.n = 0;
+	if (!rc)
+		rc = await(h, q.seq, &f);
+	fds_close(&f);
+	return rc;
+}
+
+static bool is_tcp(enum nssock kind)
+{
+	return kind == NSSOCK_TCP4 || kind == NSSOCK_TCP6;
+}
+
+/* #syscalls:pasta setsockopt listen */
+static int bind_listen(struct nshelper *h, int fd, enum nssock kind,
+		       const union sockaddr_inany *sa, int backlog)
+{
+	const int on = 1;
+	int rc;
+
+	/* Nobody can steal a listening port by it, connections may linger */
+	if (is_tcp(kind))
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	rc = nshelper_bind(h, fd, sa);
+	if (!rc && is_tcp(kind) && listen(fd, backlog))
+		rc = -errno;
+	return rc;
+}
+
+/**
+ * nshelper_listen() - A socket of the namespace that is bound, and listens
+ * @h:		From nshelper_start()
+ * @kind:	TCP listens, UDP is bound
+ * @sa:		Address of the family of @kind and port, low ones too. "::" takes
+ *		IPv4 as well, where the sysctl bindv6only does not say otherwise
+ * @backlog:	Of listen(2)
+ *
+ * Return: non-blocking descriptor, now the caller's, or negative errno: that of
+ * bind() or listen(), or as for nshelper_socket()
+ */
+int nshelper_listen(struct nshelper *h, enum nssock kind,
+		    const union sockaddr_inany *sa, int backlog)
+{
+	int fd = nshelper_socket(h, kind), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = bind_listen(h, fd, kind, sa, backlog);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/**
+ * nshelper_diag() - A sock_diag(7) socket of the namespace
+ * @h:		From nshelper_start()
+ *
+ * Return: non-blocking descriptor, now the caller's, or negative errno as for
+ * nshelper_socket()
+ */
+int nshelper_diag(struct nshelper *h)
+{
+	struct request q = { .op = OP_DIAG };
+	struct fds f = { .n = 0 };
+	int rc = request(h, &q, &f);
+
+	if (!rc)
+		rc = await(h, q.seq, &f);
+	if (!rc && f.n)
+		return f.fd[0];
+	fds_close(&f);
+	return rc ? rc : -EMFILE;
+}
+
+/**
+ * nshelper_event() - Something from the helper: sockets for a pool, or its end
+ * @h:		From nshelper_start()
+ */
+void nshelper_event(struct nshelper *h)
+{
+	struct answer a;
+	struct fds f;
+
+	while (!answer(h, &a, &f))
+		fds_close(&f);
+}
