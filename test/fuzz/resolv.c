@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any resolv.conf: what is understood of it is valid, written down again it says
+ * the same, and the guest is handed nothing that it can't reach
+ *
+ * Input: one byte of settings, see configure(), then the file.
+ */
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resolv.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct conf conf;
+static struct resolv res, again;
+static struct dns dns, twice;
+
+static union inany addr(const char *s)
+{
+	union inany a = { 0 };
+
+	assert(inany_pton(s, &a));
+	return a;
+}
+
+static void configure(uint8_t set)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.ip4.enabled = set & 1;
+	conf.ip6.enabled = set & 2;
+	conf.dhcp_dns = set & 4;
+	conf.dhcp_search = set & 8;
+	conf.no_map_gw = set & 16;
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip4.gw = addr("198.51.100.1");
+	conf.ip6.gw = addr("2001:db8::1");
+	if (set & 32)
+		conf.ip4.map_host_loopback = addr("192.0.2.9");
+	if (set & 64)
+		conf.ip4.dns_forward = addr("169.254.1.1");
+	if (set & 128) {
+		conf.dns_given = true;
+		conf.ndns = 2;
+		conf.dns[0] = addr("203.0.113.5");
+		conf.dns[1] = addr("::1");
+	}
+}
+
+static void check_name(const char *s)
+{
+	size_t len = strnlen(s, CONF_NAME_LEN), i, label = 0;
+
+	assert(len && len <= 253);
+	for (i = 0; i <= len; i++) {
+		if (s[i] == '.' || !s[i]) {
+			assert(label && label <= 63);
+			label = 0;
+		} else {
+			assert(s[i] > ' ' && s[i] < 127);
+			label++;
+		}
+	}
+}
+
+static void check_parsed(void)
+{
+	unsigned i;
+
+	assert(res.n <= CONF_DNS_MAX && res.nsearch <= CONF_SEARCH_MAX);
+	for (i = 0; i < res.n; i++) {
+		assert(inany_is_unicast(&res.ns[i]));
+		assert(!res.scope[i] || (!inany_is_v4(&res.ns[i]) &&
+					 inany_is_linklocal(&res.ns[i])));
+	}
+	for (i = 0; i < res.nsearch; i++)
+		check_name(res.search[i]);
+}
+
+/* The same as a file, in our words */
+static void check_again(void)
+{
+	static char file[16384];
+	char s[INANY_STRLEN];
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < res.n; i++) {
+		len += sprintf(file + len, "nameserver %s",
+			       inany_ntop(&res.ns[i], s, sizeof(s)));
+		if (res.scope[i])
+			len += sprintf(file + len, "%%%u", res.scope[i]);
+		len += sprintf(file + len, "\n");
+	}
+	for (i = 0; i < res.nsearch; i++)
+		len += sprintf(file + len, "%s %s", i ? "" : "search",
+			       res.search[i]);
+	resolv_parse(file, len, &again);
+	assert(again.n == res.n && again.nsearch == res.nsearch);
+	assert(!memcmp(again.ns, res.ns, sizeof(res.ns)));
+	assert(!memcmp(again.scope, res.scope, sizeof(res.scope)));
+	assert(!memcmp(again.search, res.search, sizeof(res.search)));
+}
+
+static void check_list(const struct conf_ip *ip, const union inany *list,
+		       unsigned n, bool v4)
+{
+	unsigned i, k;
+
+	assert(n <= CONF_DNS_MAX);
+	assert(!n || (ip->enabled && conf.dhcp_dns));
+	for (i = 0; i < n; i++) {
+		assert(inany_is_unicast(&list[i]));
+		assert(inany_is_v4(&list[i]) == v4);
+		assert(!inany_is_loopback(&list[i]));
+		assert(!inany_equals(&list[i], &ip->addr));
+		for (k = 0; k < i; k++)
+			assert(!inany_equals(&list[i], &list[k]));
+	}
+}
+
+/* Behind the address for loopback: what can't be reached, or that address */
+static void check_via(const struct conf_ip *ip, const union inany *via,
+		      bool v4)
+{
+	if (!inany_is_set(via))
+		return;
+	assert(inany_is_v4(via) == v4);
+	assert(inany_is_loopback(via) || inany_equals(via, &ip->addr) ||
+	       (inany_is_set(&ip->map_host_loopback) ?
+		inany_equals(via, &ip->map_host_loopback) :
+		!conf.no_map_gw && inany_equals(via, &ip->gw)));
+}
+
+static void check_applied(void)
+{
+	unsigned i;
+
+	check_list(&conf.ip4, dns.ns4, dns.n4, true);
+	check_list(&conf.ip6, dns.ns6, dns.n6, false);
+	check_via(&conf.ip4, &dns.via4, true);
+	check_via(&conf.ip6, &dns.via6, false);
+	assert(dns.nsearch == (conf.dhcp_search ? res.nsearch : 0));
+	for (i = 0; i < res.n && !inany_is_v4(&res.ns[i]); i++)
+		;
+	assert(i == res.n ? !inany_is_set(&dns.host4) :
+			    inany_equals(&dns.host4, &res.ns[i]));
+	for (i = 0; i < res.n && inany_is_v4(&res.ns[i]); i++)
+		;
+	assert(i == res.n ? !inany_is_set(&dns.host6) && !dns.scope6 :
+			    inany_equals(&dns.host6, &res.ns[i]) &&
+			    dns.scope6 == res.scope[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *file;
+
+	if (!size || size > RESOLV_TEXT_MAX)
+		return 0;
+	configure(data[0]);
+
+	/* On its own, so that a sanitizer knows where it ends */
+	file = malloc(size);
+	if (!file)
+		return 0;
+	memcpy(file, data + 1, size - 1);
+	memset(&res, 0xaa, sizeof(res));
+	resolv_parse(file, size - 1, &res);
+	check_parsed();
+	check_again();
+
+	memset(&dns, 0xaa, sizeof(dns));
+	resolv_apply(&conf, &res, &dns);
+	check_applied();
+	/* It is compared as bytes */
+	memset(&twice, 0x55, sizeof(twice));
+	resolv_apply(&conf, &again, &twice);
+	assert(!memcmp(&dns, &twice, sizeof(dns)));
+	free(file);
+	return 0;
+}
