@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Virtual machines for tests, sourced after ns.sh.  vm_image has to be called
+# before ns.sh, since packages come from the network.
+#
+#   vm_start NAME SOCKET [QEMU ARG...]	boots, 30 s at most
+#   vm NAME SCRIPT		runs it in there: its output and its status
+#   vm_stop NAME
+
+VM_IMAGE=${BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}/guest
+QEMU=${QEMU:-qemu-system-x86_64}
+
+# vm_image: have qemu, a kernel and an initramfs, or skip all
+vm_image() {
+	[ -z "${NS_INSIDE-}" ] || return 0
+	local here
+	here=$(dirname "${BASH_SOURCE[0]}")
+	if [ "$(uname -m)" != x86_64 ] || ! command -v "$QEMU" >/dev/null; then
+		echo "1..0 # SKIP no $QEMU, or another machine than x86_64"
+		exit 0
+	fi
+	if ! "$here/guest-image" "$VM_IMAGE" >/dev/null 2>&1; then
+		echo "1..0 # SKIP no kernel package can be had for a guest"
+		exit 0
+	fi
+}
+
+# The network device, over whatever socket; VM_MAC sets its address
+vm_netdev() {
+	echo -netdev "stream,id=s,server=off,addr.type=unix,addr.path=$1" \
+	     -device "virtio-net-pci,netdev=s,romfile=,mac=${VM_MAC:-52:54:00:12:34:56}"
+}
+
+vm_ready() { vm "$1" true >/dev/null 2>&1; }
+
+vm_start() {
+	local name=$1 sock=$2 net
+	shift 2
+	rm -f "$T/home/$name.ctl"
+	read -ra net <<<"$(vm_netdev "$sock")"
+	[ "$sock" != none ] || net=()
+	exec_as user "$QEMU" -nodefaults -nographic -no-reboot -accel tcg -m 256 \
+		-kernel "$VM_IMAGE/kernel" -initrd "$VM_IMAGE/initrd" \
+		-append "console=ttyS0 quiet panic=-1 ${VM_APPEND-}" \
+		-serial "file:$T/home/$name.console" \
+		-serial "unix:$T/home/$name.ctl,server=on,wait=off" \
+		"${net[@]}" "$@" >"$T/home/$name.qemu" 2>&1 </dev/null &
+	echo $! > "$T/home/$name.vmpid"
+	wait_for -t 60 vm_ready "$name" && return 0
+	diag "$(cat "$T/home/$name.qemu"; tail -5 "$T/home/$name.console")"
+	return 1
+}
+
+vm_pid() { cat "$T/home/$1.vmpid"; }
+
+vm_stop() {
+	kill "$(vm_pid "$1")" 2>/dev/null
+	wait "$(vm_pid "$1")" 2>/dev/null
+	wait_for gone "$(vm_pid "$1")"
+}
+
+# vm NAME SCRIPT: one at a time; VM_WAIT seconds at most, default 60
+vm() {
+	python3 - "$T/home/$1.ctl" "$2" "${VM_WAIT:-60}" <<-'END'
+	import base64, socket, sys, time
+	s = socket.socket(socket.AF_UNIX)
+	s.settimeout(float(sys.argv[3]))
+	s.connect(sys.argv[1])
+	s.sendall(base64.b64encode(sys.argv[2].encode()) + b"\n")
+	data = b""
+	while True:
+	    more = s.recv(65536)
+	    if not more:
+	        sys.exit(255)
+	    data += more
+	    if not data.endswith(b"\n"):
+	        continue
+	    head, mark, status = data.rpartition(b"@@ ")
+	    if mark and status.strip().isdigit():
+	        break
+	head = head.replace(b"@@ ready\n", b"")
+	sys.stdout.buffer.write(head)
+	sys.exit(int(status))
+	END
+}
