@@ -82,6 +82,7 @@ MAC=9a:55:9a:55:9a:55
 as() { run_as user "$@"; }
 pid() { cat "$T/home/pid" 2>/dev/null; }
 stop() { kill "$(pid)" 2>/dev/null; wait_for gone "$(pid)"; rm -f "$T/home/pid"; }
+# shellcheck disable=SC2120 # one call has
 start() { as "$PASST" -s "$S" -P "$T/home/pid" -l "$T/home/log" "$@"; }
 
 out=$(start 2>&1)
