@@ -45,6 +45,7 @@
 #include "packet.h"
 #include "pasta.h"
 #include "pcap.h"
+#include "resolv.h"
 #include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
@@ -62,7 +63,7 @@
  *		datapath stage on
  * @host:	Addresses and routes to copy
  * @guest:	What was learned from the other side
- * @dns:	Name servers and search list
+ * @dns:	Name servers and search list, kept up to date by @follower
  * @identity:	Who to become
  * @ns:		Namespace that we serve (pasta)
  * @nsh:	Sockets of that namespace
@@ -82,6 +83,7 @@ static struct passt {
 	struct hostnet host;
 	struct guest guest;
 	struct dns dns;
+	struct resolv_follower follower;
 	struct identity identity;
 	struct pasta ns;
 	struct nshelper nsh;
@@ -167,6 +169,7 @@ static void host_look(struct passt *s)
 	if (nl_template(&s->conf, &s->host))
 		exit(1);
 	conf_resolve(&s->conf);
+	resolv_start(&s->follower, &s->conf, &s->dns);
 	conf_print(&s->conf, &s->dns);
 }
 
@@ -411,8 +414,23 @@ static void stdio_close(struct passt *s)
 		dup2(s->null_fd, fd);
 }
 
+/* Of the process that follows resolv.conf: it may read files, and little more */
+static void follower_seal(int keep)
+{
+	isolation_follower(&p.identity, keep);
+}
+
+/* Before the sandbox: it has to see the host's files */
+static void follower_start(struct passt *s)
+{
+	resolv_follow(&s->follower, &s->conf, follower_seal);
+	if (resolv_watch(&s->follower, &s->loop))
+		die_errno("Couldn't watch %s", RESOLV_PATH);
+}
+
 static void sandbox(struct passt *s)
 {
+	follower_start(s);
 	if (isolation_detach(&s->identity, !s->conf.foreground))
 		exit(1);		/* it said why */
 	if (!s->conf.foreground)
@@ -531,13 +549,15 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_NSHELPER:
 		nshelper_event(&s->nsh);
 		break;
+	case REF_RESOLV:
+		resolv_event(&s->follower, &s->conf, &s->dns, &s->loop);
+		break;
 	case REF_TCP:
 	case REF_UDP:
 	case REF_ICMP:
 		flow_event(s, ref, events);
 		break;
 	case REF_NETNS_PATH:
-	case REF_RESOLV:
 	case REF_INPUT:
 	case REF_STATS:
 	case REF_LISTEN:
