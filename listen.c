@@ -35,10 +35,8 @@
 #include "listen.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -47,6 +45,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "nshelper.h"
 #include "util.h"
 
 #ifndef IPV6_FREEBIND
@@ -61,8 +60,6 @@ enum {
 	SCAN_MS		= 999,		/* at most, see scan_arm() */
 	SCAN_SLOT_MS	= 64,
 	RETRY_ROUNDS	= 4,		/* until a port is tried again */
-	EPH_FIRST	= 32768,	/* if the kernel does not tell */
-	EPH_LAST	= 60999,
 };
 
 static unsigned listen_kind(uint8_t proto, bool in_ns)
@@ -275,7 +272,18 @@ static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd
 	return 0;
 }
 
-/* #syscalls bind listen */
+/* #syscalls bind */
+static int sock_bind_to(const struct listen *s, const struct fwd_rule *r,
+			int fd, const union sockaddr_inany *sa, socklen_t len)
+{
+	if (!bind(fd, &sa->sa, len))
+		return 0;
+	if (errno != EACCES || !r->from_ns)
+		return -errno;
+	return nshelper_bind(s->nsh, fd, sa);	/* who may have low ports */
+}
+
+/* #syscalls listen */
 static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 		     bool v6, uint16_t port)
 {
@@ -285,9 +293,10 @@ static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 			       v6 ? &any6 : &any4;
 	union sockaddr_inany sa;
 	socklen_t len = inany_to_sockaddr(a, port, rule_scope(s, r), &sa);
+	int rc = sock_bind_to(s, r, fd, &sa, len);
 
-	if (bind(fd, &sa.sa, len))
-		return -errno;
+	if (rc)
+		return rc;
 	if (r->proto == IPPROTO_UDP) {
 		set_on(fd, SOL_SOCKET, SO_REUSEPORT);
 		return 0;
@@ -302,7 +311,9 @@ static int sock_new(struct listen *s, const struct fwd_rule *r, bool v6)
 	int fd;
 
 	if (r->from_ns)
-		return s->nsh ? -EOPNOTSUPP : -ENETUNREACH;
+		return nshelper_socket(s->nsh, tcp ?
+				       v6 ? NSSOCK_TCP6 : NSSOCK_TCP4 :
+				       v6 ? NSSOCK_UDP6 : NSSOCK_UDP4);
 	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_NONBLOCK | SOCK_CLOEXEC |
 		    (tcp ? SOCK_STREAM : SOCK_DGRAM), 0);
 	return fd < 0 ? -errno : fd;
@@ -444,9 +455,11 @@ static void rule_open_weak(struct listen *s, uint16_t rule)
 	}
 }
 
-static bool rule_is_off(const struct conf *c, const struct fwd_rule *r)
+/* Rules of a protocol that is off, or for a namespace that can't be had */
+static bool rule_is_off(const struct listen *s, const struct fwd_rule *r)
 {
-	return r->proto == IPPROTO_TCP ? c->no_tcp : c->no_udp;
+	return (r->proto == IPPROTO_TCP ? s->conf->no_tcp : s->conf->no_udp) ||
+	       (r->from_ns && !s->nsh);
 }
 
 /*
@@ -510,14 +523,14 @@ int listen_open(struct listen *s)
 	int rc;
 
 	for (i = 0; i < s->conf->nrules; i++) {
-		if (r[i].scan || r[i].weak || rule_is_off(s->conf, &r[i]))
+		if (r[i].scan || r[i].weak || rule_is_off(s, &r[i]))
 			continue;
 		rc = rule_open_strict(s, (uint16_t)i);
 		if (rc)
 			return rc;
 	}
 	for (i = 0; i < s->conf->nrules; i++) {
-		if (!r[i].scan && r[i].weak && !rule_is_off(s->conf, &r[i]))
+		if (!r[i].scan && r[i].weak && !rule_is_off(s, &r[i]))
 			rule_open_weak(s, (uint16_t)i);
 	}
 	return 0;
@@ -580,8 +593,11 @@ static bool entry_counts(const struct listen *s, unsigned kind,
 	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
 	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
 
-	if (udp && (is_dhcp_port(e->port) || inany_is_multicast(&e->addr) ||
-		    (e->port >= s->eph_first && e->port <= s->eph_last)))
+	bool client = e->port >= c->ephemeral_first &&
+		      e->port <= c->ephemeral_last;
+
+	if (udp && (client || is_dhcp_port(e->port) ||
+		    inany_is_multicast(&e->addr)))
 		return false;
 	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
 	    !c->splice_only)
@@ -626,18 +642,18 @@ static unsigned target_kind(unsigned kind)
 	return kind ^ LISTEN_NS_TCP;
 }
 
-static bool rule_scans(const struct conf *c, const struct fwd_rule *r,
+static bool rule_scans(const struct listen *s, const struct fwd_rule *r,
 		       unsigned kind)
 {
-	return r->scan && rule_kind(r) == kind && !rule_is_off(c, r);
+	return r->scan && rule_kind(r) == kind && !rule_is_off(s, r);
 }
 
-static bool kind_scans(const struct conf *c, unsigned kind)
+static bool kind_scans(const struct listen *s, unsigned kind)
 {
 	unsigned i;
 
-	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(c, &c->rules[i], kind))
+	for (i = 0; i < s->conf->nrules; i++) {
+		if (rule_scans(s, &s->conf->rules[i], kind))
 			return true;
 	}
 	return false;
@@ -647,11 +663,11 @@ static bool kind_scans(const struct conf *c, unsigned kind)
  * listen_scan_needed() - Does any rule ask who listens?
  * @in_ns:	In the namespace, else on the host
  */
-bool listen_scan_needed(const struct conf *c, bool in_ns)
+bool listen_scan_needed(const struct listen *s, bool in_ns)
 {
 	unsigned kind = in_ns ? LISTEN_HOST_TCP : LISTEN_NS_TCP;
 
-	return kind_scans(c, kind) || kind_scans(c, kind + 1);
+	return kind_scans(s, kind) || kind_scans(s, kind + 1);
 }
 
 /* rule_next() - Next port of a rule with a listener from @port on, else 0 */
@@ -719,7 +735,7 @@ static void close_unwanted(struct listen *s, unsigned kind)
 		if (s->l[i].fd < 0)
 			continue;
 		r = &s->conf->rules[s->l[i].rule];
-		if (!rule_scans(s->conf, r, kind) ||
+		if (!rule_scans(s, r, kind) ||
 		    map_has(&s->want, s->l[i].port))
 			continue;
 		debug("Port %u is no longer in use, closed for -%c",
@@ -736,14 +752,14 @@ static void apply(struct listen *s, unsigned kind, const struct portmap *found)
 
 	memset(&s->want, 0, sizeof(s->want));
 	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(c, &c->rules[i], kind))
+		if (rule_scans(s, &c->rules[i], kind))
 			rule_want(&s->want, &c->rules[i], found);
 	}
 	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
 		s->failed[kind].word[i] &= s->want.word[i];
 	close_unwanted(s, kind);
 	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(c, &c->rules[i], kind) &&
+		if (rule_scans(s, &c->rules[i], kind) &&
 		    !rule_open_found(s, (uint16_t)i, found))
 			return;
 	}
@@ -771,7 +787,7 @@ static void scan_direction(struct listen *s, unsigned tcp)
 {
 	unsigned udp = tcp + 1, tcp_to = target_kind(tcp),
 		 udp_to = target_kind(udp);
-	bool have_tcp = kind_scans(s->conf, tcp);
+	bool have_tcp = kind_scans(s, tcp);
 
 	if (s->diag[tcp_to >= LISTEN_NS_TCP] < 0)
 		return;
@@ -779,7 +795,7 @@ static void scan_direction(struct listen *s, unsigned tcp)
 		return;
 	if (have_tcp)
 		apply(s, tcp, &s->found[tcp_to]);
-	if (!kind_scans(s->conf, udp) || !scan_kind(s, udp_to))
+	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
 		return;
 	if (have_tcp)
 		add_tcp(&s->found[udp_to], &s->found[tcp_to]);
@@ -809,29 +825,6 @@ void listen_scan(struct listen *s)
 	scan_arm(s);
 }
 
-/* ephemeral_read() - Which ports the kernel gives to clients, on the host */
-static void ephemeral_read(struct listen *s)
-{
-	int fd = open("/proc/sys/net/ipv4/ip_local_port_range",
-		      O_RDONLY | O_CLOEXEC);
-	char text[32];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	unsigned first, last;
-
-	s->eph_first = EPH_FIRST;
-	s->eph_last = EPH_LAST;
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return;
-	text[n] = '\0';
-	if (sscanf(text, "%u %u", &first, &last) != 2 || first > last ||
-	    last >= LISTEN_PORTS)
-		return;
-	s->eph_first = (uint16_t)first;
-	s->eph_last = (uint16_t)last;
-}
-
 /**
  * listen_scan_start() - Start to search, with a first look right now
  * @diag_host:	From sockdiag_open() on the host, -1: none; kept
@@ -846,6 +839,5 @@ void listen_scan_start(struct listen *s, int diag_host, int diag_ns)
 	s->diag[1] = diag_ns;
 	if (diag_host < 0 && diag_ns < 0)
 		return;
-	ephemeral_read(s);
 	listen_scan(s);
 }

@@ -56,7 +56,6 @@ struct listener {
  * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
  * @seq:	Of the last request to them
  * @round:	Counts searches
- * @eph_first, @eph_last:	Ports that the kernel gives to clients
  * @timer:	Of the next search
  * @found:	Ports that somebody else listens on, each kind as seen where the
  *		sockets are
@@ -74,7 +73,6 @@ struct listen {
 	int diag[2];
 	uint32_t seq;
 	unsigned round;
-	uint16_t eph_first, eph_last;
 	struct timer timer;
 	struct portmap found[LISTEN_KINDS];
 	struct portmap want, failed[LISTEN_KINDS];
@@ -86,7 +84,7 @@ struct listen {
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 		 struct nshelper *nsh);
 int listen_open(struct listen *s);
-bool listen_scan_needed(const struct conf *c, bool in_ns);
+bool listen_scan_needed(const struct listen *s, bool in_ns);
 void listen_scan_start(struct listen *s, int diag_host, int diag_ns);
 void listen_scan(struct listen *s);
 const struct listener *listen_at(const struct listen *s, uint32_t index);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../../log.h"
+#include "../../nshelper.h"
 #include "tap.h"
 
 static struct listen l;
@@ -316,6 +317,263 @@ static void test_limit(void)
 	listen_close(&l);
 }
 
+/* The search ------------------------------------------------------------------ */
+
+static int net_host, net_ns;		/* namespaces */
+static struct nshelper nsh;
+
+static void enter(int net)
+{
+	if (setns(net, CLONE_NEWNET))
+		ok(false, "namespaces can be changed");
+}
+
+static int ns_sock(int type, const char *addr, uint16_t port)
+{
+	int fd;
+
+	enter(net_ns);
+	fd = sock(type, addr, port);
+	enter(net_host);
+	return fd;
+}
+
+static bool ns_connects(const char *addr, uint16_t port)
+{
+	bool yes;
+
+	enter(net_ns);
+	yes = connects(addr, port);
+	enter(net_host);
+	return yes;
+}
+
+/* begin_scan() - All four directions for ports @first to @last */
+static void begin_scan(uint16_t first, uint16_t last)
+{
+	unsigned i;
+
+	begin();
+	l.nsh = &nsh;
+	conf.ephemeral_first = 32768;
+	conf.ephemeral_last = 60999;
+	for (i = 0; i < 4; i++) {
+		struct fwd_rule *r = rule(i % 2 ? IPPROTO_UDP : IPPROTO_TCP,
+					  first, last, "auto");
+
+		r->scan = r->weak = true;
+		r->from_ns = i / 2;
+	}
+}
+
+static void scan_start(void)
+{
+	int diag_ns;
+
+	enter(net_ns);
+	diag_ns = sockdiag_open();
+	enter(net_host);
+	listen_scan_start(&l, sockdiag_open(), diag_ns);
+}
+
+static bool ours(uint8_t proto, bool in_ns, uint16_t port)
+{
+	return listen_is_ours(&l, proto, in_ns, port);
+}
+
+static void test_scan(void)
+{
+	int tcp = ns_sock(SOCK_STREAM, "", 7000), client, client4,
+	    host = sock(SOCK_STREAM, "127.0.0.1", 7001),
+	    udp = ns_sock(SOCK_DGRAM, "", 7002), udp6, both;
+
+	begin_scan(1, 65535);
+	is(listen_open(&l), 0, "rules that scan bind nothing themselves");
+	is(l.count, 0, "nothing is bound yet");
+	ok(listen_scan_needed(&l, true) && listen_scan_needed(&l, false),
+	   "both sides have to be asked");
+	scan_start();
+	ok(ours(IPPROTO_TCP, false, 7000) && connects("127.0.0.1", 7000),
+	   "a port of the namespace is bound on the host, at once");
+	ok(ours(IPPROTO_UDP, false, 7000), "its number is, for UDP as well");
+	ok(ours(IPPROTO_TCP, true, 7001) && ns_connects("127.0.0.1", 7001),
+	   "a port of the host is bound in the namespace");
+	ok(ours(IPPROTO_UDP, false, 7002), "a UDP port is bound");
+	is(l.count, 5, "and nothing else is");
+	ok(timer_armed(&l.timer) &&
+	   l.timer.expires_ms - lp.now_ms <= 1000 &&
+	   l.timer.expires_ms - lp.now_ms > 900, "the next look is in a second");
+	listen_scan(&l);
+	listen_scan(&l);
+	is(l.count, 5, "our own sockets are not forwarded back");
+
+	close(tcp);
+	both = ns_sock(SOCK_STREAM, "", 7003);
+	udp6 = ns_sock(SOCK_DGRAM, "::1", 7004);
+	client = ns_sock(SOCK_DGRAM, "", 68);
+	client4 = ns_sock(SOCK_DGRAM, "", 40000);
+	listen_scan(&l);
+	ok(!ours(IPPROTO_TCP, false, 7000) && !ours(IPPROTO_UDP, false, 7000) &&
+	   is_free(SOCK_STREAM, 7000), "a port that is closed gets free");
+	ok(ours(IPPROTO_TCP, false, 7003), "a new one is bound");
+	ok(!ours(IPPROTO_UDP, false, 7004), "one on loopback can't be reached");
+	ok(!ours(IPPROTO_UDP, false, 68), "DHCP clients need theirs");
+	ok(!ours(IPPROTO_UDP, false, 40000), "clients are not servers");
+	is(l.n, 5, "entries of the table are used again");
+
+	conf.host_lo_to_ns_lo = true;
+	listen_scan(&l);
+	ok(ours(IPPROTO_UDP, false, 7004), "unless connections get there");
+
+	close(host);
+	listen_scan(&l);
+	ok(!ours(IPPROTO_TCP, true, 7001), "the same for the namespace's ports");
+	listen_close(&l);
+	ok(!timer_armed(&l.timer), "after the end nothing looks");
+	close(udp);
+	close(udp6);
+	close(both);
+	close(client);
+	close(client4);
+}
+
+static void test_scan_conflicts(void)
+{
+	int ns = ns_sock(SOCK_STREAM, "", 7000),
+	    named = ns_sock(SOCK_STREAM, "", 7010),
+	    host = sock(SOCK_STREAM, "127.0.0.1", 7000);
+	unsigned i;
+
+	begin_scan(7000, 7005);
+	rule(IPPROTO_TCP, 7010, 7010, "7010");
+	is(listen_open(&l), 0, "a rule may name a port besides");
+	scan_start();
+	ok(!ours(IPPROTO_TCP, false, 7000), "a port in use is left alone");
+	ok(!ours(IPPROTO_TCP, true, 7000), "on the other side, too");
+	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays");
+	close(host);
+	for (i = 0; i < 4; i++)
+		listen_scan(&l);
+	ok(ours(IPPROTO_TCP, false, 7000), "once free, it is bound");
+	is(l.count, 3, "ports beyond those of the rule are not");
+	close(named);
+	listen_scan(&l);
+	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays, used or not");
+	listen_close(&l);
+	close(ns);
+}
+
+static void test_scan_moved(void)
+{
+	int ns = ns_sock(SOCK_STREAM, "", 8001);
+
+	begin();
+	rule(IPPROTO_TCP, 7000, 7005, "7000-7005:8000-8005")->to = 8000;
+	conf.rules[0].scan = true;
+	ok(!listen_scan_needed(&l, false), "one side is enough");
+	scan_start();
+	ok(ours(IPPROTO_TCP, false, 7001), "ports may be moved");
+	is(l.count, 1, "that is all");
+	close(ns);
+	listen_scan(&l);
+	is(l.count, 0, "also back again");
+	listen_close(&l);
+}
+
+/* What the kernel never says, and what it does ---------------------------------- */
+
+static uint32_t part[1024];
+static size_t part_len;
+static unsigned entries;
+static struct sockdiag_entry last;
+
+static void seen(const struct sockdiag_entry *e, void *arg)
+{
+	(void)arg;
+	entries++;
+	last = *e;
+}
+
+static void *message(uint16_t type, uint32_t seq, size_t len)
+{
+	struct nlmsghdr *nh = (void *)((char *)part + part_len);
+
+	*nh = (struct nlmsghdr){ .nlmsg_type = type, .nlmsg_seq = seq,
+				 .nlmsg_len = (uint32_t)(sizeof(*nh) + len) };
+	memset(nh + 1, 0, len);
+	part_len += NLMSG_ALIGN(sizeof(*nh) + len);
+	return nh + 1;
+}
+
+static struct inet_diag_msg *socket_message(uint32_t seq, uint16_t port)
+{
+	struct inet_diag_msg *m = message(SOCK_DIAG_BY_FAMILY, seq, sizeof(*m));
+
+	m->idiag_family = AF_INET;
+	m->id.idiag_sport = htons(port);
+	m->id.idiag_src[0] = htonl(INADDR_LOOPBACK);
+	m->id.idiag_cookie[0] = 0x89abcdef;
+	m->id.idiag_cookie[1] = 0x01234567;
+	return m;
+}
+
+static int walk(void)
+{
+	int rc = sockdiag_walk(part, part_len, 5, seen, NULL);
+
+	part_len = 0;
+	return rc;
+}
+
+static void test_dump(void)
+{
+	static const union inany lo = { .v4mapped = { .one = { 0xff, 0xff },
+		.a4 = { .s_addr = 0x0100007f } } };
+	struct nlmsghdr *nh = (struct nlmsghdr *)part;
+	size_t len;
+
+	socket_message(5, 80);
+	is(walk(), 1, "a part without an end is not the last");
+	ok(entries == 1 && last.port == 80 &&
+	   last.cookie == 0x0123456789abcdefULL, "a socket is read");
+	ok(htonl(INADDR_LOOPBACK) != 0x0100007f ||
+	   inany_equals(&last.addr, &lo), "and its address");
+	entries = 0;
+	socket_message(4, 80);
+	socket_message(5, 0);
+	socket_message(5, 80)->idiag_family = AF_UNIX;
+	message(NLMSG_DONE, 4, 4);
+	message(NLMSG_DONE, 5, 4);
+	is(walk(), 0, "the end is the end");
+	is(entries, 0, "what is old, unbound or strange does not count");
+
+	*(int *)message(NLMSG_ERROR, 5, 4) = -EPERM;
+	is(walk(), -EPERM, "an error is passed on");
+	*(int *)message(NLMSG_ERROR, 5, 4) = -ENOENT;
+	is(walk(), 0, "a family unknown has no sockets");
+	*(int *)message(NLMSG_ERROR, 5, 4) = 3;
+	is(walk(), -EBADMSG, "an error is negative");
+	message(NLMSG_ERROR, 5, 2);
+	is(walk(), -EBADMSG, "it has a number");
+	message(NLMSG_OVERRUN, 5, 0);
+	is(walk(), -ENOBUFS, "losses are noticed");
+
+	message(SOCK_DIAG_BY_FAMILY, 5, sizeof(struct inet_diag_msg) - 4);
+	is(walk(), -EBADMSG, "a short message is refused");
+	for (len = 1; len < sizeof(*nh) + sizeof(struct inet_diag_msg); len++) {
+		socket_message(5, 80);
+		part_len = len;
+		if (walk() != -EBADMSG)
+			break;
+	}
+	is(len, sizeof(*nh) + sizeof(struct inet_diag_msg),
+	   "one that is cut short anywhere as well");
+	socket_message(5, 80);
+	nh->nlmsg_len = 15;
+	is(walk(), -EBADMSG, "and one shorter than its header");
+	is(entries, 0, "nothing is read from those");
+}
+
 static bool up(const char *name)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_UP };
@@ -327,7 +585,25 @@ static bool up(const char *name)
 	return !rc;
 }
 
-/* All is in a child: limits and namespaces don't come back */
+/* A second namespace, with somebody in it who makes sockets */
+static bool namespaces(void)
+{
+	int ends[2];
+
+	net_host = open("/proc/self/ns/net", O_RDONLY);
+	if (unshare(CLONE_NEWNET) || !up("lo") ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends))
+		return ok(false, "there is another namespace");
+	net_ns = open("/proc/self/ns/net", O_RDONLY);
+	if (!fork()) {
+		close(ends[0]);
+		nshelper_run(ends[1]);
+	}
+	close(ends[1]);
+	enter(net_host);
+	return ok(!nshelper_start(&nsh, ends[0], &lp), "it has a helper");
+}
+
 int main(void)
 {
 	char path[] = "/tmp/listen-unit-XXXXXX";
@@ -350,5 +626,11 @@ int main(void)
 	test_errors();
 	test_retry();
 	test_limit();
+	test_dump();
+	if (namespaces()) {
+		test_scan();
+		test_scan_conflicts();
+		test_scan_moved();
+	}
 	return done();
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * inbound.c - What arrives at listening sockets
+ *
+ * A connection is accepted at once and handed to whoever carries it: to the guest
+ * through the tap, or past it. The kernel completed the handshake before we know
+ * about it; so one that leads nowhere ends with a reset, not as if somebody had
+ * answered and gone.
+ *
+ * One turn takes some connections of each socket, no more: events are level-
+ * triggered, what is left comes with the next turn, and flows get theirs in
+ * between. Without descriptors a socket is left alone for a while, and connections
+ * wait in its queue: looking again and again would be all that we do.
+ */
+
+#include "inbound.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "listen.h"
+#include "log.h"
+
+enum {
+	ACCEPT_BATCH	= 32,		/* connections of a socket in one turn */
+	PAUSE_MS	= 100,		/* without descriptors */
+};
+
+/* #syscalls setsockopt close */
+static void refuse(struct inbound *b, int fd)
+{
+	const struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	b->refused++;
+}
+
+/* connection() - Where does it go? */
+/* #syscalls getsockname */
+static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
+		       const union sockaddr_inany *peer)
+{
+	struct flowside ini, tgt = { 0 };
+	union sockaddr_inany own;
+	socklen_t len = sizeof(own);
+	enum pif pif;
+
+	if (getsockname(fd, &own.sa, &len) ||
+	    !inany_from_sockaddr(&own, &ini.oaddr, &ini.oport) ||
+	    !inany_from_sockaddr(peer, &ini.eaddr, &ini.eport)) {
+		refuse(b, fd);
+		return;
+	}
+	if (r->from_ns)
+		pif = fwd_from_ns(b->conf, r, &ini, &tgt) ? PIF_SPLICE :
+							    PIF_NONE;
+	else
+		pif = fwd_from_host(b->conf, b->guest, r, &ini, &tgt);
+
+	if (pif == PIF_SPLICE && b->accepted_splice) {
+		b->accepted++;
+		b->accepted_splice(b->ctx, fd, r->from_ns, &ini, &tgt);
+	} else if (pif == PIF_TAP && b->accepted_tap) {
+		b->accepted++;
+		b->accepted_tap(b->ctx, fd, &ini, &tgt);
+	} else {
+		refuse(b, fd);
+	}
+}
+
+/* Errors of this connection, or of the way to it, not of the socket: accept(2) */
+static bool is_passing(int error)
+{
+	switch (error) {
+	case EINTR: case ECONNABORTED: case EPERM: case EPROTO: case ENETDOWN:
+	case ENOPROTOOPT: case EHOSTDOWN: case ENONET: case EHOSTUNREACH:
+	case EOPNOTSUPP: case ENETUNREACH:
+		return true;
+	}
+	return false;
+}
+
+static void pause_listener(struct inbound *b, uint32_t index, int error)
+{
+	warn_limited("Connections can't be accepted for now: errno %d", error);
+	listen_pause(b->listen, index);
+	if (!timer_armed(&b->timer))
+		wheel_arm(&b->loop->wheel, &b->timer,
+			  b->loop->now_ms + PAUSE_MS);
+}
+
+/* #syscalls accept4 accept */
+static void accept_some(struct inbound *b, uint32_t index,
+			const struct listener *l)
+{
+	const struct fwd_rule *r = &b->conf->rules[l->rule];
+	unsigned i;
+
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		union sockaddr_inany peer;
+		socklen_t len = sizeof(peer);
+		int fd = accept4(l->fd, &peer.sa, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			connection(b, fd, r, &peer);
+			continue;
+		}
+		if (errno == EAGAIN)
+			return;
+		if (!is_passing(errno)) {
+			pause_listener(b, index, errno);
+			return;
+		}
+	}
+}
+
+/**
+ * inbound_event() - Something for a listening socket: epoll said so
+ * @index:	Of the socket
+ */
+void inbound_event(struct inbound *b, uint32_t index)
+{
+	const struct listener *l = listen_at(b->listen, index);
+	const struct fwd_rule *r;
+
+	if (!l)
+		return;			/* closed in this turn */
+	r = &b->conf->rules[l->rule];
+	if (r->proto == IPPROTO_TCP)
+		accept_some(b, index, l);
+	else if (b->datagrams)
+		b->datagrams(b->ctx, l->fd, r, l->port);
+	else
+		listen_pause(b->listen, index);
+}
+
+/* inbound_timer() - Look whether there are descriptors again */
+void inbound_timer(struct inbound *b)
+{
+	listen_resume(b->listen);
+}
+
+/**
+ * inbound_init() - Without anybody yet who takes anything
+ * @b:		All zero
+ * @listen:	The sockets; @conf has the rules of those
+ */
+void inbound_init(struct inbound *b, const struct conf *conf,
+		  const struct guest *guest, struct listen *listen,
+		  struct loop *loop)
+{
+	b->conf = conf;
+	b->guest = guest;
+	b->listen = listen;
+	b->loop = loop;
+	b->timer.ref = (union epoll_ref){ .kind = REF_LISTEN };
+}
