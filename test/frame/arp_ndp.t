@@ -3,6 +3,7 @@
 """ARP and NDP: who owns an address on the link, and what the router says"""
 
 import struct
+import time
 
 import frames
 from frames import BROADCAST, ETH_ARP, ETH_IP6, ICMP6, pton
@@ -10,7 +11,7 @@ from harness import (GUEST_MAC, IP4, IP6, OUR_LL, OUR_MAC, check, equal, main, t
 
 GUEST_LL = "fe80::5054:ff:fe12:3456"
 OTHER_MAC = bytes.fromhex("5254000000aa")
-SLLA, TLLA, PREFIX, MTU = 1, 2, 3, 5
+SLLA, TLLA, PREFIX, MTU, RDNSS, DNSSL = 1, 2, 3, 5, 25, 31
 
 
 def ask(env, tpa, spa=IP4.guest, sha=GUEST_MAC, op=1, dst=BROADCAST):
@@ -238,15 +239,16 @@ def options(data):
 
 @test("a router solicitation is answered: lifetime, prefix, MTU, address", ip=())
 def rs(env):
+    env.guest.wants_ra = True
     for src, to in ((GUEST_LL, GUEST_LL), ("::", "ff02::1")):
         router_solicit(env, src)
-        p = env.guest.wait(is_ra)
+        p = env.guest.wait(lambda p, to=to: is_ra(p) and p.dst == to)
         check(p, "no advertisement")
         equal((p.ttl, p.code, p.src, p.dst), (255, 0, OUR_LL, to), "headers")
         hop_limit, flags, lifetime, _, _ = struct.unpack_from(
             "!BBHII", p.l4[4:])
         check(hop_limit in (0, 64), "hop limit")
-        check(not flags & 0x80, "managed, though there is no DHCPv6 yet")
+        equal(flags, 0xc0, "flags: DHCPv6 has address and information")
         check(lifetime > 0, "not a default router")
         o = options(p.l4[16:])
         equal(o[SLLA][2:], OUR_MAC, "source link-layer address")
@@ -254,7 +256,7 @@ def rs(env):
         plen, pflags, valid, preferred = struct.unpack_from("!BBII", o[PREFIX], 2)
         equal((plen, pflags & 0xc0), (64, 0xc0), "prefix: length, on-link and autonomous")
         equal(o[PREFIX][16:], pton("2001:db8:1::"), "prefix")
-        check(valid >= preferred > 7200, "lifetimes")
+        equal((valid, preferred), (0xffffffff, 0xffffffff), "lifetimes")
 
 
 @test("router solicitations that are invalid are not answered", ip=())
@@ -265,6 +267,65 @@ def rs_invalid(env):
     router_solicit(env, GUEST_LL, opts=struct.pack("!BB6x", 200, 0))
     env.barrier()
     check(not env.guest.find(is_ra), "answered")
+
+
+def new_guest(env, mac):
+    """A frame of another guest -> the advertisement that it gets, or None"""
+    ask(env, IP4.gw, sha=mac)
+    return env.guest.wait(is_ra, 8)
+
+
+@test("a guest that appears is told about the router, but not too often", ip=())
+def ra_unsolicited(env):
+    d = env.spawn()
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    env.guest.wants_ra = True
+    p = new_guest(env, bytes.fromhex("525400000001"))
+    check(p, "no advertisement")
+    equal((p.src, p.dst, p.eth_dst, p.ttl),
+          (OUR_LL, "ff02::1", frames.mcast_mac("ff02::1"), 255), "to all nodes")
+    first = time.monotonic()
+    for i in range(2, 5):
+        ask(env, IP4.gw, sha=bytes.fromhex("5254000000") + bytes([i]))
+    check(env.guest.wait(is_ra, 8), "no advertisement for others")
+    took = time.monotonic() - first
+    check(took > 2, f"after {took:.1f} s already: RFC 4861, 6.2.6")
+    env.barrier(pause=0.2)
+    check(not env.guest.find(is_ra), "another")
+
+
+@test("--no-ra: no advertisement, asked or unasked; still a neighbour", ip=())
+def no_ra(env):
+    d = env.spawn("--no-ra")
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    env.guest.wants_ra = True
+    router_solicit(env, GUEST_LL)
+    solicit(env, IP6.gw)
+    advert(env, IP6.gw)
+    env.barrier(pause=0.2)
+    check(not env.guest.find(is_ra), "answered")
+
+
+@test("name servers and search list are advertised", ip=())
+def ra_dns(env):
+    dns = ("2001:db8:2::53", "2001:db8:2::54")
+    args = ["--dhcp-dns", "--dhcp-search"] if env.is_tun else []
+    d = env.spawn(*args, *(x for a in dns for x in ("-D", a)), "-S", "example.com b.example")
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    router_solicit(env, GUEST_LL)
+    p = env.guest.wait(is_ra)
+    check(p, "no advertisement")
+    o = options(p.l4[16:])
+    equal(o[RDNSS][8:], b"".join(pton(a) for a in dns), "servers")
+    equal(o[DNSSL][8:].rstrip(b"\0"), b"\7example\3com\0\1b\7example", "names")
+    for k in (RDNSS, DNSSL):
+        check(struct.unpack_from("!I", o[k], 4)[0] >= 21845, "lifetime")
 
 
 @test("advertisements of the guest are not answered", ip=())

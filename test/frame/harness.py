@@ -133,6 +133,7 @@ class Link:
         self.log = []
         self.closed = False
         self.only6 = False		# barriers need a neighbour solicitation
+        self.wants_ra = False		# router advertisements nobody asked for
 
     # of the backends
     def fileno(self):
@@ -173,6 +174,9 @@ class Link:
             p = whole
         if self.verify and p.bad:
             raise Failed(f"bad frame: {p}: {p.raw[:120].hex()}")
+        if p.kind == "icmp" and p.type == 134 and p.dst == "ff02::1" \
+                and not self.wants_ra:
+            return
         self.pending.append(p)
 
     def poll(self, timeout):
@@ -208,6 +212,7 @@ class Link:
         with contextlib.suppress(Failed, OSError):
             while self.poll(0):
                 pass
+        self.wants_ra = False
         self.pending.clear()
         self.frags.clear()
         self.log.clear()
