@@ -550,7 +550,8 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		nshelper_event(&s->nsh);
 		break;
 	case REF_RESOLV:
-		resolv_event(&s->follower, &s->conf, &s->dns, &s->loop);
+		if (resolv_event(&s->follower, &s->conf, &s->dns, &s->loop))
+			input_advertise_router(&s->input);
 		break;
 	case REF_TCP:
 	case REF_UDP:
