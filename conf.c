@@ -110,7 +110,7 @@ struct parse {
 	const char *no_copy;
 };
 
-/* fail() - Note what is wrong, on one line whatever it quotes */
+/* fail() - Note what is wrong */
 __attribute__((format(printf, 3, 4)))
 static enum conf_result fail(struct parse *p, enum conf_result result,
 			     const char *fmt, ...)
@@ -120,7 +120,6 @@ static enum conf_result fail(struct parse *p, enum conf_result result,
 	va_start(ap, fmt);
 	vsnprintf(p->error, p->size, fmt, ap);
 	va_end(ap);
-	util_one_line(p->error);
 	return result;
 }
 
@@ -1302,6 +1301,8 @@ enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
 		ret = parse_rest(&p);
 	if (!ret)
 		ret = check_all(&p);
+	if (ret == CONF_BAD || ret == CONF_UNKNOWN)
+		util_one_line(error);
 	return ret;
 }
 

@@ -314,6 +314,8 @@ static int add_rest(struct spec *s)
 	r.scan = s->c->mode == MODE_PASTA;
 	r.first = r.to = 1;
 	r.last = PORT_MAX;
+	if (!s->skips)
+		return add_unnamed(s, &r);
 	return for_each_run(s, &r, &s->skip, add_unnamed);
 }
 

@@ -82,6 +82,8 @@ static const struct {
 	{ P "--no-peek-off", "no_peek_off" },
 	{ "passt --sock x", "sock=x" },
 	{ "passt --socket-p x", "sock=x" },
+	{ "pasta\x1b[2J --map x", "!pasta?[2J: option '--map' is ambiguous;"
+	  " possibilities: '--map-host-loopback' '--map-guest-addr'" },
 	{ P "--\x1b[2J", "?/usr/bin/pasta: unrecognized option '--?[2J'" },
 
 	/* Modes of options */
