@@ -9,72 +9,7 @@ PASST=$T/bin/passt
 S=$T/home/vm.socket
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 
-# vm SOCKET WHAT: a client that asks for the gateway's MAC address by ARP
-#   ask	the answer's sender address, then it leaves
-#   drip	the same, one byte at a time
-#   two	two requests in one write: number of answers
-#   hold	asks, says so in $T/home/held, stays until the socket ends
-#   bad LEN	a frame of a length that can't be: "closed" if that is what follows
-#   none	connects and says nothing: "closed", or "open" after half a second
-cat > "$T/bin/vm" <<'END'
-#!/usr/bin/env python3
-import os, socket, struct, sys
-path, what = sys.argv[1:3]
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(10)
-s.connect(path)
-mac = bytes([2, 0, 0, 0, 0, int(os.environ.get("VM", "1"))])
-ip = socket.inet_aton(os.environ["HOST4"])
-gw = socket.inet_aton(os.environ["GW4"])
-arp = b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1)
-arp += mac + ip + bytes(6) + gw
-req = struct.pack("!I", len(arp)) + arp
-
-def take(n):
-    data = b""
-    while len(data) < n:
-        more = s.recv(n - len(data))
-        if not more:
-            raise EOFError
-        data += more
-    return data
-
-def answer():                   # our own requests come before it
-    while True:
-        f = take(struct.unpack("!I", take(4))[0])
-        if f[12:14] == b"\x08\x06" and f[20:22] == b"\0\2":
-            assert f[:6] == mac and f[28:32] == gw
-            return ":".join("%02x" % b for b in f[22:28])
-
-if what == "ask":
-    s.sendall(req)
-    print(answer())
-elif what == "drip":
-    for i in range(len(req)):
-        s.sendall(req[i:i + 1])
-    print(answer())
-elif what == "two":
-    s.sendall(req * 2)
-    print(len([answer(), answer()]))
-elif what == "hold":
-    s.sendall(req)
-    open(os.environ["T"] + "/home/held", "w").write(answer())
-    s.settimeout(None)
-    while s.recv(65536):
-        pass
-elif what == "bad":
-    s.sendall(struct.pack("!I", int(sys.argv[3])) + b"x")
-if what in ("bad", "none"):
-    s.settimeout(float(os.environ.get("WAIT", "10")))
-    try:
-        while s.recv(65536):
-            pass
-        print("closed")
-    except ConnectionResetError:
-        print("closed")
-    except TimeoutError:
-        print("open")
-END
+cp "$NS_TOP/test/tools/vmclient.py" "$T/bin/vm"
 chmod 755 "$T/bin/vm"
 MAC=9a:55:9a:55:9a:55
 
@@ -105,7 +40,7 @@ t "the first stays" kill -0 $held
 kill $held
 wait $held 2>/dev/null
 wait_for grep -q "Client connection closed" "$T/home/log"
-is "$(VM=2 vm "$S" ask)" $MAC "a guest with another MAC address gets its answers"
+is "$(GUEST=2 vm "$S" ask)" $MAC "a guest with another MAC address gets its answers"
 
 for len in 0 65550 4294967295; do
 	is "$(vm "$S" bad $len)" closed "a frame of $len bytes ends the connection"

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# passt as its callers start it: libvirt, qemu's -netdev passt, muvm and krun.
+# Each of them has its own way to pass the socket and to learn that it is ready.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+PASST=$T/bin/passt
+MAC=9a:55:9a:55:9a:55
+VM=$NS_TOP/test/tools/vmclient.py
+S=$T/home/net0.socket
+PIDFILE=$T/home/net0-passt.pid
+
+# parent COMMAND...: as a caller that reads all output until nobody has it open
+parent() { out=$(run_as user "$@" 2>&1 </dev/null); }
+
+# --- libvirt: a socket, a log, addresses, ports; it waits for the parent to exit
+parent "$PASST" --one-off --socket "$S" --pid "$PIDFILE" --mtu 1500 \
+	--interface eth0 --log-file "$T/home/net0.log" --hostname guest \
+	--fqdn guest.example.com --address $HOST4 --netmask 24 \
+	--address $HOST6 --netmask 64 --mac-addr 52:54:00:aa:bb:cc \
+	--tcp-ports $HOST4%eth0/2222:22,3000-3010:4000-4010,~3005 --udp-ports 5000
+is $? 0 "libvirt: the parent exits with 0"
+t "libvirt: by then the socket is there" test -S "$S"
+t "libvirt: and a PID file, for its cgroup and to end it" \
+	kill -0 "$(cat "$PIDFILE")"
+is "$(tail -c1 "$PIDFILE" | xxd -p)" 0a "libvirt: it ends with a newline"
+for port in 2222 3000 3010; do
+	t "libvirt: port $port is forwarded" listening tcp $port
+done
+t "libvirt: UDP port 5000 is forwarded" listening udp 5000
+listening tcp 3005
+is $? 1 "libvirt: an excluded port is not"
+is "$($VM "$S" ask)" 52:54:00:aa:bb:cc \
+	"libvirt: the guest sees the MAC address that was chosen"
+t "libvirt: it ends when qemu has left" wait_for gone "$(cat "$PIDFILE")"
+like "$(cat "$T/home/net0.log")" "Client connection closed, exiting" \
+	"libvirt: the log says so"
+
+# It starts another one on the same socket, for qemu to connect again
+parent "$PASST" --one-off --socket "$S" --pid "$PIDFILE" -t 2222:22
+is $? 0 "libvirt: the next one takes the same socket and port"
+is "$($VM "$S" ask)" $MAC "libvirt: and serves"
+wait_for gone "$(cat "$PIDFILE")"
+
+exec_peer true &
+wait $!
+socat TCP-LISTEN:2222,reuseaddr,fork /dev/null &
+busy=$!
+wait_for listening tcp 2222
+parent "$PASST" --one-off --socket "$S" --pid "$PIDFILE" --tcp-ports 2222:22
+is $? 1 "libvirt: a port in use is an error at start"
+like "$out" "Failed to bind port 2222 \(Address already in use\) for option '-t 2222:22'" \
+	"libvirt: that it can show to its user"
+kill $busy
+wait $busy 2>/dev/null
+parent "$PASST" --one-off --socket "$S" --address 192.0.2.300
+is $? 1 "libvirt: a wrong address is an error at start"
+is "$(wc -l <<<"$out")" 1 "libvirt: in one line"
+parent "$PASST" --one-off --socket "$S" --pid "$PIDFILE" --tcp-ports all \
+	--udp-ports all --quiet
+is $? 0 "libvirt: all ports can be forwarded, as far as that goes"
+kill "$(cat "$PIDFILE")"
+wait_for gone "$(cat "$PIDFILE")"
+
+# --- programs that pass a connected socket: "with FD COMMAND..."
+cat > "$T/bin/with" <<'END'
+#!/usr/bin/env python3
+# with FD SECONDS COMMAND...: run it with one end of a socket pair, as descriptor
+# FD, and ask for a MAC address at the other: the answer, then the exit status
+import os, socket, subprocess, sys
+fd = int(sys.argv[1])
+a, b = socket.socketpair()
+a = os.fdopen(os.dup2(a.detach(), 100), "rb", buffering=0)	# out of the way
+b = b.detach()
+os.dup2(b, fd)
+if b != fd:
+    os.close(b)
+background = sys.argv[2] == "parent"
+p = subprocess.Popen(sys.argv[3:], pass_fds=[fd], stdin=subprocess.DEVNULL)
+if background:
+    print("parent", p.wait(timeout=10), flush=True)
+os.close(fd)
+print(subprocess.run([os.environ["VM"], "fd:%d" % a.fileno(), "ask"],
+                     pass_fds=[a.fileno()], capture_output=True,
+                     text=True).stdout.strip(), flush=True)
+a.close()
+if not background:
+    print("status", p.wait(timeout=10))
+END
+chmod 755 "$T/bin/with"
+export VM
+cp "$VM" "$T/bin/vmclient.py"
+VM=$T/bin/vmclient.py
+
+# qemu -netdev passt: descriptor 3, waits for the parent, reads the PID file
+parent with 3 parent "$PASST" --quiet --mtu 1500 --search "example.com example.org" \
+	--tcp-ports 2222,2223 --pid "$PIDFILE" --fd 3
+is "$out" "parent 0
+$MAC" "qemu: with descriptor 3, it is ready when the parent exits"
+t "qemu: it ends with the connection" wait_for gone "$(cat "$PIDFILE")"
+parent "$PASST" --quiet --pid "$PIDFILE" --fd 3 3<&-
+is $? 1 "qemu: a descriptor that is not open is an error"
+like "$out" "--fd" "qemu: about --fd"
+
+# muvm, krun: a child in the foreground
+parent with 7 child "$PASST" -q -f --fd 7
+is "$out" "$MAC
+status 0" "muvm: in the foreground, it serves, and ends with the guest"
+parent with 7 child "$PASST" -q -f -t none -u none --fd 7
+is "$out" "$MAC
+status 0" "krun: the same without ports"
+
+# What is not built says so
+parent "$PASST" --vhost-user --socket "$S"
+is $? 1 "vhost-user is not there yet"
+like "$out" "vhost-user" "and that is said"
+done_testing
