@@ -72,7 +72,9 @@ cat > "$T/bin/with" <<'END'
 import os, socket, subprocess, sys
 fd = int(sys.argv[1])
 a, b = socket.socketpair()
-a = os.fdopen(os.dup2(a.detach(), 100), "rb", buffering=0)	# out of the way
+old = a.detach()
+a = os.fdopen(os.dup2(old, 100), "rb", buffering=0)	# out of the way
+os.close(old)
 b = b.detach()
 os.dup2(b, fd)
 if b != fd:
