@@ -698,7 +698,7 @@ static size_t message_max(const struct reply *a, const struct pkt *p,
 
 	if (a->kind == K_BOOTP)		/* what it sends it takes */
 		max = p->len + IP_UDP_LEN < max ? p->len + IP_UDP_LEN : max;
-	else if (v->given && (size_t)(v->b[0] << 8 | v->b[1]) > max)
+	else if ((size_t)(v->b[0] << 8 | v->b[1]) > max)
 		max = (size_t)(v->b[0] << 8 | v->b[1]);
 	if (a->c->mtu && max > a->c->mtu)
 		max = a->c->mtu;
@@ -735,8 +735,8 @@ static size_t write_message(struct reply *a, const struct pkt *p,
 	return len < BOOTP_MIN ? BOOTP_MIN : len;
 }
 
-/* RFC 2131, 4.1; who has no address and asks without telling one is answered
- * where it sends from */
+/* RFC 2131, 4.1. A NAK has no address, and goes to all; an INFORM that tells
+ * none is answered where it comes from */
 static void set_destination(const struct reply *a, const struct pkt *p,
 			    struct datagram *r)
 {
@@ -744,9 +744,9 @@ static void set_destination(const struct reply *a, const struct pkt *p,
 	struct in_addr a4 = { .s_addr = htonl(INADDR_BROADCAST) };
 	bool to_all = a->q->m.flags & htons(DHCP_BROADCAST);
 
-	if (a->kind != K_NAK && a->ciaddr)
+	if (a->ciaddr)
 		a4.s_addr = a->ciaddr;
-	else if (a->kind != K_NAK && !to_all && a->yiaddr)
+	else if (!to_all && a->yiaddr)
 		a4.s_addr = a->yiaddr;
 	else if (a->kind == K_INFORM && inany_is_unicast(&p->src))
 		a4 = p->src.v4mapped.a4;

@@ -512,7 +512,7 @@ static void test_names(void)
 		{ "a.-b", false },
 	};
 	char label[70];
-	unsigned i;
+	unsigned i, j;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		strcpy(conf.hostname, names[i].name);
@@ -529,6 +529,16 @@ static void test_names(void)
 		answered();
 		ok(has_no(DHCP_OPT_HOSTNAME) == (i > 63),
 		   "a label has 63 characters at most");
+	}
+	for (i = 253; i < 255; i++) {
+		for (j = 0; j < i; j++)
+			conf.hostname[j] = j % 50 == 49 ? '.' : 'x';
+		conf.hostname[i] = 0;
+		typed(DHCP_DISCOVER);
+		option_max(1500);
+		answered();
+		ok(has_no(DHCP_OPT_HOSTNAME) == (i > 253),
+		   "a name has 253 characters at most");
 	}
 	setup();
 }
