@@ -125,15 +125,20 @@ static void accept_some(struct inbound *b, uint32_t index,
 void inbound_event(struct inbound *b, uint32_t index)
 {
 	const struct listener *l = listen_at(b->listen, index);
+	void (*take)(void *ctx, int fd, const struct fwd_rule *r,
+		     uint16_t port);
 	const struct fwd_rule *r;
 
 	if (!l)
 		return;			/* closed in this turn */
 	r = &b->conf->rules[l->rule];
-	if (r->proto == IPPROTO_TCP)
+	if (r->proto == IPPROTO_TCP) {
 		accept_some(b, index, l);
-	else if (b->datagrams)
-		b->datagrams(b->ctx, l->fd, r, l->port);
+		return;
+	}
+	take = r->from_ns ? b->datagrams_ns : b->datagrams;
+	if (take)
+		take(b->ctx, l->fd, r, l->port);
 	else
 		listen_pause(b->listen, index);
 }

@@ -22,6 +22,7 @@ struct listen;
  * @accepted_splice:	The same past the tap: @ini is the side of @fd, @tgt whom to
  *			connect to: in the namespace, or on the host if @from_ns
  * @datagrams:		Reads from a UDP socket that has some, @fd stays ours
+ * @datagrams_ns:	The same for a socket of the namespace
  * @ctx:		First argument of these, which are set in passt.c
  * @timer:		To go on once there may be descriptors again
  */
@@ -37,6 +38,8 @@ struct inbound {
 				const struct flowside *tgt);
 	void (*datagrams)(void *ctx, int fd, const struct fwd_rule *r,
 			  uint16_t port);
+	void (*datagrams_ns)(void *ctx, int fd, const struct fwd_rule *r,
+			     uint16_t port);
 	void *ctx;
 	struct timer timer;
 	uint64_t accepted, refused;

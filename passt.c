@@ -36,8 +36,10 @@
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
+#include "inbound.h"
 #include "input.h"
 #include "isolation.h"
+#include "listen.h"
 #include "log.h"
 #include "loop.h"
 #include "netlink.h"
@@ -46,6 +48,7 @@
 #include "pasta.h"
 #include "pcap.h"
 #include "resolv.h"
+#include "sockdiag.h"
 #include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
@@ -100,6 +103,8 @@ static struct passt {
 	struct udp udp;
 	struct icmp icmp;
 	struct input input;
+	struct listen listen;
+	struct inbound inbound;
 	struct tap_tun_info tun_info;
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
 	struct timer stats_timer;
@@ -272,6 +277,43 @@ static void protocols_init(struct passt *s)
 		   &s->udp, &s->icmp);
 }
 
+static void inbound_tcp(void *ctx, int fd, const struct flowside *host,
+			const struct flowside *tap)
+{
+	struct passt *s = ctx;
+
+	tcp_accepted(&s->tcp, fd, host, tap);
+}
+
+static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,
+			uint16_t port)
+{
+	struct passt *s = ctx;
+
+	udp_listen_event(&s->udp, fd, r, port);
+}
+
+/* Sockets for the ports, which may need a privilege; the first look who listens */
+static void ports_open(struct passt *s)
+{
+	struct nshelper *nsh = s->nsh.fd >= 0 ? &s->nsh : NULL;
+	struct listen *l = &s->listen;
+	int host = -1, ns = -1;
+
+	listen_init(l, &s->conf, &s->loop, nsh);
+	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->loop);
+	s->inbound.ctx = s;
+	s->inbound.accepted_tap = inbound_tcp;
+	s->inbound.datagrams = inbound_udp;
+	if (listen_open(l))
+		exit(1);		/* it said why */
+	if (listen_scan_needed(l, false))
+		host = sockdiag_open();
+	if (listen_scan_needed(l, true))
+		ns = nshelper_diag(&s->nsh);
+	listen_scan_start(l, host, ns);
+}
+
 /* Lines of --stats, and when the next ones are due */
 static void stats_timer(struct passt *s)
 {
@@ -326,6 +368,7 @@ static void datapath_init(struct passt *s)
 	s->tap->closed = tap_closed;
 	s->tap->ctx = s;
 	protocols_init(s);
+	ports_open(s);
 	stats_init(s);
 }
 
@@ -549,6 +592,9 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_NSHELPER:
 		nshelper_event(&s->nsh);
 		break;
+	case REF_LISTEN:
+		inbound_event(&s->inbound, ref.index);
+		break;
 	case REF_RESOLV:
 		if (resolv_event(&s->follower, &s->conf, &s->dns, &s->loop))
 			input_advertise_router(&s->input);
@@ -561,7 +607,6 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_NETNS_PATH:
 	case REF_INPUT:
 	case REF_STATS:
-	case REF_LISTEN:
 	case REF_SCAN:
 	case REF_TCP_SPLICE:
 	case REF_UDP_SPLICE:
@@ -584,6 +629,12 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		break;
 	case REF_INPUT:
 		input_timer(&s->input);
+		break;
+	case REF_LISTEN:
+		inbound_timer(&s->inbound);
+		break;
+	case REF_SCAN:
+		listen_scan(&s->listen);
 		break;
 	default:
 		flow_timer(s, ref);
@@ -638,6 +689,7 @@ int main(int argc, char **argv)
 	command_event(&p);		/* it may have ended by now */
 
 	status = loop_run(&p);
+	listen_close(&p.listen);	/* for who comes next */
 	pasta_close(&p.ns, p.tap_fd);
 	_exit(status);
 }
