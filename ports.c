@@ -11,8 +11,7 @@
  *		auto	while somebody listens on the other side (pasta)
  *	RANGE	PORT or FIRST-LAST
  *
- * The address "::" is no address: it stands for all of both families, as it does
- * for a socket.
+ * The address "::" stands for all of both families, as it does for a socket.
  *
  * A list of exclusions alone stands for "all" or "auto" without them. The
  * specifications of one letter add up from left to right, "none" forgets those
@@ -200,13 +199,15 @@ static bool if_covers(const char *a, const char *b)
 
 static bool rule_covers(const struct fwd_rule *a, const struct fwd_rule *b)
 {
-	return addr_covers(&a->addr, &b->addr) && if_covers(a->ifname, b->ifname);
+	return addr_covers(&a->addr, &b->addr) &&
+	       if_covers(a->ifname, b->ifname);
 }
 
 /* Some packets would be for both */
 static bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 {
-	return same_letter(a, b) && a->first <= b->last && b->first <= a->last &&
+	return same_letter(a, b) &&
+	       a->first <= b->last && b->first <= a->last &&
 	       (addr_covers(&a->addr, &b->addr) ||
 		addr_covers(&b->addr, &a->addr)) &&
 	       (if_covers(a->ifname, b->ifname) ||

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf_print.c - What follows from the host, and what the user is told of it
+ *
+ * Callers and scripts read these lines: their wording stays.
+ */
+
+#include <arpa/inet.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "inany.h"
+#include "log.h"
+#include "ports.h"
+#include "util.h"
+
+static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
+{
+	if (!ip->map_given && !no_map_gw)
+		ip->map_host_loopback = ip->gw;
+}
+
+/**
+ * conf_resolve() - Fill in what follows from the host
+ * @c:		Parsed, and with the interface, address, prefix length and
+ *		gateway of each family that were found and not given
+ */
+void conf_resolve(struct conf *c)
+{
+	const char *name = c->ip4.ifindex ? c->ip4.ifname :
+			   c->ip6.ifindex ? c->ip6.ifname : "tap0";
+
+	resolve_ip(&c->ip4, c->no_map_gw);
+	resolve_ip(&c->ip6, c->no_map_gw);
+	if (!*c->ns_ifname)
+		util_strcpy(c->ns_ifname, IFNAMSIZ, name);
+}
+
+/* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */
+static void print_interfaces(const char *what, const char *name4,
+			     const char *name6)
+{
+	if (*name4 || *name6)
+		info("%s interface: %s%s%s%s%s", what,
+		     name4, *name4 ? " (IPv4)" : "",
+		     *name4 && *name6 ? ", " : "",
+		     name6, *name6 ? " (IPv6)" : "");
+}
+
+static void print_outbound_addr(const struct conf_ip *ip)
+{
+	char s[INANY_STRLEN];
+
+	if (ip->enabled && inany_is_set(&ip->outbound_addr))
+		info("Outbound address: %s",
+		     inany_ntop(&ip->outbound_addr, s, sizeof(s)));
+}
+
+static void print_link(const struct conf *c)
+{
+	char mac[UTIL_MAC_STRLEN];
+
+	print_interfaces("Template", c->ip4.ifindex ? c->ip4.ifname : "",
+			 c->ip6.ifindex ? c->ip6.ifname : "");
+	print_interfaces("Outbound", c->ip4.outbound_if, c->ip6.outbound_if);
+	print_outbound_addr(&c->ip4);
+	print_outbound_addr(&c->ip6);
+	if (c->mode == MODE_PASTA && *c->ns_ifname)
+		info("Namespace interface: %s", c->ns_ifname);
+	info("MAC:");
+	info("    host: %s", util_mac_ntop(c->our_mac, mac));
+}
+
+static void print_addr(const char *what, const union inany *a)
+{
+	char s[INANY_STRLEN];
+
+	if (inany_is_set(a))
+		info("    %s: %s", what, inany_ntop(a, s, sizeof(s)));
+}
+
+static void print_dns(const union inany *ns, unsigned n, const struct dns *d,
+		      bool search)
+{
+	char s[INANY_STRLEN];
+
+	if (n)
+		info("DNS:");
+	for (unsigned i = 0; i < n; i++)
+		info("    %s", inany_ntop(&ns[i], s, sizeof(s)));
+	if (search && d->nsearch)
+		info("DNS search list:");
+	for (unsigned i = 0; search && i < d->nsearch; i++)
+		info("    %s", d->search[i]);
+}
+
+/* The heading says by which protocol: with none, it is set in the namespace */
+static void print_ipv4(const struct conf *c, const struct dns *d)
+{
+	uint32_t mask = (uint32_t)(UINT64_MAX << (32 - c->ip4.prefix_len));
+	union inany a = inany_from_v4((struct in_addr){ htonl(mask) });
+
+	print_addr("NAT to host 127.0.0.1", &c->ip4.map_host_loopback);
+	if (!inany_is_set(&c->ip4.addr))
+		return;
+	info("%s:", c->no_dhcp ? "IPv4" : "DHCP");
+	print_addr("assign", &c->ip4.addr);
+	print_addr("mask", &a);
+	print_addr("router", &c->ip4.gw);
+	if (!c->no_dhcp)
+		print_dns(d->ns4, c->dhcp_dns ? d->n4 : 0, d, c->dhcp_search);
+}
+
+static const char *ipv6_protocols(const struct conf *c)
+{
+	if (c->no_ra)
+		return c->no_dhcpv6 ? "IPv6" : "DHCPv6";
+	return c->no_dhcpv6 ? "NDP" : "NDP/DHCPv6";
+}
+
+static void print_ipv6(const struct conf *c, const struct dns *d)
+{
+	print_addr("NAT to host ::1", &c->ip6.map_host_loopback);
+	if (!inany_is_set(&c->ip6.addr))
+		return;
+	info("%s:", ipv6_protocols(c));
+	print_addr("assign", &c->ip6.addr);
+	print_addr("router", &c->ip6.gw);
+	print_addr("our link-local", &c->ip6.our_ll);
+	if (!c->no_ra || !c->no_dhcpv6)
+		print_dns(d->ns6, c->dhcp_dns ? d->n6 : 0, d, c->dhcp_search);
+}
+
+/**
+ * conf_print() - Tell the user what was found and chosen
+ * @c:		Configuration, after conf_resolve()
+ * @d:		Name servers and search list, as at start
+ */
+void conf_print(const struct conf *c, const struct dns *d)
+{
+	print_link(c);
+	if (c->ip4.enabled)
+		print_ipv4(c, d);
+	if (c->ip6.enabled)
+		print_ipv6(c, d);
+	ports_print(c);
+}
