@@ -6,6 +6,7 @@
 #
 #	udhcpc, dhclient	with a script of ours, that configures and reports
 #	dhcpcd			configures by itself, with a hook that reports
+#	systemd-networkd	configures by itself, its lease is the report
 #
 # Nothing outside of the namespace is written to: the clients have their folders
 # on a tmpfs of their own, and our scripts instead of those of the system.
@@ -159,6 +160,45 @@ run_dhcpcd() {
 	wait $!
 }
 
+# Its lease in the words of the hook
+networkd_lease() {
+	sed -n -e '1i event=lease' -e '$aend=lease' -e 's/^ADDRESS=/addr=/p' \
+		-e 's/^DNS=/dns=/p' -e 's/^DOMAIN_SEARCH_LIST=/search=/p' \
+		-e 's/^HOSTNAME=/name=/p' -e 's/^MTU=/mtu=/p' /run/systemd/netif/leases/*
+}
+
+networkd_configured() { grep -q '^ADMIN_STATE=configured' /run/systemd/netif/links/*; }
+
+run_networkd() {
+	local part
+	# It waits for udev unless this is read-only
+	mount -t sysfs -o ro sysfs /sys
+	mkdir -p /run/systemd/network /run/systemd/netif
+	echo systemd-network:x:0:0::/:/bin/sh >> "$D/passwd"
+	cat > /run/systemd/network/eth0.network <<-CONF
+		[Match]
+		Name=eth0
+		[Network]
+		DHCP=ipv4
+		IPv6AcceptRA=no
+		LinkLocalAddressing=no
+		[DHCPv4]
+		UseMTU=yes
+		UseDomains=yes
+		UseHostname=no
+	CONF
+	for part in first again; do
+		SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console \
+			/lib/systemd/systemd-networkd >&2 &
+		wait_for networkd_configured
+		networkd_lease > "$OUT"
+		report $part
+		kill $!
+		wait $!
+		rm -f /run/systemd/netif/links/*
+	done
+}
+
 "run_$2"
 END
 {
@@ -232,6 +272,12 @@ for name in dhclient dhcpcd; do
 	fi
 done
 
+if [ -x /lib/systemd/systemd-networkd ]; then
+	clients+=(networkd)
+else
+	skip systemd-networkd "not installed"
+fi
+
 # All at the same time: they wait most of it, for others that have the address
 pids=()
 for WHO in $WHOM; do
@@ -250,6 +296,7 @@ for WHO in $WHOM; do
 	for name in "${clients[@]}"; do
 		case $name in
 		dhcpcd)	reported "$name" first renewed again;;
+		networkd) reported "$name" first again;;
 		*)	reported "$name" first renewed again other;;
 		esac
 	done
