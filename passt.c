@@ -43,6 +43,7 @@
 #include "log.h"
 #include "loop.h"
 #include "netlink.h"
+#include "netns.h"
 #include "nshelper.h"
 #include "packet.h"
 #include "pasta.h"
@@ -185,8 +186,7 @@ static void tap_open(struct passt *s)
 	const struct conf *c = &s->conf;
 	int rc = 0;
 
-	s->ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1,
-				.helper = -1 };
+	pasta_init(&s->ns);
 	s->client.fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
 		s->tap_fd = -1;
@@ -349,7 +349,7 @@ static void datapath_init(struct passt *s)
 	else if (!rc)
 		rc = tap_stream_init(&s->stream, s->tap_fd, mtu, &s->loop);
 	if (!rc)
-		rc = pasta_watch(&s->ns, &s->loop);
+		rc = netns_watch(&s->ns.netns, &s->loop);
 	if (!rc)
 		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop);
 	if (!rc)
@@ -537,12 +537,11 @@ static void signal_event(struct passt *s)
 	}
 }
 
-static void netns_event(struct passt *s)
+static void netns_event(struct passt *s, union epoll_ref ref)
 {
-	if (!pasta_process_gone(&s->ns, &s->loop))
+	if (s->quit || !netns_gone(&s->ns.netns, ref, &s->loop))
 		return;
-	info("Namespace /proc/%d/ns/net is gone, exiting",
-	     (int)s->conf.netns_pid);
+	info("Namespace %s is gone, exiting", s->ns.netns.name);
 	quit(s, 0);
 }
 
@@ -587,7 +586,8 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		signal_event(s);
 		break;
 	case REF_NETNS_PID:
-		netns_event(s);
+	case REF_NETNS_PATH:
+		netns_event(s, ref);
 		break;
 	case REF_NSHELPER:
 		nshelper_event(&s->nsh);
@@ -604,7 +604,6 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_ICMP:
 		flow_event(s, ref, events);
 		break;
-	case REF_NETNS_PATH:
 	case REF_INPUT:
 	case REF_STATS:
 	case REF_SCAN:
@@ -622,7 +621,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 {
 	switch ((enum ref_kind)ref.kind) {
 	case REF_NETNS_PID:
-		netns_event(s);
+		netns_event(s, ref);
 		break;
 	case REF_STATS:
 		stats_timer(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pasta.c - The namespaces of pasta: make or join, run the command, watch
+ * pasta.c - The namespaces of pasta: make or join, run the command
  *
  * We stay in the host's network namespace. What has to happen in the other one
  * is done by a child, which sends us the tap device over a socket:
@@ -13,9 +13,9 @@
  *						   /proc, sysctls, the command
  *		SIGCHLD	<-------------------- its status
  *
- *	PID	fork ----------------------------> join
+ *	PATH, PID fork --------------------------> join
  *				<------------ tap device, with the link set up
- *		pidfd readable: the end
+ *		netns.c tells the end
  *
  * Where ports are forwarded, another child joins the namespace and stays, for
  * what only somebody in there can do: see nshelper.c. It is no process of the
@@ -58,14 +58,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,7 +75,6 @@
 #define CHILD_STACK	(128 << 10)	/* bytes */
 #define PATH_LEN	64		/* of what we look at in /proc */
 #define MAP_LEN		4096		/* of an ID map: the kernel's limit */
-#define POLL_MS		1000		/* without pidfd */
 #define END_WAIT_MS	1000		/* for the command to be gone */
 #define END_STEP_MS	5
 
@@ -93,7 +89,7 @@
  * @daemon_ctl:	The other end
  * @chld:	What the caller does on SIGCHLD, for the command
  * @take_tty:	The command becomes the terminal's foreground process group
- * @netns, @userns: Namespaces to join, @userns: -1 if it is our own
+ * @n:		Namespaces to join
  */
 struct child {
 	const struct conf *c;
@@ -101,7 +97,7 @@ struct child {
 	int ctl, daemon_ctl;
 	struct sigaction chld;
 	bool take_tty;
-	int netns, userns;
+	struct netns *n;
 };
 
 /* Small files of /proc and /sys */
@@ -279,6 +275,13 @@ static void open_ping_group_range(void)
 		debug("ping_group_range of the namespace stays: errno %d", -rc);
 }
 
+/* What the command is to be called; the host keeps its own name */
+static void set_hostname(const char *name)
+{
+	if (name[0] && sethostname(name, strlen(name)))
+		warn_errno("Couldn't set the host name of the namespace");
+}
+
 /* A /proc that shows the processes of the new namespace, if we may mount one */
 static void mount_proc(void)
 {
@@ -392,6 +395,7 @@ static int child_main(void *arg)
 	if (!child_wait(ch) || child_setup(ch) || !child_wait(ch))
 		_exit(EXIT_FAILURE);
 
+	set_hostname(ch->c->hostname);
 	mount_proc();
 	open_ping_group_range();
 
@@ -408,26 +412,6 @@ static int child_main(void *arg)
 	init_run(ch, command, &all);
 }
 
-/* Join what the namespaces are; false after saying why not */
-static bool enter(const struct child *ch)
-{
-	/* EINVAL: it is our own */
-	if (ch->userns >= 0 && setns(ch->userns, CLONE_NEWUSER) &&
-	    errno != EINVAL) {
-		err_errno("Couldn't join the user namespace of PID %d",
-			  (int)ch->c->netns_pid);
-		return false;
-	}
-	if (setns(ch->netns, CLONE_NEWNET)) {
-		err_errno("Couldn't join the network namespace of PID %d (%s)",
-			  (int)ch->c->netns_pid,
-			  ch->userns >= 0 ? "is it yours?" :
-			  "its owner is this user namespace: root is needed");
-		return false;
-	}
-	return true;
-}
-
 /* The child that joins namespaces of somebody else */
 static _Noreturn void child_join(const struct child *ch)
 {
@@ -435,7 +419,7 @@ static _Noreturn void child_join(const struct child *ch)
 	/* Who is root there could trace us otherwise */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
-	if (!enter(ch))
+	if (netns_join(ch->n))
 		_exit(EXIT_FAILURE);
 	_exit(child_setup(ch) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
@@ -446,7 +430,7 @@ static _Noreturn void child_helper(const struct child *ch,
 {
 	close(ch->daemon_ctl);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (!enter(ch))
+	if (netns_join(ch->n))
 		_exit(EXIT_FAILURE);
 	prctl(PR_SET_NAME, "pasta-ns", 0, 0, 0);
 	isolation_nshelper(id, ch->ctl);
@@ -624,99 +608,14 @@ static int spawn(struct pasta *ns, struct child *ch,
 	return receive_tap(ns->ctl, info);
 }
 
-static bool same_file(int a, int b)
+static int join(struct child *ch, struct tap_tun_info *info)
 {
-	struct stat sa, sb;
-
-	return !fstat(a, &sa) && !fstat(b, &sb) && sa.st_dev == sb.st_dev &&
-	       sa.st_ino == sb.st_ino;
-}
-
-/* Is this namespace the one that we are in? */
-static bool is_own_ns(int fd, const char *path)
-{
-	int own = open(path, O_RDONLY | O_CLOEXEC);
-	bool same = own >= 0 && same_file(own, fd);
-
-	if (own >= 0)
-		close(own);
-	return same;
-}
-
-/* Something that tells when the process ends, before we trust its number */
-static int watch_process(struct pasta *ns, pid_t pid)
-{
-	char path[PATH_LEN];
-
-#ifdef SYS_pidfd_open
-	ns->pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (ns->pidfd >= 0)
-		return 0;
-	if (errno == ESRCH)
-		return -ESRCH;
-	debug("No pidfd: errno %d, looking once a second", errno);
-#endif
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	ns->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return ns->stat_fd >= 0 ? 0 : errno == ENOENT ? -ESRCH : -errno;
-}
-
-/*
- * The network namespace of the process, and the user namespace whose root has a
- * say in it: not always that of the process
- */
-static int open_namespaces(struct child *ch, pid_t pid)
-{
-	char path[PATH_LEN];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	ch->netns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ch->netns < 0) {
-		if (errno == ENOENT)
-			return -ESRCH;
-		err_errno("Couldn't open network namespace %s (%s)", path,
-			  errno == EACCES ? "the process is not yours" :
-			  "is /proc mounted?");
-		return -errno;
-	}
-	if (is_own_ns(ch->netns, "/proc/self/ns/net")) {
-		err("PID %d is in our own network namespace, nothing to do",
-		    (int)pid);
-		return -EINVAL;
-	}
-	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
-	if (ch->userns < 0) {
-		err_errno("Couldn't join the network namespace of PID %d "
-			  "(its owner is not below our user namespace)",
-			  (int)pid);
-		return -errno;
-	}
-	if (is_own_ns(ch->userns, "/proc/self/ns/user")) {
-		close(ch->userns);
-		ch->userns = -1;
-	}
-	return 0;
-}
-
-static int join(struct pasta *ns, struct child *ch,
-		struct tap_tun_info *info)
-{
-	pid_t pid = ch->c->netns_pid, joiner;
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	int rc;
+	int rc = netns_open(ch->n, ch->c);
+	pid_t joiner;
 
-	rc = watch_process(ns, pid);
 	if (!rc)
-		rc = open_namespaces(ch, pid);
-	/* It may have ended, and its number be somebody else's */
-	if (!rc && pasta_process_gone(ns, NULL))
-		rc = -ESRCH;
-	if (rc == -ESRCH)
-		err("No process with PID %d: has it ended?", (int)pid);
-	if (rc)
-		return rc;
-
-	rc = control_socket(ch);
+		rc = control_socket(ch);
 	if (rc)
 		return rc;
 	sigaction(SIGCHLD, &dfl, NULL);
@@ -743,19 +642,20 @@ static bool helper_needed(const struct conf *c)
 }
 
 /* Of a namespace that we made: the tap device knows, even without /proc */
-static int namespaces_of_tap(struct child *ch, int tap_fd)
+static int namespaces_of_tap(struct netns *n, int tap_fd)
 {
-	ch->netns = ioctl(tap_fd, SIOCGSKNS);
-	if (ch->netns < 0)
+	n->name = "of the command";
+	n->net = ioctl(tap_fd, SIOCGSKNS);
+	if (n->net < 0)
 		return -errno;
-	ch->userns = ioctl(ch->netns, NS_GET_USERNS);
+	n->user = ioctl(n->net, NS_GET_USERNS);
 	return 0;
 }
 
 /* Start the helper; without it, new ports are not forwarded, and that is all */
 static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 {
-	int rc = ch->netns < 0 ? namespaces_of_tap(ch, tap_fd) : 0;
+	int rc = ch->n->net < 0 ? namespaces_of_tap(ch->n, tap_fd) : 0;
 	pid_t pid;
 
 	if (!rc)
@@ -772,18 +672,19 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 	return rc;
 }
 
-static void close_namespaces(const struct child *ch)
+/**
+ * pasta_init() - No namespace
+ */
+void pasta_init(struct pasta *ns)
 {
-	if (ch->netns >= 0)
-		close(ch->netns);
-	if (ch->userns >= 0)
-		close(ch->userns);
+	*ns = (struct pasta){ .ctl = -1, .helper = -1 };
+	netns_init(&ns->netns);
 }
 
 /**
  * pasta_open() - Get a tap device in the namespace that @c names
  * @ns:		Set
- * @c:		netns_kind NETNS_SPAWN or NETNS_PID, ns_ifname set
+ * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH, ns_ifname set
  * @h:		What the host's network looks like
  * @id:		Who the helper becomes
  * @info:	Set to what the tap device can do
@@ -796,73 +697,22 @@ static void close_namespaces(const struct child *ch)
 int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	       const struct identity *id, struct tap_tun_info *info)
 {
-	struct child ch = { .c = c, .h = h, .netns = -1, .userns = -1 };
+	struct child ch = { .c = c, .h = h, .n = &ns->netns };
 	int fd;
 
-	*ns = (struct pasta){ .ctl = -1, .pidfd = -1, .stat_fd = -1,
-			      .helper = -1 };
+	pasta_init(ns);
 	if (c->netns_kind == NETNS_SPAWN)
 		fd = spawn(ns, &ch, info);
 	else
-		fd = join(ns, &ch, info);
+		fd = join(&ch, info);
 	if (fd >= 0 && helper_needed(c)) {
 		ns->helper = helper_start(&ch, id, fd);
 		if (ns->helper < 0)
 			warn("No process in the namespace to make sockets: "
 			     "errno %d", -ns->helper);
 	}
-	close_namespaces(&ch);
+	netns_close(&ns->netns);
 	return fd;
-}
-
-/**
- * pasta_watch() - Have the end of the process that names the namespace reported
- * @ns:		From pasta_open()
- * @l:		Gets an event, or a timer if there is no pidfd, of kind
- *		REF_NETNS_PID; nothing for a command: its end is SIGCHLD
- *
- * Return: 0 or negative errno
- */
-int pasta_watch(struct pasta *ns, struct loop *l)
-{
-	const union epoll_ref ref = { .kind = REF_NETNS_PID };
-
-	if (ns->pidfd >= 0)
-		return loop_add(l, ns->pidfd, EPOLLIN, ref);
-	if (ns->stat_fd >= 0) {
-		ns->poll.ref = ref;
-		wheel_arm(&l->wheel, &ns->poll, l->now_ms + POLL_MS);
-	}
-	return 0;
-}
-
-/**
- * pasta_process_gone() - Has the process ended that names the namespace?
- * @ns:		From pasta_open()
- * @l:		If its timer is to be armed again, else NULL
- */
-/* #syscalls:pasta poll ppoll pread64 */
-bool pasta_process_gone(struct pasta *ns, struct loop *l)
-{
-	struct pollfd pfd = { .fd = ns->pidfd, .events = POLLIN };
-	const char *state;
-	char buf[128];
-	ssize_t n;
-
-	if (ns->pidfd >= 0)
-		return poll(&pfd, 1, 0) == 1;
-
-	/* ESRCH once it is reaped; a zombie before: proc(5), /proc/PID/stat */
-	n = pread(ns->stat_fd, buf, sizeof(buf) - 1, 0);
-	if (n <= 0)
-		return true;
-	buf[n] = '\0';
-	state = strrchr(buf, ')');
-	if (state && (!strncmp(state, ") Z", 3) || !strncmp(state, ") X", 3)))
-		return true;
-	if (l)
-		wheel_arm(&l->wheel, &ns->poll, l->now_ms + POLL_MS);
-	return false;
 }
 
 /**

@@ -286,7 +286,7 @@ complaints() {
 	for bad in "--mtu 70000:70000" "--mtu x:mtu" "-4 -6:-6|ipv6-only" \
 		   "-a 198.51.100.300:198.51.100.300" "-n 33:33" \
 		   "-M 1:2:3:mac-addr" "-i nosuch0:nosuch0" \
-		   "-a 198.51.100.9/24 -n 24:prefix" "-t 8080:tcp-ports|-t" \
+		   "-a 198.51.100.9/24 -n 24:prefix" "-t 70000:tcp-ports|-t" \
 		   "--vhost-user:passt mode" "-P /nonexistent/x:/nonexistent/x" \
 		   "--runas nosuchuser:nosuchuser" "-l /nonexistent/x:/nonexistent"
 	do

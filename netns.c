@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netns.c - A network namespace that somebody else made: find it, see it end
+ *
+ * A namespace has no name of its own. It is found by what refers to it, and it
+ * lives on while we have our tap device in it. So its end is for us the end of
+ * what we were pointed at, even if others still use it:
+ *
+ *	what			ends by			noticed by
+ *	process: PID, or	its end			pidfd, or a look at its
+ *	/proc/PID/ns/net				/proc/PID/stat each second
+ *	file: mounted there	umount			change of the mounts
+ *				unlink, rename, or of	inotify on its folder
+ *				the folder
+ *	file: symbolic link	as for its target, and as for any other file
+ *
+ * Inotify on the file itself would be silent: nothing happens to the namespace's
+ * inode. That the mounts changed is all that the kernel says, so the list is
+ * searched each time: for the mount's number, which is used again soon, together
+ * with the inode of the namespace, which is not while we are in it.
+ *
+ * None of these descriptors is a folder, and no system call that we may still
+ * make in the sandbox opens anything by them; /proc/self/mountinfo goes on to
+ * show the namespace of mounts that it was opened in.
+ *
+ * User namespaces: the right to join a network namespace, and to make interfaces
+ * in it, is in the user namespace that owns it. The kernel tells which that is,
+ * unless it is none below ours: then we have no right to know, or to join.
+ */
+
+#include "netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#define PROC_LEN	64		/* of paths in /proc */
+#define POLL_MS		1000		/* without pidfd */
+#define MOUNT_FIELDS	4		/* number, parent, device, root: the inode */
+#define REREAD_MAX	16		/* if mounts change while we read them */
+
+enum { WATCH_FOLDER, WATCH_MOUNTS };	/* index of REF_NETNS_PATH */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/**
+ * netns_init() - No namespace
+ */
+void netns_init(struct netns *n)
+{
+	*n = (struct netns){ .net = -1, .user = -1, .pidfd = -1, .stat_fd = -1,
+			     .folder = -1, .mounts = -1 };
+}
+
+/* The process that names it ------------------------------------------------ */
+
+static int watch_stat(struct netns *n, const char *path)
+{
+	n->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return n->stat_fd >= 0 ? 0 : errno == ENOENT ? -ESRCH : -errno;
+}
+
+/* Something that tells when the process ends, before we trust its number */
+static int watch_process(struct netns *n, int pid)
+{
+	char path[PROC_LEN];
+
+#ifdef SYS_pidfd_open
+	n->pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (n->pidfd >= 0)
+		return 0;
+	if (errno == ESRCH)
+		return -ESRCH;
+	debug("No pidfd: errno %d, looking once a second", errno);
+#endif
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return watch_stat(n, path);
+}
+
+/* #syscalls:pasta poll ppoll pread64 */
+static bool process_gone(struct netns *n, struct loop *l)
+{
+	struct pollfd pfd = { .fd = n->pidfd, .events = POLLIN };
+	const char *state;
+	char buf[128];
+	ssize_t len;
+
+	if (n->pidfd >= 0)
+		return poll(&pfd, 1, 0) == 1;
+	if (n->stat_fd < 0)
+		return false;
+
+	/* ESRCH once it is reaped; a zombie before: proc(5), /proc/PID/stat */
+	len = pread(n->stat_fd, buf, sizeof(buf) - 1, 0);
+	if (len <= 0)
+		return true;
+	buf[len] = '\0';
+	state = strrchr(buf, ')');
+	if (state && (!strncmp(state, ") Z", 3) || !strncmp(state, ") X", 3)))
+		return true;
+	if (l)
+		wheel_arm(&l->wheel, &n->poll, l->now_ms + POLL_MS);
+	return false;
+}
+
+/* The folder of the file that names it ------------------------------------- */
+
+/* "dir/file" to its parts; the folder has room for one more byte */
+static int split(const char *path, char dir[PATH_MAX], const char **file)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+
+	if (!slash || !slash[1] || len >= PATH_MAX)
+		return -EINVAL;
+	memcpy(dir, path, len);		/* with the slash: may be "/" */
+	dir[len] = '\0';
+	*file = slash + 1;
+	return 0;
+}
+
+static bool in_procfs(const char *dir)
+{
+	struct statfs fs;
+
+	return !statfs(dir, &fs) && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+static void watch_folder(struct netns *n, const char *path)
+{
+	const uint32_t events = IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF |
+				IN_MOVE_SELF | IN_ONLYDIR;
+	char dir[PATH_MAX];
+	const char *file;
+
+	if (split(path, dir, &file) || in_procfs(dir) ||
+	    util_strcpy(n->file, sizeof(n->file), file))
+		return;
+	n->folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (n->folder < 0 || inotify_add_watch(n->folder, dir, events) < 0) {
+		debug("Can't watch the folder of the namespace: errno %d",
+		      errno);
+		close_fd(&n->folder);
+	}
+}
+
+static bool folder_event(const struct netns *n, const struct inotify_event *e,
+			 const char *name)
+{
+	if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
+		return true;
+	return e->mask & (IN_DELETE | IN_MOVED_FROM) && e->len &&
+	       !strcmp(name, n->file);
+}
+
+/* All events there are: of several, ours may be the last */
+/* #syscalls:pasta read */
+static bool folder_gone(const struct netns *n)
+{
+	char buf[4096];
+	struct inotify_event e;
+	ssize_t len, at;
+
+	while ((len = read(n->folder, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < len; at += sizeof(e) + e.len) {
+			memcpy(&e, buf + at, sizeof(e));
+			if (folder_event(n, &e, buf + at + sizeof(e)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The mount that makes the file one ---------------------------------------- */
+
+/**
+ * mount_find() - Look for a line of /proc/self/mountinfo
+ * @fd:		The file
+ * @want:	What the line begins with
+ * @line:	Set to what it begins with, NULL: no matter
+ * @size:	Of @line
+ */
+static bool mount_find(int fd, const char *want, char *line, size_t size)
+{
+	static char buf[4096];
+	size_t len = strlen(want), col = 0;
+	bool match = true;
+	ssize_t n, i;
+	off_t at;
+
+	for (at = 0; (n = pread(fd, buf, sizeof(buf), at)) > 0; at += n) {
+		for (i = 0; i < n; i++) {
+			if (buf[i] == '\n') {
+				if (match && col >= len)
+					return true;
+				match = true;
+				col = 0;
+				continue;
+			}
+			if (col < len && buf[i] != want[col])
+				match = false;
+			if (match && line && col + 1 < size) {
+				line[col] = buf[i];
+				line[col + 1] = '\0';
+			}
+			col++;
+		}
+	}
+	return false;
+}
+
+/* Number of the mount that a file was opened on, -1: unknown; proc(5), fdinfo */
+static int mount_number(int fd)
+{
+	char path[PROC_LEN], buf[256];
+	const char *id;
+	ssize_t len;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return -1;
+	len = read(info, buf, sizeof(buf) - 1);
+	close(info);
+	if (len <= 0)
+		return -1;
+	buf[len] = '\0';
+	id = strstr(buf, "mnt_id:");
+	return id ? atoi(id + strlen("mnt_id:")) : -1;
+}
+
+/* In the list of mounts, which was opened before the namespace: find it there */
+static void watch_mount(struct netns *n)
+{
+	char number[16], line[NETNS_MOUNT_LEN] = "";
+	unsigned field, len = 0;
+
+	snprintf(number, sizeof(number), "%d ", mount_number(n->net));
+	if (n->mounts < 0 || !mount_find(n->mounts, number, line, sizeof(line))) {
+		close_fd(&n->mounts);
+		return;
+	}
+	for (field = 0; field < MOUNT_FIELDS; field++) {
+		len += strcspn(line + len, " ");
+		len += !!line[len];
+	}
+	line[len] = '\0';
+	memcpy(n->mount, line, sizeof(line));
+}
+
+static bool mounts_changed(const struct netns *n)
+{
+	struct pollfd pfd = { .fd = n->mounts, .events = POLLPRI };
+
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLPRI;
+}
+
+/* What changes while we read the list may hide a line that is still there */
+static bool mount_gone(const struct netns *n)
+{
+	int i;
+
+	for (i = 0; i < REREAD_MAX; i++) {
+		if (mount_find(n->mounts, n->mount, NULL, 0))
+			return false;
+		if (!mounts_changed(n))
+			return true;
+	}
+	return false;			/* the next change will tell */
+}
+
+/* Opening ------------------------------------------------------------------ */
+
+/* One line in the words that others look for */
+static int refuse(const char *path, const char *why)
+{
+	err("Couldn't open network namespace %s: %s", path, why);
+	return -EINVAL;
+}
+
+static int refuse_errno(const char *path, const char *hint)
+{
+	char reason[UTIL_ERROR_STRLEN];
+	int rc = -errno;
+
+	err("Couldn't open network namespace %s: %s%s", path,
+	    util_strerror(errno, reason), hint);
+	return rc;
+}
+
+/* Descriptor of a file of namespaces; others may be anything: do not wait */
+static int open_ns(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/* What kind of namespace, see clone(2); 0: none */
+static int kind_of(int fd)
+{
+	struct statfs fs;
+	int kind;
+
+	if (fstatfs(fd, &fs) || fs.f_type != NSFS_MAGIC)
+		return 0;
+	kind = ioctl(fd, NS_GET_NSTYPE);
+	return kind < 0 ? 0 : kind;
+}
+
+/* Is this namespace the one that we are in? */
+static bool is_own(int fd, const char *path)
+{
+	struct stat own, other;
+
+	return !stat(path, &own) && !fstat(fd, &other) &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+static int open_net(struct netns *n)
+{
+	int kind;
+
+	n->net = open_ns(n->name);
+	if (n->net < 0)
+		return refuse_errno(n->name, errno == EACCES && n->pid_path[0] ?
+				    " (the process is not yours)" : "");
+	kind = kind_of(n->net);
+	if (!kind)
+		return refuse(n->name, "It is no namespace");
+	if (kind != CLONE_NEWNET)
+		return refuse(n->name, "It is another kind of namespace");
+	if (is_own(n->net, "/proc/self/ns/net"))
+		return refuse(n->name, "It is our own, nothing to do");
+	return 0;
+}
+
+static int open_user_path(struct netns *n, const char *path)
+{
+	n->user = open_ns(path);
+	if (n->user < 0) {
+		err_errno("Couldn't open user namespace %s", path);
+		return -errno;
+	}
+	if (kind_of(n->user) != CLONE_NEWUSER) {
+		err("Couldn't open user namespace %s: It is none", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int open_user(struct netns *n, const struct conf *c)
+{
+	int rc = 0;
+
+	if (c->netns_only)
+		return 0;
+	if (c->userns_path)
+		rc = open_user_path(n, c->userns_path);
+	else
+		n->user = ioctl(n->net, NS_GET_USERNS);
+	if (rc)
+		return rc;
+	if (n->user < 0)
+		return refuse_errno(n->name,
+				    " (its owner is not below our user namespace)");
+	if (is_own(n->user, "/proc/self/ns/user"))
+		close_fd(&n->user);
+	return 0;
+}
+
+/* Where a symbolic link leads; those of /proc/PID/ns are of another sort */
+static const char *link_target(const char *path, char target[PATH_MAX])
+{
+	char dir[PATH_MAX];
+	const char *file;
+	ssize_t len = readlink(path, target, PATH_MAX - 1);
+
+	if (len <= 0 || split(path, dir, &file) || in_procfs(dir))
+		return path;
+	target[len] = '\0';
+	return target[0] == '/' ? target : path;
+}
+
+/* Watch first, then open: nothing can happen in between */
+static int watch_path(struct netns *n, const char *path)
+{
+	char target[PATH_MAX], dir[PATH_MAX];
+	const char *end, *file;
+	int pid, len = 0;
+
+	watch_folder(n, path);
+	end = link_target(path, target);
+	if (sscanf(end, "/proc/%d/ns/net%n", &pid, &len) == 1 && len &&
+	    !end[len])
+		return watch_process(n, pid);
+
+	if (!split(end, dir, &file) && in_procfs(dir)) {
+		/* A thread, or another /proc, whose numbers mean nothing here */
+		if (strlen(dir) + sizeof("../stat") > sizeof(dir))
+			return -ENAMETOOLONG;
+		return watch_stat(n, strcat(dir, "../stat"));
+	}
+	n->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+static int open_path(struct netns *n, const struct conf *c)
+{
+	int rc;
+
+	n->name = c->netns_path;
+	rc = watch_path(n, c->netns_path);
+	/* If there is nothing, opening it gives the better reason */
+	if (rc)
+		debug("Can't watch the process of %s: errno %d", n->name, -rc);
+	rc = open_net(n);
+	if (!rc)
+		rc = open_user(n, c);
+	if (rc)
+		return rc;
+
+	watch_mount(n);
+	if (n->pidfd < 0 && n->stat_fd < 0 && n->folder < 0 && n->mounts < 0 &&
+	    !c->no_netns_quit)
+		warn("The end of %s can't be noticed", n->name);
+	return 0;
+}
+
+static int open_pid(struct netns *n, const struct conf *c)
+{
+	int rc;
+
+	snprintf(n->pid_path, sizeof(n->pid_path), "/proc/%d/ns/net",
+		 (int)c->netns_pid);
+	n->name = n->pid_path;
+	rc = watch_process(n, c->netns_pid);
+	if (rc && rc != -ESRCH) {
+		debug("Can't watch the process: errno %d", -rc);
+		rc = 0;
+	}
+	/* It may be a zombie, or end and its number be somebody else's */
+	if (!rc && !process_gone(n, NULL))
+		rc = open_net(n);
+	if (!rc)
+		rc = open_user(n, c);
+	if (rc == -ESRCH || process_gone(n, NULL)) {
+		err("No process with PID %d: has it ended?", (int)c->netns_pid);
+		return -ESRCH;
+	}
+	return rc;
+}
+
+/**
+ * netns_open() - Find the namespace, and have something that tells its end
+ * @n:		From netns_init()
+ * @c:		netns_kind NETNS_PID or NETNS_PATH
+ *
+ * To be called before the sandbox, in the mount namespace that things happen in.
+ * Errors are told here.
+ *
+ * Return: 0 or negative errno
+ */
+int netns_open(struct netns *n, const struct conf *c)
+{
+	int rc = c->netns_kind == NETNS_PID ? open_pid(n, c) : open_path(n, c);
+
+	if (rc || c->no_netns_quit) {
+		close_fd(&n->pidfd);
+		close_fd(&n->stat_fd);
+		close_fd(&n->folder);
+		close_fd(&n->mounts);
+	}
+	return rc;
+}
+
+/**
+ * netns_join() - Become a member of the namespace, with the rights in it
+ * @n:		From netns_open(), or with the descriptors to join
+ *
+ * To be called single-threaded. Errors are told here.
+ *
+ * Return: 0 or negative errno
+ */
+int netns_join(const struct netns *n)
+{
+	/* EINVAL: it is our own */
+	if (n->user >= 0 && setns(n->user, CLONE_NEWUSER) && errno != EINVAL)
+		return refuse_errno(n->name,
+				    " (to join its user namespace; is it yours?)");
+	if (setns(n->net, CLONE_NEWNET))
+		return refuse_errno(n->name, n->user >= 0 ? " (is it yours?)" :
+				    " (its owner is this user namespace: "
+				    "root is needed)");
+	return 0;
+}
+
+/**
+ * netns_close() - Let go of the namespaces, but not of what tells their end
+ */
+void netns_close(struct netns *n)
+{
+	close_fd(&n->net);
+	close_fd(&n->user);
+}
+
+/* Watching ----------------------------------------------------------------- */
+
+static int watch(struct loop *l, int fd, uint32_t events, enum ref_kind kind,
+		 unsigned index)
+{
+	const union epoll_ref ref = { .kind = kind, .index = index };
+
+	return fd < 0 ? 0 : loop_add(l, fd, events, ref);
+}
+
+/**
+ * netns_watch() - Have it reported when the namespace may have ended
+ * @n:		From netns_open(), or netns_init(): then nothing is
+ * @l:		Gets events, or a timer if there is no pidfd, of kind
+ *		REF_NETNS_PID and REF_NETNS_PATH
+ *
+ * Return: 0 or negative errno
+ */
+int netns_watch(struct netns *n, struct loop *l)
+{
+	int rc;
+
+	if (n->stat_fd >= 0) {
+		n->poll.ref = (union epoll_ref){ .kind = REF_NETNS_PID };
+		wheel_arm(&l->wheel, &n->poll, l->now_ms + POLL_MS);
+	}
+	rc = watch(l, n->pidfd, EPOLLIN, REF_NETNS_PID, 0);
+	if (!rc)
+		rc = watch(l, n->folder, EPOLLIN, REF_NETNS_PATH, WATCH_FOLDER);
+	if (!rc)
+		rc = watch(l, n->mounts, EPOLLPRI, REF_NETNS_PATH,
+			   WATCH_MOUNTS);
+	return rc;
+}
+
+/**
+ * netns_gone() - After an event: has what names the namespace ended?
+ * @n:		From netns_open()
+ * @ref:	Of the event or timer
+ * @l:		The loop it came from
+ */
+bool netns_gone(struct netns *n, union epoll_ref ref, struct loop *l)
+{
+	if (ref.kind == REF_NETNS_PID)
+		return process_gone(n, l);
+	return ref.index == WATCH_FOLDER ? folder_gone(n) : mount_gone(n);
+}
