@@ -232,13 +232,12 @@ _Noreturn void nshelper_run(int fd)
 
 /* In the daemon */
 
-static void lost(struct nshelper *h)
+static int lost(struct nshelper *h)
 {
-	if (h->fd < 0)
-		return;
 	close(h->fd);
 	h->fd = -1;
 	warn("The process in the namespace is gone, no new sockets there");
+	return -ENOTCONN;
 }
 
 /* Send a request, numbered here; never waits */
@@ -250,9 +249,7 @@ static int request(struct nshelper *h, struct request *q, const struct fds *f)
 		return -ENOTCONN;
 	q->seq = ++h->seq;
 	rc = fds_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
-	if (rc == -EPIPE || rc == -ECONNRESET)
-		lost(h);
-	return rc;
+	return rc == -EPIPE || rc == -ECONNRESET ? lost(h) : rc;
 }
 
 /* To the pool what was asked for it */
@@ -278,10 +275,10 @@ static int answer(struct nshelper *h, struct answer *a, struct fds *f)
 	if (rc == -EAGAIN || rc == -EINTR)
 		return -EAGAIN;
 	if (rc)
-		lost(h);
-	else if (a->op == OP_SOCKETS)
+		return lost(h);
+	if (a->op == OP_SOCKETS)
 		stash(h, a, f);
-	return rc;
+	return 0;
 }
 
 /* Wait for the answer to request @seq, WAIT_MS at most without any answer */

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sockets from a helper in another network namespace: they are of that namespace
+ * and of the kind asked for, there are always more, low ports can be bound, and
+ * its end, or its silence, is no end of ours
+ */
+
+#include "nshelper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "loop.h"
+#include "tap.h"
+
+#define MANY	500
+#define LIMIT	70			/* open files */
+
+static struct loop loop;
+static struct nshelper h;
+static pid_t helper;
+static bool other_ns;
+
+/* A helper in a namespace of its own, where we may make one */
+static void start(void)
+{
+	int fds[2];
+	char c = 'n';
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		abort();
+	helper = fork();
+	if (!helper) {
+		close(fds[0]);
+		if (!unshare(CLONE_NEWUSER | CLONE_NEWNET))
+			c = 'y';
+		if (write(fds[1], &c, 1) != 1)
+			_exit(1);
+		nshelper_run(fds[1]);
+	}
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		abort();
+	other_ns = c == 'y';
+	ok(!nshelper_start(&h, fds[0], &loop), "there is a helper");
+}
+
+static void stop(void)
+{
+	int kind;
+
+	for (kind = 0; kind < NSSOCK_KINDS; kind++)
+		while (h.n[kind])
+			close(h.pool[kind][--h.n[kind]]);
+	if (h.fd >= 0)
+		close(h.fd);
+	waitpid(helper, NULL, 0);
+}
+
+/* What is on its way arrives */
+static void settle(void)
+{
+	struct pollfd pfd = { .fd = h.fd, .events = POLLIN };
+	bool asked;
+	int i;
+
+	do {
+		asked = false;
+		for (i = 0; i < NSSOCK_KINDS; i++)
+			asked |= h.asked[i];
+		if (asked && poll(&pfd, 1, 5000) == 1)
+			nshelper_event(&h);
+	} while (asked && pfd.revents);
+}
+
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	getsockopt(fd, SOL_SOCKET, name, &value, &len);
+	return value;
+}
+
+static bool is_elsewhere(int fd)
+{
+	int net = ioctl(fd, SIOCGSKNS);
+	struct stat own, of;
+	bool differ;
+
+	differ = net >= 0 && !fstat(net, &of) &&
+		 !stat("/proc/self/ns/net", &own) && own.st_ino != of.st_ino;
+	close(net);
+	return differ;
+}
+
+static void kinds(void)
+{
+	static const struct {
+		int family, type;
+	} want[] = {
+		[NSSOCK_TCP4] = { AF_INET, SOCK_STREAM },
+		[NSSOCK_TCP6] = { AF_INET6, SOCK_STREAM },
+		[NSSOCK_UDP4] = { AF_INET, SOCK_DGRAM },
+		[NSSOCK_UDP6] = { AF_INET6, SOCK_DGRAM },
+	};
+	int i, fd;
+
+	for (i = 0; i < NSSOCK_KINDS; i++) {
+		is(h.n[i], 0, "nothing is at hand before the first one");
+		fd = nshelper_socket(&h, i);
+		if (!ok(fd >= 0, "a socket arrives"))
+			continue;
+		is(option(fd, SO_DOMAIN), want[i].family, "of its family");
+		is(option(fd, SO_TYPE), want[i].type, "of its type");
+		ok(fcntl(fd, F_GETFL) & O_NONBLOCK, "it does not block");
+		ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "and is closed by exec");
+		if (other_ns)
+			ok(is_elsewhere(fd), "it is of the other namespace");
+		close(fd);
+	}
+}
+
+static void many(void)
+{
+	static int fds[MANY];
+	unsigned i, good = 0;
+
+	for (i = 0; i < MANY; i++) {
+		fds[i] = nshelper_socket(&h, i % NSSOCK_KINDS);
+		good += fds[i] >= 0;
+	}
+	is(good, MANY, "500 at once");
+	for (i = 0; i < MANY; i++)
+		close(fds[i]);
+	settle();
+	for (i = 0; i < NSSOCK_KINDS; i++)
+		ok(h.n[i] > NSHELPER_POOL / 2 && h.n[i] <= NSHELPER_POOL,
+		   "afterwards more than half of them are at hand");
+}
+
+/* Taken slowly, none is waited for: half of them are left when more are asked */
+static void refill(void)
+{
+	unsigned n = h.n[NSSOCK_TCP4];
+
+	while (!h.asked[NSSOCK_TCP4])
+		close(nshelper_socket(&h, NSSOCK_TCP4));
+	ok(h.n[NSSOCK_TCP4] == NSHELPER_POOL / 2 && n > NSHELPER_POOL / 2,
+	   "more are asked for when half are left");
+	settle();
+	is(h.n[NSSOCK_TCP4], NSHELPER_POOL, "and they fill the pool");
+}
+
+static void bound(void)
+{
+	union sockaddr_inany sa = { .sin = {
+		.sin_family = AF_INET, .sin_port = htons(80),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	} };
+	int a, b;
+
+	a = nshelper_listen(&h, NSSOCK_TCP4, &sa, 5);
+	if (!other_ns && a == -EACCES)
+		return;
+	ok(a >= 0, "a low port can be bound");
+	is(option(a, SO_ACCEPTCONN), 1, "and listens");
+	b = nshelper_listen(&h, NSSOCK_TCP4, &sa, 5);
+	is(b, -EADDRINUSE, "twice is an error");
+	close(a);
+	a = nshelper_listen(&h, NSSOCK_UDP4, &sa, 5);
+	ok(a >= 0, "the same for UDP");
+	close(a);
+	sa.sin6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					 .sin6_port = htons(443) };
+	a = nshelper_listen(&h, NSSOCK_TCP6, &sa, 5);
+	ok(a >= 0, "and for IPv6");
+	close(a);
+	a = nshelper_diag(&h);
+	is(option(a, SO_DOMAIN), AF_NETLINK, "a socket to ask about others");
+	close(a);
+}
+
+/* With few descriptors, what does not fit is an error and nothing else */
+static void few_files(void)
+{
+	struct rlimit rl, old;
+	int fds[LIMIT], n = 0, last;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	rl = (struct rlimit){ .rlim_cur = LIMIT, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &rl);
+	stop();
+	start();
+	do {
+		last = nshelper_socket(&h, NSSOCK_TCP4);
+		fds[n] = last;
+	} while (last >= 0 && ++n < LIMIT);
+	is(last, -EMFILE, "too many open files");
+	ok(n > LIMIT / 2, "and not before there are");
+	while (n)
+		close(fds[--n]);
+	last = nshelper_socket(&h, NSSOCK_TCP4);
+	ok(last >= 0, "it goes on when there is room again");
+	close(last);
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
+/* A helper that does not answer, and one that is no more */
+static void silence(void)
+{
+	int fd, n;
+
+	stop();
+	start();
+	kill(helper, SIGSTOP);
+	waitpid(helper, NULL, WUNTRACED);
+	is(nshelper_socket(&h, NSSOCK_UDP6), -ETIMEDOUT,
+	   "it is not waited for for ever");
+	kill(helper, SIGCONT);
+	fd = nshelper_diag(&h);
+	is(option(fd, SO_DOMAIN), AF_NETLINK,
+	   "a late answer is not taken for that to another question");
+	close(fd);
+	fd = nshelper_socket(&h, NSSOCK_UDP6);
+	is(option(fd, SO_DOMAIN), AF_INET6, "it goes on");
+	close(fd);
+	settle();
+
+	kill(helper, SIGKILL);
+	for (n = 0; (fd = nshelper_socket(&h, NSSOCK_UDP6)) >= 0; n++)
+		close(fd);
+	ok(n > 0, "what is at hand outlives it");
+	is(fd, -ENOTCONN, "then there are none");
+	is(nshelper_diag(&h), -ENOTCONN, "nor anything else");
+	stop();
+}
+
+static void none(void)
+{
+	ok(!nshelper_start(&h, -1, &loop), "without any helper");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ENOTCONN, "there is no socket");
+	is(nshelper_diag(&h), -ENOTCONN, "and no other");
+}
+
+int main(void)
+{
+	log_init("test");
+	log_set_level(LOG_L_ERR);
+	if (loop_init(&loop))
+		return 1;
+	none();
+	start();
+	kinds();
+	many();
+	refill();
+	bound();
+	few_files();
+	silence();
+	close(loop.epfd);
+	return done();
+}
