@@ -55,6 +55,7 @@
 #include "tap_stream.h"
 #include "tap_tun.h"
 #include "tcp.h"
+#include "tcp_splice.h"
 #include "types.h"
 #include "udp.h"
 #include "util.h"
@@ -101,6 +102,7 @@ static struct passt {
 	struct pcap pcap;
 	struct flow_table flows;
 	struct tcp tcp;
+	struct tcp_splice tcp_splice;
 	struct udp udp;
 	struct icmp icmp;
 	struct input input;
@@ -285,6 +287,14 @@ static void inbound_tcp(void *ctx, int fd, const struct flowside *host,
 	tcp_accepted(&s->tcp, fd, host, tap);
 }
 
+static void bypass_tcp(void *ctx, int fd, bool from_ns,
+		       const struct flowside *ini, const struct flowside *tgt)
+{
+	struct passt *s = ctx;
+
+	tcp_splice_accepted(&s->tcp_splice, fd, from_ns, ini, tgt);
+}
+
 static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,
 			uint16_t port)
 {
@@ -304,7 +314,10 @@ static void ports_open(struct passt *s)
 	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->loop);
 	s->inbound.ctx = s;
 	s->inbound.accepted_tap = inbound_tcp;
+	s->inbound.accepted_splice = bypass_tcp;
 	s->inbound.datagrams = inbound_udp;
+	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
+			nsh);
 	if (listen_open(l))
 		exit(1);		/* it said why */
 	if (listen_scan_needed(l, false))
@@ -377,6 +390,7 @@ static bool datapath_run(struct passt *s)
 {
 	bool busy = tcp_run_ready(&s->tcp);
 
+	busy |= tcp_splice_run_ready(&s->tcp_splice);
 	tap_flush(s->tap);
 	return busy;
 }
@@ -554,6 +568,8 @@ static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
 		return;
 	if (ref.kind == REF_TCP)
 		tcp_sock_event(&s->tcp, f, events);
+	else if (ref.kind == REF_TCP_SPLICE)
+		tcp_splice_event(&s->tcp_splice, f, ref.side, events);
 	else if (ref.kind == REF_UDP)
 		udp_sock_event(&s->udp, f, events);
 	else
@@ -600,6 +616,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 			input_advertise_router(&s->input);
 		break;
 	case REF_TCP:
+	case REF_TCP_SPLICE:
 	case REF_UDP:
 	case REF_ICMP:
 		flow_event(s, ref, events);
@@ -607,7 +624,6 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_INPUT:
 	case REF_STATS:
 	case REF_SCAN:
-	case REF_TCP_SPLICE:
 	case REF_UDP_SPLICE:
 		break;
 	case REF_CLIENT:

@@ -78,6 +78,131 @@ refused() {
 	le $(($(now_ms) - start)) 1000 "$WHO, $2: at once"
 }
 
+# failing NAME ADDR NATIVE INSIDE: connect() fails at once, on the host with the
+# first error, in the namespace that pasta_start left with the second
+failing() {
+	local out ms
+
+	out=$(tcpx connect "$2" 7998 -s 1)
+	ms=$(value ms "$out")
+	is "$(value errno "$out")" "$3" "$1: native"
+	out=$(inside tcpx connect "$2" 7998 -s 1)
+	is "$(value errno "$out")" "$4" "$WHO, $1: in the namespace"
+	le "$(value ms "$out")" $((ms + 800)) "$WHO, $1: as soon as after $ms ms"
+}
+
+# Errors as often as they occur, not one a second
+errors_without_limit() {
+	local where
+
+	for where in peer env; do
+		$where sh -c "cd /proc/sys/net; echo 0 > ipv4/icmp_ratelimit
+			      echo 0 > ipv6/icmp/ratelimit
+			      echo 1 > ipv4/ip_forward"
+	done
+}
+
+# Where the host knows why there is no way, the namespace is told.  ICMP has no
+# word for all of it: what is prohibited is unreachable for IPv4, as it is from
+# any router
+errors_of_routes() {
+	local v6 kind
+
+	for kind in unreachable prohibit blackhole throw; do
+		ip route add $kind 192.0.2.1
+		ip -6 route add $kind 2001:db8:99::1
+		v6=EHOSTUNREACH
+		case $kind in
+		unreachable)
+			failing "IPv4, $kind" 192.0.2.1 EHOSTUNREACH EHOSTUNREACH;;
+		prohibit)
+			v6=EACCES
+			failing "IPv4, $kind" 192.0.2.1 EACCES EHOSTUNREACH;;
+		blackhole)
+			failing "IPv4, $kind" 192.0.2.1 EINVAL EHOSTUNREACH;;
+		throw)
+			v6=ENETUNREACH
+			failing "IPv4, $kind" 192.0.2.1 ENETUNREACH ENETUNREACH;;
+		esac
+		if [ $kind = blackhole ]; then
+			failing "IPv6, $kind" 2001:db8:99::1 EINVAL $v6
+		else
+			failing "IPv6, $kind" 2001:db8:99::1 $v6 $v6
+		fi
+		ip route del $kind 192.0.2.1
+		ip -6 route del $kind 2001:db8:99::1
+	done
+}
+
+# Errors that a router tells: as the kernel takes them, so do we
+errors_of_routers() {
+	peer ip route add unreachable 192.0.2.1
+	peer ip -6 route add unreachable 2001:db8:99::1
+	peer ip route add prohibit 192.0.2.2
+	peer ip -6 route add prohibit 2001:db8:99::2
+	failing "IPv4, unreachable behind a router" 192.0.2.1 \
+		EHOSTUNREACH EHOSTUNREACH
+	failing "IPv6, unreachable behind a router" 2001:db8:99::1 \
+		ENETUNREACH ENETUNREACH
+	failing "IPv4, prohibited by a router" 192.0.2.2 \
+		EHOSTUNREACH EHOSTUNREACH
+	failing "IPv6, prohibited by a router" 2001:db8:99::2 EACCES EACCES
+	peer ip route del unreachable 192.0.2.1
+	peer ip -6 route del unreachable 2001:db8:99::1
+	peer ip route del prohibit 192.0.2.2
+	peer ip -6 route del prohibit 2001:db8:99::2
+}
+
+# A filter on the way, at the peer and on this host
+errors_of_filters() {
+	local at how v4 v6 nft
+
+	if ! nft list ruleset >/dev/null 2>&1; then
+		skip "$WHO: filters that reject" "no nft"
+		return
+	fi
+	for at in peer host; do
+		nft=nft hook=output
+		if [ $at = peer ]; then nft="peer nft" hook=input; fi
+		for how in admin-prohibited port-unreachable host-unreachable \
+			   no-route tcp-reset; do
+			v4=EHOSTUNREACH v6=EHOSTUNREACH
+			case $how in
+			admin-prohibited) v6=EACCES;;
+			no-route) v4=ENETUNREACH v6=ENETUNREACH;;
+			port-unreachable|tcp-reset)
+				v4=ECONNREFUSED v6=ECONNREFUSED;;
+			esac
+			$nft add table inet t
+			$nft add chain inet t c "{ type filter hook $hook priority 0; }"
+			if [ $how = tcp-reset ]; then
+				$nft add rule inet t c tcp dport 7998 \
+					reject with tcp reset
+			else
+				$nft add rule inet t c tcp dport 7998 \
+					reject with icmpx $how
+			fi
+			failing "IPv4, $how by a filter of the $at" $PEER4 $v4 $v4
+			failing "IPv6, $how by a filter of the $at" $PEER6 $v6 $v6
+			$nft delete table inet t
+		done
+	done
+}
+
+# Nobody answers for the next hop: the host knows after its three questions
+errors_of_neighbours() {
+	local start native
+
+	start=$(now_ms)
+	is "$(value errno "$(tcpx connect 198.51.100.77 7998 -s 1)")" \
+		EHOSTUNREACH "no neighbour: native"
+	native=$(($(now_ms) - start))
+	start=$(now_ms)
+	is "$(value errno "$(inside tcpx connect 198.51.100.78 7998 -s 1)")" \
+		EHOSTUNREACH "$WHO, no neighbour: in the namespace"
+	le $(($(now_ms) - start)) $((native + 1500)) "$WHO, no neighbour: as soon"
+}
+
 gateway() {
 	local gw=$1 lo=$2 fam=$3 out
 
@@ -154,6 +279,13 @@ for WHO in $WHOM; do
 	closing $PEER6 IPv6
 	refused $PEER4 IPv4
 	refused $PEER6 IPv6
+	errors_without_limit
+	pasta_start
+	errors_of_routes
+	errors_of_routers
+	errors_of_filters
+	errors_of_neighbours
+	pasta_stop
 	gateway $GW4 127.0.0.1 IPv4
 	gateway $GW6 ::1 IPv6
 	silence

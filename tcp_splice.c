@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_splice.c - TCP between the host and the namespace without a tap
+ *
+ * A connection whose both ends are on this machine is two sockets: the one that
+ * was accepted (side INI) and one that is connected on the other side of the
+ * namespace's border (TGT). What comes from one goes to the other, each direction
+ * on its own:
+ *
+ *	small data	recv() into a buffer, send(): two calls for one message
+ *	bulk		splice() through a pipe that is empty before and after, once
+ *			a recv() has filled the buffer
+ *	the rest	what the other socket did not take waits in the pipe, which
+ *			stays with the direction until it is empty again
+ *
+ * Pipes are lent: a connection that is idle, or whose reader keeps up, has none,
+ * so that it costs two descriptors. There are at most TCP_SPLICE_PIPES of them.
+ * If none can be had, data is peeked at and taken from its socket only as far as
+ * the other one took it: slower, but nothing is lost and nothing has to wait.
+ *
+ * No wake-up is lost. Sockets are watched edge-triggered for all that may happen,
+ * and each direction remembers two edges:
+ *
+ *	readable	set by EPOLLIN, EPOLLRDHUP and errors; cleared by EAGAIN, by
+ *			the end of the stream, or by a recv() that came back short
+ *			(not after EPOLLRDHUP, as the end is still to be read, and not
+ *			with urgent data, at which a recv() stops)
+ *	writable	cleared when a socket took less than it was given. It is armed
+ *			anew then with EPOLL_CTL_MOD: that looks at its state once
+ *			more, after the kernel was told that we wait for room. Set by
+ *			EPOLLOUT
+ *
+ * A direction goes on while both are set, and is put on the ready list when its
+ * turn is over before that.
+ *
+ * FIN stays FIN: the end of one stream, once all before it was written, is a
+ * shutdown() of the other. RST stays RST: an error of either socket closes both
+ * with SO_LINGER 0, what had arrived before it is passed on first.
+ */
+
+#include "tcp_splice.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "hostsock.h"
+#include "inany.h"
+#include "log.h"
+#include "loop.h"
+#include "nshelper.h"
+
+#define SPLICE_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define TURN_BYTES	(1U << 20)	/* per direction and turn */
+#define BULK_MIN	(32U << 10)	/* less from splice(): not worth it */
+
+/**
+ * struct splice_dir - One direction of a connection
+ * @pipe:	Holds @held bytes, if that is not 0
+ * @readable, @writable:	See above
+ * @rdhup:	The end of the stream has come to the socket that is read
+ * @urgent:	So has urgent data
+ * @bulk:	splice() first
+ * @eof:	The end was read
+ * @fin:	and passed on
+ */
+struct splice_dir {
+	struct splice_pipe pipe;
+	uint32_t held;
+	bool readable, writable, rdhup, urgent, bulk, eof, fin;
+};
+
+/**
+ * struct splice_conn - What a flow is to this file
+ * @sock:	By side
+ * @dir:	By the side that is read
+ * @connected:	TGT is
+ * @ready:	On the ready list
+ * @failed:	A socket has an error
+ */
+struct splice_conn {
+	int sock[2];
+	struct splice_dir dir[2];
+	bool connected, ready, failed;
+};
+static_assert(sizeof(struct splice_conn) <= FLOW_PRIV, "state of a flow");
+
+static struct splice_conn *conn(struct flow *f)
+{
+	return (struct splice_conn *)(void *)f->priv;
+}
+
+static void trace_flow(const struct tcp_splice *s, const struct flow *f,
+		       const char *what)
+{
+	char buf[FLOW_STRLEN];
+
+	debug("%s: bypass, %s", flow_str(s->flows, f, buf), what);
+}
+
+/* Pipes -------------------------------------------------------------------- */
+
+/* Is what read from a socket by recv() sure to find room? */
+/* #syscalls:pasta pipe2 fcntl close */
+static bool pipe_at_hand(struct tcp_splice *s)
+{
+	int fd[2];
+
+	if (s->nspare)
+		return true;
+	if (s->pipes >= TCP_SPLICE_PIPES || pipe2(fd, O_CLOEXEC | O_NONBLOCK))
+		return false;
+	/* Users with many pipes get small ones: these are of no use */
+	fcntl(fd[1], F_SETPIPE_SZ, TCP_SPLICE_PIPE_BYTES);
+	if (fcntl(fd[1], F_GETPIPE_SZ) < (int)TCP_SPLICE_BUF) {
+		close(fd[0]);
+		close(fd[1]);
+		return false;
+	}
+	s->spare[s->nspare++] = (struct splice_pipe){ fd[0], fd[1] };
+	s->pipes++;
+	return true;
+}
+
+static struct splice_pipe pipe_take(struct tcp_splice *s)
+{
+	return s->spare[--s->nspare];
+}
+
+/* pipe_return() - @empty: it can be used again */
+static void pipe_return(struct tcp_splice *s, struct splice_pipe p, bool empty)
+{
+	if (empty && s->nspare < TCP_SPLICE_SPARE) {
+		s->spare[s->nspare++] = p;
+		return;
+	}
+	close(p.rd);
+	close(p.wr);
+	s->pipes--;
+}
+
+/* The ready list ------------------------------------------------------------ */
+
+static void ready_insert(struct tcp_splice *s, struct flow *f)
+{
+	uint32_t index = flow_index(s->flows, f);
+
+	if (conn(f)->ready)
+		return;
+	conn(f)->ready = true;
+	f->list_prev = FLOW_NONE;
+	f->list_next = s->ready;
+	if (s->ready != FLOW_NONE)
+		s->flows->flow[s->ready].list_prev = index;
+	s->ready = index;
+}
+
+static void ready_remove(struct tcp_splice *s, struct flow *f)
+{
+	if (!conn(f)->ready)
+		return;
+	conn(f)->ready = false;
+	if (f->list_prev == FLOW_NONE)
+		s->ready = f->list_next;
+	else
+		s->flows->flow[f->list_prev].list_next = f->list_next;
+	if (f->list_next != FLOW_NONE)
+		s->flows->flow[f->list_next].list_prev = f->list_prev;
+}
+
+/* The end ------------------------------------------------------------------- */
+
+/* #syscalls:pasta setsockopt close */
+static void close_socket(int fd, bool rst)
+{
+	static const struct linger abort_now = { .l_onoff = 1 };
+
+	if (fd < 0)
+		return;
+	if (rst)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now,
+			   sizeof(abort_now));
+	close(fd);
+}
+
+static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
+		     const char *why)
+{
+	struct splice_conn *c = conn(f);
+	unsigned side;
+
+	trace_flow(s, f, why);
+	for (side = 0; side < 2; side++) {
+		close_socket(c->sock[side], rst);
+		if (c->dir[side].held)
+			pipe_return(s, c->dir[side].pipe, false);
+	}
+	ready_remove(s, f);
+	flow_free(s->flows, s->loop, f);
+}
+
+/* Data ---------------------------------------------------------------------- */
+
+/* wait_for_room() - The socket took less than it was given */
+static void wait_for_room(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+
+	c->dir[from].writable = false;
+	loop_mod(s->loop, c->sock[!from], SPLICE_EVENTS,
+		 flow_ref(s->flows, f, REF_TCP_SPLICE, !from));
+}
+
+static bool is_again(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS ||
+	       error == ENOMEM;
+}
+
+/* drain() - From the pipe to the socket: 0, or negative errno */
+/* #syscalls:pasta splice */
+static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[from];
+	ssize_t n;
+
+	while (d->held && d->writable) {
+		n = splice(d->pipe.rd, NULL, c->sock[!from], NULL, d->held,
+			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+		if (n > 0) {
+			d->held -= n;
+			if (!d->held)
+				pipe_return(s, d->pipe, true);
+		} else if (!n || is_again(errno)) {
+			wait_for_room(s, f, from);
+		} else {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* was_read() - What a read of @n bytes, @want were asked for, tells */
+static void was_read(struct splice_dir *d, ssize_t n, size_t want)
+{
+	if (!n)
+		d->eof = true;
+	if (!n || ((size_t)n < want && !d->rdhup && !d->urgent))
+		d->readable = false;
+}
+
+/* send_some() - Bytes that the socket took, or negative errno */
+/* #syscalls:pasta sendto */
+static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
+			 size_t len)
+{
+	ssize_t n = send(conn(f)->sock[!from], s->buf, len,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && !is_again(errno))
+		return -errno;
+	if (n < 0)
+		n = 0;
+	if ((size_t)n < len)
+		wait_for_room(s, f, from);
+	return n;
+}
+
+/*
+ * move_careful() - Without a pipe: take only what the other socket took
+ *
+ * Return: bytes moved, or negative errno
+ */
+/* #syscalls:pasta recvfrom */
+static ssize_t move_careful(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[from];
+	ssize_t n, sent;
+
+	s->stats.no_pipe++;
+	n = recv(c->sock[from], s->buf, sizeof(s->buf), MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	sent = send_some(s, f, from, n);
+	if (sent < 0)
+		return sent;
+	if (sent && recv(c->sock[from], NULL, sent,
+			 MSG_TRUNC | MSG_DONTWAIT) != sent)
+		return -EIO;
+	if (sent == n)
+		was_read(d, n, sizeof(s->buf));
+	return sent;
+}
+
+/* move_small() - Through the buffer: bytes moved, or negative errno */
+/* #syscalls:pasta recvfrom write */
+static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[from];
+	ssize_t n, sent;
+
+	if (!pipe_at_hand(s))
+		return move_careful(s, f, from);
+	n = recv(c->sock[from], s->buf, sizeof(s->buf), MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	was_read(d, n, sizeof(s->buf));
+	if (!n)
+		return 0;
+	d->bulk = (size_t)n == sizeof(s->buf) && !d->urgent;
+	sent = send_some(s, f, from, n);
+	if (sent < 0 || sent == n)
+		return sent;
+
+	d->pipe = pipe_take(s);
+	d->held = n - sent;
+	if (write(d->pipe.wr, s->buf + sent, d->held) != (ssize_t)d->held)
+		return -EIO;		/* it was empty, and is large enough */
+	return n;
+}
+
+/* move_bulk() - Through a pipe: bytes moved, or negative errno */
+/* #syscalls:pasta splice */
+static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[from];
+	ssize_t n;
+	int rc;
+
+	if (!pipe_at_hand(s))
+		return move_careful(s, f, from);
+	d->pipe = pipe_take(s);
+	n = splice(c->sock[from], NULL, d->pipe.wr, NULL, TCP_SPLICE_PIPE_BYTES,
+		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n <= 0) {
+		rc = -errno;
+		pipe_return(s, d->pipe, true);
+		if (n < 0)
+			return rc;
+		was_read(d, 0, 1);
+		return 0;
+	}
+	if (n < (ssize_t)BULK_MIN)
+		d->bulk = false;
+	d->held = n;
+	rc = drain(s, f, from);
+	return rc ? rc : n;
+}
+
+/*
+ * move() - One direction goes as far as it can, one turn's worth
+ *
+ * Return: 0, or negative errno: a socket has failed
+ */
+/* #syscalls:pasta shutdown */
+static int move(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[from];
+	uint32_t done = 0;
+	ssize_t n = drain(s, f, from);
+
+	if (n < 0)
+		return n;
+	while (d->readable && d->writable && !d->eof) {
+		if (done >= TURN_BYTES) {
+			ready_insert(s, f);
+			return 0;
+		}
+		n = d->bulk && !d->urgent ? move_bulk(s, f, from) :
+					    move_small(s, f, from);
+		if (n == -EAGAIN) {
+			d->readable = false;
+			break;
+		}
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n;
+		done += n;
+	}
+	if (d->eof && !d->held && !d->fin && !c->failed) {
+		d->fin = true;
+		shutdown(c->sock[!from], SHUT_WR);
+	}
+	return 0;
+}
+
+/* run() - Both directions, and the end if it has come */
+static void run(struct tcp_splice *s, struct flow *f)
+{
+	struct splice_conn *c = conn(f);
+
+	if (!c->connected)
+		return;
+	if (move(s, f, INI) || move(s, f, TGT) || c->failed)
+		end_flow(s, f, true, "reset");
+	else if (c->dir[INI].fin && c->dir[TGT].fin)
+		end_flow(s, f, false, "closed");
+}
+
+/* Events --------------------------------------------------------------------- */
+
+/* #syscalls:pasta getsockopt */
+static int sock_error(int sock)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &len))
+		return errno;
+	return error;
+}
+
+/**
+ * tcp_splice_event() - epoll reported something on one of a flow's sockets
+ * @side:	Whose: INI or TGT
+ * @events:	EPOLL*
+ */
+void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
+		      uint32_t events)
+{
+	struct splice_conn *c = conn(f);
+	struct splice_dir *d = &c->dir[side];
+
+	if (events & (EPOLLERR | EPOLLHUP) && sock_error(c->sock[side])) {
+		c->failed = true;
+		if (!c->connected) {
+			end_flow(s, f, true, "refused");
+			return;
+		}
+	}
+	if (side == TGT && events & EPOLLOUT && !c->connected) {
+		c->connected = true;
+		trace_flow(s, f, "connected");
+	}
+	d->rdhup |= !!(events & (EPOLLRDHUP | EPOLLHUP));
+	d->urgent |= !!(events & EPOLLPRI);
+	if (events & ~(uint32_t)EPOLLOUT)
+		d->readable = true;
+	if (events & EPOLLOUT)
+		c->dir[!side].writable = true;
+	run(s, f);
+}
+
+/**
+ * tcp_splice_run_ready() - A turn for every flow with work left
+ *
+ * Return: true if there is still work: do not sleep
+ */
+bool tcp_splice_run_ready(struct tcp_splice *s)
+{
+	uint32_t i = s->ready, next;
+
+	s->ready = FLOW_NONE;
+	for (; i != FLOW_NONE; i = next) {
+		struct flow *f = &s->flows->flow[i];
+
+		next = f->list_next;
+		if (next != FLOW_NONE)
+			s->flows->flow[next].list_prev = FLOW_NONE;
+		conn(f)->ready = false;
+		run(s, f);
+	}
+	return s->ready != FLOW_NONE;
+}
+
+/* New flows ------------------------------------------------------------------ */
+
+/* other_socket() - A socket on the side that is dialled, or negative errno */
+static int other_socket(struct tcp_splice *s, bool from_ns,
+			const struct flowside *tgt)
+{
+	if (from_ns)
+		return hostsock_open(s->conf, &tgt->eaddr, SOCK_STREAM,
+				     IPPROTO_TCP);
+	if (!s->nsh)
+		return -ENODEV;
+	return nshelper_socket(s->nsh, inany_is_v4(&tgt->eaddr) ? NSSOCK_TCP4 :
+								  NSSOCK_TCP6);
+}
+
+/* dial() - Connect the other side: 0, or negative errno */
+/* #syscalls:pasta connect setsockopt */
+static int dial(struct tcp_splice *s, struct flow *f, bool from_ns)
+{
+	const struct flowside *tgt = &f->side[TGT];
+	struct splice_conn *c = conn(f);
+	static const int one = 1;
+	union sockaddr_inany sa;
+	unsigned side;
+	socklen_t len;
+	int rc;
+
+	c->sock[TGT] = other_socket(s, from_ns, tgt);
+	if (c->sock[TGT] < 0)
+		return c->sock[TGT];
+	/* Segments as the sender makes them, urgent data where it stands */
+	for (side = 0; side < 2; side++) {
+		setsockopt(c->sock[side], IPPROTO_TCP, TCP_NODELAY, &one,
+			   sizeof(one));
+		setsockopt(c->sock[side], SOL_SOCKET, SO_OOBINLINE, &one,
+			   sizeof(one));
+	}
+	len = inany_to_sockaddr(&tgt->eaddr, tgt->eport, from_ns ?
+				fwd_scope(s->conf, s->dns, &tgt->eaddr) : 0,
+				&sa);
+	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
+		return -errno;
+	for (side = 0; side < 2; side++) {
+		rc = loop_add(s->loop, c->sock[side], SPLICE_EVENTS,
+			      flow_ref(s->flows, f, REF_TCP_SPLICE, side));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/**
+ * tcp_splice_accepted() - A connection to a forwarded port, both ends are local
+ * @s:		Bypassed connections
+ * @fd:		Connected socket, non-blocking: is ours from now on
+ * @from_ns:	It was accepted in the namespace, else on the host
+ * @ini:	Its side: the one who dialled is the endpoint
+ * @tgt:	Whom to connect to (endpoint), on the other side
+ *
+ * If that is not possible, the one who dialled gets a reset.
+ */
+void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
+			 const struct flowside *ini,
+			 const struct flowside *tgt)
+{
+	struct flow *f = flow_alloc(s->flows, IPPROTO_TCP);
+	struct splice_conn *c;
+	int rc;
+
+	if (!f) {
+		s->stats.refused++;
+		warn_limited("Flow table is full, connection refused");
+		close_socket(fd, true);
+		return;
+	}
+	c = conn(f);
+	c->sock[INI] = fd;
+	c->sock[TGT] = -1;
+	c->dir[INI].writable = c->dir[TGT].writable = true;
+	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
+	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
+	f->side[INI] = *ini;
+	f->side[TGT] = *tgt;
+	s->stats.opened++;
+	trace_flow(s, f, "new");
+
+	rc = dial(s, f, from_ns);
+	if (!rc)
+		return;
+	if (c->sock[TGT] < 0) {
+		s->stats.refused++;
+		warn_limited("No socket for a new connection: error %d", -rc);
+	}
+	end_flow(s, f, true, "refused");
+}
+
+/**
+ * tcp_splice_init() - Start without flows
+ * @nsh:	Makes sockets of the namespace, NULL: there are none
+ */
+void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
+		     const struct dns *dns, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh)
+{
+	s->conf = conf;
+	s->dns = dns;
+	s->flows = flows;
+	s->loop = loop;
+	s->nsh = nsh;
+	s->ready = FLOW_NONE;
+}

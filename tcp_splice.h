@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_splice.h - TCP between the host and the namespace without a tap
+ */
+
+#ifndef TCP_SPLICE_H
+#define TCP_SPLICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow.h"
+#include "types.h"
+
+struct loop;
+struct nshelper;
+
+#define TCP_SPLICE_PIPES	128	/* at a time, for all flows */
+#define TCP_SPLICE_SPARE	16	/* kept while nobody needs them */
+#define TCP_SPLICE_PIPE_BYTES	(256U << 10)	/* of each */
+#define TCP_SPLICE_BUF		(64U << 10)
+
+/* An empty pipe, or one with what a socket did not take */
+struct splice_pipe {
+	int rd, wr;
+};
+
+/**
+ * struct tcp_splice_stats - Counters
+ * @opened:	Connections that were bypassed
+ * @refused:	Connections that could not be: no flow, no descriptor
+ * @no_pipe:	How often data had to wait where it was, for want of a pipe
+ */
+struct tcp_splice_stats {
+	uint64_t opened, refused, no_pipe;
+};
+
+/**
+ * struct tcp_splice - All bypassed connections
+ * @nsh:	Makes sockets of the namespace, NULL: there are none
+ * @ready:	List of flows with work left
+ * @pipes:	Pipes that there are, lent ones and @spare
+ * @nspare:	Entries of @spare
+ * @buf:	Small data on its way, of no meaning between calls
+ */
+struct tcp_splice {
+	const struct conf *conf;
+	const struct dns *dns;
+	struct flow_table *flows;
+	struct loop *loop;
+	struct nshelper *nsh;
+	uint32_t ready;
+	unsigned pipes, nspare;
+	struct splice_pipe spare[TCP_SPLICE_SPARE];
+	struct tcp_splice_stats stats;
+	uint8_t buf[TCP_SPLICE_BUF];
+};
+
+void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
+		     const struct dns *dns, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh);
+void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
+			 const struct flowside *ini,
+			 const struct flowside *tgt);
+void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
+		      uint32_t events);
+bool tcp_splice_run_ready(struct tcp_splice *s);
+
+#endif /* TCP_SPLICE_H */

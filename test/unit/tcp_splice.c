@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Bypassed connections, with real sockets on loopback: a client, an accepted
+ * socket and one dialled by tcp_splice.c, a server; this file is the event loop
+ *
+ * What hurt the users of such programs, and where it is shown not to:
+ *
+ *   13  RST turned into FIN               resets
+ *   17  one bad flow ends the daemon      no_descriptors
+ *   18  busy while blocked                slow_reader: no events, no ready list
+ *   19  stalls with pipes                 one_byte_writes, half_close,
+ *                                         slow_reader, without_pipes
+ */
+
+#include "tcp_splice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "tap.h"
+
+static struct conf conf;
+static struct dns dns;
+static struct flow_table flows;
+static struct loop loop;
+static struct tcp_splice splice_;
+static struct tcp_splice *const s = &splice_;
+
+/* One connection: our ends of it */
+struct pair {
+	int client, server;
+};
+
+static int front, back;			/* listening sockets */
+static uint16_t back_port;
+static bool v6;
+
+static union inany lo(void)
+{
+	const struct in_addr a4 = { htonl(INADDR_LOOPBACK) };
+
+	return v6 ? inany_from_v6(&in6addr_loopback) : inany_from_v4(a4);
+}
+
+static int listener(uint16_t *port)
+{
+	union inany a = lo();
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, 0, 0, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, &sa.sa, len) || listen(fd, 1024) ||
+	    getsockname(fd, &sa.sa, &len))
+		return -1;
+	inany_from_sockaddr(&sa, &a, port);
+	return fd;
+}
+
+/* turn() - Wait for events up to @ms and handle them; false if there was nothing */
+static bool turn(int ms)
+{
+	struct epoll_event ev[64];
+	bool busy = tcp_splice_run_ready(s);
+	int i, n = epoll_wait(loop.epfd, ev, 64, busy ? 0 : ms);
+
+	for (i = 0; i < n; i++) {
+		union epoll_ref ref = { .u64 = ev[i].data.u64 };
+		struct flow *f = flow_from_ref(&flows, ref);
+
+		if (f)
+			tcp_splice_event(s, f, ref.side, ev[i].events);
+	}
+	return n > 0 || busy;
+}
+
+static void settle(void)
+{
+	while (turn(5))
+		;
+}
+
+/* dial() - The client's end; its other end is handed over */
+static int dial(uint16_t port)
+{
+	struct flowside ini = { .oaddr = lo(), .eaddr = lo(), .oport = 80,
+				.eport = 1234 };
+	struct flowside tgt = { .eaddr = lo(), .eport = port };
+	union sockaddr_inany sa;
+	socklen_t len = sizeof(sa);
+	int fd, peer;
+
+	getsockname(front, &sa.sa, &len);
+	fd = socket(sa.sa.sa_family, SOCK_STREAM, 0);
+	if (fd < 0 || connect(fd, &sa.sa, len))
+		return -1;
+	peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	tcp_splice_accepted(s, peer, true, &ini, &tgt);
+	return fd;
+}
+
+static struct pair connected(void)
+{
+	struct pair p;
+
+	p.client = dial(back_port);
+	settle();
+	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	return p;
+}
+
+static void finish(struct pair p)
+{
+	if (p.client >= 0)
+		close(p.client);
+	if (p.server >= 0)
+		close(p.server);
+	settle();
+	is(flows.count, 0, "and nothing is left");
+}
+
+static uint8_t byte_at(size_t i)
+{
+	return i * 7 + (i >> 8) * 13 + (i >> 16);
+}
+
+/*
+ * transfer() - @bytes from @from to @to in writes and reads of some size, with
+ * turns in between: all right and in order?
+ */
+static bool transfer(int from, int to, size_t bytes, size_t wr, size_t rd)
+{
+	static uint8_t buf[1 << 20];
+	size_t sent = 0, got = 0, i;
+	unsigned idle = 0;
+	ssize_t n;
+
+	while (got < bytes && idle < 100) {
+		size_t want = bytes - sent < wr ? bytes - sent : wr;
+
+		for (i = 0; i < want; i++)
+			buf[i] = byte_at(sent + i);
+		n = want ? send(from, buf, want, MSG_NOSIGNAL) : 0;
+		sent += n > 0 ? n : 0;
+		idle = turn(idle) || n > 0 ? 0 : idle + 1;
+		n = recv(to, buf, rd, 0);
+		for (i = 0; n > 0 && i < (size_t)n; i++)
+			if (buf[i] != byte_at(got + i))
+				return false;
+		got += n > 0 ? n : 0;
+		idle = n > 0 ? 0 : idle;
+	}
+	return got == bytes;
+}
+
+static int read_error(int fd)
+{
+	char c;
+
+	settle();
+	return recv(fd, &c, 1, 0) < 0 ? errno : 0;
+}
+
+static bool at_end(int fd)
+{
+	char c;
+
+	settle();
+	return recv(fd, &c, 1, 0) == 0;
+}
+
+static void both_ways(void)
+{
+	struct pair p = connected();
+
+	ok(p.server >= 0, "the server is reached");
+	is(flows.count, 1, "by one flow");
+	ok(transfer(p.client, p.server, 1, 1, 1), "a byte goes there");
+	ok(transfer(p.server, p.client, 1, 1, 1), "and back");
+	ok(transfer(p.client, p.server, 3000000, 100000, 70000), "so does more");
+	ok(transfer(p.server, p.client, 3000000, 1000000, 1000000), "both ways");
+	is(s->pipes, s->nspare, "no pipe is lent to who is idle");
+	finish(p);
+}
+
+static void one_byte_writes(void)
+{
+	struct pair p = connected();
+
+	ok(transfer(p.client, p.server, 3000, 1, 1), "bytes one by one");
+	ok(transfer(p.server, p.client, 3000, 1, 100000), "and back");
+	ok(transfer(p.client, p.server, 20000, 5000, 1), "read one by one");
+	finish(p);
+}
+
+/* fill() - Write until nothing goes any more; the bytes */
+static size_t fill(int fd)
+{
+	static uint8_t buf[65536];
+	size_t sum = 0, i;
+	ssize_t n;
+
+	do {
+		for (i = 0; i < sizeof(buf); i++)
+			buf[i] = byte_at(sum + i);
+		n = send(fd, buf, sizeof(buf), MSG_NOSIGNAL);
+		sum += n > 0 ? n : 0;
+	} while (turn(n > 0 ? 0 : 5) || n > 0);
+	return sum;
+}
+
+/* empty() - Read @bytes in small portions; true if they are right */
+static bool empty(int fd, size_t bytes, size_t rd)
+{
+	static uint8_t buf[1 << 20];
+	size_t got = 0, i;
+	unsigned idle = 0;
+	ssize_t n;
+
+	while (got < bytes && idle < 100) {
+		n = recv(fd, buf, rd, 0);
+		for (i = 0; n > 0 && i < (size_t)n; i++)
+			if (buf[i] != byte_at(got + i))
+				return false;
+		got += n > 0 ? n : 0;
+		idle = turn(idle) || n > 0 ? 0 : idle + 1;
+	}
+	return got == bytes;
+}
+
+static void slow_reader(void)
+{
+	struct pair p = connected();
+	size_t bytes = fill(p.client);
+
+	ok(bytes > 100000, "a client can write until all is full");
+	is(s->pipes - s->nspare, 1, "the rest is in a pipe");
+	ok(!turn(50), "and nothing happens until somebody reads");
+	is(s->ready, FLOW_NONE, "nor is it tried again and again");
+	ok(transfer(p.server, p.client, 100000, 1000, 1000),
+	   "the other direction goes on");
+	shutdown(p.client, SHUT_WR);
+	settle();
+	ok(empty(p.server, bytes, 10000), "all of it arrives");
+	ok(at_end(p.server), "and then the end");
+	is(s->pipes, s->nspare, "the pipe is given back");
+	finish(p);
+
+	p = connected();
+	fill(p.client);
+	close(p.client);
+	p.client = -1;
+	finish(p);
+	is(s->pipes, s->nspare, "a pipe with data in it is not used again");
+}
+
+/* without_pipes() - As if all pipes were lent */
+static void without_pipes(void)
+{
+	unsigned pipes = s->pipes, spare = s->nspare;
+	struct pair p = connected();
+	size_t bytes;
+
+	s->pipes = TCP_SPLICE_PIPES;
+	s->nspare = 0;
+	ok(transfer(p.client, p.server, 3000000, 100000, 70000),
+	   "without pipes data goes all the same");
+	ok(transfer(p.server, p.client, 5000, 1, 1), "byte by byte, too");
+	bytes = fill(p.client);
+	ok(!turn(50), "it waits in its socket");
+	ok(empty(p.server, bytes, 10000), "until it is read");
+	bytes = fill(p.client);
+	shutdown(p.client, SHUT_WR);
+	settle();
+	ok(empty(p.server, bytes, 100000), "again, up to the end");
+	ok(at_end(p.server), "which arrives");
+	ok(s->stats.no_pipe, "this is counted");
+	s->pipes = pipes;
+	s->nspare = spare;
+	finish(p);
+}
+
+static void half_close(void)
+{
+	struct pair p = connected();
+
+	shutdown(p.client, SHUT_WR);
+	ok(at_end(p.server), "the end of the client's stream arrives");
+	ok(transfer(p.server, p.client, 1000000, 50000, 50000),
+	   "the server sends on");
+	is(flows.count, 1, "for any time");
+	shutdown(p.server, SHUT_WR);
+	ok(at_end(p.client), "and ends");
+	is(flows.count, 0, "that was all");
+	finish(p);
+
+	p = connected();
+	send(p.server, "bye", 3, 0);
+	close(p.server);
+	p.server = -1;
+	ok(transfer(p.client, p.client, 0, 1, 1) && !read_error(p.client),
+	   "the last words of a server are heard");
+	finish(p);
+}
+
+static void reset(int fd)
+{
+	const struct linger abort_now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+	close(fd);
+}
+
+static void resets(void)
+{
+	struct pair p = connected();
+
+	reset(p.client);
+	is(read_error(p.server), ECONNRESET, "a client's reset is one");
+	p.client = -1;
+	finish(p);
+
+	p = connected();
+	reset(p.server);
+	is(read_error(p.client), ECONNRESET, "so is a server's");
+	p.server = -1;
+	finish(p);
+
+	p = connected();
+	shutdown(p.client, SHUT_WR);
+	settle();
+	reset(p.server);
+	is(read_error(p.client), ECONNRESET, "after the client's end, too");
+	p.server = -1;
+	finish(p);
+
+	p = connected();
+	fill(p.client);
+	reset(p.server);
+	settle();
+	is(read_error(p.client), ECONNRESET, "and with data on the way");
+	p.server = -1;
+	finish(p);
+
+	p = connected();
+	close(p.server);
+	p.server = -1;
+	settle();
+	send(p.client, "x", 1, MSG_NOSIGNAL);
+	settle();
+	send(p.client, "x", 1, MSG_NOSIGNAL);
+	settle();
+	ok(send(p.client, "x", 1, MSG_NOSIGNAL) < 0,
+	   "who writes to a server that is gone learns it");
+	finish(p);
+}
+
+static void refused(void)
+{
+	uint16_t port;
+	int fd = listener(&port);
+	struct pair p = { .server = -1 };
+
+	close(fd);
+	p.client = dial(port);
+	is(read_error(p.client), ECONNRESET, "nobody listens there: reset");
+	finish(p);
+}
+
+static void end_before_connect(void)
+{
+	struct pair p;
+
+	p.client = dial(back_port);
+	send(p.client, "early", 5, 0);
+	shutdown(p.client, SHUT_WR);
+	settle();
+	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	ok(transfer(p.client, p.server, 0, 1, 1), "nothing is lost");
+	is(recv(p.server, s->buf, 100, 0), 5, "of what came with the connection");
+	ok(at_end(p.server), "nor is the end");
+	finish(p);
+}
+
+static void urgent_data(void)
+{
+	struct pair p = connected();
+	char buf[20];
+
+	send(p.client, "before", 6, 0);
+	settle();
+	send(p.client, "!", 1, MSG_OOB);
+	send(p.client, "after", 5, 0);
+	settle();
+	is(recv(p.server, buf, sizeof(buf), 0), 12, "urgent data stays in line");
+	ok(!memcmp(buf, "before!after", 12), "where it was");
+	ok(transfer(p.client, p.server, 1000000, 50000, 50000),
+	   "and much may follow");
+	finish(p);
+}
+
+static void many(void)
+{
+	static struct pair p[500];
+	struct rlimit rl = { 4096, 4096 };
+	unsigned i, right = 0;
+
+	setrlimit(RLIMIT_NOFILE, &rl);
+	for (i = 0; i < 500; i++) {
+		p[i].client = dial(back_port);
+		turn(0);
+	}
+	settle();
+	for (i = 0; i < 500; i++)
+		p[i].server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	is(flows.count, 500, "500 connections at once");
+	for (i = 0; i < 500; i++)
+		right += transfer(p[i].client, p[i].server, 1000, 500, 500);
+	is(right, 500, "each has its own data");
+	s->pipes += TCP_SPLICE_PIPES - 10;
+	for (i = 0; i < 15; i++)
+		fill(p[i].client);
+	is(s->pipes, TCP_SPLICE_PIPES, "pipes are lent up to the limit");
+	s->pipes -= TCP_SPLICE_PIPES - 10;
+	ok(transfer(p[200].client, p[200].server, 100000, 1000, 1000),
+	   "who reads is not held up by who doesn't");
+	for (i = 0; i < 500; i++) {
+		close(p[i].client);
+		close(p[i].server);
+	}
+	settle();
+	is(flows.count, 0, "all end");
+	ok(s->pipes == s->nspare && s->pipes <= TCP_SPLICE_SPARE,
+	   "and few pipes are kept");
+}
+
+static void no_descriptors(void)
+{
+	struct rlimit rl, low;
+	struct pair p = { -1, -1 };
+	int fd;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	fd = dup(0);
+	close(fd);
+	low = rl;
+	low.rlim_cur = fd + 2;		/* for the client and what is accepted */
+	setrlimit(RLIMIT_NOFILE, &low);
+	p.client = dial(back_port);
+	setrlimit(RLIMIT_NOFILE, &rl);
+	ok(p.client >= 0, "no descriptor for the other side");
+	is(read_error(p.client), ECONNRESET, "resets the client");
+	is(s->stats.refused, 1, "and is counted");
+	finish(p);
+}
+
+static void all(void)
+{
+	uint16_t port;
+
+	front = listener(&port);
+	back = listener(&back_port);
+	if (front < 0 || back < 0) {
+		ok(v6, "loopback can be used");
+		return;
+	}
+	both_ways();
+	one_byte_writes();
+	slow_reader();
+	without_pipes();
+	half_close();
+	resets();
+	refused();
+	end_before_connect();
+	urgent_data();
+	close(front);
+	close(back);
+}
+
+int main(void)
+{
+	const uint64_t key[2] = { 1, 2 };
+	uint16_t port;
+
+	setbuf(stdout, NULL);
+	signal(SIGPIPE, SIG_IGN);	/* as the daemon does */
+	loop_init(&loop);
+	flow_init(&flows, key);
+	tcp_splice_init(s, &conf, &dns, &flows, &loop, NULL);
+	all();
+	v6 = true;
+	all();
+	v6 = false;
+	front = listener(&port);
+	back = listener(&back_port);
+	no_descriptors();
+	many();
+	return done();
+}
