@@ -225,6 +225,190 @@ static void test_link(void)
 	fake.n = 0;
 }
 
+/* --- services ------------------------------------------------------------- */
+
+static void make_datagram(const char *src, const char *dst, uint16_t dport,
+			  const void *data, size_t len)
+{
+	union inany from = addr(src), to = addr(dst);
+	struct frame_addr a = { .src_mac = mac, .dst_mac = conf.our_mac,
+				.src = &from, .dst = &to };
+
+	frame_send_udp(&wire.tap, &a, 546, dport, data, len);
+}
+
+static void test_dhcpv6(void)
+{
+	static const uint8_t ask[] = { DHCP6_INFO_REQUEST, 1, 2, 3 };
+	uint64_t dropped = in.dhcpv6_dropped;
+	unsigned before = flows.count;
+	struct pkt p;
+
+	make_datagram("fe80::5", "ff02::1:2", 547, ask, sizeof(ask));
+	deliver();
+	ok(fake.n == 1 && sent(0, &p) && p.kind == PKT_UDP &&
+	   p.udp.sport == htons(547) && p.udp.dport == htons(546) &&
+	   is_addr(&p.src, "fe80::1") && is_addr(&p.dst, "fe80::5") &&
+	   !memcmp(p.eth.dst, mac, 6), "a request for information is answered");
+	make_datagram("fe80::5", "ff02::1:2", 547, "x", 1);
+	make_datagram("fe80::5", "fe80::1", 547, ask, sizeof(ask));
+	make_datagram("2001:db8::5", "2001:db8::1", 547, ask, sizeof(ask));
+	deliver();
+	is(in.dhcpv6_dropped, dropped + 3, "others are dropped and counted");
+	conf.no_dhcpv6 = true;
+	make_datagram("fe80::5", "ff02::1:2", 547, ask, sizeof(ask));
+	deliver();
+	conf.no_dhcpv6 = false;
+	is(in.dhcpv6_dropped, dropped + 4, "--no-dhcpv6: that, too");
+	is(fake.n, 0, "nothing is sent");
+	is(flows.count, before, "nothing of that leaves");
+}
+
+static void test_dhcp(void)
+{
+	static const char *const to[] = {
+		"255.255.255.255", "198.51.100.255", "198.51.100.1" };
+	uint64_t dropped = in.dhcp_dropped;
+	unsigned i, before = flows.count;
+
+	for (i = 0; i < 6; i++) {
+		conf.no_dhcp = i >= 3;
+		make_datagram(i % 3 < 2 ? "0.0.0.0" : "198.51.100.7", to[i % 3],
+			      67, "x", 1);
+		deliver();
+	}
+	conf.no_dhcp = false;
+	is(in.dhcp_dropped, dropped + 6,
+	   "malformed requests are dropped and counted, with --no-dhcp all");
+	is(flows.count, before, "they start no flow");
+	ok(is_addr(&guest.addr4, "198.51.100.7"), "0.0.0.0 is no address");
+}
+
+/* What is between requests is handed on, in one batch */
+static void test_between(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), n = 0;
+	uint64_t dropped = in.dhcp_dropped;
+	char b[8];
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(s, (struct sockaddr *)&sa, len) ||
+	    getsockname(s, (struct sockaddr *)&sa, &len))
+		perror("# bind");
+	make_udp("198.51.100.7", "198.51.100.1", ntohs(sa.sin_port), 1);
+	make_udp("198.51.100.7", "198.51.100.1", ntohs(sa.sin_port), 2);
+	make_udp("198.51.100.7", "198.51.100.1", 67, 1);
+	make_udp("198.51.100.7", "198.51.100.1", ntohs(sa.sin_port), 3);
+	make_udp("198.51.100.7", "198.51.100.1", 67, 1);
+	deliver();
+	while (recv(s, b, sizeof(b), 0) == n + 1)
+		n++;
+	is(n, 3, "datagrams between requests arrive, in order");
+	is(in.dhcp_dropped, dropped + 2, "and the requests at the service");
+	close(s);
+}
+
+/* --- unsolicited advertisements ---------------------------------------------- */
+
+static struct input ra_in;
+static struct loop ra_loop;
+static struct guest ra_guest;
+
+static void ra_setup(void)
+{
+	memset(&ra_in, 0, sizeof(ra_in));
+	memset(&ra_loop, 0, sizeof(ra_loop));
+	ra_loop.now_ms = 1000000;
+	wheel_init(&ra_loop.wheel, ra_loop.now_ms);
+	input_init(&ra_in, &conf, &ra_guest, &dns, &fake.tap, &ra_loop, &tcp,
+		   &udp, &icmp);
+	fake.n = 0;
+}
+
+/* Let @ms go by. Return: how many advertisements went out */
+static unsigned ra_after(uint64_t ms)
+{
+	uint64_t end = ra_loop.now_ms + ms;
+	struct timer *t;
+	unsigned n = 0;
+
+	while (wheel_next(&ra_loop.wheel) >= 0 &&
+	       (uint64_t)wheel_next(&ra_loop.wheel) <= end) {
+		ra_loop.now_ms = (uint64_t)wheel_next(&ra_loop.wheel);
+		while ((t = wheel_expire(&ra_loop.wheel, ra_loop.now_ms))) {
+			if (t->ref.kind == REF_INPUT)
+				input_timer(&ra_in);
+			n += fake.n;
+			fake.n = 0;
+		}
+	}
+	ra_loop.now_ms = end;
+	wheel_expire(&ra_loop.wheel, end);	/* none, but as loop_wait() does */
+	return n;
+}
+
+static void ra_frame(uint8_t last)
+{
+	struct pkt p;
+
+	make_arp("198.51.100.5", "198.51.100.9");
+	wire.sent[0].b[11] = last;
+	if (!pkt_parse(&p, wire.sent[0].b, wire.sent[0].len, NULL))
+		input_batch(&ra_in, &p, 1);
+	wire.n = fake.n = 0;
+}
+
+static void test_ra_times(void)
+{
+	unsigned i;
+
+	ra_setup();
+	is(ra_after(100), 1, "a router tells all nodes at start");
+	is(ra_after(40000), 2, "twice more within 40 s");
+	is(ra_after(3600000), 6, "then ever more seldom");
+	ra_after(100000000);
+	for (i = 0; i < 10; i++)
+		if (!ra_after(65535000 / 2))
+			break;
+	is(i, 10, "but at least twice in its lifetime");
+	ok(ra_after(65535000) <= 3, "not more than it has to");
+	input_advertise_router(&ra_in);
+	is(ra_after(100), 1, "at once when something changes");
+	is(ra_after(40000), 2, "and twice more");
+}
+
+static void test_ra_guests(void)
+{
+	unsigned i, n;
+
+	ra_setup();
+	ra_after(1000000);
+	ra_frame(1);
+	is(ra_after(100), 1, "a new guest is told at once");
+	ra_frame(2);
+	is(ra_after(100), 0, "the next one");
+	is(ra_after(3000), 1, "not before three seconds have passed");
+	ra_after(1000000);
+	for (i = n = 0; i < 20; i++) {
+		ra_frame(1 + i % 2);
+		n += ra_after(4000);
+	}
+	ok(n <= 1, "those that were there before are not told again");
+}
+
+static void test_ra_off(void)
+{
+	conf.no_ra = true;
+	ra_setup();
+	is(wheel_next(&ra_loop.wheel), -1, "--no-ra: there is no timer");
+	ra_frame(1);
+	input_advertise_router(&ra_in);
+	is(wheel_next(&ra_loop.wheel), -1, "whoever appears, whatever changes");
+	conf.no_ra = false;
+}
+
 static void test_other(void)
 {
 	uint8_t gre[8] = { 0 };
@@ -392,6 +576,12 @@ int main(void)
 	test_learn();
 	test_not_learned();
 	test_link();
+	test_dhcpv6();
+	test_dhcp();
+	test_between();
+	test_ra_times();
+	test_ra_guests();
+	test_ra_off();
 	test_other();
 	test_fragments();
 	test_echo();
