@@ -59,10 +59,18 @@ follower() {
 	return 1
 }
 
+# watched INODE: by the follower, now; only root can tell
+watched() {
+	[ -z "$NS_ROOT" ] && return
+	grep -q "^inotify .* ino:$(printf %x "$1") " \
+		"/proc/$(follower)/fdinfo"/*
+}
+forgotten() { [ -z "$NS_ROOT" ] || ! watched "$1"; }
+inode() { stat -c %i "$1"; }
+
 none_left() { [ -z "$(processes)" ]; }
 
 forwarded() {
-	local opt
 	replace $A $B $D
 	pasta_start --dns-forward $FWD4 --dns-forward $FWD6
 	ok $? "$WHO: --dns-forward for both families" || return
@@ -77,6 +85,7 @@ forwarded() {
 
 # Each way in which resolv.conf changes; starts with server A
 changes() {
+	local old
 	replace $B
 	follows $B "another file by rename"
 	servers $C > $CONF
@@ -95,12 +104,18 @@ changes() {
 	mkdir "$T/run/deep" && servers $A > "$T/run/deep/file"
 	ln -s deep/file "$T/run/link" && mv -T "$T/run/link" "$T/run/stub"
 	follows $A "a link to a link"
+	old=$(inode "$T/run/deep")
 	rm -r "$T/run/deep"
-	mkdir -p "$T/run/deep" && servers $B > "$T/run/deep/file"
+	wait_for forgotten "$old"
+	mkdir "$T/run/deep" && wait_for watched "$(inode "$T/run/deep")"
+	servers $B > "$T/run/deep/file"
 	follows $B "the folder that it is in, made again"
 	ln -s "$T/run/later/on/file" /etc/link && mv -T /etc/link $CONF
-	mkdir "$T/run/later" && mkdir "$T/run/later/on" &&
-		servers $C > "$T/run/later/on/file"
+	wait_for forgotten "$(inode "$T/run/deep")"
+	mkdir "$T/run/later" && wait_for watched "$(inode "$T/run/later")"
+	mkdir "$T/run/later/on" &&
+		wait_for watched "$(inode "$T/run/later/on")"
+	servers $C > "$T/run/later/on/file"
 	follows $C "where it leads appears part by part"
 	rm $CONF && replace $A
 	follows $A "a file again"
