@@ -41,8 +41,7 @@
  * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both ways;
  * a question to a name server 15 s. The timer is not touched by traffic: when it
  * fires it looks at the time of the last datagram. If there are more flows than
- * three quarters of what the table or the limit of descriptors allow, or none can
- * be had, one of the longest idle ends early, those with traffic one way first: a
+ * half of what the table or the limit of descriptors allow, or none can be had, one of the longest idle ends early, those with traffic one way first: a
  * flood of questions neither stops UDP nor takes what TCP needs.
  */
 
@@ -85,12 +84,11 @@ enum kind { CONNECTED, TO_MANY, SHARED };
 
 /**
  * struct udp_flow - In flow->priv
- * @fd:		Socket; that of a listener for SHARED ones, with this
- * @cookie:	of it
+ * @fd:		Socket; for SHARED ones that of the listener, described in
+ * @shared:	here
  * @kind:	enum kind
  * @seen:	SEEN_*
  * @v4:		Family
- * @dual:	SHARED: the socket is an IPv6 one, for both families
  * @blocked:	In the list of flows that wait for the tap
  * @hops:	As set on the socket
  * @many_ttl:	As set for multicast, 0: not yet
@@ -104,9 +102,9 @@ enum kind { CONNECTED, TO_MANY, SHARED };
  */
 struct udp_flow {
 	int fd;
-	uint64_t cookie;
+	struct udp_shared shared;
 	uint8_t kind, seen;
-	bool v4, dual, blocked;
+	bool v4, blocked;
 	struct hostsock_hops hops;
 	uint8_t many_ttl;
 	uint8_t streak, want, full;
@@ -131,14 +129,14 @@ static const struct flowside *host_side(const struct flow *f)
 	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
 }
 
-/* Three quarters of what all protocols can have together */
+/* Half of what all protocols can have together */
 static uint32_t flows_max(void)
 {
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur > FLOW_MAX)
 		rl.rlim_cur = FLOW_MAX;
-	return (uint32_t)(rl.rlim_cur / 4 * 3);
+	return (uint32_t)(rl.rlim_cur / 2);
 }
 
 /**
@@ -607,33 +605,8 @@ static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
 	return segmented;
 }
 
-/**
- * struct dest - Where messages of a flow go, if its socket isn't connected
- * @sa, @len:	Address of it, 0 for @len: it is connected
- * @src:	What they are to come from, NULL: what the socket is bound to
- */
-struct dest {
-	union sockaddr_inany sa;
-	socklen_t len;
-	const union inany *src;
-};
-
-static struct msghdr message_to(const struct dest *d, struct iovec *iov,
-				void *control)
-{
-	struct msghdr mh = { .msg_iov = iov, .msg_control = control };
-
-	if (d->len) {
-		mh.msg_name = (void *)&d->sa;
-		mh.msg_namelen = d->len;
-	}
-	if (d->src)
-		udp_put_source(&mh, d->src);
-	return mh;
-}
-
 /* Build messages from @c on; @at[k] is where the k-th starts, and the end */
-static unsigned build(struct udp_io *io, const struct dest *d, struct cursor c,
+static unsigned build(struct udp_io *io, const struct udp_dest *d, struct cursor c,
 		      size_t gso_max, struct cursor at[UDP_TX_MSGS + 1])
 {
 	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
@@ -645,7 +618,7 @@ static unsigned build(struct udp_io *io, const struct dest *d, struct cursor c,
 
 		if (used + UDP_SEGMENTS_MAX > iov_max && k)
 			break;
-		*mh = message_to(d, io->iov + used, io->control[k].buf);
+		*mh = udp_message_to(d, io->iov + used, io->control[k].buf);
 		at[k] = c;
 		io->segmented[k] = build_message(&c, mh, gso_max);
 		used += mh->msg_iovlen;
@@ -725,7 +698,7 @@ static bool send_failed(struct udp *u, struct flow *f, const struct pkt *p,
 }
 
 /* #syscalls sendmmsg sendmsg */
-static void send_run(struct udp *u, struct flow *f, const struct dest *d,
+static void send_run(struct udp *u, struct flow *f, const struct udp_dest *d,
 		     const struct pkt *pkts, unsigned n)
 {
 	struct cursor at[UDP_TX_MSGS + 1], c = { .pkts = pkts, .n = n };
@@ -751,25 +724,6 @@ static void send_run(struct udp *u, struct flow *f, const struct dest *d,
 	}
 }
 
-/* Is the listening socket that this flow uses still the same? */
-static bool shared_is_there(struct flow *f)
-{
-	return udp_sock_cookie(priv(f)->fd) == priv(f)->cookie;
-}
-
-/* Socket address for a socket that may be for both families */
-static socklen_t sockaddr_for(bool dual, const union inany *a, uint16_t port,
-			      unsigned scope, union sockaddr_inany *sa)
-{
-	if (!dual || !inany_is_v4(a))
-		return inany_to_sockaddr(a, port, scope, sa);
-	*sa = (union sockaddr_inany){
-		.sin6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
-			  .sin6_addr = a->a6 },
-	};
-	return sizeof(sa->sin6);
-}
-
 /* Interface for link-local multicast; a socket that is bound to one knows */
 static unsigned scope_to_many(const struct conf *c)
 {
@@ -777,22 +731,17 @@ static unsigned scope_to_many(const struct conf *c)
 }
 
 /* Where these go, if the socket does not know */
-static struct dest dest_of(const struct udp *u, struct flow *f,
-			   const struct flowside *tap)
+static struct udp_dest dest_of(const struct udp *u, struct flow *f,
+			       const struct flowside *tap)
 {
-	const struct flowside *host = host_side(f);
 	const struct udp_flow *uf = priv(f);
-	struct dest d = { .len = 0 };
+	struct udp_dest d = { .len = 0 };
 
-	if (uf->kind == TO_MANY) {
+	if (uf->kind == TO_MANY)
 		d.len = inany_to_sockaddr(&tap->oaddr, tap->oport,
 					  scope_to_many(u->conf), &d.sa);
-	} else if (uf->kind == SHARED) {
-		d.len = sockaddr_for(uf->dual, &host->eaddr, host->eport,
-				     uf->scope, &d.sa);
-		if (!inany_is_unspecified(&host->oaddr))
-			d.src = &host->oaddr;
-	}
+	else if (uf->kind == SHARED)
+		d = udp_shared_dest(&uf->shared, host_side(f), uf->scope);
 	return d;
 }
 
@@ -836,11 +785,11 @@ static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
 	};
 	const struct flowside key = is_to_many(u->conf, &p->dst) ?
 				    key_to_many(&tap) : tap;
-	struct dest d;
+	struct udp_dest d;
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
-	if (f && priv(f)->kind == SHARED && !shared_is_there(f)) {
+	if (f && priv(f)->kind == SHARED && !udp_shared_is_there(&priv(f)->shared)) {
 		udp_end(u, f, "its port is not forwarded any more");
 		f = NULL;
 	}
@@ -1194,20 +1143,6 @@ struct inbound {
 	union epoll_ref fresh[FRESH_MAX];
 };
 
-/* Use the socket of the listener for this flow */
-/* #syscalls getsockopt */
-static void share(struct udp_flow *uf, const struct inbound *in)
-{
-	socklen_t len = sizeof(int);
-	int domain = AF_INET;
-
-	getsockopt(in->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
-	uf->kind = SHARED;
-	uf->fd = in->fd;
-	uf->cookie = udp_sock_cookie(in->fd);
-	uf->dual = domain == AF_INET6;
-}
-
 /* Own socket for an inbound flow if it can have one, else the listener's */
 static void socket_for_peer(struct udp *u, const struct inbound *in,
 			    const struct flowside *host, struct udp_flow *uf)
@@ -1224,7 +1159,9 @@ static void socket_for_peer(struct udp *u, const struct inbound *in,
 		if (!no_descriptors(-uf->fd) || !evict(u))
 			break;
 	}
-	share(uf, in);
+	uf->kind = SHARED;
+	uf->fd = in->fd;
+	udp_shared_set(&uf->shared, in->fd);
 }
 
 /* A flow of the guest's with the same addresses and ports at the tap, or NULL. One

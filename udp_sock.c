@@ -59,20 +59,6 @@ void udp_sock_bulk(int fd, bool gro)
 }
 
 /**
- * udp_sock_cookie() - Number of a socket, never used again; 0 if unknown
- */
-/* #syscalls getsockopt */
-uint64_t udp_sock_cookie(int fd)
-{
-	socklen_t len = sizeof(uint64_t);
-	uint64_t cookie;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len))
-		return 0;
-	return cookie;
-}
-
-/**
  * udp_sock_clear_error() - Take a pending error that is in no queue
  *
  * Otherwise EPOLLERR would stay.
@@ -191,6 +177,25 @@ int udp_sock_outbound(const struct conf *c, const struct flowside *host,
 }
 
 /**
+ * udp_sock_between() - Bind and connect a socket beside a listening one
+ * @fd:		New socket
+ * @side:	What to bind (ours), whom to connect to (endpoint)
+ * @scope:	Interface of a link-local peer
+ *
+ * Return: 0 or negative errno
+ */
+int udp_sock_between(int fd, const struct flowside *side, unsigned scope)
+{
+	int rc;
+
+	hostsock_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!inany_is_v4(&side->eaddr))
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	rc = bind_to(fd, &side->oaddr, side->oport, scope);
+	return rc ? rc : connect_to(fd, side, scope);
+}
+
+/**
  * udp_sock_inbound() - Connected socket of a flow that came to a listening one
  * @c:		Configuration
  * @host:	Whom to connect to; address and port that it sent to
@@ -211,11 +216,9 @@ int udp_sock_inbound(const struct conf *c, const struct flowside *host,
 
 	if (fd < 0)
 		return fd;
-	common_options(fd, v4);
 	udp_sock_bulk(fd, gro);
-	rc = bind_to(fd, &host->oaddr, host->oport, scope);
-	if (!rc)
-		rc = connect_to(fd, host, scope);
+	hostsock_recv_all(fd, v4);
+	rc = udp_sock_between(fd, host, scope);
 	return fd_or_error(fd, rc);
 }
 
@@ -280,6 +283,66 @@ void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl)
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ttl);
 }
 
+/* ---- Sockets of others ---- */
+
+/* #syscalls getsockopt */
+static uint64_t cookie(int fd)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint64_t number;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len))
+		return 0;
+	return number;
+}
+
+/**
+ * udp_shared_set() - Take note of a socket
+ * @s:		Filled in
+ * @fd:		The socket
+ */
+/* #syscalls getsockopt */
+void udp_shared_set(struct udp_shared *s, int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain = AF_INET;
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	*s = (struct udp_shared){ .fd = fd, .dual = domain == AF_INET6,
+				  .cookie = cookie(fd) };
+}
+
+/* udp_shared_is_there() - Is the descriptor still that socket's? */
+bool udp_shared_is_there(const struct udp_shared *s)
+{
+	return s->cookie && cookie(s->fd) == s->cookie;
+}
+
+/**
+ * udp_shared_dest() - How to reach the endpoint of a side by such a socket
+ * @s:		The socket
+ * @side:	The side; its own address is what messages will come from
+ * @scope:	Interface of a link-local endpoint
+ */
+struct udp_dest udp_shared_dest(const struct udp_shared *s,
+				const struct flowside *side, unsigned scope)
+{
+	struct udp_dest d = { .src = &side->oaddr };
+
+	if (inany_is_unspecified(&side->oaddr))
+		d.src = NULL;
+	d.len = inany_to_sockaddr(&side->eaddr, side->eport, scope, &d.sa);
+	if (!s->dual || !inany_is_v4(&side->eaddr))
+		return d;
+	d.sa = (union sockaddr_inany){
+		.sin6 = { .sin6_family = AF_INET6,
+			  .sin6_port = htons(side->eport),
+			  .sin6_addr = side->eaddr.a6 },
+	};
+	d.len = sizeof(d.sa.sin6);
+	return d;
+}
+
 /* ---- Control messages ---- */
 
 /* Address that a datagram was for. A dual-stack socket tells that of IPv4 as a
@@ -339,6 +402,26 @@ static void put(struct msghdr *mh, int level, int type, const void *data,
 	cm->cmsg_type = type;
 	cm->cmsg_len = CMSG_LEN(len);
 	memcpy(CMSG_DATA(cm), data, len);
+}
+
+/**
+ * udp_message_to() - A message without data yet
+ * @d:		Where it goes
+ * @iov:	For its data
+ * @control:	For control messages
+ */
+struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
+			     void *control)
+{
+	struct msghdr mh = { .msg_iov = iov, .msg_control = control };
+
+	if (d->len) {
+		mh.msg_name = (void *)&d->sa;
+		mh.msg_namelen = d->len;
+	}
+	if (d->src)
+		udp_put_source(&mh, d->src);
+	return mh;
 }
 
 /**

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "flow.h"
 #include "types.h"
@@ -46,6 +47,29 @@ struct udp_meta {
 	union inany src, dst;
 };
 
+/**
+ * struct udp_dest - Where messages go, if the socket isn't connected to that
+ * @sa, @len:	Address of it, 0 for @len: it is connected
+ * @src:	What they are to come from, NULL: what the socket is bound to
+ */
+struct udp_dest {
+	union sockaddr_inany sa;
+	socklen_t len;
+	const union inany *src;
+};
+
+/**
+ * struct udp_shared - A socket that a flow may use, but does not own
+ * @fd:		Descriptor, which may be closed, and another socket's later
+ * @cookie:	Number of the socket
+ * @dual:	It is an IPv6 socket, for both families
+ */
+struct udp_shared {
+	int fd;
+	bool dual;
+	uint64_t cookie;
+};
+
 void udp_sock_bulk(int fd, bool gro);
 int udp_sock_outbound(const struct conf *c, const struct flowside *host,
 		      unsigned scope, bool gro);
@@ -53,10 +77,16 @@ int udp_sock_inbound(const struct conf *c, const struct flowside *host,
 		     unsigned scope, const char ifname[IFNAMSIZ], bool gro);
 int udp_sock_to_many(const struct conf *c, const struct flowside *host);
 void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl);
-uint64_t udp_sock_cookie(int fd);
+void udp_shared_set(struct udp_shared *s, int fd);
+bool udp_shared_is_there(const struct udp_shared *s);
+struct udp_dest udp_shared_dest(const struct udp_shared *s,
+				const struct flowside *side, unsigned scope);
+int udp_sock_between(int fd, const struct flowside *side, unsigned scope);
 void udp_sock_clear_error(int fd);
 
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm);
+struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
+			     void *control);
 void udp_put_segment_size(struct msghdr *mh, uint16_t size);
 void udp_put_source(struct msghdr *mh, const union inany *src);
 
