@@ -559,7 +559,7 @@ static int put_routes(const struct reply *a, uint8_t *b)
  */
 static const struct option {
 	uint8_t code;
-	unsigned kinds;
+	uint8_t kinds;
 	bool asked;
 	uint8_t rank;
 	int (*put)(const struct reply *a, uint8_t *b);
