@@ -580,6 +580,8 @@ int conf_parse(struct conf *c, int argc, char **argv)
 	}
 	log_init(c->progname);
 	log_set_level(level_of(c));
+	if (ports_check_interfaces(c, error, sizeof(error)))
+		die("%s", error);
 	read_ephemeral(c);
 	if (ports_skip_ephemeral(c))
 		die("Too many rules for ports: expected up to %d",

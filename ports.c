@@ -24,6 +24,7 @@
  */
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -630,6 +631,26 @@ int ports_check(struct conf *c, char *error, size_t size)
 			rule_remove(c, i);
 		else if (problem)
 			return fail(r, error, size, "%s", problem);
+	}
+	return 0;
+}
+
+/**
+ * ports_check_interfaces() - Are the interfaces there that ports are bound to?
+ * @c:		Configuration
+ * @error:	Set if one is missing: one line
+ * @size:	Bytes of @error
+ *
+ * Return: 0, or -EINVAL
+ */
+int ports_check_interfaces(const struct conf *c, char *error, size_t size)
+{
+	for (unsigned i = 0; i < c->nrules; i++) {
+		const struct fwd_rule *r = &c->rules[i];
+
+		if (*r->ifname && !if_nametoindex(r->ifname) && errno == ENODEV)
+			return fail(r, error, size,
+				    "there is no interface '%s'", r->ifname);
 	}
 	return 0;
 }

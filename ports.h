@@ -15,6 +15,7 @@
 int ports_parse(struct conf *c, uint8_t proto, bool from_ns, const char *spec,
 		char *error, size_t size);
 int ports_check(struct conf *c, char *error, size_t size);
+int ports_check_interfaces(const struct conf *c, char *error, size_t size);
 int ports_skip_ephemeral(struct conf *c);
 void ports_print(const struct conf *c);
 

@@ -86,6 +86,7 @@ wrong() {
 		-t 127.0.0.300/80 : '127.0.0.300' is no address
 		-t [::1/80 : '\[::1' has one bracket without the other
 		-t %/80 : the name of an interface is missing after '%'
+		-t %nosuch0/80 : there is no interface 'nosuch0'
 		-t 80 -t 80:81 : port 80 leads to 81, conflicts with '80'
 		-4 -t [::1]/80 : '\[::1\]/80' for --tcp-ports: an IPv6 address, and there is no IPv6
 		-6 -u 127.0.0.1/80 : '127.0.0.1/80' for --udp-ports: an IPv4 address

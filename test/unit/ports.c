@@ -471,6 +471,22 @@ static void fits(void)
 	   "-U with --fd");
 }
 
+static void interfaces(void)
+{
+	char error[ERROR_LEN];
+	struct conf c;
+
+	setup(&c, true);
+	parse(&c, 't', "%lo/80", error);
+	is(ports_check_interfaces(&c, error, sizeof(error)), 0,
+	   "an interface that is there");
+	parse(&c, 'u', "127.0.0.1%no-such-if/~53", error);
+	ok(ports_check_interfaces(&c, error, sizeof(error)) &&
+	   !strcmp(error, "Invalid value '127.0.0.1%no-such-if/~53' for"
+			  " --udp-ports: there is no interface 'no-such-if'"),
+	   "and one that is not");
+}
+
 static void ephemeral_is(const char *spec, bool pasta, const char *want)
 {
 	char error[ERROR_LEN], got[512];
@@ -510,6 +526,7 @@ int main(void)
 	long_ones();
 	many_rules();
 	fits();
+	interfaces();
 	ephemeral();
 	return done();
 }
