@@ -491,14 +491,16 @@ static void help_not_built(void)
 static const char usage[] =
 	"Usage: passt [OPTION]...\n"
 	"       pasta [OPTION]... [COMMAND [ARG]...]\n"
-	"       pasta [OPTION]... PID\n";
+	"       pasta [OPTION]... PID\n"
+	"       pasta [OPTION]... --netns PATH\n";
 
 static void print_help(void)
 {
 	printf("%s\n"
 	       "passt connects a virtual machine to the network of its user,\n"
-	       "pasta a network namespace: that of process PID, or a new one\n"
-	       "with COMMAND or a shell in it. Neither needs privileges.\n",
+	       "pasta a network namespace: that of process PID, that at PATH,\n"
+	       "or a new one with COMMAND or a shell in it. Neither needs\n"
+	       "privileges.\n",
 	       usage);
 	help_section("Options", IN_BOTH);
 	help_section("Options of passt", IN_PASST);
