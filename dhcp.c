@@ -40,6 +40,8 @@
 
 #include <string.h>
 
+#include "domain.h"
+
 #define INFINITE	0xffffffffU		/* RFC 2131, 3.3 */
 #define IP_UDP_LEN	(sizeof(struct ip4_hdr) + sizeof(struct udp_hdr))
 #define BOOTP_HDR_LEN	offsetof(struct dhcp_msg, cookie)
@@ -389,46 +391,38 @@ static int put_dns(const struct reply *a, uint8_t *b)
 	return len ? len : NO_OPTION;
 }
 
-static bool label_valid(const char *s, size_t len)
+static bool is_name_char(char ch)
 {
-	if (!len || len > 63 || s[0] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		char ch = s[i];
+	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+	       (ch >= '0' && ch <= '9') || ch == '-' || ch == '_' || ch == '.';
+}
 
-		if (!(ch >= 'a' && ch <= 'z') && !(ch >= 'A' && ch <= 'Z') &&
-		    !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_')
+/* May this name be handed out? RFC 1123, 2.1, and underscores: clients have
+ * scripts, and these have holes */
+static bool name_valid(const char *name)
+{
+	uint8_t wire[DOMAIN_WIRE_MAX];
+	char before = '.';
+
+	if (!domain_encode(name, wire, sizeof(wire)))
+		return false;
+	for (; *name; before = *name++)
+		if (!is_name_char(*name) || (*name == '-' && before == '.'))
 			return false;
-	}
 	return true;
 }
 
-/* Length of a name that may be handed out, without the last dot; else 0. RFC
- * 1123, 2.1, and underscores: clients have scripts, and these have holes */
-static size_t name_len(const char *name)
-{
-	size_t len = strlen(name), at, label;
-
-	if (len && name[len - 1] == '.')
-		len--;
-	if (len > CONF_NAME_LEN - 3)	/* RFC 1035, 3.1 */
-		return 0;
-	for (at = 0; at < len; at += label + 1) {
-		const char *dot = memchr(name + at, '.', len - at);
-
-		label = (dot ? (size_t)(dot - name) : len) - at;
-		if (!label_valid(name + at, label) || (dot && at + label + 1 == len))
-			return 0;
-	}
-	return len;
-}
-
+/* A name as text, without the dot at its end */
 static int put_name(const char *name, uint8_t *b)
 {
-	size_t len = name_len(name);
+	size_t len = strlen(name);
 
+	if (!name_valid(name))
+		return NO_OPTION;
+	if (name[len - 1] == '.')
+		len--;
 	memcpy(b, name, len);
-	return len ? (int)len : NO_OPTION;
+	return (int)len;
 }
 
 static int put_hostname(const struct reply *a, uint8_t *b)
@@ -487,39 +481,25 @@ static int put_rapid(const struct reply *a, uint8_t *b)
 	return a->q->type == DHCP_DISCOVER && a->type == DHCP_ACK ? 0 : NO_OPTION;
 }
 
-/* A name in labels, the root's at the end: RFC 1035, 3.1. @len + 2 bytes */
-static size_t put_labels(const char *name, size_t len, uint8_t *b)
-{
-	size_t at, label;
-
-	for (at = 0; at < len; at += label + 1) {
-		const char *dot = memchr(name + at, '.', len - at);
-
-		label = (dot ? (size_t)(dot - name) : len) - at;
-		b[at] = (uint8_t)label;
-		memcpy(b + at + 1, name + at, label);
-	}
-	b[at] = 0;
-	return at + 1;
-}
-
 /* RFC 4702, 4: nobody here updates the DNS, whatever the client prefers; the
  * encoding is the client's choice */
 static int put_fqdn(const struct reply *a, uint8_t *b)
 {
 	const struct value *v = &a->q->v[V_FQDN];
 	uint8_t theirs = v->given ? v->b[0] : DHCP_FQDN_E;
-	size_t len = name_len(a->c->fqdn);
+	uint8_t name[DHCP_OPT_LEN_MAX];
+	int len = put_name(a->c->fqdn, name);
 
-	if (!len || len + 5 > DHCP_OPT_LEN_MAX)
+	if (len != NO_OPTION && theirs & DHCP_FQDN_E)
+		len = (int)domain_encode(a->c->fqdn, name, sizeof(name));
+	if (len == NO_OPTION || len > DHCP_OPT_LEN_MAX - 3)
 		return NO_OPTION;
 	b[0] = DHCP_FQDN_N | (theirs & DHCP_FQDN_E);
 	if (theirs & DHCP_FQDN_S)
 		b[0] |= DHCP_FQDN_O;
 	b[1] = b[2] = 255;
-	if (theirs & DHCP_FQDN_E)
-		return (int)(3 + put_labels(a->c->fqdn, len, b + 3));
-	return 3 + put_name(a->c->fqdn, b + 3);
+	memcpy(b + 3, name, (size_t)len);
+	return 3 + len;
 }
 
 static int put_search(const struct reply *a, uint8_t *b)
@@ -627,13 +607,15 @@ static void encode_search(struct reply *a, size_t room)
 	a->search_len = 0;
 	for (unsigned i = 0; i < a->d->nsearch && i < CONF_SEARCH_MAX; i++) {
 		const char *name = a->d->search[i];
-		size_t len = name_len(name);
+		uint8_t *to = a->search + a->search_len;
+		size_t len;
 
-		if (!len)
+		if (!name_valid(name))
 			continue;
-		if (long_option_size(a->search_len + len + 2) > room)
+		len = domain_encode(name, to, sizeof(a->search) - a->search_len);
+		if (!len || long_option_size(a->search_len + len) > room)
 			break;
-		a->search_len += put_labels(name, len, a->search + a->search_len);
+		a->search_len += len;
 	}
 }
 
