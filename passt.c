@@ -58,6 +58,7 @@
 #include "tcp_splice.h"
 #include "types.h"
 #include "udp.h"
+#include "udp_splice.h"
 #include "util.h"
 
 #define EVENTS_MAX	64		/* of one turn */
@@ -104,6 +105,7 @@ static struct passt {
 	struct tcp tcp;
 	struct tcp_splice tcp_splice;
 	struct udp udp;
+	struct udp_splice udp_splice;
 	struct icmp icmp;
 	struct input input;
 	struct listen listen;
@@ -303,6 +305,14 @@ static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,
 	udp_listen_event(&s->udp, fd, r, port);
 }
 
+static void inbound_udp_ns(void *ctx, int fd, const struct fwd_rule *r,
+			   uint16_t port)
+{
+	struct passt *s = ctx;
+
+	udp_splice_listen_event(&s->udp_splice, fd, r, port);
+}
+
 /* Sockets for the ports, which may need a privilege; the first look who listens */
 static void ports_open(struct passt *s)
 {
@@ -316,6 +326,9 @@ static void ports_open(struct passt *s)
 	s->inbound.accepted_tap = inbound_tcp;
 	s->inbound.accepted_splice = bypass_tcp;
 	s->inbound.datagrams = inbound_udp;
+	s->inbound.datagrams_ns = inbound_udp_ns;
+	udp_splice_init(&s->udp_splice, &s->conf, &s->flows, &s->loop, nsh);
+	s->udp.splice = &s->udp_splice;
 	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
 			nsh);
 	if (listen_open(l))
@@ -572,6 +585,8 @@ static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
 		tcp_splice_event(&s->tcp_splice, f, ref.side, events);
 	else if (ref.kind == REF_UDP)
 		udp_sock_event(&s->udp, f, events);
+	else if (ref.kind == REF_UDP_SPLICE)
+		udp_splice_sock_event(&s->udp_splice, f, ref.side, events);
 	else
 		icmp_sock_event(&s->icmp, f, events);
 }
@@ -586,6 +601,8 @@ static void flow_timer(struct passt *s, union epoll_ref ref)
 		tcp_timer(&s->tcp, f);
 	else if (ref.kind == REF_UDP)
 		udp_timer(&s->udp, f);
+	else if (ref.kind == REF_UDP_SPLICE)
+		udp_splice_timer(&s->udp_splice, f);
 	else
 		icmp_timer(&s->icmp, f);
 }
@@ -618,13 +635,13 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_TCP:
 	case REF_TCP_SPLICE:
 	case REF_UDP:
+	case REF_UDP_SPLICE:
 	case REF_ICMP:
 		flow_event(s, ref, events);
 		break;
 	case REF_INPUT:
 	case REF_STATS:
 	case REF_SCAN:
-	case REF_UDP_SPLICE:
 		break;
 	case REF_CLIENT:
 		client_event(s);

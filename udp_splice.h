@@ -27,7 +27,8 @@ struct nshelper;
  * @count:	Flows; more than @max are not wanted, and the least used end
  * @evict_at:	Where in the flow table the search for those goes on
  * @dropped:	Datagrams that went nowhere
- * @mm, @iov, @control, @name, @buf:	Of no meaning between calls
+ * @mm, @iov, @control, @name, @buf:	For receiving, of no meaning between calls
+ * @tx, @tx_iov, @tx_control:	For sending, likewise
  */
 struct udp_splice {
 	const struct conf *conf;
@@ -36,12 +37,12 @@ struct udp_splice {
 	struct nshelper *nsh;
 	uint32_t count, max, evict_at;
 	uint64_t dropped;
-	struct mmsghdr mm[UDP_SPLICE_MSGS];
-	struct iovec iov[UDP_SPLICE_MSGS];
+	struct mmsghdr mm[UDP_SPLICE_MSGS], tx[UDP_SPLICE_MSGS];
+	struct iovec iov[UDP_SPLICE_MSGS], tx_iov[UDP_SPLICE_MSGS];
 	union {
 		size_t align;
 		uint8_t buf[128];
-	} control[UDP_SPLICE_MSGS];
+	} control[UDP_SPLICE_MSGS], tx_control[UDP_SPLICE_MSGS];
 	union sockaddr_inany name[UDP_SPLICE_MSGS];
 	uint8_t buf[UDP_SPLICE_MSGS][65536];
 };
