@@ -105,12 +105,13 @@ static unsigned map_next(const struct portmap *m, unsigned port)
 /* The table of sockets -------------------------------------------------------- */
 
 /* #syscalls getsockopt */
-static uint64_t sock_cookie(int fd)
+static uint32_t sock_cookie(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return (uint32_t)cookie;
 }
 
 static union epoll_ref listener_ref(uint32_t index)
@@ -579,7 +580,7 @@ static bool is_own_socket(const struct listen *s, unsigned kind,
 	uint32_t i;
 
 	for (i = s->head[kind][e->port]; i; i = s->l[i - 1].next) {
-		if (s->l[i - 1].cookie == e->cookie)
+		if (s->l[i - 1].cookie == (uint32_t)e->cookie)
 			return true;
 	}
 	return false;

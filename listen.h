@@ -35,13 +35,14 @@ struct portmap {
  * @next:	Index of another with the same kind and port, or of the next free
  *		entry, + 1; 0: none
  * @paused:	Not watched for the moment
- * @cookie:	The kernel's name for the socket, by which we know our own
+ * @cookie:	Of the kernel's name for the socket, the part that counts up: by it
+ *		we know our own
  */
 struct listener {
 	int fd;
 	uint16_t rule, port;
 	uint32_t next : 31, paused : 1;
-	uint64_t cookie;
+	uint32_t cookie;
 };
 
 /**
