@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Names: what --dns-forward, --dns-host and the gateway lead to, and that a
-# changed resolv.conf is followed in whatever way it was changed.  Name servers
-# that tell who was asked are on the peer and on the host's loopback; /etc is a
-# private copy.
+# Names: what --dns-forward, --dns-host, --map-guest-addr and the gateway lead
+# to, and that a changed resolv.conf is followed in whatever way it was changed.
+# Name servers that tell who was asked are on the peer and on the host itself;
+# /etc is a private copy.
 
 . "$(dirname "$0")/../lib/ns.sh"
 
@@ -196,6 +196,17 @@ dns_host() {
 	pasta_stop
 }
 
+# The host by an address that stands for its own
+host_itself() {
+	replace $A
+	pasta_start --map-guest-addr 169.254.1.2 --no-map-gw
+	is "$(ask 169.254.1.2)" "$HOST4 53 udp" \
+		"$WHO: --map-guest-addr is the host, with UDP"
+	is "$(ask 169.254.1.2 +tcp)" "$HOST4 53 tcp" "$WHO: with TCP"
+	t "$WHO: with ping" inside ping -n -c1 -W3 169.254.1.2
+	pasta_stop
+}
+
 missing() {
 	local out
 	rm -f $CONF
@@ -262,6 +273,7 @@ for WHO in $WHOM; do
 	mounted
 	local_resolver
 	dns_host
+	host_itself
 	missing
 	handed_out
 	background
