@@ -182,8 +182,8 @@ errors_of_filters() {
 				$nft add rule inet t c tcp dport 7998 \
 					reject with icmpx $how
 			fi
-			failing "IPv4, $how by a filter of the $at" $PEER4 $v4 $v4
-			failing "IPv6, $how by a filter of the $at" $PEER6 $v6 $v6
+			failing "IPv4, $how by a filter of the $at" "$PEER4" $v4 $v4
+			failing "IPv6, $how by a filter of the $at" "$PEER6" $v6 $v6
 			$nft delete table inet t
 		done
 	done

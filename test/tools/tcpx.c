@@ -15,6 +15,8 @@
  *
  * One line tells the outcome, summed over connections; errno is the first error:
  *	sent=N received=N bad=N eof=N conns=N errno=0|ECONNRESET... ms=N rtx=N
+ *	from=ADDR,PORT
+ * where @from is the client of the first connection, as either side sees it.
  * The exit status is 0 if all was sent, received, right and without error.
  *
  * A thread a connection, each with a poll() loop over both directions.  The
@@ -60,6 +62,8 @@ static struct {
 
 static uint8_t pattern[PERIOD];
 static pthread_barrier_t all_open;
+static const struct conn *first;
+static char client[INET6_ADDRSTRLEN + 32] = "none";
 
 static void die(const char *what)
 {
@@ -169,6 +173,20 @@ static void note_retransmissions(struct conn *c)
 	c->rtx = ti.tcpi_total_retrans;
 }
 
+/* The client's address of the first connection: a server's peer, or ourselves */
+static void note_client(const struct conn *c)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	char host[INET6_ADDRSTRLEN + 20], port[8];
+	int rc = o.listen ? getpeername(c->fd, (void *)&sa, &len) :
+			    getsockname(c->fd, (void *)&sa, &len);
+
+	if (!rc && !getnameinfo((void *)&sa, len, host, sizeof(host), port,
+				sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+		snprintf(client, sizeof(client), "%s,%s", host, port);
+}
+
 static void transfer(struct conn *c)
 {
 	uint8_t *buf = malloc(CHUNK);
@@ -220,6 +238,8 @@ static void *conn_thread(void *arg)
 
 	if (c->fd < 0)
 		open_client(c);
+	if (c == first && !c->error)
+		note_client(c);
 	pthread_barrier_wait(&all_open);
 	if (!c->error)
 		transfer(c);
@@ -282,10 +302,11 @@ static int report(const struct conn *c, uint64_t us)
 			sum.error = c[i].error;
 	}
 	printf("sent=%llu received=%llu bad=%u eof=%u conns=%u errno=%s ms=%llu "
-	       "rtx=%llu\n", (unsigned long long)sum.sent,
+	       "rtx=%llu from=%s\n", (unsigned long long)sum.sent,
 	       (unsigned long long)sum.received, bad, eof, o.n,
 	       sum.error ? strerrorname_np(sum.error) : "0",
-	       (unsigned long long)us / 1000, (unsigned long long)sum.rtx);
+	       (unsigned long long)us / 1000, (unsigned long long)sum.rtx,
+	       client);
 	return sum.error || bad || sum.sent != o.send * o.n ||
 	       sum.received != o.expect * o.n;
 }
@@ -301,6 +322,7 @@ int main(int argc, char **argv)
 	options(argc, argv);
 	fill_pattern();
 	conns = calloc(o.n, sizeof(*conns));
+	first = conns;
 	pthread_barrier_init(&all_open, NULL, o.n);
 	if (o.listen)
 		l = listener();

@@ -1,0 +1,177 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# TCP to forwarded ports over the tap: who is seen as the client, bytes, every way
+# to end, and a namespace that refuses or says nothing.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+P=7000				# port, another one each time
+
+# serve OPTION...: a server in the namespace, at the next port; its words in
+# $T/server, its pid in $SERVER
+serve() {
+	P=$((P + 1))
+	inside timeout -k 1 30 tcpx listen "${ANY:-::}" $P "$@" >"$T/server" 2>&1 &
+	SERVER=$!
+	wait_for listening tcp $P inside
+}
+
+# dial FROM ADDR OPTION...: FROM is peer or env (this host); leaves $client and
+# $server, and what they ended with
+dial() {
+	local from=$1 addr=$2
+	shift 2
+	client=$($from timeout -k 1 30 tcpx connect "$addr" $P "$@" 2>&1)
+	client_status=$?
+	wait $SERVER
+	server_status=$?
+	server=$(cat "$T/server")
+}
+
+good() {
+	[ $client_status = 0 ] && [ $server_status = 0 ]
+	ok $? "$1" || diag "client ($client_status): $client
+server ($server_status): $server"
+}
+
+# seen WHO NAME: what the server took the client for
+seen() { is "$(value from "$server")" "$1" "$2"; }
+
+bytes() {
+	local addr=$1 what="$WHO, $2"
+
+	serve -r 1 -s 1
+	dial peer "$addr" -s 1 -r 1
+	good "$what: a byte each way"
+	[ "$2" = IPv4 ] && server=${server/::ffff:/}
+	seen "$(value from "$client")" "$what: the peer's address and port are seen"
+	serve -r 1g
+	dial peer "$addr" -s 1g
+	good "$what: 1 GiB in arrives unchanged"
+	diag "$(value ms "$client") ms"
+	serve -s 1g
+	dial peer "$addr" -r 1g
+	good "$what: 1 GiB out arrives unchanged"
+	diag "$(value ms "$client") ms"
+	serve -n 100 -r 100k -s 50k
+	dial peer "$addr" -n 100 -s 100k -r 50k
+	good "$what: 100 connections at once, both ways"
+}
+
+closing() {
+	local addr=$1 what="$WHO, $2"
+
+	serve -w -r 1m -s 3m
+	dial peer "$addr" -s 1m -r 3m
+	good "$what: the namespace sends on after the peer's end of the stream"
+	serve -s 1m -r 3m
+	dial peer "$addr" -w -s 3m -r 1m
+	good "$what: the peer sends on after the namespace's end of the stream"
+	serve
+	dial peer "$addr"
+	good "$what: a connection without a byte"
+	serve -r 1k -R
+	dial peer "$addr" -s 1k -r 1
+	is "$(value errno "$client")" ECONNRESET "$what: the server's reset is a reset"
+	serve -s 1 -r 1k
+	dial peer "$addr" -r 1 -s 1k -R
+	is "$(value errno "$server")" ECONNRESET "$what: the client's reset is a reset"
+	P=7099
+	client=$(peer timeout 10 tcpx connect "$addr" 7099 -r 1)
+	is "$(value errno "$client")" ECONNRESET "$what: a closed port in there resets"
+	le "$(value ms "$client")" 900 "$what: at once"
+}
+
+# Its SYN is dropped in the namespace, until it has come twice
+silence() {
+	local fam=$1 addr=$2 what="$WHO, $1"
+
+	if ! inside nft list ruleset >/dev/null 2>&1; then
+		skip "$what: a namespace that does not answer" "no nft in there"
+		return
+	fi
+	serve -r 1k -s 1k
+	inside nft -f - <<-END
+		table inet t {
+			chain c {
+				type filter hook input priority 0;
+				tcp dport $P counter drop
+			}
+		}
+	END
+	peer timeout 30 tcpx connect "$addr" $P -s 1k -r 1k >"$T/client" &
+	wait_for dropped 2
+	ok $? "$what: a SYN that is not answered comes again"
+	is "$(value sent "$(cat "$T/client")")" "" "$what: the peer waits meanwhile"
+	inside nft delete table inet t
+	wait $!
+	ok $? "$what: and the connection works once it is answered" ||
+		diag "$(cat "$T/client")"
+	wait $SERVER
+}
+
+dropped() {
+	local n
+	n=$(inside nft list ruleset | sed -n 's/.*packets \([0-9]*\).*/\1/p')
+	[ "${n:-0}" -ge "$1" ]
+}
+
+link_local() {
+	local ll
+
+	ll=$(ip -6 -o addr show dev eth0 scope link | sed 's/.*inet6 \([^/]*\).*/\1/')
+	serve -r 1k -s 1k
+	dial peer "$ll%eth0" -s 1k -r 1k
+	good "$WHO: a link-local peer"
+	like "$(value from "$server")" "^fe80:" "$WHO: is seen as link-local"
+}
+
+# Clients on this host, not past the tap
+loopback() {
+	pasta_start --no-splice -t 7001-7099
+	ANY=0.0.0.0
+	serve -r 1k -s 1k
+	dial env 127.0.0.1 -s 1k -r 1k
+	good "$WHO, IPv4: from the host's loopback"
+	seen "$GW4,$(value from "$client" | cut -d, -f2)" \
+		"$WHO, IPv4: is seen as the gateway"
+	unset ANY
+	serve -r 1k -s 1k
+	dial env ::1 -s 1k -r 1k
+	good "$WHO, IPv6: from the host's loopback"
+	seen "$GW6,$(value from "$client" | cut -d, -f2)" \
+		"$WHO, IPv6: is seen as the gateway"
+	pasta_stop
+	pasta_start --no-splice -t 7001-7099 --map-host-loopback 198.51.100.33 \
+		--map-host-loopback 2001:db8:1::33
+	ANY=0.0.0.0
+	serve -r 1k -s 1k
+	dial env 127.0.0.1 -s 1k -r 1k
+	good "$WHO, IPv4: from the host's loopback, another address for it"
+	like "$(value from "$server")" "^198.51.100.33," "$WHO, IPv4: as is seen"
+	unset ANY
+	serve -r 1k -s 1k
+	dial env ::1 -s 1k -r 1k
+	good "$WHO, IPv6: from the host's loopback, another address for it"
+	like "$(value from "$server")" "^2001:db8:1::33," "$WHO, IPv6: as is seen"
+	pasta_stop
+	P=7000
+}
+
+for WHO in $WHOM; do
+	pasta_start -t 7001-7099
+	for fam in IPv4 IPv6; do
+		addr=$HOST4; [ $fam = IPv6 ] && addr=$HOST6
+		bytes "$addr" $fam
+		P=$((P + 1))
+		closing "$addr" $fam
+		P=7030
+		silence $fam "$addr"
+	done
+	link_local
+	pasta_stop
+	P=7000
+	loopback
+done
+done_testing
