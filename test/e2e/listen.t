@@ -105,12 +105,18 @@ auto() {
 	pasta_start || { ok 1 "$what: it starts"; return; }
 	t "$what: what the host serves is there at once" \
 		listening tcp 8010 inside
+	t "$what: and can be reached" inside tcpx connect 127.0.0.1 8010 -s 9
+	wait $HOST_SERVER
+	tcpx listen 127.0.0.1 8010 >/dev/null 2>&1 &
+	HOST_SERVER=$!
+	wait_for listening tcp 8010
 	serve tcp :: 8001
 	start=$(now_ms)
 	t "$what: TCP appears" wait_for listening tcp 8001
 	le $(($(now_ms) - start)) 1300 "$what: within a second, in ms"
 	t "$what: UDP of the same number" listening udp 8001
-	unserve
+	t "$what: connections to loopback arrive" tcpx connect ::1 8001 -s 9
+	wait $SERVER
 	start=$(now_ms)
 	t "$what: TCP disappears" wait_for free tcp 8001
 	le $(($(now_ms) - start)) 1300 "$what: within a second, in ms"
@@ -167,6 +173,7 @@ low() {
 
 limit() {
 	ports -t all
+	rm -f "$T/limit" "$T/home/limit"
 	exec_as "$WHO" prlimit --nofile=300:400 "$(dirname "$PASTA")/passt" \
 		-f -q -s "$T/home/limit" "${ALONE[@]:0:2}" -t all 2>"$T/limit" &
 	DAEMON=$!
