@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections to listening sockets: where they go, how many at a time, and what
+ * happens without descriptors
+ */
+
+#include "../../inbound.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../listen.h"
+#include "../../log.h"
+#include "tap.h"
+
+enum { CLIENTS = 40 };
+
+static struct conf conf;
+static struct guest guest;
+static struct listen l;
+static struct loop lp;
+static struct inbound b;
+static int clients[CLIENTS], nclients;
+
+/* What the callbacks were given */
+static struct {
+	unsigned tap, splice, datagrams;
+	bool from_ns;
+	struct flowside ini, tgt;
+	uint16_t port;
+	int fd;
+} got;
+
+static void on_tap(void *ctx, int fd, const struct flowside *host,
+		   const struct flowside *tap)
+{
+	(void)ctx;
+	got.tap++;
+	got.ini = *host;
+	got.tgt = *tap;
+	got.fd = fcntl(fd, F_GETFL) & O_NONBLOCK ? fd : -1;
+	close(fd);
+}
+
+static void on_splice(void *ctx, int fd, bool from_ns,
+		      const struct flowside *ini, const struct flowside *tgt)
+{
+	(void)ctx;
+	got.splice++;
+	got.from_ns = from_ns;
+	got.ini = *ini;
+	got.tgt = *tgt;
+	close(fd);
+}
+
+static void on_datagrams(void *ctx, int fd, const struct fwd_rule *r,
+			 uint16_t port)
+{
+	char c;
+
+	(void)ctx;
+	(void)r;
+	got.datagrams++;
+	got.port = port;
+	if (recv(fd, &c, 1, 0) != 1)
+		ok(false, "there is a datagram");
+}
+
+static union inany ip(const char *text)
+{
+	union inany a = { 0 };
+
+	if (!inany_pton(text, &a))
+		ok(false, "an address of the test is valid");
+	return a;
+}
+
+static struct fwd_rule *rule(uint8_t proto, uint16_t port, uint16_t to)
+{
+	struct fwd_rule *r = &conf.rules[conf.nrules++];
+
+	*r = (struct fwd_rule){ .proto = proto, .first = port, .last = port,
+				.to = to, .spec = "test" };
+	return r;
+}
+
+/* turn() - What the loop would do once: number of events */
+static int turn(void)
+{
+	struct epoll_event ev[8];
+	int i, n = epoll_wait(lp.epfd, ev, 8, 0);
+
+	for (i = 0; i < n; i++) {
+		union epoll_ref ref = { .u64 = ev[i].data.u64 };
+
+		if (ref.kind == REF_LISTEN)
+			inbound_event(&b, ref.index);
+	}
+	return n;
+}
+
+static int dial(int type, const char *addr, uint16_t port)
+{
+	union inany a = ip(addr);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
+	int fd = socket(sa.sa.sa_family, type, 0);
+
+	if (connect(fd, &sa.sa, len))
+		ok(false, "a connection can be made");
+	return clients[nclients++] = fd;
+}
+
+static void hang_up(void)
+{
+	while (nclients)
+		close(clients[--nclients]);
+	memset(&got, 0, sizeof(got));
+}
+
+static void test_where(void)
+{
+	union inany lo4 = ip("127.0.0.1"), host4 = ip("198.51.100.1"),
+		    lo6 = ip("::1");
+	int fd;
+
+	conf.no_splice = true;
+	dial(SOCK_STREAM, "198.51.100.1", 5000);
+	is(turn(), 1, "one socket has something");
+	is(got.tap, 1, "a connection goes to the guest");
+	ok(inany_equals(&got.ini.eaddr, &host4) &&
+	   inany_equals(&got.ini.oaddr, &host4) && got.ini.oport == 5000 &&
+	   got.ini.eport, "who dialled and what is known, as IPv4");
+	ok(inany_equals(&got.tgt.eaddr, &guest.addr4) &&
+	   got.tgt.eport == 80, "and where it leads");
+	ok(got.fd >= 0, "the socket does not block");
+	is(turn(), 0, "that was all");
+	hang_up();
+
+	conf.no_splice = false;
+	dial(SOCK_STREAM, "127.0.0.1", 5000);
+	turn();
+	is(got.splice, 1, "a local one bypasses the tap");
+	ok(!got.from_ns && inany_equals(&got.ini.oaddr, &lo4) &&
+	   got.tgt.eport == 80, "with both sides");
+	hang_up();
+	dial(SOCK_STREAM, "::1", 5000);
+	turn();
+	ok(got.splice == 1 && inany_equals(&got.ini.oaddr, &lo6),
+	   "over IPv6, by the same socket");
+	hang_up();
+
+	conf.ip4.enabled = false;
+	fd = dial(SOCK_STREAM, "127.0.0.1", 5000);
+	turn();
+	is(got.splice + got.tap, 0, "what leads nowhere is not handed on");
+	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
+	   "it gets a reset");
+	is(b.refused, 1, "and is counted");
+	conf.ip4.enabled = true;
+	hang_up();
+
+	if (send(dial(SOCK_DGRAM, "127.0.0.1", 5000), "x", 1, 0) != 1)
+		ok(false, "a datagram can be sent");
+	turn();
+	ok(got.datagrams == 1 && got.port == 5000, "datagrams have a reader");
+	hang_up();
+}
+
+static void test_batch(void)
+{
+	unsigned i;
+
+	for (i = 0; i < CLIENTS; i++)
+		dial(SOCK_STREAM, "127.0.0.1", 5000);
+	turn();
+	is(got.splice, 32, "one turn takes so many");
+	is(turn(), 1, "the others are not forgotten");
+	is(got.splice, CLIENTS, "but taken in the next one");
+	hang_up();
+}
+
+static void test_no_descriptors(void)
+{
+	struct rlimit old, low;
+	int fd;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	dial(SOCK_STREAM, "127.0.0.1", 5000);
+	fd = dup(0);
+	close(fd);
+	low = (struct rlimit){ .rlim_cur = (rlim_t)fd, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &low);
+	turn();
+	setrlimit(RLIMIT_NOFILE, &old);
+	is(got.splice, 0, "without descriptors nothing is accepted");
+	is(turn(), 0, "nor looked at over and over");
+	ok(timer_armed(&b.timer), "but later");
+	inbound_timer(&b);
+	is(turn(), 1, "then it is still there");
+	is(got.splice, 1, "and accepted");
+	hang_up();
+
+	b.datagrams = NULL;
+	if (send(dial(SOCK_DGRAM, "127.0.0.1", 5000), "x", 1, 0) != 1)
+		ok(false, "a datagram can be sent");
+	turn();
+	is(turn(), 0, "datagrams nobody wants wake nobody");
+	hang_up();
+
+	inbound_event(&b, 1000);
+	ok(true, "an event of a socket that is no more is ignored");
+}
+
+static int interface(const char *name, int request, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
+
+	strcpy(ifr->ifr_name, name);
+	rc = ioctl(fd, (unsigned long)request, ifr);
+	close(fd);
+	return rc;
+}
+
+/* stage() - A namespace where lo has another address, too */
+static bool stage(void)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_UP };
+	union inany a = ip("198.51.100.1");
+	union sockaddr_inany sa;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) ||
+	    interface("lo", SIOCSIFFLAGS, &ifr))
+		return false;
+	memset(&ifr, 0, sizeof(ifr));
+	inany_to_sockaddr(&a, 0, 0, &sa);
+	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
+	return !interface("lo:1", SIOCSIFADDR, &ifr);
+}
+
+int main(void)
+{
+	if (!stage()) {
+		printf("1..0 # SKIP no namespaces for this user\n");
+		return 0;
+	}
+	log_init("inbound");
+	log_set_level(LOG_L_ERR);
+	conf.mode = MODE_PASTA;
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	conf.ip4.addr = guest.addr4 = ip("203.0.113.9");
+	conf.ip6.addr = guest.addr6 = ip("2001:db8::9");
+	conf.ip4.gw = conf.ip4.map_host_loopback = ip("203.0.113.1");
+	loop_init(&lp);
+	listen_init(&l, &conf, &lp, NULL);
+	rule(IPPROTO_TCP, 5000, 80);
+	rule(IPPROTO_UDP, 5000, 80);
+	is(listen_open(&l), 0, "ports are bound");
+	inbound_init(&b, &conf, &guest, &l, &lp);
+	b.accepted_tap = on_tap;
+	b.accepted_splice = on_splice;
+	b.datagrams = on_datagrams;
+
+	test_where();
+	test_batch();
+	test_no_descriptors();
+	listen_close(&l);
+	return done();
+}
