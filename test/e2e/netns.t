@@ -84,12 +84,12 @@ ways_to_end() {
 		unlink)	elsewhere "rm $D/x";;
 		umount)	umount -l "$D/x";;
 		both)	umount "$D/x" && rm "$D/x";;
-		rename)	elsewhere "mv $D/x $D/y"; umount -l "$D/y";;
+		rename)	elsewhere "mv $D/x $D/y";;
 		esac
 		is $? 0 "$WHO: $how: works while it is connected"
 		ends "$how"
 		let_go
-		umount -l "$D/x" 2>/dev/null
+		umount -l "$D"/? 2>/dev/null
 		rm -f "$D"/?
 	done
 }
@@ -189,8 +189,8 @@ message() {
 	local pid
 	hold
 	file "$D/x"
-	exec_as "$WHO" "$PASTA" -f --config-net "${ALONE[@]}" --netns "$D/x" \
-		>"$T/out" 2>&1 </dev/null &
+	exec_as "$WHO" timeout -s KILL 20 "$PASTA" -f --config-net \
+		"${ALONE[@]}" --netns "$D/x" >"$T/out" 2>&1 </dev/null &
 	pid=$!
 	wait_for target ping -n -q -c1 -W1 $PEER4
 	umount -l "$D/x"
