@@ -10,6 +10,7 @@
  *	  -p AT:SECS	after AT bytes read nothing for SECS seconds
  *	  -w		send only after the peer ended its side
  *	  -R		when all is sent and received, reset instead of closing
+ *	  -c N		at most N bytes in a write (default 256k), sent at once
  *	  -q		do not check the pattern
  *	  -b PORT	source port of a client
  *
@@ -56,9 +57,10 @@ static struct {
 	uint64_t send, expect, pause_at;
 	double	pause_s;
 	unsigned n;
+	size_t chunk;
 	uint16_t sport;
 	struct addrinfo *to;
-} o = { .n = 1 };
+} o = { .n = 1, .chunk = CHUNK };
 
 static uint8_t pattern[PERIOD];
 static pthread_barrier_t all_open;
@@ -127,7 +129,7 @@ static int send_some(struct conn *c)
 	size_t at = c->sent % PERIOD, n = PERIOD - at;
 	ssize_t rc;
 
-	n = n < CHUNK ? n : CHUNK;
+	n = n < o.chunk ? n : o.chunk;
 	n = n < o.send - c->sent ? n : (size_t)(o.send - c->sent);
 	rc = send(c->fd, pattern + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (rc < 0)
@@ -191,7 +193,10 @@ static void transfer(struct conn *c)
 {
 	uint8_t *buf = malloc(CHUNK);
 	struct linger lin = { .l_onoff = 1, .l_linger = 0 };
+	int one = 1;
 
+	if (o.chunk < CHUNK)
+		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (!o.send && !o.expect && !o.reset)
 		shutdown(c->fd, SHUT_WR);
 	while (!finished(c)) {
@@ -268,11 +273,12 @@ static void options(int argc, char **argv)
 		die("usage: tcpx listen|connect ADDR PORT [OPTION...]");
 	o.listen = !strcmp(argv[1], "listen");
 	optind = 4;
-	while ((c = getopt(argc, argv, "s:r:n:p:wRqb:")) != -1)
+	while ((c = getopt(argc, argv, "s:r:n:p:c:wRqb:")) != -1)
 		switch (c) {
 		case 's': o.send = number(optarg); break;
 		case 'r': o.expect = number(optarg); break;
 		case 'n': o.n = (unsigned)number(optarg); break;
+		case 'c': o.chunk = number(optarg); break;
 		case 'w': o.wait = true; break;
 		case 'R': o.reset = true; break;
 		case 'q': o.quiet = true; break;

@@ -1,0 +1,212 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Local TCP past the tap, both directions: bytes, every way to end, many at once, and
+# what it costs to be idle.
+
+. "$(dirname "$0")/../lib/ns.sh"
+
+P=7000				# port, another one each time
+
+# A direction is who serves and who dials, and the address that is dialled
+from_host() { SERVE=inside DIAL=env TO=$1 what="$WHO, $2, to the namespace" P=7000; }
+from_inside() { SERVE=env DIAL=inside TO=$1 what="$WHO, $2, to the host" P=7100; }
+
+# serve ADDR OPTION...: at the next port; its words in $T/server
+serve() {
+	local addr=$1
+	shift
+	P=$((P + 1))
+	$SERVE timeout -k 1 30 tcpx listen "$addr" $P "$@" >"$T/server" 2>&1 &
+	SERVER=$!
+	wait_for listening tcp $P $SERVE
+}
+
+# dial OPTION...: leaves $client, $server, and what they ended with
+dial() {
+	client=$($DIAL timeout -k 1 30 tcpx connect "$TO" $P "$@" 2>&1)
+	client_status=$?
+	wait $SERVER
+	server_status=$?
+	server=$(cat "$T/server")
+}
+
+good() {
+	[ $client_status = 0 ] && [ $server_status = 0 ]
+	ok $? "$1" || diag "client ($client_status): $client
+server ($server_status): $server"
+}
+
+bytes() {
+	serve "$ON" -r 1 -s 1
+	dial -s 1 -r 1
+	good "$what: a byte each way"
+	serve "$ON" -r 1g
+	dial -s 1g
+	good "$what: 1 GiB arrives unchanged"
+	diag "$(value ms "$client") ms"
+	serve "$ON" -s 1g
+	dial -r 1g
+	good "$what: 1 GiB back arrives unchanged"
+	serve "$ON" -r 20k -s 20k -c 1
+	dial -s 20k -r 20k -c 1
+	good "$what: byte by byte, both ways"
+	serve "$ON" -r 64m -s 64m -p 100k:1
+	dial -s 64m -r 64m -p 3m:1
+	good "$what: readers that pause, both ways"
+	serve "$ON" -n 500 -r 20k -s 10k
+	dial -n 500 -s 20k -r 10k
+	good "$what: 500 connections at once"
+}
+
+closing() {
+	serve "$ON" -w -r 1m -s 3m
+	dial -s 1m -r 3m
+	good "$what: the server sends on after the client's end"
+	serve "$ON" -s 1m -r 3m
+	dial -w -s 3m -r 1m
+	good "$what: the client sends on after the server's end"
+	serve "$ON"
+	dial
+	good "$what: a connection without a byte"
+	serve "$ON" -r 1k -R
+	dial -s 1k -r 1
+	is "$(value errno "$client")" ECONNRESET "$what: the server's reset is a reset"
+	serve "$ON" -s 1 -r 1k
+	dial -r 1 -s 1k -R
+	is "$(value errno "$server")" ECONNRESET "$what: the client's reset is a reset"
+	P=$((P + 1))
+	client=$($DIAL timeout 10 tcpx connect "$TO" $P -r 1)
+	is "$(value errno "$client")" ECONNRESET "$what: nobody serves: reset"
+	le "$(value ms "$client")" 900 "$what: at once"
+}
+
+# end_job PID: what runs in the background, and the tool in there
+end_job() {
+	local pid
+
+	pid=$(descendant "$1" tcpx)
+	kill ${pid:+"$pid"} "$1" 2>/dev/null
+	wait "$1"
+}
+
+# Descriptors of the daemon, once sockets that it keeps at hand are made
+fds() { find "/proc/$DAEMON/fd" -type l 2>/dev/null | wc -l; }
+fds_are() { [ "$(fds)" = "$1" ]; }
+fds_stay() {
+	local n=$1
+
+	sleep 0.2
+	fds_are "$n"
+}
+fds_settled() { fds_stay "$(fds)" && fds_stay "$(fds)"; }
+established() { [ "$($1 ss -Htn state established "( sport = :$P )" | wc -l)" -ge "$2" ]; }
+
+idle() {
+	local before ticks client
+
+	if [ "$(fds)" = 0 ]; then
+		skip "$what: descriptors of idle connections" "can't be seen"
+		return
+	fi
+	wait_for fds_settled
+	before=$(fds)
+	serve "$ON" -n 50 -w -s 1
+	$DIAL tcpx connect "$TO" $P -n 50 -w -s 1 >/dev/null &
+	client=$!
+	wait_for established $SERVE 50
+	wait_for fds_are $((before + 100))
+	is "$(fds)" $((before + 100)) "$what: 50 idle connections have 100 descriptors"
+	ticks=$(ticks "$DAEMON")
+	wait_for -t 1 false
+	le $(($(ticks "$DAEMON") - ticks)) 1 "$what: and use no time"
+	end_job $SERVER
+	end_job $client
+	wait_for fds_are "$before"
+	is "$(fds)" "$before" "$what: and leave none"
+}
+
+# Who sees whom, with which option
+reach() {
+	ON=127.0.0.1
+	pasta_start -t 7001-7099
+	from_host 127.0.0.1 IPv4
+	serve 127.0.0.1
+	client=$(env timeout 10 tcpx connect 127.0.0.1 $P -r 1)
+	is "$(value errno "$client")" ECONNRESET \
+		"$WHO: loopback in there is not for the host's loopback"
+	end_job $SERVER
+	pasta_stop
+	pasta_start --host-lo-to-ns-lo -t 7001-7099
+	from_host 127.0.0.1 IPv4
+	serve 127.0.0.1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO: but with --host-lo-to-ns-lo, IPv4"
+	like "$(value from "$(cat "$T/server")")" ^127.0.0.1, "$WHO: from loopback"
+	from_host ::1 IPv6
+	P=7050
+	serve ::1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO: and IPv6"
+	pasta_stop
+
+	pasta_start --no-splice -t 7001-7099
+	from_host 127.0.0.1 IPv4
+	serve 0.0.0.0 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO: with --no-splice it works, too"
+	like "$(value from "$server")" "^$GW4," "$WHO: over the tap"
+	pasta_stop
+
+	pasta_start -t auto -T auto
+	from_host 127.0.0.1 IPv4
+	serve :: -r 1k -s 1k
+	wait_for listening tcp $P env
+	dial -s 1k -r 1k
+	good "$WHO: a port that was found inside"
+	from_inside 127.0.0.1 IPv4
+	serve :: -r 1k -s 1k
+	wait_for listening tcp $P inside
+	dial -s 1k -r 1k
+	good "$WHO: a port that was found on the host"
+	pasta_stop
+}
+
+splice_only() {
+	pasta_start --splice-only -t 7001-7099 -T 7101-7199 || {
+		ok 1 "$WHO: --splice-only starts"
+		return
+	}
+	from_host 127.0.0.1 IPv4
+	serve 0.0.0.0 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO: --splice-only, to the namespace"
+	from_inside 127.0.0.1 IPv4
+	serve 127.0.0.1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO: --splice-only, to the host"
+	pasta_stop
+}
+
+for WHO in $WHOM; do
+	pasta_start -t 7001-7099 -T 7101-7199
+	for fam in IPv4 IPv6; do
+		lo=127.0.0.1 ON=0.0.0.0
+		[ $fam = IPv6 ] && lo=::1 ON=::
+		from_host $lo $fam
+		[ $fam = IPv6 ] && P=7040
+		bytes
+		closing
+		idle
+		from_inside $lo $fam
+		[ $fam = IPv6 ] && P=7140
+		ON=$lo
+		bytes
+		closing
+		idle
+	done
+	pasta_stop
+	reach
+	splice_only
+done
+done_testing
