@@ -719,6 +719,19 @@ static bool receive(struct resolv_follower *f, struct loop *l)
 	return true;
 }
 
+static bool is_same(const struct dns *a, const struct dns *b)
+{
+	return a->n4 == b->n4 && a->n6 == b->n6 && a->nsearch == b->nsearch &&
+	       a->scope6 == b->scope6 &&
+	       !memcmp(a->ns4, b->ns4, sizeof(a->ns4)) &&
+	       !memcmp(a->ns6, b->ns6, sizeof(a->ns6)) &&
+	       !memcmp(a->search, b->search, sizeof(a->search)) &&
+	       inany_equals(&a->host4, &b->host4) &&
+	       inany_equals(&a->host6, &b->host6) &&
+	       inany_equals(&a->via4, &b->via4) &&
+	       inany_equals(&a->via6, &b->via6);
+}
+
 static const char *host_str(const union inany *a, char buf[INANY_STRLEN])
 {
 	return inany_is_set(a) ? inany_ntop(a, buf, INANY_STRLEN) : "none";
@@ -742,7 +755,7 @@ bool resolv_event(struct resolv_follower *f, const struct conf *c,
 		return false;
 	resolv_parse(text, text_len, &parsed);
 	resolv_apply(c, &parsed, &applied);
-	if (!memcmp(&applied, d, sizeof(applied)))
+	if (is_same(&applied, d))
 		return false;
 	memcpy(d, &applied, sizeof(*d));
 	info("%s changed, first name servers: IPv4 %s, IPv6 %s", RESOLV_PATH,

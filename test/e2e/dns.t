@@ -11,7 +11,7 @@
 command -v dig >/dev/null || skip_all "no dig"
 
 FWD4=169.254.1.1 FWD6=2001:db8:1::53	# addresses of --dns-forward
-A=203.0.113.10 B=203.0.113.11 C=203.0.113.12 D=2001:db8:2::13
+A=203.0.113.10 B=203.0.113.11 C=203.0.113.12 D=2001:db8:2::13 E=2001:db8:2::14
 CONF=/etc/resolv.conf
 
 stage() {
@@ -242,6 +242,35 @@ handed_out() {
 		"$WHO: or the address that is forwarded"
 }
 
+# Router advertisements: one with each of these name servers, in this order
+cat > "$T/bin/hear" <<'END'
+#!/usr/bin/env python3
+import socket
+import sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+for server in sys.argv[1:]:
+    data = b''
+    while data[:1] != b'\x86' or socket.inet_pton(10, server) not in data:
+        data = s.recv(4096)
+    print(server, flush=True)
+END
+chmod 755 "$T/bin/hear"
+
+advertised() {
+	local pid
+	replace $D
+	exec_as "$WHO" timeout 20 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns -- \
+		sh -c "ip link set eth0 up; exec hear $D $E" > "$T/heard" &
+	pid=$!
+	wait_for grep -qx $D "$T/heard"
+	ok $? "$WHO: a server is advertised"
+	replace $E
+	wait_for grep -qx $E "$T/heard"
+	ok $? "$WHO: so is the next one, soon"
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+}
+
 # In the background: whoever waits for the end of its output must not hang
 background() {
 	local pid out
@@ -276,6 +305,7 @@ for WHO in $WHOM; do
 	host_itself
 	missing
 	handed_out
+	advertised
 	background
 done
 done_testing
