@@ -18,6 +18,7 @@
  *
  *  our own sockets	known by their cookie. Else the two directions would
  *			forward each other's sockets
+ *  sockets of flows	for multicast: bound to the guest's port, not connected
  *  loopback		of the namespace, where connections don't get there
  *  multicast		datagrams to our address would not be for that socket
  *  UDP: ports that the kernel gives to clients, which look like listeners;
@@ -44,6 +45,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "flow.h"
 #include "log.h"
 #include "nshelper.h"
 #include "util.h"
@@ -614,6 +616,25 @@ static void entry_found(const struct sockdiag_entry *e, void *arg)
 		map_add(&d->s->found[d->kind], e->port);
 }
 
+/* remove_flows() - Our sockets that wait for answers to multicast, on the host */
+static void remove_flows(const struct listen *s, struct portmap *found)
+{
+	const struct flow *f, *end;
+	unsigned side;
+
+	if (!s->flows)
+		return;
+	end = s->flows->flow + s->flows->high;
+	for (f = s->flows->flow; f < end; f++) {
+		if (f->proto != IPPROTO_UDP)
+			continue;
+		for (side = INI; side <= TGT; side++) {
+			if (f->pif[side] == PIF_HOST && !f->side[side].eport)
+				map_remove(found, f->side[side].oport);
+		}
+	}
+}
+
 /* scan_kind() - Ports of a kind that are in use: false if it can't be told */
 static bool scan_kind(struct listen *s, unsigned kind)
 {
@@ -634,6 +655,8 @@ static bool scan_kind(struct listen *s, unsigned kind)
 			return false;
 		}
 	}
+	if (kind == LISTEN_HOST_UDP)
+		remove_flows(s, &s->found[kind]);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include "sockdiag.h"
 #include "types.h"
 
+struct flow_table;
 struct nshelper;
 
 #define LISTEN_MAX	(1U << 18)	/* sockets: all ports of all kinds */
@@ -48,6 +49,7 @@ struct listener {
 /**
  * struct listen - All of them
  * @nsh:	Makes sockets of the namespace, NULL: there are none
+ * @flows:	Whose sockets are not listeners, NULL: there are none
  * @n:		Entries ever used; the rest of @l was never touched
  * @free:	First free entry below @n, + 1; 0: none
  * @count:	Sockets at the moment
@@ -67,6 +69,7 @@ struct listen {
 	const struct conf *conf;
 	struct loop *loop;
 	struct nshelper *nsh;
+	const struct flow_table *flows;
 	uint32_t n, free, count;
 	int fd_max;
 	unsigned retry_ms;

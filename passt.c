@@ -313,6 +313,20 @@ static void inbound_udp_ns(void *ctx, int fd, const struct fwd_rule *r,
 	udp_splice_listen_event(&s->udp_splice, fd, r, port);
 }
 
+/* Flows of UDP bind sockets beside these, which takes the same owner */
+static void ports_give(struct passt *s)
+{
+	uint32_t i;
+
+	for (i = 0; s->identity.change && i < s->listen.n; i++) {
+		const struct listener *l = listen_at(&s->listen, i);
+
+		if (l && fchown(l->fd, s->identity.uid, (gid_t)-1))
+			debug_limited("Couldn't change the owner of sockets: "
+				      "errno %d", errno);
+	}
+}
+
 /* Sockets for the ports, which may need a privilege; the first look who listens */
 static void ports_open(struct passt *s)
 {
@@ -321,6 +335,7 @@ static void ports_open(struct passt *s)
 	int host = -1, ns = -1;
 
 	listen_init(l, &s->conf, &s->loop, nsh);
+	l->flows = &s->flows;
 	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->loop);
 	s->inbound.ctx = s;
 	s->inbound.accepted_tap = inbound_tcp;
@@ -338,6 +353,7 @@ static void ports_open(struct passt *s)
 	if (listen_scan_needed(l, true))
 		ns = nshelper_diag(&s->nsh);
 	listen_scan_start(l, host, ns);
+	ports_give(s);
 }
 
 /* Lines of --stats, and when the next ones are due */

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../../flow.h"
 #include "../../log.h"
 #include "../../nshelper.h"
 #include "tap.h"
@@ -385,7 +386,11 @@ static void test_scan(void)
 {
 	int tcp = ns_sock(SOCK_STREAM, "", 7000), client, client4,
 	    host = sock(SOCK_STREAM, "127.0.0.1", 7001),
-	    udp = ns_sock(SOCK_DGRAM, "", 7002), udp6, both;
+	    udp = ns_sock(SOCK_DGRAM, "", 7002), udp6, both, mdns;
+	static struct flow_table flows;
+	struct flow *f;
+
+	flow_init(&flows, (uint64_t[2]){ 1, 2 });
 
 	begin_scan(1, 65535);
 	is(listen_open(&l), 0, "rules that scan bind nothing themselves");
@@ -424,6 +429,17 @@ static void test_scan(void)
 	conf.host_lo_to_ns_lo = true;
 	listen_scan(&l);
 	ok(ours(IPPROTO_UDP, false, 7004), "unless connections get there");
+
+	mdns = sock(SOCK_DGRAM, "0.0.0.0", 5353);
+	listen_scan(&l);
+	ok(ours(IPPROTO_UDP, true, 5353), "somebody's socket on the host is found");
+	f = flow_alloc(&flows, IPPROTO_UDP);
+	f->pif[TGT] = PIF_HOST;
+	f->side[TGT].oport = 5353;
+	l.flows = &flows;
+	listen_scan(&l);
+	ok(!ours(IPPROTO_UDP, true, 5353), "but not one of our flows");
+	close(mdns);
 
 	close(host);
 	listen_scan(&l);
