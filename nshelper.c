@@ -404,52 +404,6 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 	return rc;
 }
 
-static bool is_tcp(enum nssock kind)
-{
-	return kind == NSSOCK_TCP4 || kind == NSSOCK_TCP6;
-}
-
-/* #syscalls:pasta setsockopt listen */
-static int bind_listen(struct nshelper *h, int fd, enum nssock kind,
-		       const union sockaddr_inany *sa, int backlog)
-{
-	const int on = 1;
-	int rc;
-
-	/* Nobody can steal a listening port by it, connections may linger */
-	if (is_tcp(kind))
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	rc = nshelper_bind(h, fd, sa);
-	if (!rc && is_tcp(kind) && listen(fd, backlog))
-		rc = -errno;
-	return rc;
-}
-
-/**
- * nshelper_listen() - A socket of the namespace that is bound, and listens
- * @h:		From nshelper_start()
- * @kind:	TCP listens, UDP is bound
- * @sa:		Address of the family of @kind and port, low ones too. "::" takes
- *		IPv4 as well, where the sysctl bindv6only does not say otherwise
- * @backlog:	Of listen(2)
- *
- * Return: non-blocking descriptor, now the caller's, or negative errno: that of
- * bind() or listen(), or as for nshelper_socket()
- */
-int nshelper_listen(struct nshelper *h, enum nssock kind,
-		    const union sockaddr_inany *sa, int backlog)
-{
-	int fd = nshelper_socket(h, kind), rc;
-
-	if (fd < 0)
-		return fd;
-	rc = bind_listen(h, fd, kind, sa, backlog);
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
 /**
  * nshelper_diag() - A sock_diag(7) socket of the namespace
  * @h:		From nshelper_start()

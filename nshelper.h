@@ -41,8 +41,6 @@ _Noreturn void nshelper_run(int fd);
 int nshelper_start(struct nshelper *h, int fd, struct loop *l);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
-int nshelper_listen(struct nshelper *h, enum nssock kind,
-		    const union sockaddr_inany *sa, int backlog);
 int nshelper_diag(struct nshelper *h);
 void nshelper_event(struct nshelper *h);
 
