@@ -3,10 +3,10 @@
  * dhcpv6.c - DHCPv6 server: a pure function
  *
  * One message gives at most one reply. There is one address to hand out, the
- * configured one, for ever, and to whoever asks: so there are no leases, nothing
- * to remember, and a guest may come back after we were started again. Our DUID
- * is made of our MAC address (DUID-LL): it is the same after that, without
- * being stored anywhere, which one with a time or a UUID would not be.
+ * configured one, for ever, and to whoever asks: so there are no leases,
+ * nothing to remember, and a guest may come back after we were started again.
+ * Our DUID is made of our MAC address (DUID-LL): it is the same after that,
+ * without being stored anywhere, which one with a time or a UUID would not be.
  *
  * What has to be in a message, and what must not (RFC 8415, 16), and the reply:
  *
@@ -530,8 +530,8 @@ static void put_search(struct reply *r, const struct dns *d)
 }
 
 /*
- * RFC 4704, 6: to who sent one, or asks for it. We keep no zone, so N is set and
- * S is not, which overrides a client that wanted S.
+ * RFC 4704, 6: to who sent one, or asks for it. We keep no zone, so N is set
+ * and S is not, which overrides a client that wanted S.
  */
 static void put_fqdn(struct reply *r, const struct conf *c,
 		     const struct request *q)

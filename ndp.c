@@ -12,18 +12,18 @@
  *	other		the guest's own		none
  *	other		other			NA to the source
  *
- * It is also the router. An advertisement has all that a guest needs, since the
- * kernel of many a guest is the only client there is: a prefix to make an address
- * of by SLAAC (RFC 4862), that of the configured one, the MTU, name servers and
- * search list (RFC 8106). But only DHCPv6 gives a guest exactly the configured
- * address. So M is set while that is served: networkd, dhcpcd and NetworkManager
- * start their DHCPv6 clients on it and then have both addresses, the kernel
- * ignores it. Without an address to give there is O alone, for stateless clients.
- * A prefix without A, the other way to have one address, would leave the kernel
- * with none.
+ * It is also the router. An advertisement has all that a guest needs, since
+ * the kernel of many a guest is the only client there is: a prefix to make an
+ * address of by SLAAC (RFC 4862), that of the configured one, the MTU, name
+ * servers and search list (RFC 8106). But only DHCPv6 gives a guest exactly the
+ * configured address. So M is set while that is served: networkd, dhcpcd and
+ * NetworkManager start their DHCPv6 clients on it and then have both addresses,
+ * the kernel ignores it. Without an address to give there is O alone, for
+ * stateless clients. A prefix without A, the other way to have one address,
+ * would leave the kernel with none.
  *
  * Prefix and addresses made from it hold for ever. Name servers hold as long as
- * the router, so that those which we don't name any more are forgotten some day.
+ * the router: those which we don't name any more are forgotten some day.
  */
 
 #include "ndp.h"
