@@ -226,6 +226,9 @@ static void set_on(int fd, int level, int option)
 /* What datagrams are to tell; the kernel has all of it since long */
 static void set_udp_options(int fd, bool v6)
 {
+	int size = 4 << 20;	/* first datagrams of many peers: what is allowed */
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	set_on(fd, IPPROTO_IP, IP_RECVTOS);
 	set_on(fd, IPPROTO_IP, IP_RECVTTL);
 	if (!v6) {
