@@ -15,7 +15,7 @@
 /* How long we are a router for who hears nothing more: RFC 8319, 4, the most */
 #define NDP_ROUTER_LIFETIME_S	65535
 
-/* Bytes of a message that fits everywhere, and options before it: RFC 8200, 5 */
+/* Bytes of a message that fits everywhere, options before it too: RFC 8200 */
 #define NDP_REPLY_MAX	(1280 - 40 - 8)
 
 /**
