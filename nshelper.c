@@ -42,6 +42,7 @@
 #include "loop.h"
 
 #define WAIT_MS		1000		/* for an answer */
+#define START_MS	10000		/* for the first, when it may still start */
 #define NOFILE_SHARE	64		/* of the descriptors we may have, for each pool */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
@@ -276,12 +277,13 @@ static int answer(struct nshelper *h, struct answer *a, struct fds *f)
 		return -EAGAIN;
 	if (rc)
 		return lost(h);
+	h->ready = true;
 	if (a->op == OP_SOCKETS)
 		stash(h, a, f);
 	return 0;
 }
 
-/* Wait for the answer to request @seq, WAIT_MS at most without any answer */
+/* Wait for the answer to request @seq, a second at most without any answer */
 /* #syscalls:pasta poll ppoll */
 static int await(struct nshelper *h, uint32_t seq, struct fds *f)
 {
@@ -297,7 +299,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fds *f)
 			fds_close(f);	/* too late for who asked */
 		else if (rc != -EAGAIN)
 			return rc;
-		else if (!poll(&pfd, 1, WAIT_MS))
+		else if (!poll(&pfd, 1, h->ready ? WAIT_MS : START_MS))
 			return -ETIMEDOUT;
 	}
 }

@@ -21,6 +21,7 @@ enum nssock { NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS }
 /**
  * struct nshelper - The helper, and sockets at hand
  * @fd:		Socket to it, -1: there is none
+ * @ready:	It answered once
  * @seq:	Of the last request
  * @max:	Sockets of each kind to have at hand, up to NSHELPER_POOL
  * @asked:	More of this kind are on the way
@@ -29,6 +30,7 @@ enum nssock { NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS }
  */
 struct nshelper {
 	int fd;
+	bool ready;
 	uint32_t seq;
 	unsigned max;
 	bool asked[NSSOCK_KINDS];

@@ -235,6 +235,7 @@ static void silence(void)
 
 	stop();
 	start();
+	close(nshelper_diag(&h));
 	kill(helper, SIGSTOP);
 	waitpid(helper, NULL, WUNTRACED);
 	is(nshelper_socket(&h, NSSOCK_UDP6), -ETIMEDOUT,
