@@ -242,30 +242,44 @@ handed_out() {
 		"$WHO: or the address that is forwarded"
 }
 
-# Router advertisements: one with each of these name servers, in this order
+# Router advertisements: one with the first name server, and those that follow it
+# until they pause for more than 3 s; then one with the second
 cat > "$T/bin/hear" <<'END'
 #!/usr/bin/env python3
 import socket
 import sys
 s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-for server in sys.argv[1:]:
+
+
+def hear(server):
     data = b''
     while data[:1] != b'\x86' or socket.inet_pton(10, server) not in data:
         data = s.recv(4096)
-    print(server, flush=True)
+
+
+hear(sys.argv[1])
+s.settimeout(4)
+try:
+    while True:
+        s.recv(4096)
+except TimeoutError:
+    print(sys.argv[1], flush=True)
+s.settimeout(None)
+hear(sys.argv[2])
+print(sys.argv[2], flush=True)
 END
 chmod 755 "$T/bin/hear"
 
 advertised() {
 	local pid
 	replace $D
-	exec_as "$WHO" timeout 20 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns -- \
+	exec_as "$WHO" timeout 40 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns -- \
 		sh -c "ip link set eth0 up; exec hear $D $E" > "$T/heard" &
 	pid=$!
-	wait_for grep -qx $D "$T/heard"
+	wait_for -t 15 grep -qx $D "$T/heard"
 	ok $? "$WHO: a server is advertised"
 	replace $E
-	wait_for grep -qx $E "$T/heard"
+	wait_for -t 7 grep -qx $E "$T/heard"
 	ok $? "$WHO: so is the next one, soon"
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
