@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # UDP from the namespace: requests and answers of all sizes, many flows, the
-# source port that shows through, and errors that come back.
+# source port that shows through, and errors that come back. UDP to forwarded
+# ports: from the network through the tap, from and to the host's loopback past it.
 
 . "$(dirname "$0")/../lib/ns.sh"
 
@@ -81,10 +82,65 @@ gateway() {
 	kill $!; wait $! 2>/dev/null
 }
 
+# asked COMMAND... -- ADDR PORT WHAT: requests of all sizes and from many ports
+asked() {
+	local as=() size
+	while [ "$1" != -- ]; do as+=("$1"); shift; done
+	for size in 0 1 1472 30000; do
+		t "$WHO, $4: 20 requests of $size bytes" \
+			"${as[@]}" udpx ask "$2" "$3" -s $size -c 20
+	done
+	t "$WHO, $4: 50 flows at once" \
+		"${as[@]}" udpx ask "$2" "$3" -s 500 -n 50 -c 10
+}
+
+# seen FILE: addresses that a server got datagrams from
+seen() { awk '{ print $2 }' "$1" | sort -u; }
+
+# Sockets of flows on a port of the host, with that of the listener not counted
+flow_sockets() { ss -Huan state established "sport = :$1" | wc -l; }
+
+forwarded() {
+	local servers=()
+	pasta_start -u 8000:8001,8002 -U 9000:9001,9002 || {
+		ok 1 "$WHO: forwarding ports"
+		return
+	}
+	inside udpx echo 0.0.0.0 8001 >"$T/home/in4" & servers+=($!)
+	inside udpx echo :: 8002 >"$T/home/in6" & servers+=($!)
+	udpx echo 127.0.0.1 9001 >"$T/home/out4" & servers+=($!)
+	udpx echo ::1 9002 >"$T/home/out6" & servers+=($!)
+	wait_for listening udp 8001 inside && wait_for listening udp 8002 inside
+	wait_for listening udp 9001 && wait_for listening udp 9002
+
+	asked peer -- $HOST4 8000 "inbound IPv4"
+	is "$(seen "$T/home/in4")" $GW4 "$WHO, inbound IPv4: from who sends"
+	asked peer -- $HOST6 8002 "inbound IPv6"
+	is "$(seen "$T/home/in6")" $GW6 "$WHO, inbound IPv6: from who sends"
+	ok $(($(flow_sockets 8000) < 50)) \
+		"$WHO, inbound: flows have sockets of their own"
+
+	: > "$T/home/in4"; : > "$T/home/in6"
+	asked env -- 127.0.0.1 8000 "bypass, inbound IPv4"
+	is "$(seen "$T/home/in4")" $HOST4 \
+		"$WHO, bypass, inbound IPv4: not from loopback"
+	asked env -- ::1 8002 "bypass, inbound IPv6"
+	is "$(seen "$T/home/in6")" $HOST6 \
+		"$WHO, bypass, inbound IPv6: not from loopback"
+	asked inside -- 127.0.0.1 9000 "bypass, outbound IPv4"
+	asked inside -- ::1 9002 "bypass, outbound IPv6"
+	is "$(seen "$T/home/out4") $(seen "$T/home/out6")" "127.0.0.1 ::1" \
+		"$WHO, bypass, outbound: from loopback"
+	pasta_stop
+	kill "${servers[@]}" 2>/dev/null
+	wait "${servers[@]}" 2>/dev/null
+}
+
 for WHO in $WHOM; do
 	family "$PEER4" "$HOST4" IPv4
 	family "$PEER6" "$HOST6" IPv6
 	one_port
 	gateway
+	forwarded
 done
 done_testing
