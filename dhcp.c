@@ -27,8 +27,9 @@
  * infinite, too: a client that takes 0xffffffff for a number of seconds is not
  * back within a century; those that add it to a time of 32 bits know that case.
  *
- * The server's identifier and address is the gateway's. Without a gateway it is
- * another address that the guest reaches us by: see dhcp_server().
+ * The server's identifier and address is the gateway's. Without a gateway, as on
+ * a host whose default route is a point-to-point link, it is another address
+ * that the guest reaches us by, see dhcp_server(), and that is its router, too.
  *
  * Options go in the order of their numbers, behind the type (mTCP and WATTCP
  * want that one first). When not all of them fit what the client takes (option
@@ -370,16 +371,15 @@ static int put_mask(const struct reply *a, uint8_t *b)
 	return put_be32(b, htonl(netmask(a->c)));
 }
 
-static bool has_gateway(const struct conf *c)
+/* We answer for every address but the guest's: any of ours is a way out */
+static be32 router_of(const struct conf *c)
 {
-	return is_usable(c, &c->ip4.gw);
+	return dhcp_server(c).v4mapped.a4.s_addr;
 }
 
 static int put_router(const struct reply *a, uint8_t *b)
 {
-	if (!has_gateway(a->c))
-		return NO_OPTION;
-	return put_be32(b, a->c->ip4.gw.v4mapped.a4.s_addr);
+	return put_be32(b, router_of(a->c));
 }
 
 static int put_dns(const struct reply *a, uint8_t *b)
@@ -513,12 +513,11 @@ static int put_search(const struct reply *a, uint8_t *b)
  * this option ignores the one for routers */
 static int put_routes(const struct reply *a, uint8_t *b)
 {
-	be32 gw = a->c->ip4.gw.v4mapped.a4.s_addr;
+	be32 gw = router_of(a->c);
 	int len = 0;
 
-	if (!has_gateway(a->c) ||
-	    (a->c->ip4.prefix_len < 32 &&
-	     !((gw ^ own_addr(a->c)) & htonl(netmask(a->c)))))
+	if (a->c->ip4.prefix_len < 32 &&
+	    !((gw ^ own_addr(a->c)) & htonl(netmask(a->c))))
 		return NO_OPTION;
 	b[len++] = 32;			/* the gateway, on this link */
 	len += put_be32(b + len, gw);
