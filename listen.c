@@ -574,11 +574,6 @@ struct scan_dump {
 	unsigned kind;
 };
 
-static bool is_dhcp_port(uint16_t port)
-{
-	return port == 67 || port == 68 || port == 546 || port == 547;
-}
-
 static bool is_own_socket(const struct listen *s, unsigned kind,
 			  const struct sockdiag_entry *e)
 {
@@ -602,8 +597,7 @@ static bool entry_counts(const struct listen *s, unsigned kind,
 	bool client = e->port >= c->ephemeral_first &&
 		      e->port <= c->ephemeral_last;
 
-	if (udp && (client || is_dhcp_port(e->port) ||
-		    inany_is_multicast(&e->addr)))
+	if (udp && (client || inany_is_multicast(&e->addr)))
 		return false;
 	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
 	    !c->splice_only)
@@ -792,16 +786,22 @@ static void apply(struct listen *s, unsigned kind, const struct portmap *found)
 	}
 }
 
-/* add_tcp() - What listens on TCP counts for UDP, but for ports of DHCP */
-static void add_tcp(struct portmap *udp, const struct portmap *tcp)
+static void map_join(struct portmap *m, const struct portmap *other)
 {
-	static const uint16_t dhcp[] = { 67, 68, 546, 547 };
 	unsigned i;
 
-	for (i = 0; i < ARRAY_SIZE(udp->word); i++)
-		udp->word[i] |= tcp->word[i];
-	for (i = 0; i < ARRAY_SIZE(dhcp); i++)
-		map_remove(udp, dhcp[i]);
+	for (i = 0; i < ARRAY_SIZE(m->word); i++)
+		m->word[i] |= other->word[i];
+}
+
+/* remove_dhcp() - The ports of RFC 2131 and RFC 8415 */
+static void remove_dhcp(struct portmap *udp)
+{
+	static const uint16_t ports[] = { 67, 68, 546, 547 };
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(ports); i++)
+		map_remove(udp, ports[i]);
 }
 
 /*
@@ -825,7 +825,8 @@ static void scan_direction(struct listen *s, unsigned tcp)
 	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
 		return;
 	if (have_tcp)
-		add_tcp(&s->found[udp_to], &s->found[tcp_to]);
+		map_join(&s->found[udp_to], &s->found[tcp_to]);
+	remove_dhcp(&s->found[udp_to]);
 	apply(s, udp, &s->found[udp_to]);
 }
 

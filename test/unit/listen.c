@@ -166,6 +166,32 @@ static void test_plain(void)
 	   "closed ones are free at once");
 }
 
+/* Connections that linger keep nobody from the port */
+static void test_linger(void)
+{
+	union inany a = ip("127.0.0.1");
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, 5000, 0, &sa);
+	int client, server;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "a port is bound");
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(client, &sa.sa, len))
+		ok(false, "a connection can be made");
+	server = accept(l.l[0].fd, NULL, NULL);
+	close(server);
+	close(client);
+	listen_close(&l);
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	is(listen_open(&l), 0, "and again, after a connection");
+	is(l.retry_ms, 500, "at once");
+	listen_close(&l);
+}
+
 static void test_families(void)
 {
 	begin();
@@ -384,10 +410,11 @@ static bool ours(uint8_t proto, bool in_ns, uint16_t port)
 
 static void test_scan(void)
 {
-	int tcp = ns_sock(SOCK_STREAM, "", 7000), client, client4,
+	int tcp = ns_sock(SOCK_STREAM, "", 7000), client, client4, group,
 	    host = sock(SOCK_STREAM, "127.0.0.1", 7001),
 	    udp = ns_sock(SOCK_DGRAM, "", 7002), udp6, both, mdns;
 	static struct flow_table flows;
+	uint32_t cookie;
 	struct flow *f;
 
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
@@ -408,8 +435,10 @@ static void test_scan(void)
 	ok(timer_armed(&l.timer) &&
 	   l.timer.expires_ms - lp.now_ms <= 1000 &&
 	   l.timer.expires_ms - lp.now_ms > 900, "the next look is in a second");
+	cookie = l.l[0].cookie;
 	listen_scan(&l);
 	listen_scan(&l);
+	is(l.l[0].cookie, cookie, "sockets stay while they are of use");
 	is(l.count, 5, "our own sockets are not forwarded back");
 
 	close(tcp);
@@ -417,6 +446,7 @@ static void test_scan(void)
 	udp6 = ns_sock(SOCK_DGRAM, "::1", 7004);
 	client = ns_sock(SOCK_DGRAM, "", 68);
 	client4 = ns_sock(SOCK_DGRAM, "", 40000);
+	group = ns_sock(SOCK_DGRAM, "224.0.0.251", 7006);
 	listen_scan(&l);
 	ok(!ours(IPPROTO_TCP, false, 7000) && !ours(IPPROTO_UDP, false, 7000) &&
 	   is_free(SOCK_STREAM, 7000), "a port that is closed gets free");
@@ -424,6 +454,7 @@ static void test_scan(void)
 	ok(!ours(IPPROTO_UDP, false, 7004), "one on loopback can't be reached");
 	ok(!ours(IPPROTO_UDP, false, 68), "DHCP clients need theirs");
 	ok(!ours(IPPROTO_UDP, false, 40000), "clients are not servers");
+	ok(!ours(IPPROTO_UDP, false, 7006), "nor are those of a group");
 	is(l.n, 5, "entries of the table are used again");
 
 	conf.host_lo_to_ns_lo = true;
@@ -451,6 +482,7 @@ static void test_scan(void)
 	close(both);
 	close(client);
 	close(client4);
+	close(group);
 }
 
 static void test_scan_conflicts(void)
@@ -637,6 +669,7 @@ int main(void)
 	loop_init(&lp);
 
 	test_plain();
+	test_linger();
 	test_families();
 	test_udp_share();
 	test_errors();
