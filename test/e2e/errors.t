@@ -242,15 +242,15 @@ mtus() {
 			"$WHO, MTU $mtu: UDP finds the MTU of the way out, IPv6"
 	done
 	ping_says "Frag needed.*mtu = 1400" "ping -M do" \
-		-M do -s 2000 $FAR4
-	ping_says "1 received" "ping -M do that fits" -M do -s 1300 $FAR4
+		-M "do" -s 2000 $FAR4
+	ping_says "1 received" "ping -M do that fits" -M "do" -s 1300 $FAR4
 	ping_says "Packet too big: mtu=1400" "ping -M do, IPv6" \
-		-M do -s 2000 $FAR6
+		-M "do" -s 2000 $FAR6
 	ping_says "From $GW4.*Frag needed.*mtu = 1400" \
-		"ping -M do, over the MTU of the way out" -M do -s 2000 $NEAR4
+		"ping -M do, over the MTU of the way out" -M "do" -s 2000 $NEAR4
 	ping_says "From $GW6.*Packet too big: mtu=1400" \
 		"ping -M do, over the MTU of the way out, IPv6" \
-		-M do -s 2000 $NEAR6
+		-M "do" -s 2000 $NEAR6
 	ping_says "1 received" "ping -M dont is fragmented" -M dont -s 8000 $FAR4
 	ping_says "1 received" "ping -M dont is fragmented on the way out" \
 		-M dont -s 8000 $NEAR4
@@ -261,7 +261,7 @@ mtus() {
 for tool in traceroute mtr; do
 	command -v $tool >/dev/null || skip_all "no $tool"
 done
-stage && host_routes || { echo "Bail out! no stage"; exit 1; }
+{ stage && host_routes; } || { echo "Bail out! no stage"; exit 1; }
 for WHO in $WHOM; do
 	udp_refusals
 	routes

@@ -113,19 +113,19 @@ forwarded() {
 	wait_for listening udp 8001 inside && wait_for listening udp 8002 inside
 	wait_for listening udp 9001 && wait_for listening udp 9002
 
-	asked peer -- $HOST4 8000 "inbound IPv4"
-	is "$(seen "$T/home/in4")" $GW4 "$WHO, inbound IPv4: from who sends"
-	asked peer -- $HOST6 8002 "inbound IPv6"
-	is "$(seen "$T/home/in6")" $GW6 "$WHO, inbound IPv6: from who sends"
+	asked peer -- "$HOST4" 8000 "inbound IPv4"
+	is "$(seen "$T/home/in4")" "$GW4" "$WHO, inbound IPv4: from who sends"
+	asked peer -- "$HOST6" 8002 "inbound IPv6"
+	is "$(seen "$T/home/in6")" "$GW6" "$WHO, inbound IPv6: from who sends"
 	ok $(($(flow_sockets 8000) < 50)) \
 		"$WHO, inbound: flows have sockets of their own"
 
 	: > "$T/home/in4"; : > "$T/home/in6"
 	asked env -- 127.0.0.1 8000 "bypass, inbound IPv4"
-	is "$(seen "$T/home/in4")" $HOST4 \
+	is "$(seen "$T/home/in4")" "$HOST4" \
 		"$WHO, bypass, inbound IPv4: not from loopback"
 	asked env -- ::1 8002 "bypass, inbound IPv6"
-	is "$(seen "$T/home/in6")" $HOST6 \
+	is "$(seen "$T/home/in6")" "$HOST6" \
 		"$WHO, bypass, inbound IPv6: not from loopback"
 	asked inside -- 127.0.0.1 9000 "bypass, outbound IPv4"
 	asked inside -- ::1 9002 "bypass, outbound IPv6"

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Datagrams past the tap, between real sockets on the loopback: both namespaces
+ * are this one, and the helper that would make sockets there has some at hand.
+ */
+
+#include "udp_splice.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "nshelper.h"
+#include "tap.h"
+
+static struct udp_splice splice;
+static struct conf conf;
+static struct flow_table flows;
+static struct loop loop;
+static struct nshelper nsh;
+static uint8_t data[65536], buf[65536];
+static bool v4, from_ns;
+
+static union inany lo(void)
+{
+	union inany a;
+
+	inany_pton(v4 ? "127.0.0.1" : "::1", &a);
+	return a;
+}
+
+static void setup(void)
+{
+	static const uint64_t key[2] = { 1, 2 };
+	unsigned i;
+
+	conf = (struct conf){ .mode = MODE_PASTA, .host_lo_to_ns_lo = true };
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	memset(&flows, 0, sizeof(flows));
+	flow_init(&flows, key);
+	loop_init(&loop);
+	memset(&splice, 0, offsetof(struct udp_splice, mm));
+	nsh = (struct nshelper){ .fd = -1 };
+	for (i = 0; i < NSHELPER_POOL; i++) {
+		nsh.pool[NSSOCK_UDP4][i] = socket(AF_INET, SOCK_DGRAM |
+						  SOCK_NONBLOCK, 0);
+		nsh.pool[NSSOCK_UDP6][i] = socket(AF_INET6, SOCK_DGRAM |
+						  SOCK_NONBLOCK, 0);
+	}
+	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = NSHELPER_POOL;
+	udp_splice_init(&splice, &conf, &flows, &loop, &nsh);
+}
+
+static unsigned flows_after(uint64_t ms)
+{
+	struct timer *t;
+
+	loop.now_ms += ms;
+	while ((t = wheel_expire(&loop.wheel, loop.now_ms)))
+		udp_splice_timer(&splice, flow_from_ref(&flows, t->ref));
+	return flows.count;
+}
+
+static void teardown(void)
+{
+	unsigned k;
+
+	is(flows_after(1000000), 0, "all flows end");
+	for (k = NSSOCK_UDP4; k <= NSSOCK_UDP6; k++)
+		while (nsh.n[k])
+			close(nsh.pool[k][--nsh.n[k]]);
+	close(loop.epfd);
+}
+
+/* A socket on the loopback, or for all addresses and both families */
+static int bound(bool dual, uint16_t *port)
+{
+	union sockaddr_inany sa = { .sin6.sin6_family = AF_INET6 };
+	socklen_t len = sizeof(sa.sin6);
+	const union inany a = lo();
+	int fd, size = 1 << 22;
+
+	if (!dual)
+		len = inany_to_sockaddr(&a, *port, 0, &sa);
+	fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(fd, &sa.sa, len) || getsockname(fd, &sa.sa, &len))
+		perror("# bind");
+	*port = ntohs(sa.sin.sin_port);
+	return fd;
+}
+
+static int listener(bool shares, uint16_t *port)
+{
+	int fd = bound(true, port), on = 1;
+
+	if (shares)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	return fd;
+}
+
+static struct fwd_rule rule(uint16_t port, uint16_t to)
+{
+	return (struct fwd_rule){ .proto = IPPROTO_UDP, .from_ns = from_ns,
+				  .first = port, .last = port, .to = to };
+}
+
+static void put(int fd, uint16_t to, size_t len)
+{
+	const union inany a = lo();
+	union sockaddr_inany sa;
+	socklen_t salen = inany_to_sockaddr(&a, to, 0, &sa);
+
+	if (sendto(fd, data, len, 0, &sa.sa, salen) != (ssize_t)len)
+		perror("# sendto");
+}
+
+static ssize_t get(int fd, uint16_t *from)
+{
+	union sockaddr_inany sa;
+	socklen_t len = sizeof(sa);
+	ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, &sa.sa, &len);
+
+	if (n >= 0)
+		*from = ntohs(sa.sin.sin_port);
+	return n;
+}
+
+static void turn(void)
+{
+	struct epoll_event ev[8];
+	int i, n;
+
+	while ((n = epoll_wait(loop.epfd, ev, 8, 20)) > 0)
+		for (i = 0; i < n; i++) {
+			union epoll_ref ref = { .u64 = ev[i].data.u64 };
+			struct flow *f = flow_from_ref(&flows, ref);
+
+			if (f)
+				udp_splice_sock_event(&splice, f, ref.side,
+						      ev[i].events);
+		}
+}
+
+static void test_both_ways(bool shares)
+{
+	static const size_t sizes[] = { 1, 0, 1200, 65000 };
+	uint16_t port = 0, to = 0, ours[2] = { 0 }, from, mapped;
+	int l = listener(shares, &port), server = bound(false, &to), c[2];
+	struct fwd_rule r = rule(port, to);
+	unsigned i;
+
+	setup();
+	c[0] = bound(false, &ours[0]);
+	c[1] = bound(false, &ours[1]);
+	for (i = 0; i < 4; i++) {
+		put(c[0], port, sizes[i]);
+		udp_splice_listen_event(&splice, l, &r, port);
+		turn();
+		is(get(server, &mapped), sizes[i], "a datagram arrives");
+		ok(!memcmp(buf, data, sizes[i]), "with its bytes");
+		put(server, mapped, sizes[i]);
+		turn();
+		is(get(c[0], &from), sizes[i], "the answer, too");
+		is(from, port, "from whom was asked");
+	}
+	put(c[1], port, 5);
+	udp_splice_listen_event(&splice, l, &r, port);
+	turn();
+	is(get(server, &from), 5, "somebody else is heard");
+	ok(from != mapped, "who is another one for the target");
+	put(server, from, 6);
+	turn();
+	is(get(c[1], &from), 6, "and answered");
+	is(get(c[0], &from), -1, "alone");
+	is(flows.count, 2, "one flow a peer");
+	put(c[0], port, 5);
+	is(recv(l, buf, sizeof(buf), MSG_PEEK), shares ? -1 : 5,
+	   "which has a socket of its own where that can be");
+
+	close(c[0]);
+	close(c[1]);
+	close(server);
+	close(l);
+	teardown();
+}
+
+/* Sizes and order of many datagrams, joined on the way where they are equal */
+static void test_many(void)
+{
+	static const uint16_t sizes[] = {
+		700, 700, 700, 700, 700, 300, 700, 0, 700, 9000, 9000, 9000,
+		9000, 9000, 9000, 9000, 9000, 5, 5, 5, 6, 6, 1400, 1400,
+	};
+	const unsigned n = sizeof(sizes) / sizeof(sizes[0]);
+	uint16_t port = 0, to = 0, our = 0, from = 0;
+	int l = listener(true, &port), server = bound(false, &to);
+	struct fwd_rule r = rule(port, to);
+	int c = bound(false, &our);
+	unsigned i, round;
+	bool good = true;
+
+	setup();
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < n; i++)
+			put(c, port, sizes[i]);
+		udp_splice_listen_event(&splice, l, &r, port);
+		turn();
+		for (i = 0; i < n; i++)
+			good &= get(server, &from) == sizes[i] &&
+				!memcmp(buf, data, sizes[i]);
+		good &= get(server, &from) == -1;
+		for (i = 0; i < n; i++)
+			put(server, from, sizes[i]);
+		turn();
+		for (i = 0; i < n; i++)
+			good &= get(c, &from) == sizes[i];
+		good &= get(c, &from) == -1;
+		put(c, port, 1);
+		turn();
+		get(server, &from);
+	}
+	ok(good, "datagrams keep sizes and order");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
+/* A message of several datagrams comes out as that */
+static void test_segments(void)
+{
+	uint16_t port = 0, to = 0, our = 0, from = 0;
+	int l = listener(true, &port), server = bound(false, &to);
+	struct fwd_rule r = rule(port, to);
+	int c = bound(false, &our), size = 1000;
+	unsigned i;
+
+	setup();
+	put(c, port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	turn();
+	get(server, &from);
+	setsockopt(c, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
+	put(c, port, 20300);
+	turn();
+	for (i = 0; i < 20; i++)
+		if (get(server, &from) != 1000 ||
+		    memcmp(buf, data + i * 1000, 1000))
+			break;
+	is(i, 20, "segments arrive as datagrams");
+	is(get(server, &from), 300, "the last is shorter");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
+/* What others sent between bind() and connect() is theirs */
+static void test_race(void)
+{
+	uint16_t port = 0, to = 0, ours[2] = { 0 }, from[2] = { 0 };
+	int l = listener(true, &port), server = bound(false, &to), c[2], s, on = 1;
+	struct fwd_rule r = rule(port, to);
+	union sockaddr_inany sa;
+	const union inany a = lo();
+	struct flow *f;
+	socklen_t len;
+
+	setup();
+	c[0] = bound(false, &ours[0]);
+	c[1] = bound(false, &ours[1]);
+	put(c[0], port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	get(server, &from[0]);
+
+	/* The flow's socket, once more, and not connected yet */
+	f = flow_at(&flows, 0);
+	s = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	len = inany_to_sockaddr(&a, port, 0, &sa);
+	dup2(s, *(int *)f->priv);	/* its first field */
+	close(s);
+	s = *(int *)f->priv;
+	if (bind(s, &sa.sa, len))
+		perror("# bind");
+	put(c[1], port, 22);
+	put(c[0], port, 11);
+	len = inany_to_sockaddr(&a, ours[0], 0, &sa);
+	if (connect(s, &sa.sa, len))
+		perror("# connect");
+	udp_splice_sock_event(&splice, f, INI, EPOLLIN);
+
+	is(flows.count, 2, "a stranger becomes a flow");
+	is(get(server, &from[1]), 22, "whose datagram arrives");
+	ok(from[1] != from[0], "as its own");
+	is(get(server, &from[1]), 11, "and so does that of the peer");
+	is(from[1], from[0], "as before");
+	close(c[0]);
+	close(c[1]);
+	close(server);
+	close(l);
+	teardown();
+}
+
+static void test_ends(void)
+{
+	uint16_t port = 0, to = 0, our = 0, from = 0;
+	int l = listener(true, &port), server = bound(false, &to);
+	struct fwd_rule r = rule(port, to);
+	int c = bound(false, &our);
+	unsigned i;
+
+	setup();
+	put(c, port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	is(flows_after(50000), 1, "a flow lives");
+	is(flows_after(30000), 0, "not long, if nobody answers");
+
+	put(c, port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	while (get(server, &from) >= 0)
+		;
+	put(server, from, 1);
+	turn();
+	is(flows_after(170000), 1, "longer, if somebody does");
+
+	splice.max = 3;
+	for (i = 0; i < 8; i++) {
+		uint16_t any = 0;
+		int s = bound(false, &any);
+
+		loop.now_ms++;
+		put(s, port, 1);
+		udp_splice_listen_event(&splice, l, &r, port);
+		close(s);
+	}
+	is(flows.count, 3, "there are never too many");
+	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = 0;
+	our = 0;
+	close(c);
+	c = bound(false, &our);
+	put(c, port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	is(!!splice.dropped, !from_ns, "without sockets of the namespace it is "
+	   "left out, or the listening one has to do");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
+static void test_closed_port(void)
+{
+	uint16_t port = 0, to = 0, our = 0, from = 0;
+	int l = listener(true, &port), server = bound(false, &to);
+	struct fwd_rule r = rule(port, to);
+	int c = bound(false, &our);
+	struct epoll_event ev;
+
+	setup();
+	close(server);
+	put(c, port, 1);
+	udp_splice_listen_event(&splice, l, &r, port);
+	turn();
+	is(epoll_wait(loop.epfd, &ev, 1, 0), 0, "a closed port is no busy loop");
+	server = bound(false, &to);
+	put(c, port, 7);
+	udp_splice_listen_event(&splice, l, &r, port);
+	turn();
+	is(get(server, &from), 7, "and may be opened later");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
+int main(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 8));
+	for (i = 0; i < 4; i++) {
+		v4 = i % 2;
+		from_ns = i / 2;
+		printf("# IPv%c, %s\n", v4 ? '4' : '6',
+		       from_ns ? "out of the namespace" : "into the namespace");
+		test_both_ways(true);
+		test_both_ways(false);
+		test_many();
+		test_segments();
+		test_race();
+		test_ends();
+		test_closed_port();
+	}
+	return done();
+}
