@@ -36,6 +36,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -428,19 +429,29 @@ static int rule_open_strict(struct listen *s, uint16_t rule)
 	return 0;
 }
 
-static void full_warn(struct listen *s, const struct fwd_rule *r, int rc)
+/* full_note() - No more ports for a rule: said once, with how many there are */
+static void full_note(struct listen *s, const struct fwd_rule *r, int rc)
+{
+	if (s->full)
+		return;
+	s->full = r;
+	s->full_error = rc;
+}
+
+static void full_warn(struct listen *s)
 {
 	char buf[UTIL_ERROR_STRLEN];
 
-	if (s->full_told)
+	if (!s->full || s->full_told)
 		return;
 	s->full_told = true;
-	warn("Only %u ports are bound for option '-%c %s' and before: %s",
-	     s->count, rule_letter(r), r->spec, util_strerror(rc, buf));
+	warn("Only %u ports are bound, too few for option '-%c %s': %s",
+	     s->count, rule_letter(s->full), s->full->spec,
+	     util_strerror(s->full_error, buf));
 }
 
-/* rule_open_weak() - What can be had */
-static void rule_open_weak(struct listen *s, uint16_t rule)
+/* rule_open_weak() - What can be had, up to *@room ports, which it counts down */
+static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 {
 	const struct fwd_rule *r = &s->conf->rules[rule];
 	char buf[UTIL_ERROR_STRLEN];
@@ -450,14 +461,16 @@ static void rule_open_weak(struct listen *s, uint16_t rule)
 	for (port = r->first; port <= r->last; port++) {
 		if (s->head[rule_kind(r)][port])
 			continue;
-		rc = rule_port_add(s, rule, (uint16_t)port);
+		rc = *room ? rule_port_add(s, rule, (uint16_t)port) : -EMFILE;
 		if (is_exhausted(rc)) {
-			full_warn(s, r, rc);
+			full_note(s, r, rc);
 			return;
 		}
 		if (rc)
 			debug("Port %u can't be bound: %s", port,
 			      util_strerror(rc, buf));
+		else
+			--*room;
 	}
 }
 
@@ -466,6 +479,54 @@ static bool rule_is_off(const struct listen *s, const struct fwd_rule *r)
 {
 	return (r->proto == IPPROTO_TCP ? s->conf->no_tcp : s->conf->no_udp) ||
 	       (r->from_ns && !s->nsh);
+}
+
+static bool is_weak(const struct listen *s, const struct fwd_rule *r,
+		    unsigned kind)
+{
+	return !r->scan && r->weak && rule_kind(r) == kind &&
+	       !rule_is_off(s, r);
+}
+
+static unsigned weak_ports(const struct listen *s, unsigned kind)
+{
+	const struct fwd_rule *r = s->conf->rules, *end = r + s->conf->nrules;
+	unsigned n = 0;
+
+	for (; r < end; r++) {
+		if (is_weak(s, r, kind))
+			n += r->last - r->first + 1U;
+	}
+	return n;
+}
+
+/* descriptors_left() - How many weak rules may have */
+static unsigned descriptors_left(const struct listen *s)
+{
+	int fd = fcntl(s->loop->epfd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	close(fd);			/* numbers below it are in use */
+	return fd < s->fd_max ? (unsigned)(s->fd_max - fd) : 0;
+}
+
+/* open_weak() - A part of what is left for TCP, one for UDP, by what they want */
+static void open_weak(struct listen *s)
+{
+	unsigned left = descriptors_left(s), total = 0, kind, i, wanted, room;
+
+	for (kind = 0; kind < LISTEN_KINDS; kind++)
+		total += weak_ports(s, kind);
+	for (kind = 0; kind < LISTEN_KINDS; kind++) {
+		wanted = weak_ports(s, kind);
+		room = left >= total ? wanted :
+		       (unsigned)((uint64_t)wanted * left / total);
+		for (i = 0; i < s->conf->nrules; i++) {
+			if (is_weak(s, &s->conf->rules[i], kind))
+				rule_open_weak(s, (uint16_t)i, &room);
+		}
+	}
 }
 
 /*
@@ -535,10 +596,8 @@ int listen_open(struct listen *s)
 		if (rc)
 			return rc;
 	}
-	for (i = 0; i < s->conf->nrules; i++) {
-		if (!r[i].scan && r[i].weak && !rule_is_off(s, &r[i]))
-			rule_open_weak(s, (uint16_t)i);
-	}
+	open_weak(s);
+	full_warn(s);
 	return 0;
 }
 
@@ -730,7 +789,7 @@ static bool rule_open_found(struct listen *s, uint16_t rule,
 			continue;
 		rc = rule_port_add(s, rule, (uint16_t)port);
 		if (is_exhausted(rc)) {
-			full_warn(s, r, rc);
+			full_note(s, r, rc);
 			return false;
 		}
 		if (!rc) {
@@ -849,6 +908,7 @@ void listen_scan(struct listen *s)
 {
 	scan_direction(s, LISTEN_HOST_TCP);
 	scan_direction(s, LISTEN_NS_TCP);
+	full_warn(s);
 	s->round++;
 	scan_arm(s);
 }

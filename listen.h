@@ -55,7 +55,8 @@ struct listener {
  * @count:	Sockets at the moment
  * @fd_max:	Descriptors from here on are for flows, not for weak rules
  * @retry_ms:	Time left to wait for ports that are in use, at start
- * @full_told:	It was said that there are too many
+ * @full:	The first rule for which there was no room, NULL: none yet; why,
+ *		and whether it was told
  * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
  * @seq:	Of the last request to them
  * @round:	Counts searches
@@ -73,6 +74,8 @@ struct listen {
 	uint32_t n, free, count;
 	int fd_max;
 	unsigned retry_ms;
+	const struct fwd_rule *full;
+	int full_error;
 	bool full_told;
 	int diag[2];
 	uint32_t seq;

@@ -179,7 +179,7 @@ limit() {
 	DAEMON=$!
 	wait_for grep -q bound "$T/limit"
 	t "$what: few descriptors are enough" wait_for test -S "$T/home/limit"
-	like "$(cat "$T/limit")" "Only [23][0-9][0-9] ports are bound for option '-t all'.*Too many open files" \
+	like "$(cat "$T/limit")" "Only [23][0-9][0-9] ports are bound, too few for option '-t all'.*Too many open files" \
 		"$what: it is said how many ports"
 	is "$(wc -l < "$T/limit")" 1 "$what: once"
 	kill $DAEMON

@@ -332,8 +332,19 @@ static void test_limit(void)
 	ok(weak >= 100 && weak <= 136, "the soft limit is raised, "
 	   "and descriptors are left for flows");
 	is(l.count, weak + 10, "ports that were named come first");
-	ok(hear_is("ports are bound for option '-t all' and before: "
+	ok(hear_is("ports are bound, too few for option '-t all': "
 		   "Too many open files"), "it is said how many");
+	listen_close(&l);
+
+	begin();
+	rule(IPPROTO_TCP, 10000, 12999, "all")->weak = true;
+	rule(IPPROTO_UDP, 10000, 10999, "all")->weak = true;
+	is(listen_open(&l), 0, "of two kinds");
+	for (i = 0, weak = 0; i < l.n; i++)
+		weak += l.l[i].rule == 0;
+	ok(weak / 3 == l.count - weak && weak > 60,
+	   "both get their part");
+	hear();
 	listen_close(&l);
 
 	begin();
