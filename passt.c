@@ -286,6 +286,9 @@ static void inbound_tcp(void *ctx, int fd, const struct flowside *host,
 {
 	struct passt *s = ctx;
 
+	/* Who is not known by then answers a SYN that is sent again */
+	if (!s->guest.mac_known)
+		input_solicit_guest(&s->input);
 	tcp_accepted(&s->tcp, fd, host, tap);
 }
 
