@@ -478,7 +478,7 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 static bool rule_is_off(const struct listen *s, const struct fwd_rule *r)
 {
 	return (r->proto == IPPROTO_TCP ? s->conf->no_tcp : s->conf->no_udp) ||
-	       (r->from_ns && !s->nsh);
+	       (!s->nsh && (r->from_ns || r->scan));
 }
 
 static bool is_weak(const struct listen *s, const struct fwd_rule *r,
@@ -561,7 +561,8 @@ static void limits_init(struct listen *s)
  * @s:		All zero
  * @conf:	Rules, complete
  * @loop:	Where sockets are watched
- * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out
+ * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out, and
+ *		those that scan
  */
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 		 struct nshelper *nsh)
@@ -915,7 +916,8 @@ void listen_scan(struct listen *s)
 
 /**
  * listen_scan_start() - Start to search, with a first look right now
- * @diag_host:	From sockdiag_open() on the host, -1: none; kept
+ * @diag_host:	From sockdiag_open() on the host; kept. Negative errno: there is
+ *		none, a warning if it would be needed
  * @diag_ns:	The same in the namespace
  *
  * After listen_open(), before the sandbox: ports that clients get in the
@@ -923,6 +925,12 @@ void listen_scan(struct listen *s)
  */
 void listen_scan_start(struct listen *s, int diag_host, int diag_ns)
 {
+	if (diag_host < 0 && listen_scan_needed(s, false))
+		warn("Can't tell who listens on the host: errno %d",
+		     -diag_host);
+	if (diag_ns < 0 && listen_scan_needed(s, true))
+		warn("Can't tell who listens in the namespace: errno %d",
+		     -diag_ns);
 	s->diag[0] = diag_host;
 	s->diag[1] = diag_ns;
 	if (diag_host < 0 && diag_ns < 0)

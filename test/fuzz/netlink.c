@@ -29,10 +29,12 @@ static void must(bool holds)
 
 static void other_msg(const struct nlmsghdr *nh, void *arg)
 {
+	struct lookup found = { .p = arg };
 	struct rtnl_nexthop x;
 	struct rtnl_link l;
 
-	(void)arg;
+	lookup_msg(nh, &found);
+	must(found.r.nhops <= RTNL_HOPS_MAX);
 	if (!rtnl_parse_link(nh, &l))
 		must(memchr(l.name, 0, sizeof(l.name)) && l.index);
 	if (!rtnl_parse_nexthop(nh, &x))

@@ -529,7 +529,13 @@ static void test_scan_moved(void)
 	begin();
 	rule(IPPROTO_TCP, 7000, 7005, "7000-7005:8000-8005")->to = 8000;
 	conf.rules[0].scan = true;
+	ok(!listen_scan_needed(&l, true), "without a namespace nobody is asked");
+	l.nsh = &nsh;
 	ok(!listen_scan_needed(&l, false), "one side is enough");
+	listen_scan_start(&l, -1, -EPERM);
+	ok(hear_is("Can't tell who listens in the namespace: errno 1"),
+	   "a warning, if that is not possible");
+	ok(!strstr(said, "on the host"), "none for what is not needed");
 	scan_start();
 	ok(ours(IPPROTO_TCP, false, 7001), "ports may be moved");
 	is(l.count, 1, "that is all");

@@ -345,6 +345,9 @@ static void test_route_no_interest(void)
 	route_message(AF_INET, 0);
 	attr_num(RTA_TABLE, 1000);
 	is(parse_route(AF_INET), -ESRCH, "a table above 255 is not the main one");
+	is(rtnl_parse_route_of_any(msg, AF_INET, &route), 0,
+	   "which may be wanted");
+	is(route.table, 1000, "then it is told");
 	start();
 	route_message(AF_INET, 0);
 	rtm_of()->rtm_type = RTN_UNREACHABLE;
