@@ -27,10 +27,12 @@ def cell(what, who):
     values = [r[0] for r in runs.get((what, who), [])]
     if not values:
         return '-'
-    return f'{statistics.median(values):.2f} ({min(values):.2f}..{max(values):.2f})'
+    digits = 0 if what.endswith('connections') else 2
+    return (f'{statistics.median(values):.{digits}f} '
+            f'({min(values):.{digits}f}..{max(values):.{digits}f})')
 
 
-print('\nGb/s received, median of rounds (lowest..highest)\n')
+print('\nGb/s received (connections: 1/s), median of rounds (lowest..highest)\n')
 print(f'{"":16}' + ''.join(f'{who:>22}' for who in names))
 for what in tests:
     print(f'{what:16}' + ''.join(f'{cell(what, who):>22}' for who in names))
@@ -82,4 +84,8 @@ for way in 'out', 'in':
         cpu_limit(median(big, 'native')), False)
     bar(f'TCP {way} at MTU 1500, 0.75 of MTU 65520',
         median(f'{way}-1500', 'ours'), times(ours, 0.75))
+bar('TCP past the tap, 0.7 of native loopback', median('bypass', 'ours'),
+    times(median('bypass', 'native'), 0.7))
+bar('connections past the tap, 0.6 of native', median('bypass-connections', 'ours'),
+    times(median('bypass-connections', 'native'), 0.6))
 sys.exit(missed > 0)
