@@ -11,6 +11,10 @@
  *
  *	given path	live: an error		stale: replaced
  *	default paths	live: the next one	stale: replaced
+ *
+ * Without descriptors, for instance because a guest had many connections, who
+ * connects waits: the socket is left alone for a while, as looking again and
+ * again would be all that we do.
  */
 
 #include "client.h"
@@ -32,6 +36,7 @@
 #define PATH_FORMAT	"/tmp/passt_%d.socket"
 #define PATHS		64
 #define BACKLOG		4
+#define PAUSE_MS	100		/* without descriptors */
 
 /* Nobody listens on a socket that refuses; what is no socket is not ours */
 static bool is_stale(const struct sockaddr_un *sa)
@@ -135,18 +140,33 @@ int client_listen(struct client *cl, const struct conf *c)
 	return rc;
 }
 
+static const union epoll_ref client_ref = { .kind = REF_CLIENT };
+
 /**
  * client_watch() - Have connections reported
  * @cl:		From client_listen()
- * @l:		Gets an event of kind REF_CLIENT
+ * @l:		Gets events and a timer of kind REF_CLIENT
  *
  * Return: 0 or negative errno
  */
 int client_watch(struct client *cl, struct loop *l)
 {
-	const union epoll_ref ref = { .kind = REF_CLIENT };
+	cl->loop = l;
+	cl->timer.ref = client_ref;
+	return cl->fd < 0 ? 0 : loop_add(l, cl->fd, EPOLLIN, client_ref);
+}
 
-	return cl->fd < 0 ? 0 : loop_add(l, cl->fd, EPOLLIN, ref);
+static void pause_listening(struct client *cl, int error)
+{
+	warn_limited("Couldn't accept a client for now: errno %d", error);
+	loop_mod(cl->loop, cl->fd, 0, client_ref);
+	wheel_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms + PAUSE_MS);
+}
+
+/* client_timer() - Look whether there are descriptors again */
+void client_timer(struct client *cl)
+{
+	loop_mod(cl->loop, cl->fd, EPOLLIN, client_ref);
 }
 
 /**
@@ -165,8 +185,8 @@ bool client_accept(struct client *cl, struct tap_stream *s)
 	int rc;
 
 	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED)
-			warn_limited("Couldn't accept a client: errno %d", errno);
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			pause_listening(cl, errno);
 		return false;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);

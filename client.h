@@ -8,21 +8,26 @@
 
 #include <stdbool.h>
 
+#include "loop.h"
 #include "types.h"
 
-struct loop;
 struct tap_stream;
 
 /**
  * struct client - The listening socket
  * @fd:		-1: there is none
+ * @loop:	Where it is watched
+ * @timer:	Until it is watched again, without descriptors
  */
 struct client {
 	int fd;
+	struct loop *loop;
+	struct timer timer;
 };
 
 int client_listen(struct client *cl, const struct conf *c);
 int client_watch(struct client *cl, struct loop *l);
 bool client_accept(struct client *cl, struct tap_stream *s);
+void client_timer(struct client *cl);
 
 #endif /* CLIENT_H */

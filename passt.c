@@ -684,6 +684,9 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	case REF_LISTEN:
 		inbound_timer(&s->inbound);
 		break;
+	case REF_CLIENT:
+		client_timer(&s->client);
+		break;
 	case REF_SCAN:
 		listen_scan(&s->listen);
 		break;
