@@ -391,7 +391,8 @@ static int move(struct tcp_splice *s, struct flow *f, unsigned from)
 	}
 	if (d->eof && !d->held && !d->fin && !c->failed) {
 		d->fin = true;
-		shutdown(c->sock[!from], SHUT_WR);
+		if (!c->dir[!from].fin)	/* else both are closed now */
+			shutdown(c->sock[!from], SHUT_WR);
 	}
 	return 0;
 }
