@@ -27,7 +27,8 @@
  * What TCP found counts for UDP, too: there are protocols that open the UDP
  * socket only after they spoke TCP. Ports bound because of a rule that names
  * them stay as they are. A port that can't be bound is tried again every few
- * seconds. Ports below 1024 need a privilege that only the first search has.
+ * seconds. On the host, ports below 1024 need a privilege that only the first
+ * search has.
  *
  * A UDP socket gets SO_REUSEPORT only after it is bound, so that it fails to bind
  * where somebody else has the port, but sockets of flows can be bound beside it.
@@ -371,11 +372,12 @@ static int port_open(struct listen *s, const struct fwd_rule *r, uint16_t port)
 /* #syscalls close */
 static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
 {
-	int fd = port_open(s, &s->conf->rules[rule], port), rc;
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	int fd = port_open(s, r, port), rc;
 
 	if (fd < 0)
 		return fd;
-	rc = fd >= s->fd_max && s->conf->rules[rule].weak ? -EMFILE :
+	rc = fd >= s->fd_max && (r->weak || r->scan) ? -EMFILE :
 	     listener_add(s, fd, rule, port);
 	if (rc)
 		close(fd);
