@@ -138,10 +138,11 @@ static void print_ipv6(const struct conf *c, const struct dns *d)
  */
 void conf_print(const struct conf *c, const struct dns *d)
 {
-	print_link(c);
-	if (c->ip4.enabled)
+	if (!c->splice_only)
+		print_link(c);
+	if (c->ip4.enabled && !c->splice_only)
 		print_ipv4(c, d);
-	if (c->ip6.enabled)
+	if (c->ip6.enabled && !c->splice_only)
 		print_ipv6(c, d);
 	ports_print(c);
 }

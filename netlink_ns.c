@@ -409,6 +409,8 @@ static int ns_configure(struct rtnl *n, const struct conf *c,
 	if (ret)
 		warn("Couldn't bring up lo: %s", rtnl_reason(n, ret));
 
+	if (c->splice_only)
+		return 0;
 	ret = rtnl_get_link(n, 0, ifname, &l);
 	if (ret)
 		return ret;

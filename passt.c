@@ -176,7 +176,8 @@ static void host_look(struct passt *s)
 {
 	if (isolation_identity(s->conf.runas, &s->identity))
 		exit(1);
-	if (nl_template(&s->conf, &s->host))
+	/* Without a tap, the namespace has its loopback alone */
+	if (!s->conf.splice_only && nl_template(&s->conf, &s->host))
 		exit(1);
 	conf_resolve(&s->conf);
 	resolv_start(&s->follower, &s->conf, &s->dns);
@@ -213,6 +214,11 @@ static void tap_open(struct passt *s)
 			       &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
+	if (c->splice_only) {
+		close(s->tap_fd);
+		s->tap_fd = -1;
+		return;
+	}
 	/* So that who was not heard of yet can be reached */
 	if (!c->ns_mac_given && !tap_tun_mac(s->tap_fd, s->conf.ns_mac))
 		s->conf.ns_mac_given = true;
@@ -381,6 +387,12 @@ static void stats_init(struct passt *s)
 			  s->loop.now_ms + s->conf.stats_s * 1000ULL);
 }
 
+/* With --splice-only pasta has none: a stream without a client takes its place */
+static bool has_tun(const struct conf *c)
+{
+	return c->mode == MODE_PASTA && !c->splice_only;
+}
+
 /* The tap, and what hangs on it */
 static void datapath_init(struct passt *s)
 {
@@ -388,7 +400,7 @@ static void datapath_init(struct passt *s)
 	unsigned mtu = c->mtu ? c->mtu : CONF_MTU_DEFAULT;
 	int rc = loop_init(&s->loop);
 
-	if (!rc && c->mode == MODE_PASTA)
+	if (!rc && has_tun(c))
 		rc = tap_tun_init(&s->tun, s->tap_fd, &s->tun_info, mtu,
 				  &s->loop);
 	else if (!rc)
@@ -404,7 +416,7 @@ static void datapath_init(struct passt *s)
 		die_errno("Couldn't start");
 	}
 
-	s->tap = c->mode == MODE_PASTA ? &s->tun.tap : &s->stream.tap;
+	s->tap = has_tun(c) ? &s->tun.tap : &s->stream.tap;
 	s->backend = s->tap;
 	if (s->pcap_fd >= 0 || c->trace)
 		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd, c->trace);

@@ -225,13 +225,24 @@ static int child_send_tap(const struct child *ch, int fd,
 	return sendmsg(ch->ctl, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* Where there is to be no tap: something that knows the namespace as well */
+static int stand_in(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* Make the tap device and set up the link; errors are told here */
 static int child_setup(const struct child *ch)
 {
 	struct tap_tun_info info = { 0 };
 	int fd, rc;
 
-	fd = tap_tun_open(ch->c, ch->c->ns_ifname, &info);
+	if (ch->c->splice_only)
+		fd = stand_in();
+	else
+		fd = tap_tun_open(ch->c, ch->c->ns_ifname, &info);
 	if (fd < 0) {
 		tun_error(fd, ch->c->ns_ifname);
 		return fd;
@@ -641,7 +652,7 @@ static bool helper_needed(const struct conf *c)
 	return false;
 }
 
-/* Of a namespace that we made: the tap device knows, even without /proc */
+/* Of a namespace that we made: what lives there knows, even without /proc */
 static int namespaces_of_tap(struct netns *n, int tap_fd)
 {
 	n->name = "of the command";
@@ -692,7 +703,8 @@ void pasta_init(struct pasta *ns)
  * The command waits for pasta_command_start(). To be called single-threaded,
  * before signals are changed and privileges dropped. errors are told here.
  *
- * Return: file descriptor, or negative errno
+ * Return: file descriptor, with --splice-only of a socket in its place, or
+ * negative errno
  */
 int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	       const struct identity *id, struct tap_tun_info *info)
