@@ -30,8 +30,8 @@
  * runtime, a security module or a sysctl: then we say so and go on with what is
  * left. The stages are independent of each other for that reason.
  *
- * The process in the namespace that makes sockets for the daemon goes through the
- * same in one go: isolation_nshelper(). So does the one that reads resolv.conf,
+ * The process in the namespace that makes sockets for the daemon goes through
+ * the same in one go: isolation_nshelper(). So does the one that reads resolv.conf,
  * which needs the host's mounts: isolation_follower().
  *
  * The filter is a table for each mode, made at build time by seccomp.sh. A

@@ -8,22 +8,22 @@
  *
  *	what			ends by			noticed by
  *	process: PID, or	its end			pidfd, or a look at its
- *	/proc/PID/ns/net				/proc/PID/stat each second
+ *	/proc/PID/ns/net				its stat each second
  *	file: mounted there	umount			change of the mounts
  *				unlink, rename, or of	inotify on its folder
  *				the folder
  *	file: symbolic link	as for its target, and as for any other file
  *
- * Inotify on the file itself would be silent: nothing happens to the namespace's
- * inode. That the mounts changed is all that the kernel says, so the list is
- * searched each time: for the mount's number, which is used again soon, together
- * with the inode of the namespace, which is not while we are in it.
+ * Inotify on the file itself would be silent: nothing happens to the inode of
+ * the namespace. That the mounts changed is all that the kernel says, so the
+ * list is searched each time: for the mount's number, which is used again soon,
+ * together with the namespace's inode, which is not while we are in it.
  *
  * None of these descriptors is a folder, and no system call that we may still
  * make in the sandbox opens anything by them; /proc/self/mountinfo goes on to
  * show the namespace of mounts that it was opened in.
  *
- * User namespaces: the right to join a network namespace, and to make interfaces
+ * User namespaces: the right to join a network namespace, and to make devices
  * in it, is in the user namespace that owns it. The kernel tells which that is,
  * unless it is none below ours: then we have no right to know, or to join.
  */
@@ -52,8 +52,8 @@
 
 #define PROC_LEN	64		/* of paths in /proc */
 #define POLL_MS		1000		/* without pidfd */
-#define MOUNT_FIELDS	4		/* number, parent, device, root: the inode */
-#define REREAD_MAX	16		/* if mounts change while we read them */
+#define MOUNT_FIELDS	4		/* number, parent, device, inode */
+#define REREAD_MAX	16		/* if it changes while we read */
 
 enum { WATCH_FOLDER, WATCH_MOUNTS };	/* index of REF_NETNS_PATH */
 
@@ -230,7 +230,7 @@ static bool mount_find(int fd, const char *want, char *line, size_t size)
 	return false;
 }
 
-/* Number of the mount that a file was opened on, -1: unknown; proc(5), fdinfo */
+/* Number of the mount that a file is on, -1: unknown; proc(5), fdinfo */
 static int mount_number(int fd)
 {
 	char path[PROC_LEN], buf[256];
@@ -251,14 +251,15 @@ static int mount_number(int fd)
 	return id ? atoi(id + strlen("mnt_id:")) : -1;
 }
 
-/* In the list of mounts, which was opened before the namespace: find it there */
+/* In the list of mounts, opened before the namespace: find it there */
 static void watch_mount(struct netns *n)
 {
 	char number[16], line[NETNS_MOUNT_LEN] = "";
 	unsigned field, len = 0;
 
 	snprintf(number, sizeof(number), "%d ", mount_number(n->net));
-	if (n->mounts < 0 || !mount_find(n->mounts, number, line, sizeof(line))) {
+	if (n->mounts < 0 ||
+	    !mount_find(n->mounts, number, line, sizeof(line))) {
 		close_fd(&n->mounts);
 		return;
 	}
@@ -382,8 +383,8 @@ static int open_user(struct netns *n, const struct conf *c)
 	if (rc)
 		return rc;
 	if (n->user < 0)
-		return refuse_errno(n->name,
-				    " (its owner is not below our user namespace)");
+		return refuse_errno(n->name, " (its owner is not below "
+				    "our user namespace)");
 	if (is_own(n->user, "/proc/self/ns/user"))
 		close_fd(&n->user);
 	return 0;
@@ -416,7 +417,7 @@ static int watch_path(struct netns *n, const char *path)
 		return watch_process(n, pid);
 
 	if (!split(end, dir, &file) && in_procfs(dir)) {
-		/* A thread, or another /proc, whose numbers mean nothing here */
+		/* A thread, or another /proc: no numbers of ours */
 		if (strlen(dir) + sizeof("../stat") > sizeof(dir))
 			return -ENAMETOOLONG;
 		return watch_stat(n, strcat(dir, "../stat"));
@@ -476,8 +477,8 @@ static int open_pid(struct netns *n, const struct conf *c)
  * @n:		From netns_init()
  * @c:		netns_kind NETNS_PID or NETNS_PATH
  *
- * To be called before the sandbox, in the mount namespace that things happen in.
- * Errors are told here.
+ * To be called before the sandbox, in the mount namespace that things happen
+ * in. Errors are told here.
  *
  * Return: 0 or negative errno
  */
@@ -506,8 +507,8 @@ int netns_join(const struct netns *n)
 {
 	/* EINVAL: it is our own */
 	if (n->user >= 0 && setns(n->user, CLONE_NEWUSER) && errno != EINVAL)
-		return refuse_errno(n->name,
-				    " (to join its user namespace; is it yours?)");
+		return refuse_errno(n->name, " (to join its user namespace; "
+				    "is it yours?)");
 	if (setns(n->net, CLONE_NEWNET))
 		return refuse_errno(n->name, n->user >= 0 ? " (is it yours?)" :
 				    " (its owner is this user namespace: "

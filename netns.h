@@ -16,7 +16,7 @@
 #define NETNS_MOUNT_LEN	128		/* of the fields that we compare */
 
 /**
- * struct netns - A namespace, and what tells that it ends; descriptors may be -1
+ * struct netns - A namespace, and what tells its end; descriptors may be -1
  * @net:	To join, closed by netns_close()
  * @user:	User namespace to join before it; -1: none
  * @name:	Path, for messages

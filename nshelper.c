@@ -10,19 +10,20 @@
  *	BIND	fd, address	bind it there	(a low port takes a capability)
  *	DIAG			a socket for the questions of sock_diag(7)
  *
- * Whatever else is done with a socket, the daemon does: where it was made counts,
- * not who uses it.
+ * Whatever else is done with a socket, the daemon does: where it was made
+ * counts, not who uses it.
  *
  * A connection must not wait for a round trip to another process, so that the
- * daemon has sockets of each kind at hand. Half of them are left when it asks for
- * more, which arrive as an event. Only if they are gone before that, and for the
- * first of a kind, does it wait, WAIT_MS at most: whoever never has a connection
- * that needs one has no open sockets either.
+ * daemon has sockets of each kind at hand. When half of them are left it asks
+ * for more, which arrive as an event. Only if they are gone before that, and for
+ * the first of a kind, does it wait, WAIT_MS at most: whoever never has a
+ * connection that needs one has no open sockets either.
  *
  * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
- * come in the order of requests, and carry their number, since an answer may come
- * after the daemon waited in vain. The end of the daemon is the end of the socket
- * and of the helper; the end of the helper leaves the daemon with what it has.
+ * come in the order of requests, and carry their number, since an answer may
+ * come after the daemon waited in vain. The end of the daemon is the end of the
+ * socket and of the helper; the end of the helper leaves the daemon with what it
+ * has.
  */
 
 #include "nshelper.h"
@@ -42,8 +43,8 @@
 #include "loop.h"
 
 #define WAIT_MS		1000		/* for an answer */
-#define START_MS	10000		/* for the first, when it may still start */
-#define NOFILE_SHARE	64		/* of the descriptors we may have, for each pool */
+#define START_MS	10000		/* for the first: it may still start */
+#define NOFILE_SHARE	64		/* of open files, for each pool */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
 

@@ -14,7 +14,9 @@
 struct loop;
 
 /* What a pool is kept of */
-enum nssock { NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS };
+enum nssock {
+	NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS
+};
 
 #define NSHELPER_POOL	32		/* sockets of each kind at hand */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file of a network namespace, as ip-netns(8) makes it: inotify on the file is
+ * A file of a network namespace, as ip-netns(8) makes it: inotify on it is
  * silent when it goes, on its folder it tells unlink but not umount; the mount
- * has the number that fdinfo tells of an open file, and the namespace's inode as
- * its root; unlink where it is not mounted unmounts it where it is.
+ * has the number that fdinfo tells of an open file, and as its root the inode of
+ * the namespace; unlink where it is not mounted unmounts it where it is.
  */
 #include "plat.h"
 

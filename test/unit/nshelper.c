@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets from a helper in another network namespace: they are of that namespace
- * and of the kind asked for, there are always more, low ports can be bound, and
+ * Sockets from a helper in another network namespace: they are of that one and
+ * of the kind asked for, there are always more, low ports can be bound, and
  * its end, or its silence, is no end of ours
  */
 
@@ -151,7 +151,7 @@ static void many(void)
 		   "afterwards more than half of them are at hand");
 }
 
-/* Taken slowly, none is waited for: half of them are left when more are asked */
+/* Taken slowly, none is waited for: more are asked for when half are left */
 static void refill(void)
 {
 	unsigned n = h.n[NSSOCK_TCP4];
