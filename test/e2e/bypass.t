@@ -37,20 +37,24 @@ good() {
 server ($server_status): $server"
 }
 
+# bytes SIZE NAME
 bytes() {
 	serve "$ON" -r 1 -s 1
 	dial -s 1 -r 1
 	good "$what: a byte each way"
-	serve "$ON" -r 1g
-	dial -s 1g
-	good "$what: 1 GiB arrives unchanged"
+	serve "$ON" -r "$1"
+	dial -s "$1"
+	good "$what: $2 arrives unchanged"
 	diag "$(value ms "$client") ms"
-	serve "$ON" -s 1g
-	dial -r 1g
-	good "$what: 1 GiB back arrives unchanged"
+	serve "$ON" -s "$1"
+	dial -r "$1"
+	good "$what: $2 back arrives unchanged"
 	serve "$ON" -r 20k -s 20k -c 1
 	dial -s 20k -r 20k -c 1
 	good "$what: byte by byte, both ways"
+}
+
+crowd() {
 	serve "$ON" -r 64m -s 64m -p 100k:1
 	dial -s 64m -r 64m -p 3m:1
 	good "$what: readers that pause, both ways"
@@ -188,23 +192,36 @@ splice_only() {
 	pasta_stop
 }
 
+# both FUNCTION [ARGUMENT...]: in both directions
+both() {
+	# shellcheck disable=SC2034 # in the functions
+	ON=0.0.0.0
+	[ $lo = ::1 ] && ON=::
+	from_host $lo $fam
+	P=$next
+	"$@"
+	ON=$lo
+	from_inside $lo $fam
+	P=$((next + 100))
+	"$@"
+	next=$((next + 10))
+}
+
 for WHO in $WHOM; do
 	pasta_start -t 7001-7099 -T 7101-7199
-	for fam in IPv4 IPv6; do
-		lo=127.0.0.1 ON=0.0.0.0
-		[ $fam = IPv6 ] && lo=::1 ON=::
-		from_host $lo $fam
-		[ $fam = IPv6 ] && P=7040
-		bytes
-		closing
-		idle
-		from_inside $lo $fam
-		[ $fam = IPv6 ] && P=7140
-		ON=$lo
-		bytes
-		closing
-		idle
-	done
+	next=7000 lo=127.0.0.1 fam=IPv4
+	both closing
+	if [ "$WHO" = user ]; then
+		both bytes 1g "1 GiB"
+		both crowd
+		both idle
+		lo=::1 fam=IPv6
+		both bytes 1g "1 GiB"
+		both closing
+	else
+		lo=::1 fam=IPv6
+		both bytes 32m "32 MiB"
+	fi
 	pasta_stop
 	reach
 	splice_only

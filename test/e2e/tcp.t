@@ -279,13 +279,15 @@ for WHO in $WHOM; do
 	closing $PEER6 IPv6
 	refused $PEER4 IPv4
 	refused $PEER6 IPv6
-	errors_without_limit
-	pasta_start
-	errors_of_routes
-	errors_of_routers
-	errors_of_filters
-	errors_of_neighbours
-	pasta_stop
+	if [ "$WHO" = user ]; then
+		errors_without_limit
+		pasta_start
+		errors_of_routes
+		errors_of_routers
+		errors_of_filters
+		errors_of_neighbours
+		pasta_stop
+	fi
 	gateway $GW4 127.0.0.1 IPv4
 	gateway $GW6 ::1 IPv6
 	silence
