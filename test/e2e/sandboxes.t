@@ -16,7 +16,7 @@ for WHO in user root; do
 	is "$(only -T 8000 -- python3 -c "$get")" "b'hello\\n'" \
 		"$WHO: the port that was named is reached"
 	is "$(only -T 8001 -- python3 -c "$get" 2>&1 | tail -1)" \
-		"<urlopen error [Errno 111] Connection refused>" \
+		"urllib.error.URLError: <urlopen error [Errno 111] Connection refused>" \
 		"$WHO: another one is not"
 	is "$(only -T 8000 -- ip -br link | awk '{ print $1 }')" lo \
 		"$WHO: there is no interface but lo"
