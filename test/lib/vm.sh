@@ -5,7 +5,8 @@
 # before ns.sh, since packages come from the network.
 #
 #   vm_start NAME SOCKET [QEMU ARG...]	boots, 30 s at most
-#   vm NAME SCRIPT		runs it in there: its output and its status
+#   vm NAME SCRIPT		runs it in there: its output and its status; the
+#				guest's control socket is in $VM_CTL, else $T/home
 #   vm_stop NAME
 
 VM_IMAGE=${BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}/guest
@@ -62,7 +63,7 @@ vm_stop() {
 
 # vm NAME SCRIPT: one at a time; VM_WAIT seconds at most, default 60
 vm() {
-	python3 - "$T/home/$1.ctl" "$2" "${VM_WAIT:-60}" <<-'END'
+	python3 - "${VM_CTL:-$T/home}/$1.ctl" "$2" "${VM_WAIT:-60}" <<-'END'
 	import base64, socket, sys, time
 	s = socket.socket(socket.AF_UNIX)
 	s.settimeout(float(sys.argv[3]))
