@@ -29,11 +29,8 @@
  * limit), TOS (traffic class) and "don't fragment" are those of the guest. The host
  * is no hop: TTL 1 gets as far as the host's first router, which says so.
  *
- * Host to guest: datagrams are received into lent frames. With UDP_GRO, what the
- * kernel has put together becomes one unsegmented frame. What it has not, if one
- * size comes in a row, we put together: the next ones are received one behind
- * the other, as if they had that size, and where one has not, it is moved. If
- * there is no room in the tap, datagrams stay in the socket.
+ * Host to guest: udp_rx.c. If there is no room in the tap, datagrams stay in the
+ * socket.
  *
  * Errors of the network and of the host become ICMP errors for the guest. Those of
  * the guest about what we delivered end here: see icmperr.c.
@@ -61,13 +58,13 @@
 #include "icmperr.h"
 #include "log.h"
 #include "loop.h"
+#include "udp_rx.h"
 #include "udp_sock.h"
 #include "udp_splice.h"
 #include "wire.h"
 
 #define WANT_MAX	64		/* messages read for one event */
 #define ERRORS_MAX	16		/* taken out of the queue for one event */
-#define PACK_AFTER	4		/* datagrams of one size in a row */
 #define LISTEN_READS	4		/* batches for one event */
 #define FRESH_MAX	64		/* new sockets to look at for one event */
 #define EVICT_SAMPLE	64		/* entries of the table looked at */
@@ -92,11 +89,10 @@ enum kind { CONNECTED, TO_MANY, SHARED };
  * @blocked:	In the list of flows that wait for the tap
  * @hops:	As set on the socket
  * @many_ttl:	As set for multicast, 0: not yet
- * @streak:	Datagrams of @size received in a row, counted to PACK_AFTER
  * @want:	Messages to read at the next event
  * @full:	Events in a row that had as many
- * @size:	Bytes of the last received datagram
  * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @sizes:	Of what was received
  * @scope:	Interface of a link-local peer
  * @last_ms:	Time of the last datagram, either way
  */
@@ -107,8 +103,9 @@ struct udp_flow {
 	bool v4, blocked;
 	struct hostsock_hops hops;
 	uint8_t many_ttl;
-	uint8_t streak, want, full;
-	uint16_t size, gso_max;
+	uint8_t want, full;
+	uint16_t gso_max;
+	struct udp_rx_sizes sizes;
 	unsigned scope;
 	uint64_t last_ms;
 };
@@ -828,217 +825,21 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 
 /* ---- Host to guest ---- */
 
-/**
- * struct rx - One recvmmsg() into lent frames
- * @frames:	Lent
- * @n:		Messages to ask for
- * @head:	Bytes of each message that go to its place in the frames
- * @pack:	All places are in the first frame, one behind the other; otherwise
- *		each message has a frame of its own
- * @got:	Messages received
- * @meta:	What is known about each
- */
-struct rx {
-	struct txframe *frames;
-	unsigned n, got;
-	size_t head;
-	bool pack;
-	struct udp_meta meta[UDP_RX_MSGS];
-};
-
-static uint8_t *rx_place(const struct rx *r, unsigned k)
-{
-	return r->pack ? r->frames[0].payload + k * r->head :
-			 r->frames[k].payload;
-}
-
-/* Largest datagram that is one packet of the tap's MTU */
-static size_t mtu_payload(const struct udp *u, bool v4)
-{
-	size_t hdrlen = frame_l3_hdrlen(v4) - sizeof(struct eth_hdr) +
-			sizeof(struct udp_hdr);
-	size_t len = u->tap->mtu - hdrlen;
-
-	return len < UDP_LEN_MAX ? len : UDP_LEN_MAX;
-}
-
-/* How to receive, and frames for it; false if the tap has no room */
-static bool rx_prepare(struct udp *u, const struct udp_flow *uf, unsigned want,
-		       struct rx *r)
-{
-	size_t hdrlen = frame_l3_hdrlen(uf->v4) + sizeof(struct udp_hdr);
-	size_t whole = mtu_payload(u, uf->v4);
-	unsigned lent;
-
-	r->n = lent = want < UDP_RX_MSGS ? want : UDP_RX_MSGS;
-	r->pack = uf->streak == PACK_AFTER && frame_can_uso(u->tap) &&
-		  uf->size <= whole;
-	if (r->pack) {
-		r->head = uf->size;
-		if (r->n > UDP_MESSAGE_MAX / r->head)
-			r->n = (unsigned)(UDP_MESSAGE_MAX / r->head);
-		lent = 1;
-		r->frames = tap_reserve(u->tap, &lent, hdrlen, r->n * r->head);
-		return lent;
-	}
-	r->head = frame_can_jumbo(u->tap) ? UDP_LEN_MAX : whole;
-	r->frames = tap_reserve(u->tap, &lent, hdrlen, r->head);
-	if (r->n > lent)
-		r->n = lent;
-	return lent;
-}
-
-static void rx_messages(struct udp_io *io, const struct rx *r)
-{
-	unsigned k;
-
-	for (k = 0; k < r->n; k++) {
-		struct iovec *iov = &io->iov[2 * k];
-
-		iov[0] = (struct iovec){ rx_place(r, k), r->head };
-		iov[1] = (struct iovec){ io->tail[k] + r->head,
-					 sizeof(io->tail[k]) - r->head };
-		io->mm[k].msg_hdr = (struct msghdr){
-			.msg_iov = iov, .msg_iovlen = 2,
-			.msg_control = io->control[k].buf,
-			.msg_controllen = sizeof(io->control[k].buf),
-		};
-	}
-}
-
-static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
-		 const struct udp_meta *m, size_t len, size_t gso_size)
-{
-	const struct frame_addr a = {
-		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
-		.src = &s->oaddr, .dst = &s->eaddr,
-		.ttl = m->ttl, .tos = m->tos,
-	};
-
-	tf->len = len;
-	frame_fill_udp(u->tap, tf, &a, s->oport, s->eport, (uint16_t)gso_size);
-}
-
-/* Messages at the beginning that are in place; their frames are filled */
-static unsigned rx_in_place(struct udp *u, const struct flow *f, struct rx *r)
-{
-	size_t total = 0;
-	unsigned k;
-
-	for (k = 0; k < r->got; k++) {
-		const struct udp_meta *m = &r->meta[k], *first = &r->meta[0];
-
-		if (m->len > r->head)
-			break;
-		if (!r->pack) {
-			fill(u, tap_side(f), &r->frames[k], m, m->len, m->gso_size);
-			continue;
-		}
-		if (!m->len || m->gso_size || total % r->head ||
-		    m->ttl != first->ttl || m->tos != first->tos)
-			break;
-		total += m->len;
-	}
-	if (r->pack && k)
-		fill(u, tap_side(f), &r->frames[0], &r->meta[0], total, r->head);
-	return k;
-}
-
-/**
- * send_copy() - Send a message that is in a buffer of ours
- * @u:		UDP
- * @s:		From whom (ours) to which port of the guest (endpoint)
- * @m:		What is known about it
- * @data:	The buffer
- */
-static void send_copy(struct udp *u, const struct flowside *s,
-		      const struct udp_meta *m, const uint8_t *data)
-{
-	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
-			sizeof(struct udp_hdr);
-	const struct frame_addr a = {
-		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
-		.src = &s->oaddr, .dst = &s->eaddr,
-		.ttl = m->ttl, .tos = m->tos,
-	};
-	struct txframe *tf;
-	unsigned n = 1;
-
-	if (!m->gso_size) {
-		u->lost += !frame_send_udp(u->tap, &a, s->oport, s->eport,
-					   data, m->len);
-		return;
-	}
-	tf = tap_reserve(u->tap, &n, hdrlen, m->len);
-	if (!n) {
-		u->lost++;
-		return;
-	}
-	memcpy(tf->payload, data, m->len);
-	fill(u, s, tf, m, m->len, m->gso_size);
-	u->lost += !tap_commit(u->tap, 1);
-}
-
-/* Hand over what was received. Frames end with the commit, so what is not in
- * place is moved before */
-static void rx_deliver(struct udp *u, struct flow *f, struct rx *r)
-{
-	unsigned ready = rx_in_place(u, f, r), frames, k;
-
-	for (k = ready; k < r->got; k++) {
-		size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
-
-		memcpy(u->io.tail[k], rx_place(r, k), len);
-	}
-	frames = r->pack && ready ? 1 : ready;
-	if (frames)
-		u->lost += frames - tap_commit(u->tap, frames);
-	for (k = ready; k < r->got; k++)
-		send_copy(u, tap_side(f), &r->meta[k], u->io.tail[k]);
-}
-
-/* What sizes come: the base for receiving into one frame */
-static void rx_learn(struct udp_flow *uf, const struct rx *r)
-{
-	unsigned k;
-
-	for (k = 0; k < r->got; k++) {
-		const struct udp_meta *m = &r->meta[k];
-
-		if (m->gso_size || m->len != uf->size || !m->len)
-			uf->streak = 0;
-		else if (uf->streak < PACK_AFTER)
-			uf->streak++;
-		uf->size = (uint16_t)m->len;
-	}
-}
-
-/* One recvmmsg() of up to *@left; false if there is nothing more, or no room */
-/* #syscalls recvmmsg recvmsg */
+/* One call for up to *@left messages; false if there is nothing more, or no room */
 static bool read_some(struct udp *u, struct flow *f, unsigned *left)
 {
 	struct udp_flow *uf = priv(f);
-	struct rx r;
-	unsigned k;
+	bool more;
 	int got;
 
-	if (!rx_prepare(u, uf, *left, &r)) {
+	got = udp_rx_read(u, uf->fd, tap_side(f), &uf->sizes, *left, &more);
+	if (got == -ENOBUFS)
 		block(u, f);
-		return false;
-	}
-	rx_messages(&u->io, &r);
-	got = recvmmsg(uf->fd, u->io.mm, r.n, MSG_DONTWAIT, NULL);
 	if (got <= 0)
 		return false;
-
-	r.got = (unsigned)got;
-	for (k = 0; k < r.got; k++)
-		udp_meta_get(&r.meta[k], &u->io.mm[k]);
 	touch(u, f, SEEN_FROM_HOST);
-	rx_deliver(u, f, &r);
-	rx_learn(uf, &r);
-	*left -= r.got;
-	return r.got == r.n;
+	*left -= (unsigned)got;
+	return more;
 }
 
 /*
@@ -1103,7 +904,7 @@ static void read_from_many(struct udp *u, struct flow *f)
 		s.oaddr = m.src;
 		s.oport = m.sport;
 		touch(u, f, SEEN_FROM_HOST);
-		send_copy(u, &s, &m, u->io.tail[k]);
+		udp_rx_copy(u, &s, &m, u->io.tail[k]);
 	}
 }
 
@@ -1235,7 +1036,7 @@ static void inbound_datagram(struct udp *u, struct inbound *in,
 		return;
 	}
 	touch(u, f, SEEN_FROM_HOST);
-	send_copy(u, tap_side(f), m, data);
+	udp_rx_copy(u, tap_side(f), m, data);
 }
 
 /* The address that a datagram was sent to, if the socket didn't say so */
