@@ -356,6 +356,7 @@ static enum conf_result check_all(struct parse *p)
 		return ret;
 	warn_disabled(&c->ip4, "IPv4", "ipv6-only");
 	warn_disabled(&c->ip6, "IPv6", "ipv4-only");
+	c->no_splice |= c->fd_tap >= 0;	/* a tap gives us no sockets there */
 	c->no_ndp |= c->no_icmp;
 	c->no_ra |= c->no_ndp || c->config_net;
 	return CONF_RUN;
