@@ -218,6 +218,20 @@ gateway() {
 	kill $! 2>/dev/null; wait $!
 }
 
+# With -o, what the peer sees is another address of the host
+outbound() {
+	ip addr add 198.51.100.9/24 dev eth0
+	ip addr add 2001:db8:1::9/64 dev eth0 nodad
+	both $PEER4 "-r 1k" "-s 1k" -o 198.51.100.9 -o 2001:db8:1::9
+	like "$(value from "$server")" "^198.51.100.9," "IPv4: comes from -o"
+	both $PEER6 "-r 1k" "-s 1k" -o 198.51.100.9 -o 2001:db8:1::9
+	like "$(value from "$server")" "^2001:db8:1::9," "IPv6: comes from -o"
+	client=$(in_ns -o 198.51.100.99 -- tcpx connect $PEER4 7997 -s 1)
+	is "$(value errno "$client")" ENETUNREACH "an address that nobody has"
+	ip addr del 198.51.100.9/24 dev eth0
+	ip addr del 2001:db8:1::9/64 dev eth0
+}
+
 # A peer that never answers: the timeout is that of the namespace's kernel
 silence() {
 	local native out f=/proc/sys/net/ipv4/tcp_syn_retries was
@@ -280,6 +294,7 @@ for WHO in $WHOM; do
 	refused $PEER4 IPv4
 	refused $PEER6 IPv6
 	if [ "$WHO" = user ]; then
+		outbound
 		errors_without_limit
 		pasta_start
 		errors_of_routes
