@@ -9,9 +9,9 @@
  * A peer on this host, its loopback or its own address, is reached without any
  * interface: what is bound to one does not get the answers, which come from lo.
  *
- * Binding to an interface needs no privilege since Linux 5.7. Where it is refused
- * there is IP_UNICAST_IF, which decides where packets leave, and that alone: what
- * comes in by another interface is taken, too.
+ * Binding to an interface needs no privilege since Linux 5.7. Where it is
+ * refused there is IP_UNICAST_IF, which decides where packets leave, and that
+ * alone: what comes in by another interface is taken, too.
  */
 
 #include "hostsock.h"
@@ -107,7 +107,7 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		    type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return -errno;
-	if (c->freebind)		/* without it, bind() says what it misses */
+	if (c->freebind)		/* else bind() says what it misses */
 		hostsock_set_int(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
 				 v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
 	rc = ifname[0] ? bind_to_if(fd, v4, ifname) : 0;
@@ -134,7 +134,8 @@ int hostsock_open(const struct conf *c, const union inany *peer, int type,
 	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
 
 	return hostsock_open_if(c, v4, type, protocol,
-				hostsock_is_local(c, peer) ? "" : ip->outbound_if);
+				hostsock_is_local(c, peer) ?
+				"" : ip->outbound_if);
 }
 
 /**
@@ -166,8 +167,9 @@ void hostsock_recv_all(int fd, bool v4)
 	}
 }
 
-/* With "don't fragment", a packet over the path's MTU is an error of the sender's.
- * Without it, routers may fragment over IPv4; over IPv6 this host is to do it */
+/* With "don't fragment", a packet over the path's MTU is an error of the
+ * sender's. Without it, routers may fragment over IPv4; over IPv6 this host is
+ * to do it */
 static int pmtu_discover(bool v4, bool df)
 {
 	if (v4)

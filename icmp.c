@@ -9,16 +9,16 @@
  * replies), and what comes back says from whom. Destinations on the host itself
  * are a flow of their own, since its socket uses no interface.
  *
- * The socket is bound to the guest's identifier where that is free. SO_REUSEADDR
- * has to be off for it: ping sockets start with it on, and two with the same
- * identifier get each other's replies. Else the kernel chooses one, and it is
- * translated back here.
+ * The socket is bound to the guest's identifier where that is free.
+ * SO_REUSEADDR has to be off for it: ping sockets start with it on, and two
+ * with the same identifier get each other's replies. Else the kernel chooses
+ * one, and it is translated back here.
  *
- * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are those
- * of what we send: the host is no hop, the first router that answers to a small
- * TTL is the host's. A request over the MTU of the way out, not to be fragmented,
- * is answered with that MTU; other errors from the network come through the error
- * queue, see icmperr.c.
+ * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are
+ * those of what we send: the host is no hop, the first router that answers to a
+ * small TTL is the host's. A request over the MTU of the way out, not to be
+ * fragmented, is answered with that MTU; other errors from the network come
+ * through the error queue, see icmperr.c.
  *
  * Idle flows end after 60 s (RFC 5508, REQ-2).
  */
@@ -175,8 +175,8 @@ fail:
 	return NULL;
 }
 
-/* The flow of a guest's address and identifier, whomever it is to reach from the
- * same address of the host */
+/* The flow of a guest's address and identifier, whomever it is to reach from
+ * the same address of the host */
 static struct flow *flow_get(struct icmp *m, const struct pkt *p,
 			     const struct flowside *host, int *error)
 {
@@ -231,8 +231,8 @@ static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 		     icmp_proto(mf->v4), &h, sizeof(h));
 }
 
-/* Pass on what the error queue holds; return the MTU that a request was over, if
- * the host itself says so, else 0 */
+/* Pass on what the error queue holds; return the MTU that a request was over,
+ * if the host itself says so, else 0 */
 /* #syscalls getsockopt */
 static uint32_t read_errors(struct icmp *m, struct flow *f)
 {
@@ -267,8 +267,8 @@ static uint32_t read_errors(struct icmp *m, struct flow *f)
  * @host:	Whom it is for
  * @mtu:	Set to the MTU that it is over, 0 if it is not, or not known
  *
- * Return: 0 or a positive errno. A failure may be about an earlier request: then
- * it is tried again
+ * Return: 0 or a positive errno. A failure may be about an earlier request:
+ * then it is tried again
  */
 /* #syscalls sendmsg */
 static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,

@@ -2,19 +2,21 @@
 /*
  * icmperr.c - Errors of the host's sockets, as ICMP errors for the guest
  *
- * With IP_RECVERR the host's kernel keeps the ICMP errors that a socket's packets
- * caused, in the socket's error queue. The guest gets each as if it had come
- * straight from the network: same type and code, the packet it quotes is rebuilt
- * with the addresses and ports that the guest knows (RFC 5508, 4.2).
+ * With IP_RECVERR the host's kernel keeps the ICMP errors that a socket's
+ * packets caused, in the socket's error queue. The guest gets each as if it had
+ * come straight from the network: same type and code, the packet it quotes is
+ * rebuilt with the addresses and ports that the guest knows (RFC 5508, 4.2).
  *
- * Calls on the socket fail for these, too, and for what the host knows by itself
- * (no route, a filter): where no packet told so, the errno does. What is over the
- * MTU of the way out is in the error queue, too, with that MTU and no packet.
+ * Calls on the socket fail for these, too, and for what the host knows by
+ * itself (no route, a filter): where no packet told so, the errno does. What is
+ * over the MTU of the way out is in the error queue, too, with that MTU and no
+ * packet.
  *
- * This way of an error is from the network to the guest. There is none the other
- * way: an error that the guest sends about what it got (port unreachable, say)
- * can't be passed on, because the host takes ICMP from the privileged alone.
- * Whoever sent to the guest gets silence instead, as from a host behind a filter.
+ * This way of an error is from the network to the guest. There is none the
+ * other way: an error that the guest sends about what it got (port unreachable,
+ * say) can't be passed on, because the host takes ICMP from the privileged
+ * alone. Whoever sent to the guest gets silence instead, as from a host behind
+ * a filter.
  */
 
 #include "icmperr.h"
@@ -145,7 +147,8 @@ static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
  * @v4:		Its family
  * @e:		Filled in
  *
- * Return: 0; -ENOMSG: taken, but none for the guest; -EAGAIN: the queue is empty
+ * Return: 0; -ENOMSG: taken, but none for the guest; -EAGAIN: the queue is
+ * empty
  */
 /* #syscalls recvmsg */
 int icmperr_read(int fd, bool v4, struct icmperr *e)

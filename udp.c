@@ -2,11 +2,12 @@
 /*
  * udp.c - UDP flows through the tap
  *
- * A flow is one address and port of the guest, and one of a peer. It starts with
- * the first datagram between them, from either side, and has one connected socket
- * (udp_sock.c): the port of the guest shows through where it is free, whatever the
- * destination (RFC 4787, REQ-1); the kernel finds the flow for us, and gives the
- * socket what comes from its peer and nothing else. Two kinds have no such socket:
+ * A flow is one address and port of the guest, and one of a peer. It starts
+ * with the first datagram between them, from either side, and has one connected
+ * socket (udp_sock.c): the port of the guest shows through where it is free,
+ * whatever the destination (RFC 4787, REQ-1); the kernel finds the flow for us,
+ * and gives the socket what comes from its peer and nothing else. Two kinds
+ * have no such socket:
  *
  *	to many		all multicast and broadcast from one port of the guest.
  *			Answers come from anybody, so anybody may send to this
@@ -26,20 +27,21 @@
  * Guest to host: runs of datagrams of one flow go out with one sendmmsg();
  * unsegmented frames and equal datagrams in a row as one message with
  * UDP_SEGMENT, until the kernel says for what size that does not work. TTL (hop
- * limit), TOS (traffic class) and "don't fragment" are those of the guest. The host
- * is no hop: TTL 1 gets as far as the host's first router, which says so.
+ * limit), TOS (traffic class) and "don't fragment" are those of the guest. The
+ * host is no hop: TTL 1 gets as far as the host's first router, which says so.
  *
- * Host to guest: udp_rx.c. If there is no room in the tap, datagrams stay in the
- * socket.
+ * Host to guest: udp_rx.c. If there is no room in the tap, datagrams stay in
+ * the socket.
  *
- * Errors of the network and of the host become ICMP errors for the guest. Those of
- * the guest about what we delivered end here: see icmperr.c.
+ * Errors of the network and of the host become ICMP errors for the guest. Those
+ * of the guest about what we delivered end here: see icmperr.c.
  *
- * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both ways;
- * a question to a name server 15 s. The timer is not touched by traffic: when it
- * fires it looks at the time of the last datagram. If there are more flows than
- * half of what the table or the limit of descriptors allow, or none can be had, one of the longest idle ends early, those with traffic one way first: a
- * flood of questions neither stops UDP nor takes what TCP needs.
+ * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both
+ * ways; a question to a name server 15 s. The timer is not touched by traffic:
+ * when it fires it looks at the time of the last datagram. If there are more
+ * flows than half of what the table or the limit of descriptors allow, or none
+ * can be had, one of the longest idle ends early, those with traffic one way
+ * first: a flood of questions neither stops UDP nor takes what TCP needs.
  */
 
 #include "udp.h"
@@ -490,8 +492,8 @@ static void pass_error(struct udp *u, struct flow *f, const struct icmperr *e)
 			     IPPROTO_UDP, &quoted, sizeof(quoted));
 }
 
-/* Pass on what the error queue holds; return the MTU that a datagram was over, if
- * the host itself says so, else 0 */
+/* Pass on what the error queue holds; return the MTU that a datagram was over,
+ * if the host itself says so, else 0 */
 static uint32_t read_errors(struct udp *u, struct flow *f)
 {
 	struct icmperr e;
@@ -574,7 +576,8 @@ static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
 	return n;
 }
 
-/* The next message: one datagram, or as many as one call may carry; true then */
+/* The next message: one datagram, or as many as one call may carry; true
+ * then */
 static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
 {
 	const struct pkt *p = &c->pkts[c->i];
@@ -603,8 +606,9 @@ static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
 }
 
 /* Build messages from @c on; @at[k] is where the k-th starts, and the end */
-static unsigned build(struct udp_io *io, const struct udp_dest *d, struct cursor c,
-		      size_t gso_max, struct cursor at[UDP_TX_MSGS + 1])
+static unsigned build(struct udp_io *io, const struct udp_dest *d,
+		      struct cursor c, size_t gso_max,
+		      struct cursor at[UDP_TX_MSGS + 1])
 {
 	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
 	size_t used = 0;
@@ -642,7 +646,8 @@ static bool lower_gso(struct udp_flow *uf, size_t size, int error)
 	}
 }
 
-/* Over the MTU and not to be fragmented, or another reason: the guest is told */
+/* Over the MTU and not to be fragmented, or another reason: the guest is
+ * told */
 static void tell_failed(struct udp *u, struct flow *f, const struct pkt *p,
 			int error, uint32_t mtu)
 {
@@ -704,9 +709,9 @@ static void send_run(struct udp *u, struct flow *f, const struct udp_dest *d,
 
 	while (c.i < c.n) {
 		unsigned count = build(&u->io, d, c, uf->gso_max, at);
-		int sent = sendmmsg(uf->fd, u->io.mm, count, MSG_NOSIGNAL), error;
+		int sent = sendmmsg(uf->fd, u->io.mm, count, MSG_NOSIGNAL);
+		int error = errno;
 
-		error = errno;
 		if (sent > 0) {
 			c = at[sent];
 			retried = false;
@@ -786,7 +791,8 @@ static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
-	if (f && priv(f)->kind == SHARED && !udp_shared_is_there(&priv(f)->shared)) {
+	if (f && priv(f)->kind == SHARED &&
+	    !udp_shared_is_there(&priv(f)->shared)) {
 		udp_end(u, f, "its port is not forwarded any more");
 		f = NULL;
 	}
@@ -825,7 +831,8 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 
 /* ---- Host to guest ---- */
 
-/* One call for up to *@left messages; false if there is nothing more, or no room */
+/* One call for up to *@left messages; false if there is nothing more, or no
+ * room */
 static bool read_some(struct udp *u, struct flow *f, unsigned *left)
 {
 	struct udp_flow *uf = priv(f);
@@ -844,8 +851,8 @@ static bool read_some(struct udp *u, struct flow *f, unsigned *left)
 
 /*
  * The socket is watched level-triggered, so reading less than there is loses
- * nothing, and finding out that there is nothing more costs a call. So ask for as
- * much as there was last time, for more once that was too little twice.
+ * nothing, and finding out that there is nothing more costs a call. So ask for
+ * as much as there was last time, for more once that was too little twice.
  */
 static void read_all(struct udp *u, struct flow *f)
 {
@@ -965,8 +972,8 @@ static void socket_for_peer(struct udp *u, const struct inbound *in,
 	udp_shared_set(&uf->shared, in->fd);
 }
 
-/* A flow of the guest's with the same addresses and ports at the tap, or NULL. One
- * that came in by another port ends: the peer uses this one now */
+/* A flow of the guest's with the same addresses and ports at the tap, or NULL.
+ * One that came in by another port ends: the peer uses this one now */
 static struct flow *same_at_tap(struct udp *u, const struct flowside *tap)
 {
 	struct flow *f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
@@ -1072,8 +1079,8 @@ static unsigned inbound_batch(struct udp *u, struct inbound *in, int fd,
 	return n;
 }
 
-/* Is there nothing left of others in the socket of a flow? What came in after it
- * was connected, and so behind theirs, is all from its peer */
+/* Is there nothing left of others in the socket of a flow? What came in after
+ * it was connected, and so behind theirs, is all from its peer */
 static bool is_through(const struct inbound *in, const struct flowside *host)
 {
 	return in->last_sport == host->eport &&

@@ -2,10 +2,10 @@
 /*
  * udp_rx.c - Datagrams of the host as frames for the guest
  *
- * Datagrams are received into lent frames. With UDP_GRO, what the kernel has put
- * together becomes one unsegmented frame. What it has not, if one size comes in a
- * row, we put together: the next ones are received one behind the other, as if
- * they had that size, and where one has not, it is moved.
+ * Datagrams are received into lent frames. With UDP_GRO, what the kernel has
+ * put together becomes one unsegmented frame. What it has not, if one size
+ * comes in a row, we put together: the next ones are received one behind the
+ * other, as if they had that size, and where one has not, it is moved.
  */
 
 #include "udp_rx.h"
@@ -217,7 +217,8 @@ static void rx_learn(struct udp_rx_sizes *sizes, const struct rx *r)
  * @want:	Messages to ask for, not 0
  * @more:	Set: there were as many as were asked for
  *
- * Return: messages received, 0 if there are none; -ENOBUFS if the tap has no room
+ * Return: messages received, 0 if there are none; -ENOBUFS if the tap has no
+ * room
  */
 /* #syscalls recvmmsg recvmsg */
 int udp_rx_read(struct udp *u, int fd, const struct flowside *s,

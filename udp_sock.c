@@ -12,10 +12,10 @@
  *	to many		for multicast and broadcast, not connected, because answers
  *			come from anybody
  *
- * All have SO_REUSEPORT set before they are bound. Outbound ones share the port of
- * the guest between its destinations. Inbound ones share that of the listening
- * socket, which got SO_REUSEPORT after its bind, so that nobody but us (the kernel
- * compares users) could bind beside it.
+ * All have SO_REUSEPORT set before they are bound. Outbound ones share the port
+ * of the guest between its destinations. Inbound ones share that of the
+ * listening socket, which got SO_REUSEPORT after its bind, so that nobody but
+ * us (the kernel compares users) could bind beside it.
  *
  * Between bind() and connect() a socket takes what comes from anybody. For an
  * outbound one that is thrown away; what an inbound one holds was for the
@@ -242,9 +242,9 @@ static void leave_by(int fd, bool v4, unsigned ifindex)
  * @c:		Configuration
  * @host:	What to bind; the peer is unspecified and says the family
  *
- * They leave by the interface that the user chose, else by the template one. This
- * host does not hear them: its answers would come from an address that the guest
- * has, too.
+ * They leave by the interface that the user chose, else by the template one.
+ * This host does not hear them: its answers would come from an address that the
+ * guest has, too.
  *
  * Return: file descriptor, negative errno on failure
  */

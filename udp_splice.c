@@ -2,29 +2,29 @@
 /*
  * udp_splice.c - UDP between the two loopbacks, past the tap
  *
- * A flow is one peer of a listening socket, and has two connected sockets, one on
- * the host and one in the namespace (made by nshelper.c). Who listens is the
- * initiating side, on either. The code is the same for both directions: what one
- * socket gets, the other one sends.
+ * A flow is one peer of a listening socket, and has two connected sockets, one
+ * on the host and one in the namespace (made by nshelper.c). Who listens is the
+ * initiating side, on either. The code is the same for both directions: what
+ * one socket gets, the other one sends.
  *
  *	peer -> [INI: bound to what the peer dialled] [TGT: any port] -> target
  *
  * So answers have the address and port that the peer dialled. The INI socket is
- * bound beside the listening one (udp_sock.c); where that can't be, datagrams come
- * and go through the listening socket. It may have got datagrams of other peers
- * before it was connected: until one of its own peer is seen last, each is looked
- * at, and handled as if the listening socket had got it.
+ * bound beside the listening one (udp_sock.c); where that can't be, datagrams
+ * come and go through the listening socket. It may have got datagrams of other
+ * peers before it was connected: until one of its own peer is seen last, each
+ * is looked at, and handled as if the listening socket had got it.
  *
- * Datagrams that came as one message leave as one message, and equal ones in a row
- * do, too (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart in
+ * Datagrams that came as one message leave as one message, and equal ones in a
+ * row do, too (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart in
  * between, unless the receiver wants that.
  *
- * A full receive queue drops, as it would without us. Nobody tells a peer that its
- * target has no such port: on the host that takes a privilege.
+ * A full receive queue drops, as it would without us. Nobody tells a peer that
+ * its target has no such port: on the host that takes a privilege.
  *
- * Life: as for flows through the tap (udp.c), 60 s idle, 180 s once datagrams went
- * both ways. An eighth of the descriptors may be flows of this kind, two each;
- * above that the longest idle of some ends.
+ * Life: as for flows through the tap (udp.c), 60 s idle, 180 s once datagrams
+ * went both ways. An eighth of the descriptors may be flows of this kind, two
+ * each; above that the longest idle of some ends.
  */
 
 #include "udp_splice.h"
@@ -221,7 +221,8 @@ static int watch(struct udp_splice *s, struct flow *f)
 	return rc;
 }
 
-/* Listening socket that a datagram came to, or was meant for; -1 if it is closed */
+/* Listening socket that a datagram came to, or was meant for; -1 if it is
+ * closed */
 struct origin {
 	int fd;
 	const struct fwd_rule *rule;
@@ -329,8 +330,9 @@ static bool next_message(struct batch *b, struct msghdr *mh, bool join)
 	return n > 1;
 }
 
-/* Build messages from @b on; @at[i] is where the i-th starts, and the end. Return
- * how many; @first_joined tells whether the first is several datagrams */
+/* Build messages from @b on; @at[i] is where the i-th starts, and the end.
+ * Return how many; @first_joined tells whether the first is several
+ * datagrams */
 static unsigned build(struct udp_splice *s, const struct udp_dest *d,
 		      struct batch b, bool join,
 		      struct batch at[UDP_SPLICE_MSGS + 1], bool *first_joined)
@@ -440,7 +442,8 @@ static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
 	return got > 0 ? (unsigned)got : 0;
 }
 
-/* Where does this go that a listening socket got? False if nowhere, past the tap */
+/* Where does this go that a listening socket got? False if nowhere, past the
+ * tap */
 static bool target(struct udp_splice *s, const struct fwd_rule *r,
 		   const struct flowside *ini, struct flowside *tgt)
 {
@@ -479,7 +482,8 @@ static bool is_peers(const struct flow *f, const struct udp_meta *m)
 	       inany_equals(&m->src, &f->side[INI].eaddr);
 }
 
-/* First reads of an INI socket: those of others are as if to the listening one */
+/* First reads of an INI socket: those of others are as if to the listening
+ * one */
 static void read_fresh(struct udp_splice *s, struct flow *f,
 		       struct udp_meta *meta, const uint8_t **data)
 {
