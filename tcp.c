@@ -632,9 +632,15 @@ static uint32_t frame_payload_max(const struct tcp *t, bool v4, uint16_t mss)
 	return (IP_PACKET_MAX - hdr) / mss * mss;
 }
 
-/* fill_frames() - Headers for @len bytes peeked into @n frames; frames used */
+/*
+ * fill_frames() - Headers for @len bytes peeked into @n frames; frames used
+ *
+ * The last has PSH. The queue may be at its end although the frames are full, and
+ * without PSH some guests keep what came from their application for a while (RFC
+ * 9293, 3.9.1.2: it must be in the last segment).
+ */
 static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
-			    unsigned n, size_t len, bool last)
+			    unsigned n, size_t len)
 {
 	const struct tcps *s = &conn(f)->s;
 	struct frame_addr a = frame_addr_of(t, tap_side(f));
@@ -652,7 +658,7 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 			fr[i].len = len;
 		len -= fr[i].len;
 		th.seq = htonl(seq);
-		th.flags = TCPF_ACK | (!len && last ? TCPF_PSH : 0);
+		th.flags = TCPF_ACK | (!len ? TCPF_PSH : 0);
 		frame_fill_tcp(t->tap, &fr[i], &a, &th, NULL, 0, s->mss);
 		seq += fr[i].len;
 	}
@@ -727,16 +733,18 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	c->peek_pos += rc;
 	rc -= skip;
 	if (rc <= 0) {
-		if ((!skip || c->rdhup) && !c->failed)
+		/* A read that has to skip ends at urgent data, too: there is more
+		 * once the guest has acknowledged what is before */
+		c->readable = skip && c->urgent;
+		if ((!skip || (c->rdhup && !c->urgent)) && !c->failed)
 			tcps_eof(&c->s);
-		c->readable = false;
 		return 0;
 	}
 
 	if (rc < want && !c->rdhup && !c->urgent)
 		c->readable = false;
 	peeked = rc;
-	n = fill_frames(t, f, fr, i, peeked, peeked < want);
+	n = fill_frames(t, f, fr, i, peeked);
 	rc = commit_frames(t, f, fr, n);
 	if (rc < peeked)
 		c->readable = true;

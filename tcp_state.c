@@ -464,7 +464,8 @@ void tcps_acknowledge(struct tcps *s, uint32_t seq)
  * @size:	Bytes of the whole buffer, that is @room if it was empty
  *
  * The right edge never moves left, and moves right only by a segment or half of
- * the buffer (RFC 9293, 3.8.6.2.2).
+ * the buffer (RFC 9293, 3.8.6.2.2), of which the largest window is all the guest
+ * can see: its segments may be far smaller than those we would take.
  *
  * Return: true if the guest should hear of it at once
  */
@@ -473,7 +474,7 @@ bool tcps_window(struct tcps *s, uint32_t room, uint32_t size)
 	uint32_t left = s->rcv_edge - s->rcv_nxt;
 	uint32_t max = WINDOW_FIELD_MAX << s->our_ws;
 	uint32_t held = s->rcv_nxt - s->rcv_acked;
-	uint32_t step = min_u32(s->rcv_mss, size / 2);
+	uint32_t step = min_u32(s->rcv_mss, min_u32(size, max) / 2);
 
 	room = min_u32(room, held < max ? max - held : 0);
 	if (room <= left || room - left < step)

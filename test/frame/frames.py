@@ -221,6 +221,7 @@ def parse_tcp_opts(p, o):
         if len(o) < 2 or o[1] < 2 or o[1] > len(o):
             p.bad.append("TCP options")
             break
+        p.tcp_opts.append(o[0])
         if o[0] == 2 and o[1] == 4:
             p.mss = struct.unpack("!H", o[2:4])[0]
         elif o[0] == 3 and o[1] == 3:
@@ -253,6 +254,7 @@ def parse_l4(p, l4):
         hlen = (doff >> 4) * 4
         p.data = l4[hlen:]
         p.len = len(p.data)
+        p.tcp_opts = []			# kinds, without padding
         parse_tcp_opts(p, l4[20:hlen])
         check_l4(p, l4, 16)
     elif p.proto == UDP and len(l4) >= 8:
