@@ -17,7 +17,9 @@
  * daemon has sockets of each kind at hand. When half of them are left it asks
  * for more, which arrive as an event. Only if they are gone before that, and for
  * the first of a kind, does it wait, WAIT_MS at most: whoever never has a
- * connection that needs one has no open sockets either.
+ * connection that needs one has no open sockets either. A helper that let it
+ * wait in vain, because somebody stopped it, is not waited for until it has
+ * answered: each connection would hold up all others.
  *
  * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
  * come in the order of requests, and carry their number, since an answer may
@@ -279,6 +281,7 @@ static int answer(struct nshelper *h, struct answer *a, struct fds *f)
 	if (rc)
 		return lost(h);
 	h->ready = true;
+	h->late = false;
 	if (a->op == OP_SOCKETS)
 		stash(h, a, f);
 	return 0;
@@ -300,9 +303,12 @@ static int await(struct nshelper *h, uint32_t seq, struct fds *f)
 			fds_close(f);	/* too late for who asked */
 		else if (rc != -EAGAIN)
 			return rc;
-		else if (!poll(&pfd, 1, h->ready ? WAIT_MS : START_MS))
-			return -ETIMEDOUT;
+		else if (h->late ||
+			 !poll(&pfd, 1, h->ready ? WAIT_MS : START_MS))
+			break;
 	}
+	h->late = true;
+	return -ETIMEDOUT;
 }
 
 /* Have a pool filled up, soon */
@@ -331,8 +337,6 @@ static int refill_now(struct nshelper *h, enum nssock kind)
 	fds_close(&f);
 	if (h->n[kind])
 		return 0;
-	if (rc == -ETIMEDOUT)
-		h->asked[kind] = false;
 	return rc ? rc : -EMFILE;
 }
 

@@ -24,6 +24,7 @@ enum nssock {
  * struct nshelper - The helper, and sockets at hand
  * @fd:		Socket to it, -1: there is none
  * @ready:	It answered once
+ * @late:	It did not answer in time, and since: nobody waits for it
  * @seq:	Of the last request
  * @max:	Sockets of each kind to have at hand, up to NSHELPER_POOL
  * @asked:	More of this kind are on the way
@@ -32,7 +33,7 @@ enum nssock {
  */
 struct nshelper {
 	int fd;
-	bool ready;
+	bool ready, late;
 	uint32_t seq;
 	unsigned max;
 	bool asked[NSSOCK_KINDS];

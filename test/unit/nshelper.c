@@ -228,9 +228,16 @@ static void few_files(void)
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
+static uint64_t now_ms(void)
+{
+	loop_update_clock(&loop);
+	return loop.now_ms;
+}
+
 /* A helper that does not answer, and one that is no more */
 static void silence(void)
 {
+	uint64_t start_ms;
 	int fd, n;
 
 	stop();
@@ -240,7 +247,12 @@ static void silence(void)
 	waitpid(helper, NULL, WUNTRACED);
 	is(nshelper_socket(&h, NSSOCK_UDP6), -ETIMEDOUT,
 	   "it is not waited for for ever");
+	start_ms = now_ms();
+	is(nshelper_diag(&h), -ETIMEDOUT, "nor once more");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ETIMEDOUT, "for anything");
+	ok(now_ms() - start_ms < 500, "until it answers");
 	kill(helper, SIGCONT);
+	settle();
 	fd = nshelper_diag(&h);
 	is(option(fd, SO_DOMAIN), AF_NETLINK,
 	   "a late answer is not taken for that to another question");
