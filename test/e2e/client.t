@@ -7,9 +7,10 @@
 
 PASST=$T/bin/passt
 S=$T/home/vm.socket
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-
+cp "$NS_TOP/qrap" "$T/bin/"
 cp "$NS_TOP/test/tools/vmclient.py" "$T/bin/vm"
+mount -t tmpfs -o mode=1777 tmpfs /tmp	# may hide this tree
+
 chmod 755 "$T/bin/vm"
 MAC=9a:55:9a:55:9a:55
 
@@ -93,7 +94,7 @@ vm /tmp/passt_1.socket hold &
 held=$!
 rm -f "$T/home/held"
 wait_for test -s "$T/home/held"
-Q=$NS_TOP/qrap
+Q=$T/bin/qrap
 cat > "$T/bin/fdtest" <<'END'
 #!/usr/bin/env python3
 import socket, sys
