@@ -24,6 +24,7 @@
 #include "wire.h"
 
 #define EXTHDR_MAX	8		/* more of them are nobody's intent */
+#define GSO_UDP_MAX	128		/* datagrams of a frame: Linux sends no more */
 
 /**
  * struct cursor - What is left of a frame
@@ -99,7 +100,10 @@ static bool csum_l4_ok(const struct pkt *p, const uint8_t *l4, size_t len)
 	return !csum_fold(csum_add(sum, l4, len));
 }
 
-/* Does the kind of segmentation fit the packet? Users may rely on gso_size */
+/*
+ * Does the kind of segmentation fit the packet? Users may rely on gso_size, and
+ * on a frame of UDP not being tens of thousands of datagrams.
+ */
 static bool gso_ok(const struct pkt *p)
 {
 	bool v4 = inany_is_v4(&p->src);
@@ -112,7 +116,8 @@ static bool gso_ok(const struct pkt *p)
 	case VNET_GSO_TCPV6:
 		return p->kind == PKT_TCP && !v4 && p->off.gso_size;
 	case VNET_GSO_UDP_L4:
-		return p->kind == PKT_UDP && p->off.gso_size;
+		return p->kind == PKT_UDP && p->off.gso_size &&
+		       p->len <= p->off.gso_size * (size_t)GSO_UDP_MAX;
 	default:
 		return false;
 	}

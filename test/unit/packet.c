@@ -439,6 +439,23 @@ static void fragments(void)
 	is(pkt_parse_l4(&p, f->b + 54, 12), PKT_E_CSUM, "its_sum_counts");
 }
 
+/* One more byte than there may be datagrams in a frame */
+static void gso_many(void)
+{
+	static const uint8_t many[129];
+	struct fake_frame *f = &fake.sent[0];
+	struct frame_addr a = addr(true);
+	struct pkt p;
+
+	fake_tap_init(&fake, 0, 65520);
+	frame_send_udp(&fake.tap, &a, 5000, 53, many, sizeof(many));
+	f->gso_type = VNET_GSO_UDP_L4;
+	f->gso_size = 1;
+	is(parse(&p, f), PKT_E_GSO, "too_many_datagrams_in_a_frame");
+	f->gso_size = 2;
+	is(parse(&p, f), PKT_OK, "not_too_many");
+}
+
 static void gso(void)
 {
 	struct fake_frame *f = tcp(true, TAP_CSUM);
@@ -462,6 +479,7 @@ static void gso(void)
 	f->gso_size = 10;
 	ok(parse(&p, f) == PKT_OK && p.len == DATA_LEN,
 	   "an_unsegmented_frame_of_udp");
+	gso_many();
 }
 
 static void arp(void)
