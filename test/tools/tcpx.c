@@ -192,7 +192,9 @@ static void note_client(const struct conn *c)
 static void transfer(struct conn *c)
 {
 	uint8_t *buf = malloc(CHUNK);
-	struct linger lin = { .l_onoff = 1, .l_linger = 0 };
+	/* What was not acknowledged yet ends with the namespace, if we were its
+	 * last process: wait for it */
+	struct linger lin = { .l_onoff = 1, .l_linger = o.reset ? 0 : 10 };
 	int one = 1;
 
 	if (o.chunk < CHUNK)
@@ -212,8 +214,7 @@ static void transfer(struct conn *c)
 			break;
 	}
 	note_retransmissions(c);
-	if (o.reset)
-		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &lin, sizeof(lin));
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &lin, sizeof(lin));
 	free(buf);
 	close(c->fd);
 }
