@@ -297,6 +297,45 @@ static void nobody_there(void)
 	turn();
 }
 
+/* Half a frame each way, then another connection: whole frames from its start */
+static void comes_back(void)
+{
+	static const size_t len[] = { 700, 900 };
+	size_t n = make(got, len, 2), rest, have = 0;
+	int fd = connection(), sv[2];
+	unsigned dropped;
+	ssize_t rc;
+
+	(void)!write(fd, got, n / 2 + 100);
+	turn();
+	is(rx_packets, 1, "one_frame_and_a_part_of_another_came");
+	while (frame_send_udp(&s.tap, &addr, 1, 2, data, 1400))
+		tap_flush(&s.tap);
+	tap_flush(&s.tap);
+	(void)!read(fd, got, 333);
+	dropped = s.tail - s.head;
+	close(fd);
+	turn();
+	ok(s.fd == -1 && !s.have && s.tap.stats.tx_dropped == dropped,
+	   "what_is_left_of_both_directions_is_forgotten");
+
+	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
+	   !tap_stream_attach(&s, sv[0]), "somebody_else_comes");
+	make(got, len, 2);
+	(void)!write(sv[1], got, n);
+	frame_send_udp(&s.tap, &addr, 1, 2, data, 10);
+	tap_flush(&s.tap);
+	turn();
+	is(rx_packets, 3, "his_frames_are_read_from_their_start");
+	while ((rc = recv(sv[1], got + have, sizeof(got) - have,
+			  MSG_DONTWAIT)) > 0)
+		have += (size_t)rc;
+	ok(check_received(got, have, &rest) == 1 && !rest && !wrong,
+	   "and_what_he_gets_begins_with_a_whole_frame");
+	close(sv[1]);
+	turn();
+}
+
 static void leaves_unread(void)
 {
 	int fd = connection();
@@ -451,6 +490,7 @@ int main(void)
 	bad_frames();
 	full_socket_holds_back();
 	nobody_there();
+	comes_back();
 	leaves_unread();
 	captures();
 	full_disk();
