@@ -413,7 +413,7 @@ static size_t text_cut(const char *s, size_t len)
 }
 
 /* The file into @s, RESOLV_TEXT_MAX bytes; length or negative errno */
-/* #syscalls:follower open openat read close */
+/* #syscalls:follower open openat read close fcntl */
 static ssize_t file_read(char *s)
 {
 	int fd = open(RESOLV_PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
