@@ -260,13 +260,15 @@ def full_options(env, ip):
 @test("what stands behind the end of options is none")
 def behind_eol(env, ip):
     srv = env.listen(ip)
-    c = env.conn(ip, srv.getsockname()[1], mss=0, ws=None)
-    c.send("S", opts=EOL + ws(7) + mss(1400))
-    p = c.expect("SA", ack=1)
-    equal(p.tcp_opts, [2], "options of the SYN-ACK")
-    c.send("A")
-    env.accept(srv).sendall(pattern(3000))
-    equal(take(c, 3000), pattern(3000), "data in segments of the default size")
+    for opts in (EOL + ws(7) + mss(1400), EOL + b"\2" + ws(7) + NOP + NOP + NOP,
+                 NOP + EOL + b"\2" + mss(1400) + NOP, EOL * 4 + mss(1400) + NOP + ws(7)):
+        c = env.conn(ip, srv.getsockname()[1], mss=0, ws=None)
+        c.send("S", opts=opts)
+        p = c.expect("SA", ack=1)
+        equal(p.tcp_opts, [2], "options of the SYN-ACK")
+        c.send("A")
+        env.accept(srv).sendall(pattern(3000))
+        equal(take(c, 3000), pattern(3000), "data in segments of the default size")
 
 
 @test("window scale without MSS, and MSS without window scale")
