@@ -23,10 +23,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,6 +64,7 @@
 #include "util.h"
 
 #define EVENTS_MAX	64		/* of one turn */
+#define DRAIN_MS	5000		/* for what an ended command has sent */
 
 /**
  * struct passt - All there is
@@ -82,6 +85,9 @@
  * @signal_fd:	Signals as events
  * @stats_timer:	For the next lines of --stats
  * @backend:	Counts frames, whatever wraps it
+ * @ns_fd:	Keeps the namespace of an ended command, -1: joined
+ * @drain_timer:	Limit for that, armed once the command has ended
+ * @ended:	It has, with @status
  * @quit:	Leave the loop, with @status
  */
 static struct passt {
@@ -114,6 +120,9 @@ static struct passt {
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
 	struct timer stats_timer;
 	const struct tap *backend;
+	struct timer drain_timer;
+	int ns_fd;
+	bool ended;
 	bool quit;
 	int status;
 } p;
@@ -192,7 +201,7 @@ static void tap_open(struct passt *s)
 	int rc = 0;
 
 	pasta_init(&s->ns);
-	s->client.fd = -1;
+	s->client.fd = s->ns_fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
 		s->tap_fd = -1;
 		if (client_listen(&s->client, c))
@@ -214,6 +223,8 @@ static void tap_open(struct passt *s)
 			       &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
+	if (c->netns_kind == NETNS_SPAWN)
+		s->ns_fd = ioctl(s->tap_fd, SIOCGSKNS);
 	if (c->splice_only) {
 		close(s->tap_fd);
 		s->tap_fd = -1;
@@ -560,12 +571,36 @@ static void tell_ready(struct passt *s)
 
 /* Loop --------------------------------------------------------------------- */
 
+/*
+ * The command has ended. What it sent may still be in its kernel's buffers, and
+ * would have been delivered natively: it gets some time for that.
+ */
 static void command_event(struct passt *s)
 {
 	int status = pasta_command_status(&s->ns);
 
-	if (status >= 0)
-		quit(s, status);
+	if (status < 0 || s->ended)
+		return;
+	s->ended = true;
+	s->status = status;
+	listen_close(&s->listen);
+	s->drain_timer.ref = (union epoll_ref){ .kind = REF_SIGNAL };
+	wheel_arm(&s->loop.wheel, &s->drain_timer,
+		  s->loop.now_ms + DRAIN_MS);
+}
+
+/*
+ * drained() - After a turn with @n events: is all delivered?
+ *
+ * Return: true to look again at once
+ */
+static bool drained(struct passt *s, int n, bool busy)
+{
+	if (tcp_unfinished(&s->tcp) || tcp_splice_unfinished(&s->tcp_splice))
+		return busy;
+	if (!n && !busy)
+		quit(s, s->status);
+	return true;
 }
 
 /*
@@ -575,7 +610,7 @@ static void command_event(struct passt *s)
 static bool signal_is_ours(const struct passt *s,
 			   const struct signalfd_siginfo *si)
 {
-	if (!s->ns.init || si->ssi_signo == SIGTERM)
+	if (!s->ns.init || s->ended || si->ssi_signo == SIGTERM)
 		return true;
 	return si->ssi_signo == SIGQUIT && si->ssi_code != SI_KERNEL;
 }
@@ -590,7 +625,7 @@ static void signal_event(struct passt *s)
 			command_event(s);
 		} else if (signal_is_ours(s, &si)) {
 			debug("Signal %u, exiting", si.ssi_signo);
-			quit(s, 0);
+			quit(s, s->status);
 		}
 	}
 }
@@ -687,6 +722,10 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	case REF_NETNS_PID:
 		netns_event(s, ref);
 		break;
+	case REF_SIGNAL:
+		debug("The command has left data that nobody takes");
+		quit(s, s->status);
+		break;
 	case REF_STATS:
 		stats_timer(s);
 		break;
@@ -733,6 +772,8 @@ static int loop_run(struct passt *s)
 				       .u64 = ev[i].data.u64 }, ev[i].events);
 		timers_run(s);
 		busy = datapath_run(s);
+		if (s->ended)
+			busy = drained(s, n, busy);
 	}
 	return s->status;
 }

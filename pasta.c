@@ -293,6 +293,16 @@ static void set_hostname(const char *name)
 		warn_errno("Couldn't set the host name of the namespace");
 }
 
+/* The bypass dials the namespace's own address from that same address. Many such
+ * connections in a row would run out of ports: let those in TIME_WAIT be used */
+static void reuse_ports(void)
+{
+	int rc = file_put("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+
+	if (rc)
+		debug("tcp_tw_reuse of the namespace stays: errno %d", -rc);
+}
+
 /* A /proc that shows the processes of the new namespace, if we may mount one */
 static void mount_proc(void)
 {
@@ -409,6 +419,7 @@ static int child_main(void *arg)
 	set_hostname(ch->c->hostname);
 	mount_proc();
 	open_ping_group_range();
+	reuse_ports();
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &saved);

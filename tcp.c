@@ -1426,3 +1426,24 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	t->syn.retries = sysctl_byte(SYSCTL "tcp_syn_retries", 6);
 	t->syn.linear = sysctl_byte(SYSCTL "tcp_syn_linear_timeouts", 0);
 }
+
+/**
+ * tcp_unfinished() - Is there data on its way from the guest, or its end?
+ *
+ * Of connections that are there: those that are not yet, or no more, have none.
+ */
+bool tcp_unfinished(const struct tcp *t)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->flows->high; i++) {
+		const struct flow *f = &t->flows->flow[i];
+		const struct tcp_conn *c = (const void *)f->priv;
+
+		if (f->proto == IPPROTO_TCP &&
+		    (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP) &&
+		    c->s.phase == TCPS_ESTABLISHED && c->s.out < OUT_FIN_PASSED)
+			return true;
+	}
+	return false;
+}

@@ -65,5 +65,6 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events);
 void tcp_timer(struct tcp *t, struct flow *f);
 void tcp_tap_writable(struct tcp *t);
 bool tcp_run_ready(struct tcp *t);
+bool tcp_unfinished(const struct tcp *t);
 
 #endif /* TCP_H */

@@ -587,3 +587,22 @@ void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
 	s->nsh = nsh;
 	s->ready = FLOW_NONE;
 }
+
+/**
+ * tcp_splice_unfinished() - Is there data on its way from the namespace?
+ */
+bool tcp_splice_unfinished(const struct tcp_splice *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->flows->high; i++) {
+		const struct flow *f = &s->flows->flow[i];
+		const struct splice_conn *c = (const void *)f->priv;
+		unsigned from = f->pif[INI] == PIF_SPLICE ? INI : TGT;
+
+		if (f->proto == IPPROTO_TCP && f->pif[from] == PIF_SPLICE &&
+		    c->connected && !c->dir[from].fin)
+			return true;
+	}
+	return false;
+}

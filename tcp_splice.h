@@ -65,5 +65,6 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 		      uint32_t events);
 bool tcp_splice_run_ready(struct tcp_splice *s);
+bool tcp_splice_unfinished(const struct tcp_splice *s);
 
 #endif /* TCP_SPLICE_H */
