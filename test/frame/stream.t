@@ -88,7 +88,8 @@ class SocketDaemon(Daemon):
         try:
             self.connect()
         except OSError:
-            self.proc.kill()
+            self.proc.terminate()
+            shutil.rmtree(self.dir)
             raise
 
     def connect(self, mac=GUEST_MAC):
