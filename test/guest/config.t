@@ -36,7 +36,8 @@ vm a 'ip addr flush dev eth0 scope global; ip route flush dev eth0'
 
 dhclient='dhclient -v -1 -sf /bin/guest-net -cf /tmp/dhclient.conf -lf /tmp/leases'
 out=$(vm a "echo 'request subnet-mask, routers, domain-name-servers,
-	domain-search, interface-mtu, host-name; timeout 20;' > /tmp/dhclient.conf
+	domain-search, interface-mtu, host-name, dhcp6.name-servers,
+	dhcp6.domain-search; timeout 20;' > /tmp/dhclient.conf
 	: > /tmp/leases; $dhclient -4 eth0; cat /tmp/lease4")
 is "$(lease "$out" address)" "$HOST4/255.255.255.0" "dhclient -4: the host's address"
 is "$(lease "$out" router)" "$GW4" "dhclient -4: the host's router"

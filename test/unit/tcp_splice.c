@@ -87,6 +87,17 @@ static void settle(void)
 		;
 }
 
+/* What the kernel still has to tell comes to an end; what spins does not */
+static bool quiet(void)
+{
+	int i;
+
+	for (i = 0; i < 40; i++)
+		if (!turn(50))
+			return true;
+	return false;
+}
+
 /* dial() - The client's end; its other end is handed over */
 static int dial(uint16_t port)
 {
@@ -243,7 +254,7 @@ static void slow_reader(void)
 
 	ok(bytes > 100000, "a client can write until all is full");
 	is(s->pipes - s->nspare, 1, "the rest is in a pipe");
-	ok(!turn(50), "and nothing happens until somebody reads");
+	ok(quiet(), "and nothing happens until somebody reads");
 	is(s->ready, FLOW_NONE, "nor is it tried again and again");
 	ok(transfer(p.server, p.client, 100000, 1000, 1000),
 	   "the other direction goes on");
@@ -275,7 +286,7 @@ static void without_pipes(void)
 	   "without pipes data goes all the same");
 	ok(transfer(p.server, p.client, 5000, 1, 1), "byte by byte, too");
 	bytes = fill(p.client);
-	ok(!turn(50), "it waits in its socket");
+	ok(quiet(), "it waits in its socket");
 	ok(empty(p.server, bytes, 10000), "until it is read");
 	bytes = fill(p.client);
 	shutdown(p.client, SHUT_WR);
