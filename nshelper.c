@@ -251,8 +251,9 @@ static int request(struct nshelper *h, struct request *q, const struct fds *f)
 
 	if (h->fd < 0)
 		return -ENOTCONN;
-	q->seq = ++h->seq;
+	q->seq = h->seq + 1;
 	rc = fds_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
+	h->seq += !rc;			/* what was not sent has no answer */
 	return rc == -EPIPE || rc == -ECONNRESET ? lost(h) : rc;
 }
 

@@ -669,7 +669,7 @@ static void flow_timer(struct passt *s, union epoll_ref ref)
 		udp_timer(&s->udp, f);
 	else if (ref.kind == REF_UDP_SPLICE)
 		udp_splice_timer(&s->udp_splice, f);
-	else
+	else if (ref.kind == REF_ICMP)
 		icmp_timer(&s->icmp, f);
 }
 
