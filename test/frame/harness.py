@@ -461,7 +461,7 @@ ip link set eth1 arp off up
 ip addr add {IP4.guest}/24 dev eth0
 ip addr add {IP6.guest}/64 dev eth0 nodad
 for a in {IP4.peer} {IP4.peer2}; do ip addr add $a/32 dev lo; done
-for a in {IP6.peer} {IP6.peer2}; do ip addr add $a/128 dev lo; done
+for a in {IP6.peer} {IP6.peer2}; do ip addr add $a/128 dev lo nodad; done
 ip route add default via {IP4.gw} dev eth0
 ip -6 route add default via {IP6.gw} dev eth0
 ip route add unreachable 192.0.2.0/24
