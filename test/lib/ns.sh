@@ -178,7 +178,12 @@ pasta_start() {
 	exec_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
 		sh -c "echo up > $T/home/inner; exec sleep infinity" &
 	DAEMON=$!
+	INNER=
 	wait_for test -s "$T/home/inner" || return 1
+	wait_for inner_is_there		# it may not have become sleep yet
+}
+
+inner_is_there() {
 	INNER=$(descendant "$DAEMON" sleep)
 	[ -n "$INNER" ]
 }
