@@ -55,7 +55,7 @@ names() {
 	passt|pasta) mark="^\(:$who\)\{0,1\}";;
 	*) mark="^:$who";;
 	esac
-	marks "$@" | sed -n "s/$mark[[:space:]]\{1,\}//p" |
+	marks "$@" | sed -n "s/${mark}[[:space:]]\{1,\}//p" |
 		tr -s ' ' '\n' | sed '/^$/d' | sort -u
 }
 

@@ -8,6 +8,7 @@
 . "$(dirname "$0")/../lib/ns.sh"
 
 # seen OPTION...: what is said at the start, then what the namespace looks like
+# shellcheck disable=SC2120 # options are for those who have any
 seen() {
 	out=$(as_user timeout 10 "$PASTA" --config-net "${ALONE[@]}" "$@" -- \
 		sh -c 'ip -o addr; ip route; ip -6 route' 2>&1)

@@ -26,6 +26,7 @@ host() {
 v4() { ip addr add $HOST4/24 dev eth0; }
 v6() { ip addr add $HOST6/64 dev eth0 nodad; }
 route4() { ip route add default via $GW4 "$@"; }
+# shellcheck disable=SC2120 # as route4
 route6() { ip -6 route add default via $GW6 "$@"; }
 
 # dead_end NAME: another interface, which nobody is behind
