@@ -418,9 +418,12 @@ static int watch_path(struct netns *n, const char *path)
 
 	if (!split(end, dir, &file) && in_procfs(dir)) {
 		/* A thread, or another /proc: no numbers of ours */
-		if (strlen(dir) + sizeof("../stat") > sizeof(dir))
+		size_t dir_len = strlen(dir);
+
+		if (dir_len + sizeof("../stat") > sizeof(dir))
 			return -ENAMETOOLONG;
-		return watch_stat(n, strcat(dir, "../stat"));
+		memcpy(dir + dir_len, "../stat", sizeof("../stat"));
+		return watch_stat(n, dir);
 	}
 	n->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	return 0;

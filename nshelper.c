@@ -122,7 +122,6 @@ static void fds_take(struct msghdr *msg, struct fds *f)
 {
 	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
 
-	f->n = 0;
 	if (!hdr || hdr->cmsg_level != SOL_SOCKET ||
 	    hdr->cmsg_type != SCM_RIGHTS)
 		return;
@@ -144,6 +143,7 @@ static int fds_receive(int from, void *data, size_t len, struct fds *f,
 	};
 	ssize_t n = recvmsg(from, &msg, flags | MSG_CMSG_CLOEXEC);
 
+	f->n = 0;
 	if (n < 0)
 		return -errno;
 	fds_take(&msg, f);

@@ -57,7 +57,7 @@ static int connect_path(const char *path)
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		die("Path too long for a UNIX socket: %s", path);
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		die("Couldn't make a socket: %s", strerror(errno));
