@@ -446,7 +446,7 @@ static int check_item(struct spec *s, struct text t)
 static int add_item(struct spec *s, struct text t)
 {
 	struct fwd_rule r = s->rule;
-	struct range from, to;
+	struct range from = { 0 }, to = { 0 };
 
 	if (*t.s == '~')
 		return 0;
