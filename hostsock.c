@@ -262,3 +262,16 @@ uint32_t hostsock_mtu(int fd, bool v4)
 		return 0;
 	return (uint32_t)mtu;
 }
+
+/**
+ * hostsock_reset() - Close a TCP socket so that its peer gets a reset
+ * @fd:		Connected socket
+ */
+/* #syscalls setsockopt close */
+void hostsock_reset(int fd)
+{
+	static const struct linger abort_now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
+	close(fd);
+}

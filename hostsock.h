@@ -34,5 +34,6 @@ void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 int hostsock_cmsg_int(const struct cmsghdr *cm);
 bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos);
 uint32_t hostsock_mtu(int fd, bool v4);
+void hostsock_reset(int fd);
 
 #endif /* HOSTSOCK_H */

@@ -17,9 +17,9 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "fwd.h"
+#include "hostsock.h"
 #include "listen.h"
 #include "log.h"
 
@@ -28,13 +28,9 @@ enum {
 	PAUSE_MS	= 100,		/* without descriptors */
 };
 
-/* #syscalls setsockopt close */
 static void refuse(struct inbound *b, int fd)
 {
-	const struct linger reset = { .l_onoff = 1 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	close(fd);
+	hostsock_reset(fd);
 	b->refused++;
 }
 

@@ -1031,15 +1031,6 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 
 /* Connections that the host side starts */
 
-/* reset_accepted() - The peer learns that there is nothing behind the port */
-static void reset_accepted(int fd)
-{
-	static const struct linger abort_now = { .l_onoff = 1 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof(abort_now));
-	close(fd);
-}
-
 /*
  * free_port() - Make the guest's view of a connection unlike all others
  *
@@ -1115,12 +1106,12 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 	if (!free_port(t, host, &seen)) {
 		t->stats.refused_ports++;
 		warn_limited("No source port for a connection to the guest");
-		reset_accepted(fd);
+		hostsock_reset(fd);
 		return;
 	}
 	f = inbound_flow(t, fd, host, &seen);
 	if (!f) {
-		reset_accepted(fd);
+		hostsock_reset(fd);
 		return;
 	}
 	set_options(t, f);

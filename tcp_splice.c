@@ -176,17 +176,15 @@ static void ready_remove(struct tcp_splice *s, struct flow *f)
 
 /* The end ------------------------------------------------------------------- */
 
-/* #syscalls:pasta setsockopt close */
+/* #syscalls:pasta close */
 static void close_socket(int fd, bool rst)
 {
-	static const struct linger abort_now = { .l_onoff = 1 };
-
 	if (fd < 0)
 		return;
 	if (rst)
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now,
-			   sizeof(abort_now));
-	close(fd);
+		hostsock_reset(fd);
+	else
+		close(fd);
 }
 
 static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
