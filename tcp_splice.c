@@ -489,6 +489,28 @@ static int other_socket(struct tcp_splice *s, bool from_ns,
 								  NSSOCK_TCP6);
 }
 
+/*
+ * send_early() - What has come while the connection waited to be accepted
+ *
+ * connect() says EINPROGRESS, but where no network is in between the handshake is
+ * over by then. Who listens there finds the request beside the connection, and
+ * need not be woken up twice. If it is not over, the data waits in a pipe.
+ *
+ * Return: 0, or negative errno: a socket has failed
+ */
+static int send_early(struct tcp_splice *s, struct flow *f)
+{
+	struct splice_dir *d = &conn(f)->dir[INI];
+	ssize_t n = move_small(s, f, INI);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n < 0)
+		return n;
+	conn(f)->connected = n > 0 && d->held < n;
+	return 0;
+}
+
 /* dial() - Connect the other side: 0, or negative errno */
 /* #syscalls:pasta connect setsockopt */
 static int dial(struct tcp_splice *s, struct flow *f, bool from_ns)
@@ -516,6 +538,9 @@ static int dial(struct tcp_splice *s, struct flow *f, bool from_ns)
 				&sa);
 	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
+	rc = send_early(s, f);
+	if (rc)
+		return rc;
 	for (side = 0; side < 2; side++) {
 		rc = loop_add(s->loop, c->sock[side], SPLICE_EVENTS,
 			      flow_ref(s->flows, f, REF_TCP_SPLICE, side));

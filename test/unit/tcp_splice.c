@@ -98,23 +98,39 @@ static bool quiet(void)
 	return false;
 }
 
-/* dial() - The client's end; its other end is handed over */
-static int dial(uint16_t port)
+/* client_of() - The client's end of a connection to a listening socket */
+static int client_of(int listening)
+{
+	union sockaddr_inany sa;
+	socklen_t len = sizeof(sa);
+	int fd;
+
+	getsockname(listening, &sa.sa, &len);
+	fd = socket(sa.sa.sa_family, SOCK_STREAM, 0);
+	if (fd < 0 || connect(fd, &sa.sa, len))
+		return -1;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+/* hand_over() - The other end of who called, for a server at @port */
+static void hand_over(uint16_t port)
 {
 	struct flowside ini = { .oaddr = lo(), .eaddr = lo(), .oport = 80,
 				.eport = 1234 };
 	struct flowside tgt = { .eaddr = lo(), .eport = port };
-	union sockaddr_inany sa;
-	socklen_t len = sizeof(sa);
-	int fd, peer;
+	int peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
 
-	getsockname(front, &sa.sa, &len);
-	fd = socket(sa.sa.sa_family, SOCK_STREAM, 0);
-	if (fd < 0 || connect(fd, &sa.sa, len))
-		return -1;
-	peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
-	fcntl(fd, F_SETFL, O_NONBLOCK);
 	tcp_splice_accepted(s, peer, true, &ini, &tgt);
+}
+
+/* dial() - The client's end; its other end is handed over */
+static int dial(uint16_t port)
+{
+	int fd = client_of(front);
+
+	if (fd >= 0)
+		hand_over(port);
 	return fd;
 }
 
@@ -401,6 +417,77 @@ static void end_before_connect(void)
 	finish(p);
 }
 
+/* early_data() - What came before the connection was accepted */
+static void early_data(void)
+{
+	struct pair p = { .client = client_of(front) };
+	char buf[20];
+
+	send(p.client, "request", 7, 0);
+	hand_over(back_port);
+	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	is(recv(p.server, buf, sizeof(buf), 0), 7,
+	   "a request is there with the connection, before any event");
+	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
+	   transfer(p.server, p.client, 100000, 1000, 1000), "it goes on");
+	finish(p);
+
+	p.client = client_of(front);
+	send(p.client, "last words", 10, 0);
+	reset(p.client);
+	p.client = -1;
+	hand_over(back_port);
+	settle();
+	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	is(recv(p.server, buf, sizeof(buf), 0), 10, "last words are heard");
+	is(read_error(p.server), ECONNRESET, "and the reset after them");
+	finish(p);
+
+	p.client = client_of(front);
+	close(p.client);
+	p.client = -1;
+	hand_over(back_port);
+	settle();
+	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	ok(at_end(p.server), "an end that came before it is one");
+	finish(p);
+}
+
+/* early_waits() - The same, while the server's queue takes nobody */
+static void early_waits(size_t bytes)
+{
+	struct pair p = { .server = -1 };
+	uint16_t port;
+	int i, first[2], fd = listener(&port);
+	char buf[20] = "request";
+
+	listen(fd, 0);
+	first[0] = client_of(fd);
+	p.client = client_of(front);
+	send(p.client, buf, bytes, 0);
+	shutdown(p.client, SHUT_WR);
+	hand_over(port);
+	settle();
+	is(flows.count, 1, "who is not accepted yet waits");
+	first[1] = accept(fd, NULL, NULL);
+	for (i = 0; i < 40 && p.server < 0; i++) {
+		turn(200);	/* the kernel sends its SYN again after 1 s */
+		p.server = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
+	}
+	settle();
+	ok(p.server >= 0, "and is accepted after that");
+	is(bytes ? recv(p.server, buf, sizeof(buf), 0) : 0, bytes,
+	   "with all that was sent");
+	ok(at_end(p.server), "and the end of it");
+	send(p.server, "answer", 6, 0);
+	settle();
+	is(recv(p.client, buf, sizeof(buf), 0), 6, "the answer comes back");
+	close(first[0]);
+	close(first[1]);
+	close(fd);
+	finish(p);
+}
+
 static void urgent_data(void)
 {
 	struct pair p = connected();
@@ -491,6 +578,9 @@ static void all(void)
 	resets();
 	refused();
 	end_before_connect();
+	early_data();
+	early_waits(7);
+	early_waits(0);
 	urgent_data();
 	close(front);
 	close(back);
