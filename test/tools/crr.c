@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Connections one after the other: connect, ask with one byte, read the answer of
- * one byte, close.
+ * Connections: connect, ask with one byte, read the answer of one byte, close. One
+ * after the other, or by several processes at the same time.
  *
- *	crr serve ADDR PORT
- *	crr ask ADDR PORT COUNT		prints connections per second
+ *	crr serve ADDR PORT [JOBS]
+ *	crr ask ADDR PORT COUNT [JOBS]	prints connections per second, of all
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,13 +38,33 @@ static int new_socket(void)
 	return fd;
 }
 
-static void serve(void)
+/* fork_jobs() - @jobs - 1 more processes like this one, which end with it */
+static void fork_jobs(long jobs)
+{
+	pid_t first = getpid();
+
+	while (--jobs > 0) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != first)
+			_exit(2);
+		return;
+	}
+}
+
+static void serve(long jobs)
 {
 	int fd, lfd = new_socket();
 	char byte;
 
 	if (bind(lfd, to->ai_addr, to->ai_addrlen) || listen(lfd, 1024))
 		die("listen");
+	fork_jobs(jobs);
 	while ((fd = accept(lfd, NULL, NULL)) >= 0) {
 		while (read(fd, &byte, 1) == 1)
 			if (write(fd, &byte, 1) != 1)
@@ -59,13 +82,16 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void ask(long count)
+static void ask(long count, long jobs)
 {
 	double start = now();
+	pid_t first = getpid();
 	char byte = 'x';
 	long i;
+	int status;
 
-	for (i = 0; i < count; i++) {
+	fork_jobs(jobs);
+	for (i = 0; i < count / jobs; i++) {
 		int fd = new_socket();
 
 		if (connect(fd, to->ai_addr, to->ai_addrlen))
@@ -74,7 +100,12 @@ static void ask(long count)
 			die("answer");
 		close(fd);
 	}
-	printf("%.0f\n", (double)count / (now() - start));
+	if (getpid() != first)
+		_exit(0);
+	while (wait(&status) > 0)
+		if (status)
+			exit(2);	/* it said why */
+	printf("%.0f\n", (double)(count / jobs * jobs) / (now() - start));
 }
 
 int main(int argc, char **argv)
@@ -84,11 +115,12 @@ int main(int argc, char **argv)
 	};
 
 	if (argc < 4 || getaddrinfo(argv[2], argv[3], &hints, &to)) {
-		fprintf(stderr, "usage: crr serve|ask ADDR PORT [COUNT]\n");
+		fprintf(stderr, "usage: crr serve ADDR PORT [JOBS]\n"
+				"       crr ask ADDR PORT COUNT [JOBS]\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "serve"))
-		serve();
-	ask(argc > 4 ? atol(argv[4]) : 1);
+		serve(argc > 4 ? atol(argv[4]) : 1);
+	ask(argc > 4 ? atol(argv[4]) : 1, argc > 5 ? atol(argv[5]) : 1);
 	return 0;
 }
