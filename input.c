@@ -371,17 +371,59 @@ static bool input_other(struct input *in, const struct pkt *p)
 	return false;
 }
 
+/*
+ * will_stay() - Does this error say that nobody may, or will, take our packets?
+ *
+ * Hard errors of RFC 1122, 4.2.3.9, and what firewalls send. That a network or host
+ * can't be reached for now may pass: the guest's network may be starting.
+ */
+static bool will_stay(const struct pkt *p)
+{
+	if (p->kind == PKT_ICMP6) {
+		if (p->icmp.type != ICMP6_UNREACH)
+			return false;
+		switch (p->icmp.code) {
+		case ICMP6_UNREACH_ADMIN_: case ICMP6_UNREACH_PORT:
+		case ICMP6_UNREACH_POLICY: case ICMP6_UNREACH_REJECT:
+			return true;
+		}
+		return false;
+	}
+	if (p->icmp.type != ICMP4_UNREACH)
+		return false;
+	switch (p->icmp.code) {
+	case ICMP4_UNREACH_PROTO: case ICMP4_UNREACH_PORT:
+	case ICMP4_UNREACH_NET_PROHIBITED: case ICMP4_UNREACH_HOST_PROHIBITED:
+	case ICMP4_UNREACH_ADMIN:
+		return true;
+	}
+	return false;
+}
+
+/* A firewall of the guest may answer a SYN so */
+static void input_unreachable(struct input *in, const struct pkt *p)
+{
+	struct pkt_quote q;
+
+	if (pkt_quoted(p, &q) && q.proto == IPPROTO_TCP)
+		tcp_tap_unreachable(in->tcp, &q);
+	else
+		in->dropped++;
+}
+
 static bool is_ndp(const struct pkt *p)
 {
 	return p->icmp.type >= NDP_RS && p->icmp.type <= NDP_NA;
 }
 
-static void input_icmp6(struct input *in, const struct pkt *pkts, unsigned n)
+static void input_icmp(struct input *in, const struct pkt *pkts, unsigned n)
 {
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		if (is_ndp(&pkts[i]))
+		if (will_stay(&pkts[i]))
+			input_unreachable(in, &pkts[i]);
+		else if (pkts[i].kind == PKT_ICMP6 && is_ndp(&pkts[i]))
 			in->ndp_dropped += !input_ndp(in, &pkts[i]);
 		else
 			icmp_tap_input(in->icmp, &pkts[i], 1);
@@ -416,10 +458,8 @@ static void input_run(struct input *in, const struct pkt *pkts, unsigned n)
 		input_udp(in, pkts, n);
 		return;
 	case PKT_ICMP4:
-		icmp_tap_input(in->icmp, pkts, n);
-		return;
 	case PKT_ICMP6:
-		input_icmp6(in, pkts, n);
+		input_icmp(in, pkts, n);
 		return;
 	case PKT_FRAGMENT:
 		input_fragments(in, pkts, n);

@@ -466,6 +466,50 @@ enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
 	}
 }
 
+/* The IP header in an ICMP error: of a packet that we sent, so without extensions
+ * and not in fragments; nothing else is checked, it must only match a flow */
+static bool quoted_ip(struct cursor *c, bool v4, struct pkt_quote *q)
+{
+	struct ip4_hdr ip4;
+	struct ip6_hdr ip6;
+
+	if (v4) {
+		if (!take(c, &ip4, sizeof(ip4)) || ip4.ver_ihl != 0x45 ||
+		    ntohs(ip4.frag) & (IP4_MF | IP4_OFFSET))
+			return false;
+		q->src = inany_from_v4((struct in_addr){ ip4.src });
+		q->dst = inany_from_v4((struct in_addr){ ip4.dst });
+		q->proto = ip4.proto;
+		return true;
+	}
+	if (!take(c, &ip6, sizeof(ip6)) || ntohl(ip6.ver_tc_flow) >> 28 != 6)
+		return false;
+	q->src = inany_from_v6(&ip6.src);
+	q->dst = inany_from_v6(&ip6.dst);
+	q->proto = ip6.nexthdr;
+	return true;
+}
+
+/**
+ * pkt_quoted() - What does an ICMP error complain about?
+ * @p:		PKT_ICMP4 or PKT_ICMP6, of an error type
+ * @q:		Set if this returns true
+ *
+ * Return: false if it quotes less than 8 bytes (RFC 792) of a TCP or UDP packet
+ */
+bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
+{
+	struct cursor c = { p->payload, p->len };
+	struct { be16 sport, dport; be32 seq; } l4;
+
+	if (!quoted_ip(&c, p->kind == PKT_ICMP4, q) || !take(&c, &l4, sizeof(l4)))
+		return false;
+	q->sport = ntohs(l4.sport);
+	q->dport = ntohs(l4.dport);
+	q->seq = ntohl(l4.seq);
+	return q->proto == IPPROTO_TCP || q->proto == IPPROTO_UDP;
+}
+
 /**
  * pkt_parse_l4() - Check what follows the IP header, for reassembled packets
  * @p:		proto, src, dst and off are set; kind, layer-4 header, payload

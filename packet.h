@@ -76,6 +76,20 @@ struct pkt {
 };
 
 /**
+ * struct pkt_quote - A packet of ours, as an ICMP error quotes it
+ * @src, @dst:	Its addresses: ours, or whom we stand for; the guest's
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @sport, @dport:	Host order
+ * @seq:	Sequence number of TCP, host order
+ */
+struct pkt_quote {
+	union inany src, dst;
+	uint8_t proto;
+	uint16_t sport, dport;
+	uint32_t seq;
+};
+
+/**
  * struct datagram - UDP from one of our services to the guest
  * @src, @dst:	IP addresses, both of one family
  * @dst_mac:	Ethernet destination
@@ -101,6 +115,7 @@ enum pkt_error {
 enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
 			 const struct rx_offload *off);
 enum pkt_error pkt_parse_l4(struct pkt *p, const uint8_t *l4, size_t len);
+bool pkt_quoted(const struct pkt *p, struct pkt_quote *q);
 const char *pkt_strerror(enum pkt_error e);
 
 #endif /* PACKET_H */

@@ -1257,6 +1257,28 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 		run_work(t, &t->work[i]);
 }
 
+/**
+ * tcp_tap_unreachable() - Somebody behind the tap refuses a connection by ICMP
+ * @t:		TCP
+ * @q:		Quoted segment
+ *
+ * For errors that will not pass. They end a connection that is being set up, if
+ * the quoted segment is its SYN; one that is established is left alone: RFC 5927,
+ * 5.2, RFC 5461.
+ */
+void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q)
+{
+	const struct flowside tap = {
+		.oaddr = q->src, .oport = q->sport,
+		.eaddr = q->dst, .eport = q->dport,
+	};
+	struct flow *f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
+
+	if (f && conn(f)->s.phase == TCPS_SYN_SENT && !conn(f)->dying &&
+	    q->seq == conn(f)->s.snd_una)
+		end_flow(t, f, true, "refused by ICMP");
+}
+
 static int sock_error(int sock)
 {
 	int error = 0;

@@ -10,6 +10,7 @@ import random
 import socket
 import struct
 
+import frames
 import harness
 from frames import ACK, RST, SYN
 from harness import (IP4, OUR_MAC, TIMEOUT, Conn, Failed, check, equal, main, test,
@@ -146,6 +147,57 @@ def other_rst(env, ip):
     c.expect("A", ack=1)
     c.send("PA", b"x")
     equal(env.recv(s, 1), b"x", "data")
+
+
+def icmp_about(env, ip, kind, code, quoted):
+    env.send_ip(ip.guest, ip.peer2, frames.ICMP4 if ip.version == 4 else frames.ICMP6,
+                frames.icmp(ip.guest, ip.peer2, kind, code, bytes(4) + quoted))
+
+
+@test("a SYN that a firewall of the guest refuses by ICMP resets the peer at once")
+def firewall(env, ip):
+    kind = 3 if ip.version == 4 else 1
+    for code in (2, 3, 9, 10, 13) if ip.version == 4 else (1, 4, 5, 6):
+        s = dial(env, ip)
+        c = syn_came(env, ip)
+        head = ip.hdrlen + 8		# as much as RFC 792 asks for
+        icmp_about(env, ip, kind, code, c.syn.raw[14:][:head if code & 1 else None])
+        s.settimeout(0.8)
+        equal(error_of(s), errno.ECONNRESET, f"code {code}: the peer reads")
+        s.close()
+    c.quiet()
+
+
+@test("other errors of ICMP do not end a connection")
+def no_firewall(env, ip):
+    hard = 3 if ip.version == 4 else 4
+    kind = 3 if ip.version == 4 else 1
+    peer = dial(env, ip)
+    c = syn_came(env, ip)
+    quoted = c.syn.raw[14:]
+    tcp = ip.hdrlen
+
+    def changed(at, to):
+        return quoted[:at] + to + quoted[at + len(to):]
+
+    for code in (0, 1, 4, 5) if ip.version == 4 else (0, 2, 3):
+        icmp_about(env, ip, kind, code, quoted)		# may pass
+    for other in (11, 12) if ip.version == 4 else (2, 3, 4):
+        icmp_about(env, ip, other, hard, quoted)
+    for wrong in (changed(tcp + 4, struct.pack("!I", c.syn.seq + 1 & 0xffffffff)),
+                  changed(tcp, struct.pack("!H", c.syn.sport ^ 1)),
+                  changed(tcp + 2, struct.pack("!H", PORT + 1)),
+                  changed(9 if ip.version == 4 else 6, bytes([frames.UDP])),
+                  changed(0, b"\x00"), changed(0, bytes([quoted[0] ^ 0x20])),
+                  changed(6, b"\x20\x01") if ip.version == 4 else b"",
+                  quoted[:tcp + 7], quoted[:tcp], quoted[:1], b""):
+        icmp_about(env, ip, kind, hard, wrong)
+    c.quiet()
+    c.send("SA")
+    c.expect("A", ack=1, seq=1)
+    icmp_about(env, ip, kind, hard, quoted)		# established
+    c.send("PA", b"x")
+    equal(env.recv(peer, 1), b"x", "data")
 
 
 @test("a wrong ACK gets a RST, and the right one still works")
