@@ -192,7 +192,8 @@ bool client_accept(struct client *cl, struct tap_stream *s)
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	rc = s->fd >= 0 ? -EBUSY : tap_stream_attach(s, fd);
 	if (!rc) {
-		info("accepted connection from PID %d", (int)cred.pid);
+		info_limited("accepted connection from PID %d",
+			     (int)cred.pid);
 		return true;
 	}
 	close(fd);

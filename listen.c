@@ -179,17 +179,6 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 }
 
 /**
- * listen_is_ours() - Do we have a socket on a port, of whatever address?
- * @in_ns:	In the namespace, else on the host
- * @port:	Host order
- */
-bool listen_is_ours(const struct listen *s, uint8_t proto, bool in_ns,
-		    uint16_t port)
-{
-	return s->head[listen_kind(proto, in_ns)][port];
-}
-
-/**
  * listen_pause() - Hear no more of a socket until listen_resume()
  *
  * For want of descriptors: what arrives waits in the kernel.

@@ -53,6 +53,9 @@ void log_die(bool with_errno, const char *fmt, ...)
 #define warn_limited(...) \
 	do { static struct log_limit limit_; if (log_limited(&limit_)) \
 		log_msg(LOG_L_WARN, false, __VA_ARGS__); } while (0)
+#define info_limited(...) \
+	do { static struct log_limit limit_; if (log_limited(&limit_)) \
+		log_msg(LOG_L_INFO, false, __VA_ARGS__); } while (0)
 #define debug_limited(...) \
 	do { static struct log_limit limit_; \
 	     if (log_enabled(LOG_L_DEBUG) && log_limited(&limit_)) \

@@ -263,7 +263,7 @@ static void tap_closed(void *ctx, int error)
 	else if (s->conf.one_off)
 		info("Client connection closed, exiting");
 	else
-		info("Client connection closed");
+		info_limited("Client connection closed");
 	if (s->conf.mode == MODE_PASTA || s->conf.one_off)
 		quit(s, error ? 1 : 0);
 }

@@ -50,6 +50,12 @@ done
 like "$(cat "$T/home/log")" "frame length 65550 is not in 1 to" \
 	"the log says what was wrong"
 
+before=$(grep -c "accepted connection" "$T/home/log")
+secs=$(vm "$S" often 100)
+more=$(($(grep -c "accepted connection" "$T/home/log") - before))
+t "a client that comes again and again finds an open door" test "${secs:-0}" -gt 0
+t "but does not fill the log: $more lines in $secs s" test "$more" -le $((secs + 1))
+
 out=$(as "$PASST" -f -s "$S" 2>&1)
 is $? 1 "a second daemon on the same socket fails"
 like "$out" "Socket path $S already in use" "and says why"

@@ -18,7 +18,7 @@ formats() {
 	python3 - "$NS_TOP"/*.c <<-'END'
 		import re, sys
 		verb = (r"\b(?:err|err_errno|warn|warn_errno|info|debug|trace|"
-		        r"warn_limited|warn_once|debug_limited|die|die_errno)\(")
+		        r"warn_limited|info_limited|warn_once|debug_limited|die|die_errno)\(")
 		text = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 		for name in sys.argv[1:]:
 		    if name.endswith("/qrap.c"):	# a program of its own

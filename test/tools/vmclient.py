@@ -5,12 +5,13 @@
 #   ask	the answer's sender address, then it leaves
 #   drip	the same, one byte at a time
 #   two	two requests in one write: number of answers
+#   often N	asks, leaves and connects again: seconds that N times took, rounded up
 #   hold	asks, says so in $T/home/held, stays until the socket ends
 #   bad LEN	a frame of a length that can't be: "closed" if that is what follows
 #   none	connects and says nothing: "closed", or "open" after half a second
 #
 # SOCKET may be "fd:N", a connected descriptor.
-import os, socket, struct, sys
+import os, socket, struct, sys, time
 path, what = sys.argv[1:3]
 if path.startswith("fd:"):
     s = socket.socket(fileno=int(path[3:]))
@@ -51,6 +52,16 @@ elif what == "drip":
 elif what == "two":
     s.sendall(req * 2)
     print(len([answer(), answer()]))
+elif what == "often":
+    start = time.monotonic()
+    for i in range(int(sys.argv[3])):
+        s.sendall(req)
+        answer()
+        s.close()
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        s.settimeout(10)
+    print(int(time.monotonic() - start) + 1)
 elif what == "hold":
     s.sendall(req)
     open(os.environ["T"] + "/home/held", "w").write(answer())
