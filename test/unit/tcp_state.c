@@ -1074,6 +1074,11 @@ static void window_field(void)
 	is(tcps_window_field(&s, false), 65535, "no scale: windows of 65535");
 	is(s.rcv_edge - s.rcv_acked, 65535, "and no more promised");
 	is(s.snd_wnd, WND, "and theirs is taken as it is");
+	s.rcv_mss = 65480;		/* more than half of what they can see */
+	IN(.len = 64400);
+	tcps_acknowledge(&s, s.rcv_nxt);
+	ok(tcps_window(&s, 1 << 20, 1 << 20), "a window that is nearly used up opens");
+	is(s.rcv_edge - s.rcv_acked, 65535, "as far as it goes");
 	established_ws(5);
 	is(s.snd_wnd, WND << 5, "with a scale it is scaled");
 }
