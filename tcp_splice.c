@@ -345,7 +345,7 @@ static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 		pipe_return(s, d->pipe, true);
 		if (n < 0)
 			return rc;
-		was_read(d, 0, 1);
+		d->bulk = false;	/* the end, or urgent data: recv() tells */
 		return 0;
 	}
 	if (n < (ssize_t)BULK_MIN)

@@ -505,6 +505,32 @@ static void urgent_data(void)
 	finish(p);
 }
 
+/* urgent_end() - Urgent data and the end, told by an event from before them */
+static void urgent_end(void)
+{
+	static char buf[300000];
+	struct pair p = connected();
+	struct flow *f = flows.flow;
+	size_t got = 0, i;
+	ssize_t n = 1;
+	int on = 1;
+
+	while (f->proto != IPPROTO_TCP)
+		f++;
+	setsockopt(p.server, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	send(p.client, buf, sizeof(buf), 0);
+	send(p.client, "!", 1, MSG_OOB);
+	shutdown(p.client, SHUT_WR);
+	tcp_splice_event(s, f, INI, EPOLLIN);
+	for (i = 0; i < 100 && n; i++) {
+		settle();
+		n = recv(p.server, buf, sizeof(buf), 0);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	is(got, sizeof(buf) + 1, "urgent data just before the end is no end");
+	finish(p);
+}
+
 static void many(void)
 {
 	static struct pair p[500];
@@ -582,6 +608,7 @@ static void all(void)
 	early_waits(7);
 	early_waits(0);
 	urgent_data();
+	urgent_end();
 	close(front);
 	close(back);
 }
