@@ -612,6 +612,38 @@ static const char *rule_problem(const struct conf *c, const struct fwd_rule *r)
 	return NULL;
 }
 
+/* Is it the host's loopback, too, that this rule listens on? */
+static bool on_loopback(const struct fwd_rule *r)
+{
+	return inany_is_unspecified(&r->addr) &&
+	       (!*r->ifname || !strcmp(r->ifname, "lo"));
+}
+
+/* Does what @in brings to the namespace come back by @out, without an end? */
+static bool rules_loop(const struct fwd_rule *in, const struct fwd_rule *out)
+{
+	int last = in->to + (in->last - in->first);
+
+	return in->proto == out->proto && !in->from_ns && out->from_ns &&
+	       names_ports(in) && names_ports(out) && on_loopback(in) &&
+	       in->to - in->first == out->first - out->to &&
+	       in->to <= out->last && out->first <= last;
+}
+
+static int check_loops(const struct conf *c, const struct fwd_rule *out,
+		       char *error, size_t size)
+{
+	for (unsigned i = 0; i < c->nrules; i++) {
+		const struct fwd_rule *in = &c->rules[i];
+
+		if (rules_loop(in, out))
+			return fail(out, error, size,
+				    "leads back to the namespace by --%s %.*s",
+				    option_name(in), ITEM_SHOWN, in->spec);
+	}
+	return 0;
+}
+
 /**
  * ports_check() - Do the rules fit the other options?
  * @c:		All options are set. Rules of a protocol that is switched off
@@ -631,6 +663,10 @@ int ports_check(struct conf *c, char *error, size_t size)
 			rule_remove(c, i);
 		else if (problem)
 			return fail(r, error, size, "%s", problem);
+	}
+	for (unsigned i = 0; i < c->nrules; i++) {
+		if (check_loops(c, &c->rules[i], error, size))
+			return -EINVAL;
 	}
 	return 0;
 }

@@ -8,10 +8,12 @@
  * specification that it quotes, which is the last one.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ports.h"
+
 #include "tap.h"
 #include "util.h"
 
@@ -471,6 +473,51 @@ static void fits(void)
 	   "-U with --fd");
 }
 
+/* From the host to the namespace, back to the host, again, and so on */
+static void loops(void)
+{
+	static const struct {
+		const char *in, *out;
+		bool loop;
+	} rows[] = {
+		{ "9700", "9700", true },
+		{ "9700:9701", "9701:9700", true },
+		{ "9000-9100", "9050", true },
+		{ "9050", "9000-9100", true },
+		{ "9000-9100:8000-8100", "8100-8200:9100-9200", true },
+		{ "%lo/9700", "9700", true },
+		{ "9700:9701", "9700:9701", false },
+		{ "9700", "9701", false },
+		{ "9000-9100,~9050", "9050", false },
+		{ "9000-9100:8000-8100", "8101-8200:9101-9200", false },
+		{ "127.0.0.2/9700", "9700", false },
+		{ "9500:80", "9500", false },
+		{ "9700", "auto", false },
+		{ "auto", "9700", false },
+	};
+	char error[ERROR_LEN], name[100];
+	struct conf c;
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(&c, true);
+		parse(&c, 't', rows[i].in, error);
+		parse(&c, 'T', rows[i].out, error);
+		snprintf(name, sizeof(name), "-t %s -T %s %s", rows[i].in,
+			 rows[i].out, rows[i].loop ? "loop" : "do not loop");
+		is(ports_check(&c, error, sizeof(error)),
+		   rows[i].loop ? -EINVAL : 0, name);
+	}
+	setup(&c, true);
+	parse(&c, 'u', "9700", error);
+	parse(&c, 'T', "9700", error);
+	is(ports_check(&c, error, sizeof(error)), 0, "of one protocol only");
+	parse(&c, 'U', "9700", error);
+	ok(ports_check(&c, error, sizeof(error)) &&
+	   !strcmp(error, "Invalid value '9700' for --udp-ns: leads back to "
+			  "the namespace by --udp-ports 9700"), "a loop is named");
+}
+
 static void interfaces(void)
 {
 	char error[ERROR_LEN];
@@ -526,6 +573,7 @@ int main(void)
 	long_ones();
 	many_rules();
 	fits();
+	loops();
 	interfaces();
 	ephemeral();
 	return done();
