@@ -30,8 +30,6 @@
 #define LOG_SIZE_DEFAULT	(1 << 20)
 #define PID_LIMIT		4194304	/* PID_MAX_LIMIT of the kernel */
 #define HELP_COLUMN		30
-#define EPHEMERAL_FIRST		32768	/* of the kernel */
-#define EPHEMERAL_LAST		60999
 #define EPHEMERAL_PATH		"/proc/sys/net/ipv4/ip_local_port_range"
 #define HOSTNAME_MAX		64	/* sethostname(2) */
 

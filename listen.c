@@ -152,15 +152,38 @@ static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
 	return 0;
 }
 
-/*
- * listener_remove() - Close a socket that scanning bound: the only one of its port
- */
+/* is_bound() - Has a port a socket already, for the addresses of this rule? */
+static bool is_bound(const struct listen *s, const struct fwd_rule *r,
+		     unsigned port)
+{
+	uint32_t i;
+
+	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
+		const struct fwd_rule *o = &s->conf->rules[s->l[i - 1].rule];
+
+		if (inany_equals(&o->addr, &r->addr) &&
+		    !strcmp(o->ifname, r->ifname))
+			return true;
+	}
+	return false;
+}
+
+/* listener_remove() - Close a socket that scanning bound */
 /* #syscalls close */
 static void listener_remove(struct listen *s, uint32_t i)
 {
 	struct listener *l = &s->l[i];
+	uint32_t *head = &s->head[rule_kind(&s->conf->rules[l->rule])][l->port];
+	uint32_t at;
 
-	s->head[rule_kind(&s->conf->rules[l->rule])][l->port] = l->next;
+	if (*head == i + 1) {
+		*head = l->next;
+	} else {
+		for (at = *head; s->l[at - 1].next != i + 1; )
+			at = s->l[at - 1].next;
+		s->l[at - 1].next = l->next;
+	}
+	s->udp_closed |= s->conf->rules[l->rule].proto == IPPROTO_UDP;
 	loop_del(s->loop, l->fd);
 	close(l->fd);
 	s->count--;
@@ -450,7 +473,7 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 	int rc;
 
 	for (port = r->first; port <= r->last; port++) {
-		if (s->head[rule_kind(r)][port])
+		if (is_bound(s, r, port))
 			continue;
 		rc = *room ? rule_port_add(s, rule, (uint16_t)port) : -EMFILE;
 		if (is_exhausted(rc)) {
@@ -594,6 +617,22 @@ int listen_open(struct listen *s)
 }
 
 /**
+ * listen_close_host() - Close those on the host, and search no more
+ *
+ * For the end of a command: what it has sent may still wait in the others.
+ */
+void listen_close_host(struct listen *s)
+{
+	uint32_t i;
+
+	wheel_cancel(&s->loop->wheel, &s->timer);
+	for (i = 0; i < s->n; i++) {
+		if (s->l[i].fd >= 0 && !s->conf->rules[s->l[i].rule].from_ns)
+			listener_remove(s, i);
+	}
+}
+
+/**
  * listen_close() - Close all sockets at once, and search no more
  *
  * For the end of the namespace: the ports are free for a successor then.
@@ -637,6 +676,17 @@ static bool is_own_socket(const struct listen *s, unsigned kind,
 	return false;
 }
 
+/*
+ * is_ephemeral() - Is it a client's? In the namespace the range is taken for that
+ * which all start with, whatever the host has
+ */
+static bool is_ephemeral(const struct conf *c, bool in_ns, uint16_t port)
+{
+	if (in_ns)
+		return port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST;
+	return port >= c->ephemeral_first && port <= c->ephemeral_last;
+}
+
 /* entry_counts() - Is a socket one to forward to? See the top of this file */
 static bool entry_counts(const struct listen *s, unsigned kind,
 			 const struct sockdiag_entry *e)
@@ -645,10 +695,7 @@ static bool entry_counts(const struct listen *s, unsigned kind,
 	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
 	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
 
-	bool client = e->port >= c->ephemeral_first &&
-		      e->port <= c->ephemeral_last;
-
-	if (udp && (client || inany_is_multicast(&e->addr)))
+	if (udp && (is_ephemeral(c, in_ns, e->port) || inany_is_multicast(&e->addr)))
 		return false;
 	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
 	    !c->splice_only)
@@ -775,7 +822,7 @@ static bool rule_open_found(struct listen *s, uint16_t rule,
 	int rc;
 
 	for (; port; port = rule_next(r, found, port + 1)) {
-		if (s->head[kind][port] ||
+		if (is_bound(s, r, port) ||
 		    (map_has(&s->failed[kind], (uint16_t)port) &&
 		     s->round % RETRY_ROUNDS))
 			continue;
@@ -898,6 +945,7 @@ static void scan_arm(struct listen *s)
  */
 void listen_scan(struct listen *s)
 {
+	s->udp_closed = false;
 	scan_direction(s, LISTEN_HOST_TCP);
 	scan_direction(s, LISTEN_NS_TCP);
 	full_warn(s);

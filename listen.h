@@ -57,6 +57,7 @@ struct listener {
  * @retry_ms:	Time left to wait for ports that are in use, at start
  * @full:	The first rule for which there was no room, NULL: none yet; why,
  *		and whether it was told
+ * @udp_closed:	The last search closed a socket of UDP
  * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
  * @seq:	Of the last request to them
  * @round:	Counts searches
@@ -76,7 +77,7 @@ struct listen {
 	unsigned retry_ms;
 	const struct fwd_rule *full;
 	int full_error;
-	bool full_told;
+	bool full_told, udp_closed;
 	int diag[2];
 	uint32_t seq;
 	unsigned round;
@@ -97,6 +98,7 @@ void listen_scan(struct listen *s);
 const struct listener *listen_at(const struct listen *s, uint32_t index);
 void listen_pause(struct listen *s, uint32_t index);
 void listen_resume(struct listen *s);
+void listen_close_host(struct listen *s);
 void listen_close(struct listen *s);
 
 #endif /* LISTEN_H */

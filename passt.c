@@ -583,7 +583,7 @@ static void command_event(struct passt *s)
 		return;
 	s->ended = true;
 	s->status = status;
-	listen_close(&s->listen);
+	listen_close_host(&s->listen);
 	s->drain_timer.ref = (union epoll_ref){ .kind = REF_SIGNAL };
 	wheel_arm(&s->loop.wheel, &s->drain_timer,
 		  s->loop.now_ms + DRAIN_MS);
@@ -740,6 +740,10 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		break;
 	case REF_SCAN:
 		listen_scan(&s->listen);
+		if (s->listen.udp_closed) {
+			udp_listener_gone(&s->udp);
+			udp_splice_listener_gone(&s->udp_splice);
+		}
 		break;
 	default:
 		flow_timer(s, ref);

@@ -91,6 +91,10 @@ enum netns_kind {
 	NETNS_FD,			/* none: a tap file descriptor was passed */
 };
 
+enum {				/* ip_local_port_range of each new namespace */
+	EPHEMERAL_FIRST = 32768, EPHEMERAL_LAST = 60999,
+};
+
 struct conf {
 	enum mode mode;
 	const char *progname;		/* "passt" or "pasta" */

@@ -957,6 +957,7 @@ static void socket_for_peer(struct udp *u, const struct inbound *in,
 {
 	unsigned i;
 
+	udp_shared_set(&uf->shared, in->fd);
 	uf->kind = CONNECTED;
 	for (i = 0; i < 2 && in->n < FRESH_MAX; i++) {
 		uf->fd = udp_sock_inbound(u->conf, host, uf->scope,
@@ -969,7 +970,24 @@ static void socket_for_peer(struct udp *u, const struct inbound *in,
 	}
 	uf->kind = SHARED;
 	uf->fd = in->fd;
-	udp_shared_set(&uf->shared, in->fd);
+}
+
+/**
+ * udp_listener_gone() - End the flows of listening sockets that are closed
+ * @u:		UDP
+ */
+void udp_listener_gone(struct udp *u)
+{
+	struct flow *f;
+	uint32_t i;
+
+	for (i = 0; i < u->flows->high; i++) {
+		f = flow_at(u->flows, i);
+		if (f && f->proto == IPPROTO_UDP && through_tap(f) &&
+		    f->pif[INI] == PIF_HOST &&
+		    !udp_shared_is_there(&priv(f)->shared))
+			udp_end(u, f, "its port is not forwarded any more");
+	}
 }
 
 /* A flow of the guest's with the same addresses and ports at the tap, or NULL.

@@ -75,6 +75,7 @@ void udp_tap_writable(struct udp *u);
 void udp_sock_event(struct udp *u, struct flow *f, uint32_t events);
 void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 		      uint16_t port);
+void udp_listener_gone(struct udp *u);
 void udp_timer(struct udp *u, struct flow *f);
 
 #endif /* UDP_H */

@@ -65,6 +65,7 @@ struct udp_splice_flow {
 	struct udp_shared listener;
 	const struct fwd_rule *rule;
 	uint16_t port;
+	unsigned scope;
 	bool fresh;
 	uint8_t seen, whole;
 	uint64_t last_ms;
@@ -125,6 +126,24 @@ static void end(struct udp_splice *s, struct flow *f, const char *why)
 	s->count--;
 }
 
+/**
+ * udp_splice_listener_gone() - End the flows of listening sockets that are closed
+ * @s:		Bypass
+ *
+ * Their sockets would keep the port from whoever wants it next: us, for instance.
+ */
+void udp_splice_listener_gone(struct udp_splice *s)
+{
+	struct flow *f;
+	uint32_t i;
+
+	for (i = 0; i < s->flows->high; i++) {
+		f = flow_at(s->flows, i);
+		if (f && is_ours(f) && !udp_shared_is_there(&priv(f)->listener))
+			end(s, f, "nobody listens any more");
+	}
+}
+
 /* End the longest idle of some flows, others each time */
 static void evict(struct udp_splice *s)
 {
@@ -154,7 +173,7 @@ static int ns_socket(struct udp_splice *s, bool v4)
 
 /* Socket of the listening side; -1 if the listening one has to do */
 /* #syscalls:pasta close */
-static int socket_ini(struct udp_splice *s, const struct flow *f,
+static int socket_ini(struct udp_splice *s, struct flow *f,
 		      const struct fwd_rule *r)
 {
 	const struct flowside *side = &f->side[INI];
@@ -169,7 +188,7 @@ static int socket_ini(struct udp_splice *s, const struct flow *f,
 	if (fd < 0)
 		return -1;
 	udp_sock_bulk(fd, true);
-	if (!udp_sock_between(fd, side, 0))
+	if (!udp_sock_between(fd, side, priv(f)->scope))
 		return fd;
 	close(fd);
 	return -1;
@@ -227,6 +246,7 @@ struct origin {
 	int fd;
 	const struct fwd_rule *rule;
 	uint16_t port;
+	unsigned scope;
 };
 
 static struct flow *flow_new(struct udp_splice *s, const struct origin *o,
@@ -248,7 +268,8 @@ static struct flow *flow_new(struct udp_splice *s, const struct origin *o,
 	f->pif[INI] = o->rule->from_ns ? PIF_SPLICE : PIF_HOST;
 	f->pif[TGT] = o->rule->from_ns ? PIF_HOST : PIF_SPLICE;
 	*priv(f) = (struct udp_splice_flow){
-		.rule = o->rule, .port = o->port, .fresh = true,
+		.rule = o->rule, .port = o->port, .scope = o->scope,
+		.fresh = true,
 		.last_ms = s->loop->now_ms,
 	};
 	udp_shared_set(&priv(f)->listener, o->fd);
@@ -365,7 +386,7 @@ static int sender(struct flow *f, unsigned side, struct udp_dest *d)
 		return sf->fd[side];
 	if (!udp_shared_is_there(&sf->listener))
 		return -1;
-	*d = udp_shared_dest(&sf->listener, &f->side[side], 0);
+	*d = udp_shared_dest(&sf->listener, &f->side[side], sf->scope);
 	return sf->listener.fd;
 }
 
@@ -467,8 +488,12 @@ static void from_listener(struct udp_splice *s, const struct origin *o,
 	struct flow *f;
 
 	f = flow_lookup(s->flows, IPPROTO_UDP, pif, &ini, NULL);
-	if (!f && m->sport && target(s, o->rule, &ini, &tgt))
-		f = flow_new(s, o, &ini, &tgt);
+	if (!f && m->sport && target(s, o->rule, &ini, &tgt)) {
+		struct origin from = *o;
+
+		from.scope = m->scope;
+		f = flow_new(s, &from, &ini, &tgt);
+	}
 	if (f && is_ours(f))
 		forward_one(s, f, INI, m, data);
 	else
@@ -489,7 +514,7 @@ static void read_fresh(struct udp_splice *s, struct flow *f,
 {
 	const struct udp_shared *l = &priv(f)->listener;
 	const struct origin o = { udp_shared_is_there(l) ? l->fd : -1,
-				  priv(f)->rule, priv(f)->port };
+				  priv(f)->rule, priv(f)->port, 0 };
 	const union inany dst = f->side[INI].oaddr;
 	const union epoll_ref ref = f->timer.ref;
 	unsigned n = receive(s, priv(f)->fd[INI], meta, data), k;
@@ -556,7 +581,7 @@ void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
 			  const struct flowside *tgt, const struct udp_meta *m,
 			  const uint8_t *data)
 {
-	const struct origin o = { fd, r, host->oport };
+	const struct origin o = { fd, r, host->oport, 0 };
 	struct flow *f = flow_new(s, &o, host, tgt);
 
 	if (f)
@@ -588,7 +613,7 @@ void udp_splice_datagram(struct udp_splice *s, struct flow *f,
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port)
 {
-	const struct origin o = { fd, r, port };
+	const struct origin o = { fd, r, port, 0 };
 	struct udp_meta meta[UDP_SPLICE_MSGS];
 	const uint8_t *data[UDP_SPLICE_MSGS];
 	unsigned i, k, n = UDP_SPLICE_MSGS;

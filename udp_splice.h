@@ -60,6 +60,7 @@ void udp_splice_datagram(struct udp_splice *s, struct flow *f,
 			 const struct udp_meta *m, const uint8_t *data);
 void udp_splice_sock_event(struct udp_splice *s, struct flow *f, unsigned side,
 			   uint32_t events);
+void udp_splice_listener_gone(struct udp_splice *s);
 void udp_splice_timer(struct udp_splice *s, struct flow *f);
 
 #endif /* UDP_SPLICE_H */

@@ -53,6 +53,38 @@ for WHO in user root; do
 done
 
 WHO=user
+# Connections that wait to be accepted when the command ends
+cat > "$T/bin/many" <<'END'
+#!/usr/bin/env python3
+# many COUNT PORT FILE: once the file is there: connect, send and leave, so often
+import os, socket, sys, time
+while not os.path.exists(sys.argv[3]):
+    time.sleep(0.02)
+for i in range(int(sys.argv[1])):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    s.sendall(b"hello")
+    s.close()
+END
+chmod 755 "$T/bin/many"
+socat -u TCP-LISTEN:7004,reuseaddr,fork,backlog=200 SYSTEM:"wc -c >> $T/counts" &
+server=$!
+wait_for listening tcp 7004
+exec_as user "$PASTA" -f -q --config-net -t none -u none -T 7004 -U none -- \
+	many 200 7004 "$T/home/go" &
+DAEMON=$!
+wait_for descendant $DAEMON python3
+inner=$(descendant $DAEMON python3)
+kill -STOP $DAEMON
+as_user touch "$T/home/go"
+not_running() { ! grep -q "^State:.[RSD]" "/proc/$inner/status"; }
+wait_for not_running
+kill -CONT $DAEMON
+wait $DAEMON
+all_counted() { [ "$(grep -cx 5 "$T/counts")" = 200 ]; }
+t "200 connections that wait when the command ends are served" \
+	wait_for -t 5 all_counted
+kill $server
+
 exec_peer socat -u TCP-LISTEN:7002,reuseaddr EXEC:"sleep 100" &
 server=$!
 wait_for listening tcp 7002 peer

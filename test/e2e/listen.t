@@ -13,6 +13,9 @@ ports() {
 
 free() { ! listening "$@"; }
 
+# unused PROTO PORT: nor by connected sockets
+unused() { [ -z "$(ss -Han "--$1" "sport = :$2")" ]; }
+
 # serve PROTO ADDR PORT: inside, until unserve
 serve() {
 	local tool=(tcpx listen)
@@ -97,7 +100,7 @@ restart() {
 }
 
 auto() {
-	local start
+	local start from
 	ports -t auto -u auto -T auto -U auto
 	tcpx listen 127.0.0.1 8010 >/dev/null 2>&1 &
 	HOST_SERVER=$!
@@ -124,6 +127,15 @@ auto() {
 	serve udp 0.0.0.0 8002
 	t "$what: UDP appears" wait_for listening udp 8002
 	t "$what: alone" free tcp 8002
+	for from in "env 127.0.0.1" "peer $HOST4"; do
+		# shellcheck disable=SC2086 # where, and to whom
+		set -- $from
+		t "$what: datagrams to $2 arrive" "$1" udpx ask "$2" 8002
+		unserve
+		t "$what: UDP disappears" wait_for unused udp 8002
+		serve udp 0.0.0.0 8002
+		t "$what: and comes back" wait_for -t 3 listening udp 8002
+	done
 	unserve
 	t "$what: UDP disappears" wait_for free udp 8002
 	kill $HOST_SERVER
@@ -149,10 +161,25 @@ quiet() {
 
 idle() {
 	[ "$WHO" = user ] || return
-	ports -t 8001-8100 -u 8001-8100 -T 8001-8100 -U 8001-8100
+	ports -t 8001-8100 -u 8001-8100 -T 8201-8300 -U 8201-8300
 	pasta_start || { ok 1 "$what: it starts"; return; }
 	t "$what: sleeps for 3 s" quiet
 	pasta_stop
+}
+
+# A port of the namespace that the host gives to clients
+wide() {
+	local range=/proc/sys/net/ipv4/ip_local_port_range before
+	before=$(cat $range)
+	ports -u auto
+	echo 1024 65535 > $range
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	serve udp 0.0.0.0 8003
+	t "$what: found where the host's range for clients is wide" \
+		wait_for -t 3 listening udp 8003
+	unserve
+	pasta_stop
+	echo "$before" > $range
 }
 
 low() {
@@ -191,6 +218,7 @@ for WHO in $WHOM; do
 	failing
 	restart
 	auto
+	wide
 	low
 	idle
 	limit

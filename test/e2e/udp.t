@@ -101,8 +101,8 @@ seen() { awk '{ print $2 }' "$1" | sort -u; }
 flow_sockets() { ss -Huan state established "sport = :$1" | wc -l; }
 
 forwarded() {
-	local servers=()
-	pasta_start -u 8000:8001,8002 -U 9000:9001,9002 || {
+	local servers=() own
+	pasta_start -u 8000:8001,8002 -U 9000:9001,9002,9003 || {
 		ok 1 "$WHO: forwarding ports"
 		return
 	}
@@ -110,8 +110,10 @@ forwarded() {
 	inside udpx echo :: 8002 >"$T/home/in6" & servers+=($!)
 	udpx echo 127.0.0.1 9001 >"$T/home/out4" & servers+=($!)
 	udpx echo ::1 9002 >"$T/home/out6" & servers+=($!)
+	udpx echo :: 9003 >/dev/null & servers+=($!)
 	wait_for listening udp 8001 inside && wait_for listening udp 8002 inside
-	wait_for listening udp 9001 && wait_for listening udp 9002
+	wait_for listening udp 9001 && wait_for listening udp 9002 &&
+		wait_for listening udp 9003
 
 	asked peer -- "$HOST4" 8000 "inbound IPv4"
 	is "$(seen "$T/home/in4")" "$GW4" "$WHO, inbound IPv4: from who sends"
@@ -131,6 +133,9 @@ forwarded() {
 	asked inside -- ::1 9002 "bypass, outbound IPv6"
 	is "$(seen "$T/home/out4") $(seen "$T/home/out6")" "127.0.0.1 ::1" \
 		"$WHO, bypass, outbound: from loopback"
+	own=$(inside ip -6 -o addr show dev eth0 scope link | grep -o 'fe80[^/]*')
+	t "$WHO, bypass, outbound: by a link-local address" \
+		inside udpx ask "${own%% *}%eth0" 9003
 	pasta_stop
 	kill "${servers[@]}" 2>/dev/null
 	wait "${servers[@]}" 2>/dev/null

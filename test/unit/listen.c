@@ -554,6 +554,42 @@ static void test_scan_moved(void)
 	listen_close(&l);
 }
 
+static void rule_at(const char *addr, unsigned first, unsigned last, bool scan)
+{
+	struct fwd_rule *r = rule(IPPROTO_TCP, first, last, addr);
+
+	r->scan = scan;
+	r->weak = true;
+	r->addr = ip(addr);
+}
+
+/* Each address has its own socket, also of rules that take what they get */
+static void test_scan_addresses(void)
+{
+	int ns = ns_sock(SOCK_STREAM, "", 7000);
+
+	begin();
+	l.nsh = &nsh;
+	rule_at("127.0.0.1", 1, 20000, true);
+	rule_at("::1", 1, 20000, true);
+	is(listen_open(&l), 0, "auto at two addresses");
+	scan_start();
+	ok(connects("127.0.0.1", 7000), "the first is bound");
+	ok(connects("::1", 7000), "and the second");
+	close(ns);
+	listen_scan(&l);
+	is(l.count, 0, "and both are closed");
+	listen_close(&l);
+
+	begin();
+	rule_at("127.0.0.1", 7000, 7010, false);
+	rule_at("::1", 7000, 7010, false);
+	is(listen_open(&l), 0, "all at two addresses");
+	ok(connects("127.0.0.1", 7000), "the first is bound");
+	ok(connects("::1", 7000), "and the second");
+	listen_close(&l);
+}
+
 /* What the kernel never says, and what it does ---------------------------------- */
 
 static uint32_t part[1024];
@@ -706,6 +742,7 @@ int main(void)
 		test_scan();
 		test_scan_conflicts();
 		test_scan_moved();
+		test_scan_addresses();
 	}
 	return done();
 }
