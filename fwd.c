@@ -378,6 +378,36 @@ bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 }
 
 /**
+ * fwd_other_family() - Whom to try if nobody listens where a name for loopback led
+ * @c:		Configuration
+ * @g:		What is known about the guest
+ * @r:		Rule of the socket
+ * @ini:	Side of who dialled: PIF_HOST, or PIF_SPLICE by @r
+ *
+ * Our socket takes connections of both families before it is known which one the
+ * server has, so that a client of "localhost" finds no reason to try the next
+ * address of that name.
+ *
+ * Return: address on the other side, unset if @ini did not dial its loopback, or
+ * there is none
+ */
+union inany fwd_other_family(const struct conf *c, const struct guest *g,
+			     const struct fwd_rule *r,
+			     const struct flowside *ini)
+{
+	const union inany none = { 0 };
+	struct flowside lo = *ini, tgt = { 0 };
+	bool there;
+
+	if (!inany_is_loopback(&ini->oaddr) || !inany_is_loopback(&ini->eaddr))
+		return none;
+	lo.oaddr = lo.eaddr = loopback(!inany_is_v4(&ini->oaddr));
+	there = r->from_ns ? fwd_from_ns(c, r, &lo, &tgt) :
+			     fwd_from_host(c, g, r, &lo, &tgt) == PIF_SPLICE;
+	return there ? tgt.eaddr : none;
+}
+
+/**
  * fwd_scope() - Interface by which an address on the host's side is reached
  * @c:		Configuration
  * @d:		Name servers

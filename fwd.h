@@ -17,6 +17,9 @@ bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 enum pif fwd_from_host(const struct conf *c, const struct guest *g,
 		       const struct fwd_rule *r, const struct flowside *host,
 		       struct flowside *tgt);
+union inany fwd_other_family(const struct conf *c, const struct guest *g,
+			     const struct fwd_rule *r,
+			     const struct flowside *ini);
 bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 		 const struct flowside *ns, struct flowside *host);
 unsigned fwd_scope(const struct conf *c, const struct dns *d,

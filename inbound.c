@@ -41,6 +41,7 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 {
 	struct flowside ini, tgt = { 0 };
 	union sockaddr_inany own;
+	union inany other;
 	socklen_t len = sizeof(own);
 	enum pif pif;
 
@@ -58,7 +59,8 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 
 	if (pif == PIF_SPLICE && b->accepted_splice) {
 		b->accepted++;
-		b->accepted_splice(b->ctx, fd, r->from_ns, &ini, &tgt);
+		other = fwd_other_family(b->conf, b->guest, r, &ini);
+		b->accepted_splice(b->ctx, fd, r->from_ns, &ini, &tgt, &other);
 	} else if (pif == PIF_TAP && b->accepted_tap) {
 		b->accepted++;
 		b->accepted_tap(b->ctx, fd, &ini, &tgt);

@@ -20,7 +20,8 @@ struct listen;
  * @accepted_tap:	Takes a connection to the guest: @fd, non-blocking, and
  *			both sides of the flow
  * @accepted_splice:	The same past the tap: @ini is the side of @fd, @tgt whom to
- *			connect to: in the namespace, or on the host if @from_ns
+ *			connect to: in the namespace, or on the host if @from_ns;
+ *			@other instead if that refuses, may be unset
  * @datagrams:		Reads from a UDP socket that has some, @fd stays ours
  * @datagrams_ns:	The same for a socket of the namespace
  * @ctx:		First argument of these, which are set in passt.c
@@ -35,7 +36,8 @@ struct inbound {
 			     const struct flowside *tap);
 	void (*accepted_splice)(void *ctx, int fd, bool from_ns,
 				const struct flowside *ini,
-				const struct flowside *tgt);
+				const struct flowside *tgt,
+				const union inany *other);
 	void (*datagrams)(void *ctx, int fd, const struct fwd_rule *r,
 			  uint16_t port);
 	void (*datagrams_ns)(void *ctx, int fd, const struct fwd_rule *r,

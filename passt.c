@@ -310,11 +310,12 @@ static void inbound_tcp(void *ctx, int fd, const struct flowside *host,
 }
 
 static void bypass_tcp(void *ctx, int fd, bool from_ns,
-		       const struct flowside *ini, const struct flowside *tgt)
+		       const struct flowside *ini, const struct flowside *tgt,
+		       const union inany *other)
 {
 	struct passt *s = ctx;
 
-	tcp_splice_accepted(&s->tcp_splice, fd, from_ns, ini, tgt);
+	tcp_splice_accepted(&s->tcp_splice, fd, from_ns, ini, tgt, other);
 }
 
 static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,

@@ -80,6 +80,7 @@ struct splice_dir {
  * struct splice_conn - What a flow is to this file
  * @sock:	By side
  * @dir:	By the side that is read
+ * @other:	Address to try if nobody listens, unset: none
  * @connected:	TGT is
  * @ready:	On the ready list
  * @failed:	A socket has an error
@@ -87,6 +88,7 @@ struct splice_dir {
 struct splice_conn {
 	int sock[2];
 	struct splice_dir dir[2];
+	union inany other;
 	bool connected, ready, failed;
 };
 static_assert(sizeof(struct splice_conn) <= FLOW_PRIV, "state of a flow");
@@ -408,7 +410,7 @@ static void run(struct tcp_splice *s, struct flow *f)
 		end_flow(s, f, false, "closed");
 }
 
-/* Events --------------------------------------------------------------------- */
+/* Reaching the other side ----------------------------------------------------- */
 
 /* #syscalls:pasta getsockopt */
 static int sock_error(int sock)
@@ -421,6 +423,111 @@ static int sock_error(int sock)
 	return error;
 }
 
+/* other_socket() - A socket on the side that is dialled, or negative errno */
+static int other_socket(struct tcp_splice *s, bool from_ns,
+			const struct flowside *tgt)
+{
+	if (from_ns)
+		return hostsock_open(s->conf, &tgt->eaddr, SOCK_STREAM,
+				     IPPROTO_TCP);
+	if (!s->nsh)
+		return -ENODEV;
+	return nshelper_socket(s->nsh, inany_is_v4(&tgt->eaddr) ? NSSOCK_TCP4 :
+								  NSSOCK_TCP6);
+}
+
+/*
+ * send_early() - What has come while the connection waited to be accepted
+ *
+ * connect() says EINPROGRESS, but where no network is in between the handshake is
+ * over by then. Who listens there finds the request beside the connection, and
+ * need not be woken up twice. If it is not over, the data waits in a pipe.
+ *
+ * Return: 0, or negative errno: a socket has failed
+ */
+static int send_early(struct tcp_splice *s, struct flow *f)
+{
+	struct splice_dir *d = &conn(f)->dir[INI];
+	ssize_t n = move_small(s, f, INI);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n < 0)
+		return n;
+	conn(f)->connected = n > 0 && d->held < n;
+	return 0;
+}
+
+static bool is_from_ns(const struct flow *f)
+{
+	return f->pif[INI] == PIF_SPLICE;
+}
+
+/* reach() - A socket for the other side, about to be connected: 0, or negative errno */
+/* #syscalls:pasta connect setsockopt */
+static int reach(struct tcp_splice *s, struct flow *f)
+{
+	const struct flowside *tgt = &f->side[TGT];
+	struct splice_conn *c = conn(f);
+	bool from_ns = is_from_ns(f);
+	static const int one = 1;
+	union sockaddr_inany sa;
+	unsigned side;
+	socklen_t len;
+
+	c->sock[TGT] = other_socket(s, from_ns, tgt);
+	if (c->sock[TGT] < 0)
+		return c->sock[TGT];
+	/* Segments as the sender makes them, urgent data where it stands */
+	for (side = 0; side < 2; side++) {
+		setsockopt(c->sock[side], IPPROTO_TCP, TCP_NODELAY, &one,
+			   sizeof(one));
+		setsockopt(c->sock[side], SOL_SOCKET, SO_OOBINLINE, &one,
+			   sizeof(one));
+	}
+	len = inany_to_sockaddr(&tgt->eaddr, tgt->eport, from_ns ?
+				fwd_scope(s->conf, s->dns, &tgt->eaddr) : 0,
+				&sa);
+	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
+		return -errno;
+	return -sock_error(c->sock[TGT]);	/* of the handshake, as above */
+}
+
+/* reach_other() - The same at the address that is left, if @rc, a refusal, is why */
+static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
+{
+	struct splice_conn *c = conn(f);
+
+	if (rc != -ECONNREFUSED || !inany_is_set(&c->other))
+		return rc;
+	trace_flow(s, f, "refused, trying the other family");
+	close_socket(c->sock[TGT], false);
+	f->side[TGT].eaddr = c->other;
+	c->other = (union inany){ 0 };
+	return reach(s, f);
+}
+
+static int watch(struct tcp_splice *s, struct flow *f, unsigned side)
+{
+	return loop_add(s->loop, conn(f)->sock[side], SPLICE_EVENTS,
+			flow_ref(s->flows, f, REF_TCP_SPLICE, side));
+}
+
+/* dial() - Connect the other side: 0, or negative errno */
+static int dial(struct tcp_splice *s, struct flow *f)
+{
+	int rc = reach(s, f);
+
+	rc = reach_other(s, f, rc);
+	if (!rc)
+		rc = send_early(s, f);
+	if (!rc)
+		rc = watch(s, f, INI);
+	return rc ? rc : watch(s, f, TGT);
+}
+
+/* Events --------------------------------------------------------------------- */
+
 /**
  * tcp_splice_event() - epoll reported something on one of a flow's sockets
  * @side:	Whose: INI or TGT
@@ -432,13 +539,15 @@ void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 	struct splice_conn *c = conn(f);
 	struct splice_dir *d = &c->dir[side];
 
-	if (events & (EPOLLERR | EPOLLHUP) && sock_error(c->sock[side])) {
-		c->failed = true;
-		if (!c->connected) {
+	int error = events & (EPOLLERR | EPOLLHUP) ? sock_error(c->sock[side]) : 0;
+
+	if (error && !c->connected) {
+		if (side == INI || reach_other(s, f, -error) ||
+		    watch(s, f, TGT))
 			end_flow(s, f, true, "refused");
-			return;
-		}
+		return;
 	}
+	c->failed |= !!error;
 	if (side == TGT && events & EPOLLOUT && !c->connected) {
 		c->connected = true;
 		trace_flow(s, f, "connected");
@@ -476,80 +585,6 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 
 /* New flows ------------------------------------------------------------------ */
 
-/* other_socket() - A socket on the side that is dialled, or negative errno */
-static int other_socket(struct tcp_splice *s, bool from_ns,
-			const struct flowside *tgt)
-{
-	if (from_ns)
-		return hostsock_open(s->conf, &tgt->eaddr, SOCK_STREAM,
-				     IPPROTO_TCP);
-	if (!s->nsh)
-		return -ENODEV;
-	return nshelper_socket(s->nsh, inany_is_v4(&tgt->eaddr) ? NSSOCK_TCP4 :
-								  NSSOCK_TCP6);
-}
-
-/*
- * send_early() - What has come while the connection waited to be accepted
- *
- * connect() says EINPROGRESS, but where no network is in between the handshake is
- * over by then. Who listens there finds the request beside the connection, and
- * need not be woken up twice. If it is not over, the data waits in a pipe.
- *
- * Return: 0, or negative errno: a socket has failed
- */
-static int send_early(struct tcp_splice *s, struct flow *f)
-{
-	struct splice_dir *d = &conn(f)->dir[INI];
-	ssize_t n = move_small(s, f, INI);
-
-	if (n == -EAGAIN || n == -EINTR)
-		return 0;
-	if (n < 0)
-		return n;
-	conn(f)->connected = n > 0 && d->held < n;
-	return 0;
-}
-
-/* dial() - Connect the other side: 0, or negative errno */
-/* #syscalls:pasta connect setsockopt */
-static int dial(struct tcp_splice *s, struct flow *f, bool from_ns)
-{
-	const struct flowside *tgt = &f->side[TGT];
-	struct splice_conn *c = conn(f);
-	static const int one = 1;
-	union sockaddr_inany sa;
-	unsigned side;
-	socklen_t len;
-	int rc;
-
-	c->sock[TGT] = other_socket(s, from_ns, tgt);
-	if (c->sock[TGT] < 0)
-		return c->sock[TGT];
-	/* Segments as the sender makes them, urgent data where it stands */
-	for (side = 0; side < 2; side++) {
-		setsockopt(c->sock[side], IPPROTO_TCP, TCP_NODELAY, &one,
-			   sizeof(one));
-		setsockopt(c->sock[side], SOL_SOCKET, SO_OOBINLINE, &one,
-			   sizeof(one));
-	}
-	len = inany_to_sockaddr(&tgt->eaddr, tgt->eport, from_ns ?
-				fwd_scope(s->conf, s->dns, &tgt->eaddr) : 0,
-				&sa);
-	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
-		return -errno;
-	rc = send_early(s, f);
-	if (rc)
-		return rc;
-	for (side = 0; side < 2; side++) {
-		rc = loop_add(s->loop, c->sock[side], SPLICE_EVENTS,
-			      flow_ref(s->flows, f, REF_TCP_SPLICE, side));
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 /**
  * tcp_splice_accepted() - A connection to a forwarded port, both ends are local
  * @s:		Bypassed connections
@@ -557,12 +592,14 @@ static int dial(struct tcp_splice *s, struct flow *f, bool from_ns)
  * @from_ns:	It was accepted in the namespace, else on the host
  * @ini:	Its side: the one who dialled is the endpoint
  * @tgt:	Whom to connect to (endpoint), on the other side
+ * @other:	To be tried if nobody listens there, may be unset
  *
  * If that is not possible, the one who dialled gets a reset.
  */
 void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *ini,
-			 const struct flowside *tgt)
+			 const struct flowside *tgt,
+			 const union inany *other)
 {
 	struct flow *f = flow_alloc(s->flows, IPPROTO_TCP);
 	struct splice_conn *c;
@@ -577,6 +614,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	c = conn(f);
 	c->sock[INI] = fd;
 	c->sock[TGT] = -1;
+	c->other = *other;
 	c->dir[INI].writable = c->dir[TGT].writable = true;
 	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
 	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
@@ -585,7 +623,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	s->stats.opened++;
 	trace_flow(s, f, "new");
 
-	rc = dial(s, f, from_ns);
+	rc = dial(s, f);
 	if (!rc)
 		return;
 	if (c->sock[TGT] < 0) {

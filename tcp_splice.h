@@ -61,7 +61,8 @@ void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
 		     struct loop *loop, struct nshelper *nsh);
 void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *ini,
-			 const struct flowside *tgt);
+			 const struct flowside *tgt,
+			 const union inany *other);
 void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 		      uint32_t events);
 bool tcp_splice_run_ready(struct tcp_splice *s);

@@ -85,6 +85,16 @@ closing() {
 	le "$(value ms "$client")" 900 "$what: at once"
 }
 
+# A name for loopback leads to IPv6 first
+mixed() {
+	serve 0.0.0.0 -r 64k -s 64k
+	dial -s 64k -r 64k
+	good "$what: a server that has IPv4 alone is found"
+	serve 0.0.0.0 -s 64k
+	dial -r 64k
+	good "$what: also if it speaks first"
+}
+
 # end_job PID: what runs in the background, and the tool in there
 end_job() {
 	local pid
@@ -218,6 +228,7 @@ for WHO in $WHOM; do
 		lo=::1 fam=IPv6
 		both bytes 1g "1 GiB"
 		both closing
+		both mixed
 	else
 		lo=::1 fam=IPv6
 		both bytes 32m "32 MiB"

@@ -35,6 +35,7 @@ static struct {
 	unsigned tap, splice, datagrams;
 	bool from_ns;
 	struct flowside ini, tgt;
+	union inany other;
 	uint16_t port;
 	int fd;
 } got;
@@ -51,9 +52,11 @@ static void on_tap(void *ctx, int fd, const struct flowside *host,
 }
 
 static void on_splice(void *ctx, int fd, bool from_ns,
-		      const struct flowside *ini, const struct flowside *tgt)
+		      const struct flowside *ini, const struct flowside *tgt,
+		      const union inany *other)
 {
 	(void)ctx;
+	got.other = *other;
 	got.splice++;
 	got.from_ns = from_ns;
 	got.ini = *ini;
@@ -151,11 +154,14 @@ static void test_where(void)
 	is(got.splice, 1, "a local one bypasses the tap");
 	ok(!got.from_ns && inany_equals(&got.ini.oaddr, &lo4) &&
 	   got.tgt.eport == 80, "with both sides");
+	ok(inany_equals(&got.other, &guest.addr6),
+	   "and the other family's address, for a server that has only that");
 	hang_up();
 	dial(SOCK_STREAM, "::1", 5000);
 	turn();
 	ok(got.splice == 1 && inany_equals(&got.ini.oaddr, &lo6),
 	   "over IPv6, by the same socket");
+	ok(inany_equals(&got.other, &guest.addr4), "and here that of IPv4");
 	hang_up();
 
 	conf.ip4.enabled = false;

@@ -113,6 +113,8 @@ static int client_of(int listening)
 	return fd;
 }
 
+static union inany other;	/* for the next hand_over(): may be tried as well */
+
 /* hand_over() - The other end of who called, for a server at @port */
 static void hand_over(uint16_t port)
 {
@@ -121,7 +123,7 @@ static void hand_over(uint16_t port)
 	struct flowside tgt = { .eaddr = lo(), .eport = port };
 	int peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
 
-	tcp_splice_accepted(s, peer, true, &ini, &tgt);
+	tcp_splice_accepted(s, peer, true, &ini, &tgt, &other);
 }
 
 /* dial() - The client's end; its other end is handed over */
@@ -402,6 +404,56 @@ static void refused(void)
 	finish(p);
 }
 
+/* other_family() - The server has the other one; @late: and the first is slow */
+static void other_family(bool late)
+{
+	struct pair p = { .server = -1 };
+	int i, full = -1, gone = -1, fd;
+	uint16_t port;
+	char buf[20];
+
+	v6 = !v6;
+	fd = listener(&port);
+	other = lo();
+	v6 = !v6;
+	if (late) {		/* a queue that takes nobody, and then is no more */
+		union inany a = lo();
+		union sockaddr_inany sa;
+		socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
+
+		gone = socket(sa.sa.sa_family, SOCK_STREAM, 0);
+		bind(gone, &sa.sa, len);
+		listen(gone, 0);
+		full = client_of(gone);
+	}
+	p.client = client_of(front);
+	send(p.client, "request", 7, 0);
+	hand_over(port);
+	settle();
+	if (late)
+		close(gone);
+	for (i = 0; i < 40 && p.server < 0; i++) {
+		p.server = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
+		if (p.server < 0)
+			turn(200);
+	}
+	settle();
+	is(recv(p.server, buf, sizeof(buf), 0), 7, late ?
+	   "a server that ends is asked for in the other family" :
+	   "a server of the other family is found");
+	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
+	   transfer(p.server, p.client, 100000, 1000, 1000), "and served");
+	finish(p);
+	close(fd);
+	close(full);
+
+	p.client = dial(port);
+	p.server = -1;
+	is(read_error(p.client), ECONNRESET, "nobody in either: reset");
+	finish(p);
+	other = (union inany){ 0 };
+}
+
 static void end_before_connect(void)
 {
 	struct pair p;
@@ -603,6 +655,8 @@ static void all(void)
 	half_close();
 	resets();
 	refused();
+	other_family(false);
+	other_family(true);
 	end_before_connect();
 	early_data();
 	early_waits(7);
