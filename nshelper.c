@@ -264,7 +264,8 @@ static void stash(struct nshelper *h, const struct answer *a, struct fds *f)
 		return;
 	h->asked[a->kind] = false;
 	if (!a->error && !f->n)
-		warn_limited("Too many open files: no socket of the namespace");
+		debug_limited("Too many open files: no socket of the "
+			      "namespace");
 	while (f->n && h->n[a->kind] < NSHELPER_POOL)
 		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
 }
