@@ -33,6 +33,9 @@
  * A direction goes on while both are set, and is put on the ready list when its
  * turn is over before that.
  *
+ * A connection that was dialled by a loopback address and is refused on the other
+ * side is tried in the other family; what it has sent by then waits in its pipe.
+ *
  * FIN stays FIN: the end of one stream, once all before it was written, is a
  * shutdown() of the other. RST stays RST: an error of either socket closes both
  * with SO_LINGER 0, what had arrived before it is passed on first.
@@ -538,9 +541,10 @@ void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 {
 	struct splice_conn *c = conn(f);
 	struct splice_dir *d = &c->dir[side];
+	int error = 0;
 
-	int error = events & (EPOLLERR | EPOLLHUP) ? sock_error(c->sock[side]) : 0;
-
+	if (events & (EPOLLERR | EPOLLHUP))
+		error = sock_error(c->sock[side]);
 	if (error && !c->connected) {
 		if (side == INI || reach_other(s, f, -error) ||
 		    watch(s, f, TGT))
