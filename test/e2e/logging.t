@@ -203,18 +203,21 @@ talk() {
 	END
 	ping -n -q -c2 -i0.1 -W1 203.0.113.2 >/dev/null
 	ping -n -q -c2 -i0.1 -W1 2001:db8:2::2 >/dev/null
-	python3 -c 'import socket; socket.create_connection(("203.0.113.2", 9001)).recv(9)'
+	python3 -c '
+import socket
+s = socket.create_connection(("203.0.113.2", 9001)); s.sendall(b"x"); s.recv(9)'
 }
 declare -f talk > "$T/bin/talk"
 echo talk >> "$T/bin/talk"
 
-# Somebody who resets what was connected: "socket error"
+# Somebody who resets what was connected, not what is about to be: "socket error"
 peer python3 -c '
 import socket, struct
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("203.0.113.2", 9001)); s.listen(16)
 while True:
     c, _ = s.accept()
+    c.recv(1)
     c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.close()' &
 RESETTER=$!
