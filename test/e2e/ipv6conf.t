@@ -223,7 +223,7 @@ names() {
 	is "$(values "$1" search)" "${SEARCH[*]}" "$2: search list"
 }
 
-in_order() { xargs -n1 | sort | xargs; }
+in_order() { xargs -n1 | sort -u | xargs; }
 
 check_kernel() { slaac=y host='' as_host "$@"; }
 
@@ -246,7 +246,8 @@ check_dhcpcd() {
 check_networkd() {
 	slaac=y host=y as_host "$@"
 	has "$1" "kernel=$HOST4/24" "$2: the host's IPv4 address"
-	# What comes from routers it keeps in a hash, so in any order
+	# What comes from routers it keeps in a hash, so in any order, and lists it
+	# beside the same from DHCPv6, as soon as that is there, too
 	is "$(values "$1" dns | in_order)" "$(in_order <<<"${DNS6[*]}")" \
 		"$2: name servers"
 	is "$(values "$1" search | in_order)" "$(in_order <<<"${SEARCH[*]}")" \
