@@ -81,7 +81,14 @@ pasta_stop 2>/dev/null
 in_ns_told() {
 	run_as user timeout 20 "$PASTA" -f --config-net "${ALONE[@]}" "$@" 2>&1
 }
-out=$(in_ns_told --stats 1 -- sh -c "ping -c 1 -W 5 $PEER4 >/dev/null; exec sleep 1.5")
+in_ns_told --stats 1 -- sh -c "ping -c 1 -W 5 $PEER4 >/dev/null
+	until [ -e $T/home/told ]; do sleep 0.05; done" >"$T/told" &
+told=$!
+wait_for grep -q "Stats: from guest [1-9]" "$T/told"
+wait_for grep -q "Stats: not answered" "$T/told"
+as_user touch "$T/home/told"
+wait $told
+out=$(cat "$T/told")
 like "$out" "Stats: from guest [1-9][0-9]* frames, [1-9][0-9]* bytes; to guest [1-9]" \
 	"--stats counts frames and bytes"
 like "$out" "Stats: flows 1; TCP 0 opened" "and flows"
