@@ -56,8 +56,15 @@ static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static uint32_t side_hash(const struct flow_table *t, uint8_t proto,
-			  uint8_t pif, const struct flowside *s)
+/**
+ * flow_hash() - Of one side of a flow, keyed
+ * @t:		The table
+ * @proto:	IPPROTO_*
+ * @pif:	Interface that the side is on
+ * @s:		Addresses and ports
+ */
+uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
+		   const struct flowside *s)
 {
 	uint64_t words[5] = {
 		s->oaddr.u64[0], s->oaddr.u64[1],
@@ -67,13 +74,6 @@ static uint32_t side_hash(const struct flow_table *t, uint8_t proto,
 	};
 
 	return siphash(t->hash_key, words, 5) & HASH_MASK;
-}
-
-static bool side_equals(const struct flowside *a, const struct flowside *b)
-{
-	return a->oport == b->oport && a->eport == b->eport &&
-	       inany_equals(&a->eaddr, &b->eaddr) &&
-	       inany_equals(&a->oaddr, &b->oaddr);
 }
 
 /**
@@ -135,7 +135,7 @@ static void hash_remove(struct flow_table *t, uint32_t slot)
 			entry = t->hash[i] - 1;
 			side = entry & 1;
 			f = &t->flow[entry >> 1];
-			home = side_hash(t, f->proto, f->pif[side],
+			home = flow_hash(t, f->proto, f->pif[side],
 					 &f->side[side]);
 			/* stays if its home is cyclically in (hole, i] */
 		} while (((i - home) & HASH_MASK) < ((i - hole) & HASH_MASK));
@@ -148,7 +148,7 @@ static void hash_remove(struct flow_table *t, uint32_t slot)
 static void hash_drop(struct flow_table *t, const struct flow *f, unsigned side)
 {
 	uint32_t want = HASH_ENTRY(flow_index(t, f), side) + 1;
-	uint32_t i = side_hash(t, f->proto, f->pif[side], &f->side[side]);
+	uint32_t i = flow_hash(t, f->proto, f->pif[side], &f->side[side]);
 
 	for (; t->hash[i]; i = (i + 1) & HASH_MASK) {
 		if (t->hash[i] == want) {
@@ -184,7 +184,7 @@ void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
  */
 void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side)
 {
-	uint32_t i = side_hash(t, f->proto, f->pif[side], &f->side[side]);
+	uint32_t i = flow_hash(t, f->proto, f->pif[side], &f->side[side]);
 
 	while (t->hash[i])
 		i = (i + 1) & HASH_MASK;
@@ -205,7 +205,7 @@ void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side)
 struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 			 const struct flowside *s, unsigned *side)
 {
-	uint32_t i = side_hash(t, proto, pif, s);
+	uint32_t i = flow_hash(t, proto, pif, s);
 
 	for (; t->hash[i]; i = (i + 1) & HASH_MASK) {
 		uint32_t entry = t->hash[i] - 1;
@@ -213,7 +213,7 @@ struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 		unsigned found = entry & 1;
 
 		if (f->proto == proto && f->pif[found] == pif &&
-		    side_equals(&f->side[found], s)) {
+		    flowside_equals(&f->side[found], s)) {
 			if (side)
 				*side = found;
 			return f;

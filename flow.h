@@ -36,6 +36,14 @@ struct flowside {
 	uint16_t oport, eport;
 };
 
+static inline bool flowside_equals(const struct flowside *a,
+				   const struct flowside *b)
+{
+	return a->oport == b->oport && a->eport == b->eport &&
+	       inany_equals(&a->eaddr, &b->eaddr) &&
+	       inany_equals(&a->oaddr, &b->oaddr);
+}
+
 enum { INI = 0, TGT = 1 };		/* initiating and target side */
 
 /**
@@ -73,6 +81,8 @@ void flow_init(struct flow_table *t, const uint64_t key[2]);
 struct flow *flow_alloc(struct flow_table *t, uint8_t proto);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 
+uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
+		   const struct flowside *s);
 void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side);
 struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 			 const struct flowside *s, unsigned *side);

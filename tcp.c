@@ -1178,11 +1178,20 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	}
 }
 
+static uint32_t tap_hash(const struct tcp *t, const struct flowside *tap)
+{
+	return flow_hash(t->flows, IPPROTO_TCP, PIF_TAP, tap);
+}
+
 /* close_if_done() - Return: true if the flow ended */
 static bool close_if_done(struct tcp *t, struct flow *f)
 {
-	if (!tcps_done(&conn(f)->s))
+	const struct flowside *tap = tap_side(f);
+	struct tcp_conn *c = conn(f);
+
+	if (!tcps_done(&c->s) || c->ack_due)
 		return false;
+	timewait_add(&t->timewait, tap_hash(t, tap), tap, &c->s);
 	end_flow(t, f, false, "closed");
 	return true;
 }
@@ -1211,6 +1220,25 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 		return;
 	if (!close_if_done(t, f))
 		rearm_timer(t, f);
+}
+
+/* no_flow() - A segment, not a SYN, that belongs to no flow, or no more */
+static void no_flow(struct tcp *t, const struct flowside *tap,
+		    const struct tcp_seg *g)
+{
+	uint32_t seq, ack;
+
+	switch (timewait_input(&t->timewait, tap_hash(t, tap), tap, g, &seq,
+			       &ack)) {
+	case TIMEWAIT_UNKNOWN:
+		answer_rst(t, tap, g);
+		break;
+	case TIMEWAIT_SILENCE:
+		break;
+	case TIMEWAIT_ACK:
+		send_ctl(t, tap, TCPF_ACK, seq, ack, 0, NULL, 0);
+		break;
+	}
 }
 
 /**
@@ -1251,7 +1279,7 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 		else if ((g.flags & (TCPF_SYN | TCPF_ACK | TCPF_RST)) == TCPF_SYN)
 			new_flow(t, &tap, &g);
 		else
-			answer_rst(t, &tap, &g);
+			no_flow(t, &tap, &g);
 	}
 	for (i = 0; i < t->works; i++)
 		run_work(t, &t->work[i]);

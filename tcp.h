@@ -15,6 +15,7 @@
 #include "spill.h"
 #include "tap.h"
 #include "tcp_state.h"
+#include "timewait.h"
 #include "types.h"
 
 /**
@@ -51,6 +52,7 @@ struct tcp {
 	unsigned works;
 	struct tcp_work work[TAP_RX_BATCH];
 	struct spill_pool spill;
+	struct timewait timewait;
 	uint8_t discard[65536];		/* where peeking without offset ends */
 };
 

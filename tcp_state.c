@@ -35,8 +35,8 @@
  *
  * From ESTABLISHED on, each direction closes on its own: enum tcps_out and enum
  * tcps_in. FIN-WAIT-1 of the RFC is out = OPEN, in = EOF; CLOSE-WAIT is
- * out > OPEN, in = OPEN; CLOSING and LAST-ACK are both; there is no TIME-WAIT,
- * the kernel's socket and the guest have theirs.
+ * out > OPEN, in = OPEN; CLOSING and LAST-ACK are both; for TIME-WAIT there is
+ * timewait.c, as the flow has ended by then.
  */
 
 #include "tcp_state.h"

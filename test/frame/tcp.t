@@ -691,9 +691,18 @@ def large_mss(env, ip):
 def gone(env, c):
     """The flow has ended: what the guest still says is answered with RST"""
     env.barrier()
-    c.send("A", seq=c.nxt)
+    c.send("A", b"new", seq=c.nxt)
     p = c.expect("R")
     equal(p.rel_seq, c.rcv, "sequence number of the RST")
+
+
+def closed(env, c):
+    """It has ended in order: what was acknowledged is acknowledged again"""
+    env.barrier()
+    c.send("A", seq=c.nxt)
+    c.send("FA", seq=c.nxt - 1)
+    c.expect("A", seq=c.rcv, ack=c.nxt)
+    gone(env, c)
 
 
 @test("the guest closes first, then the peer")
@@ -705,7 +714,7 @@ def close_guest_first(env, ip):
     c.peer.close()
     c.expect("FA", seq=1, ack=2)
     c.send("A")
-    gone(env, c)
+    closed(env, c)
 
 
 @test("the peer closes first, then the guest")
@@ -718,7 +727,7 @@ def close_peer_first(env, ip):
     c.send("FA")
     c.expect("A", seq=2, ack=2)
     env.eof(c.peer)
-    gone(env, c)
+    closed(env, c)
 
 
 @test("half-close by the peer: the guest can still send")
@@ -760,7 +769,7 @@ def half_close_guest(env, ip):
     c.peer.close()
     c.expect("FA", ack=9)
     c.send("A")
-    gone(env, c)
+    closed(env, c)
 
 
 @test("both close at the same time")
@@ -777,7 +786,7 @@ def simultaneous_close(env, ip):
         acked |= p.rel_ack == 2
     c.send("A")
     env.eof(c.peer)
-    gone(env, c)
+    closed(env, c)
 
 
 @test("both close at the same time, and neither FIN is acknowledged by the other")
@@ -789,7 +798,7 @@ def crossing_fins(env, ip):
     c.expect("A", ack=2)
     c.send("A", ack=2)
     env.eof(c.peer)
-    gone(env, c)
+    closed(env, c)
 
 
 @test("data and FIN in one segment of the guest")
@@ -859,6 +868,50 @@ def fin_retransmitted(env, ip):
     c.expect("A", ack=5)
     equal(env.recv(c.peer, 3), b"bye", "data")
     env.eof(c.peer)
+
+
+@test("our last ACK is lost: the guest's tail and FIN are acknowledged again")
+def last_ack_lost(env, ip):
+    srv = env.listen(ip)
+    port = srv.getsockname()[1]
+    c = env.conn(ip, port).open(srv)
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA", seq=1)
+    c.send("A", ack=2)
+    c.send("PA", b"tail")
+    c.send("FA")
+    c.wait_ack(6)
+    equal(env.recv(c.peer, 4), b"tail", "data")
+    env.eof(c.peer)
+    env.barrier()			# the flow has ended
+    c.drain()
+    c.send("PA", b"tail", seq=1)
+    c.expect("A", seq=2, ack=6)
+    c.send("FA", seq=5)
+    c.expect("A", seq=2, ack=6)
+    again = env.conn(ip, port, sport=c.sport).open(srv)
+    again.send("PA", b"another connection")
+    equal(env.recv(again.peer, 18), b"another connection", "data")
+
+
+@test("no room for the last ACK: it comes when there is", only=STREAMS)
+def last_ack_late(env, ip):
+    last = env.connect(ip)
+    last.peer.shutdown(socket.SHUT_WR)
+    last.expect("FA", seq=1)
+    last.send("A", ack=2)
+    conns = [env.connect(ip) for _ in range(40)]
+    for c in conns:
+        c.peer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            c.peer.send(pattern(60000))
+    stray = env.conn(ip, 9)
+    env.guest.send_many([stray.frame("A", b"", ack=1)] * 1000)	# RSTs take what is left
+    last.send("FA")
+    env.eof(last.peer)
+    for c in conns:
+        equal(c.read(60000), pattern(60000), "data")
+    last.expect("A", ack=2)
 
 
 @test("data of the guest after its FIN is not delivered")

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TIME-WAIT: what a connection that has ended still answers, and what it does not */
+
+#include "timewait.h"
+
+#include "tap.h"
+#include "wire.h"
+
+#define SND	0x10U		/* one after our FIN: data before it wraps */
+#define RCV	5000U
+#define HASH	77U
+
+static struct timewait w;
+
+static const struct flowside side = {
+	.oaddr.u64 = { 1, 2 }, .oport = 80,
+	.eaddr.u64 = { 1, 3 }, .eport = 40000,
+};
+
+/* answer() - TIMEWAIT_* for one segment, -1 if its numbers are wrong */
+static int answer(uint8_t flags, uint32_t seq, uint32_t len, uint32_t ack)
+{
+	const struct tcp_seg g = {
+		.seq = seq, .ack = ack, .flags = flags, .len = len, .ws = -1,
+	};
+	uint32_t s = 0, a = 0;
+	int rc = timewait_input(&w, HASH, &side, &g, &s, &a);
+
+	return rc == TIMEWAIT_ACK && (s != SND || a != RCV) ? -1 : rc;
+}
+
+static void segments(void)
+{
+	static const struct {
+		const char *name;
+		uint8_t flags;
+		uint32_t seq, len, ack;
+		enum timewait_answer want;
+	} t[] = {
+		{ "its FIN again", TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND,
+		  TIMEWAIT_ACK },
+		{ "data before the FIN again", TCPF_ACK, RCV - 1001, 1000, SND,
+		  TIMEWAIT_ACK },
+		{ "data and FIN in one", TCPF_FIN | TCPF_ACK, RCV - 101, 100, SND,
+		  TIMEWAIT_ACK },
+		{ "sent before our FIN came", TCPF_FIN | TCPF_ACK, RCV - 1, 0,
+		  SND - 1000, TIMEWAIT_ACK },
+		{ "a keep-alive probe", TCPF_ACK, RCV - 1, 0, SND, TIMEWAIT_ACK },
+		{ "an ACK once more", TCPF_ACK, RCV, 0, SND, TIMEWAIT_SILENCE },
+		{ "new data", TCPF_ACK, RCV, 1, SND, TIMEWAIT_UNKNOWN },
+		{ "old data with new", TCPF_ACK, RCV - 1, 2, SND,
+		  TIMEWAIT_UNKNOWN },
+		{ "a FIN elsewhere", TCPF_FIN | TCPF_ACK, RCV, 0, SND,
+		  TIMEWAIT_UNKNOWN },
+		{ "what was never sent is acknowledged", TCPF_FIN | TCPF_ACK,
+		  RCV - 1, 0, SND + 1, TIMEWAIT_UNKNOWN },
+		{ "another connection's numbers", TCPF_ACK, RCV + (1U << 31), 0,
+		  SND, TIMEWAIT_UNKNOWN },
+		{ "another connection's acknowledgement", TCPF_ACK, RCV - 1, 0,
+		  SND - (1U << 30), TIMEWAIT_UNKNOWN },
+		{ "no acknowledgement", TCPF_FIN, RCV - 1, 0, 0,
+		  TIMEWAIT_UNKNOWN },
+		{ "RST", TCPF_RST | TCPF_ACK, RCV - 1, 0, SND, TIMEWAIT_UNKNOWN },
+		{ "SYN-ACK", TCPF_SYN | TCPF_ACK, RCV - 1, 0, SND,
+		  TIMEWAIT_UNKNOWN },
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		is(answer(t[i].flags, t[i].seq, t[i].len, t[i].ack), t[i].want,
+		   t[i].name);
+}
+
+/* others() - Whoever is not in the table is not answered for */
+static void others(void)
+{
+	const struct tcp_seg fin = {
+		.seq = RCV - 1, .ack = SND, .flags = TCPF_FIN | TCPF_ACK,
+	};
+	const struct tcps newer = { .snd_nxt = 1, .rcv_nxt = 2 };
+	struct flowside other = side;
+	uint32_t s, a;
+
+	other.eport++;
+	is(timewait_input(&w, HASH, &other, &fin, &s, &a), TIMEWAIT_UNKNOWN,
+	   "another port, same hash: not known");
+	is(timewait_input(&w, HASH + 1, &side, &fin, &s, &a), TIMEWAIT_UNKNOWN,
+	   "another hash: not known");
+	timewait_add(&w, HASH + TIMEWAIT_SLOTS, &other, &newer);
+	is(answer(TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND), TIMEWAIT_UNKNOWN,
+	   "a newer one takes the place");
+}
+
+int main(void)
+{
+	const struct tcps s = { .snd_nxt = SND, .rcv_nxt = RCV };
+
+	is(answer(TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND), TIMEWAIT_UNKNOWN,
+	   "empty: not known");
+	timewait_add(&w, HASH, &side, &s);
+	segments();
+	others();
+	return done();
+}

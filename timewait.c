@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * timewait.c - What is still said on connections that have ended in order
+ *
+ * If the guest's FIN comes last, the last word is an ACK of ours. Should that be
+ * lost, the guest sends its FIN again, perhaps with data before it, and a RST
+ * would tell its application of a failure that was none. TIME-WAIT is there for
+ * this (RFC 9293, 3.6), but a flow and its timer are too much for one ACK: so
+ * what is needed for it goes to a table of fixed size, where a newer connection
+ * takes the place of an older one by its hash.
+ *
+ * An entry has no time-out. It answers only what was acknowledged before, by both
+ * numbers; a new connection between the same ports has others, and has a flow,
+ * which is looked for first.
+ */
+
+#include "timewait.h"
+
+#include "wire.h"
+
+#define OLD_MAX		(1U << 24)	/* our largest window: TCPS_OUR_WSCALE */
+
+static const struct timewait_slot *slot_of(const struct timewait *w,
+					   uint32_t hash)
+{
+	return &w->slot[hash % TIMEWAIT_SLOTS];
+}
+
+/* is_old() - @n is @end or shortly before */
+static bool is_old(uint32_t n, uint32_t end)
+{
+	return end - n <= OLD_MAX;
+}
+
+/**
+ * timewait_add() - A connection ended in order
+ * @w:		The table, zeroed before first use
+ * @hash:	Of @tap, keyed
+ * @tap:	Its side on the tap
+ * @s:		Its state: tcps_done()
+ */
+void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
+		  const struct tcps *s)
+{
+	w->slot[hash % TIMEWAIT_SLOTS] = (struct timewait_slot){
+		.tap = *tap, .snd_nxt = s->snd_nxt, .rcv_nxt = s->rcv_nxt,
+	};
+}
+
+/**
+ * timewait_input() - A segment without a flow
+ * @w:		The table
+ * @hash, @tap:	As for timewait_add()
+ * @g:		The segment
+ * @seq, @ack:	Numbers of the answer, for TIMEWAIT_ACK (RFC 9293, 3.10.7.4)
+ */
+enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
+				    const struct flowside *tap,
+				    const struct tcp_seg *g, uint32_t *seq,
+				    uint32_t *ack)
+{
+	const struct timewait_slot *s = slot_of(w, hash);
+	uint32_t end = g->seq + g->len + !!(g->flags & TCPF_FIN);
+
+	if ((g->flags & (TCPF_SYN | TCPF_RST | TCPF_ACK)) != TCPF_ACK ||
+	    !flowside_equals(&s->tap, tap) || !is_old(g->ack, s->snd_nxt) ||
+	    !is_old(end, s->rcv_nxt))
+		return TIMEWAIT_UNKNOWN;
+
+	if (g->seq == s->rcv_nxt)
+		return TIMEWAIT_SILENCE;
+	*seq = s->snd_nxt;
+	*ack = s->rcv_nxt;
+	return TIMEWAIT_ACK;
+}

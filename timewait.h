@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * timewait.h - What is still said on connections that have ended in order
+ */
+
+#ifndef TIMEWAIT_H
+#define TIMEWAIT_H
+
+#include <stdint.h>
+
+#include "flow.h"
+#include "tcp_state.h"
+
+#define TIMEWAIT_SLOTS	4096
+
+/**
+ * struct timewait_slot - A connection of which both ends were seen
+ * @tap:	Its side on the tap
+ * @snd_nxt:	One after our FIN
+ * @rcv_nxt:	One after the guest's
+ */
+struct timewait_slot {
+	struct flowside tap;
+	uint32_t snd_nxt, rcv_nxt;
+};
+
+struct timewait {
+	struct timewait_slot slot[TIMEWAIT_SLOTS];
+};
+
+enum timewait_answer {
+	TIMEWAIT_UNKNOWN,		/* not known, or nothing old: RST */
+	TIMEWAIT_SILENCE,		/* it has all, and so do we */
+	TIMEWAIT_ACK,			/* our last ACK was lost: say it again */
+};
+
+void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
+		  const struct tcps *s);
+enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
+				    const struct flowside *tap,
+				    const struct tcp_seg *g, uint32_t *seq,
+				    uint32_t *ack);
+
+#endif /* TIMEWAIT_H */
