@@ -9,9 +9,13 @@
  * what is needed for it goes to a table of fixed size, where a newer connection
  * takes the place of an older one by its hash.
  *
- * An entry has no time-out. It answers only what was acknowledged before, by both
- * numbers; a new connection between the same ports has others, and has a flow,
- * which is looked for first.
+ * An entry has no time-out. It answers only who has acknowledged our FIN, to the
+ * byte, and says again what we had acknowledged: a new connection between the
+ * same ports has other numbers, and a flow, which is looked for first. A guest
+ * that was put back to an earlier state has other numbers, too, and is reset:
+ * to our ACK, of what it has yet to send, it would answer with an ACK (RFC 9293,
+ * 3.10.7.4, fifth), and so on. For the same reason a segment without data and
+ * FIN is never answered by an ACK.
  */
 
 #include "timewait.h"
@@ -63,11 +67,11 @@ enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 	uint32_t end = g->seq + g->len + !!(g->flags & TCPF_FIN);
 
 	if ((g->flags & (TCPF_SYN | TCPF_RST | TCPF_ACK)) != TCPF_ACK ||
-	    !flowside_equals(&s->tap, tap) || !is_old(g->ack, s->snd_nxt) ||
+	    !flowside_equals(&s->tap, tap) || g->ack != s->snd_nxt ||
 	    !is_old(end, s->rcv_nxt))
 		return TIMEWAIT_UNKNOWN;
 
-	if (g->seq == s->rcv_nxt)
+	if (g->seq == end)
 		return TIMEWAIT_SILENCE;
 	*seq = s->snd_nxt;
 	*ack = s->rcv_nxt;

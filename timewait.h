@@ -29,8 +29,8 @@ struct timewait {
 };
 
 enum timewait_answer {
-	TIMEWAIT_UNKNOWN,		/* not known, or nothing old: RST */
-	TIMEWAIT_SILENCE,		/* it has all, and so do we */
+	TIMEWAIT_UNKNOWN,		/* not of what ended there: RST */
+	TIMEWAIT_SILENCE,		/* an ACK, nothing to be acknowledged */
 	TIMEWAIT_ACK,			/* our last ACK was lost: say it again */
 };
 

@@ -894,6 +894,28 @@ def last_ack_lost(env, ip):
     equal(env.recv(again.peer, 18), b"another connection", "data")
 
 
+@test("a guest put back to a state before the end is reset, and no ACKs go to and fro")
+def put_back(env, ip):
+    c = env.connect(ip)
+    c.peer.sendall(b"before")
+    c.read(6)
+    then = c.nxt, c.rcv
+    c.peer.sendall(b"after")
+    c.read(11)
+    c.send("PA", b"after")
+    c.wait_ack()
+    c.peer.shutdown(socket.SHUT_WR)
+    c.expect("FA")
+    c.send("FA")
+    c.expect("A", ack=c.nxt)
+    env.barrier()			# the flow has ended
+    c.nxt, c.rcv = then
+    c.send("A")				# as to an ACK of what it has not sent yet
+    c.expect("R", seq=c.rcv)
+    c.send("PA", b"else")
+    c.expect("R", seq=c.rcv)
+
+
 @test("no room for the last ACK: it comes when there is", only=STREAMS)
 def last_ack_late(env, ip):
     last = env.connect(ip)
