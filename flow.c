@@ -57,11 +57,13 @@ static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
 }
 
 /**
- * flow_hash() - Of one side of a flow, keyed
- * @t:		The table
+ * flow_hash() - Hash one side of a flow, so that nobody outside can foresee it
+ * @t:		The table, for its key
  * @proto:	IPPROTO_*
  * @pif:	Interface that the side is on
  * @s:		Addresses and ports
+ *
+ * Return: 0 to FLOW_MAX * 4 - 1
  */
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 		   const struct flowside *s)

@@ -1183,13 +1183,17 @@ static uint32_t tap_hash(const struct tcp *t, const struct flowside *tap)
 	return flow_hash(t->flows, IPPROTO_TCP, PIF_TAP, tap);
 }
 
-/* close_if_done() - Return: true if the flow ended */
+/*
+ * close_if_done() - Once both directions are, and the guest has been told
+ *
+ * Return: true if the flow ended
+ */
 static bool close_if_done(struct tcp *t, struct flow *f)
 {
 	const struct flowside *tap = tap_side(f);
 	struct tcp_conn *c = conn(f);
 
-	if (!tcps_done(&c->s) || c->ack_due)
+	if (!tcps_done(&c->s) || c->ack_due || c->dying)
 		return false;
 	timewait_add(&t->timewait, tap_hash(t, tap), tap, &c->s);
 	end_flow(t, f, false, "closed");
@@ -1368,7 +1372,7 @@ void tcp_timer(struct tcp *t, struct flow *f)
 	if (acts & ACT_RST_TAP)
 		send_rst(t, f);
 	if (acts & ACT_RST_SOCK) {
-		end_flow(t, f, true, "timed out");
+		end_flow(t, f, !tcps_done(&c->s), "timed out");
 		return;
 	}
 	if (acts & (ACT_SYN | ACT_SYNACK))
