@@ -3,7 +3,6 @@
 """ARP and NDP: who owns an address on the link, and what the router says"""
 
 import struct
-import time
 
 import frames
 from frames import BROADCAST, ETH_ARP, ETH_IP6, ICMP6, pton
@@ -272,7 +271,7 @@ def rs_invalid(env):
 def new_guest(env, mac):
     """A frame of another guest -> the advertisement that it gets, or None"""
     ask(env, IP4.gw, sha=mac)
-    return env.guest.wait(is_ra, 8)
+    return env.guest.wait(is_ra, 20)
 
 
 @test("a guest that appears is told about the router, but not too often", ip=())
@@ -286,11 +285,11 @@ def ra_unsolicited(env):
     check(p, "no advertisement")
     equal((p.src, p.dst, p.eth_dst, p.ttl),
           (OUR_LL, "ff02::1", frames.mcast_mac("ff02::1"), 255), "to all nodes")
-    first = time.monotonic()
     for i in range(2, 5):
         ask(env, IP4.gw, sha=bytes.fromhex("5254000000") + bytes([i]))
-    check(env.guest.wait(is_ra, 8), "no advertisement for others")
-    took = time.monotonic() - first
+    q = env.guest.wait(is_ra, 20)
+    check(q, "no advertisement for others")
+    took = q.at - p.after
     check(took > 2, f"after {took:.1f} s already: RFC 4861, 6.2.6")
     env.barrier(pause=0.2)
     check(not env.guest.find(is_ra), "another")

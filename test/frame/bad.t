@@ -15,8 +15,8 @@ import struct
 import frames
 from frames import (BROADCAST, DSTOPTS, ETH_ARP, ETH_IP4, ETH_IP6, FRAGMENT, HOPOPTS,
                     ICMP4, ICMP6, ROUTING, TCP, UDP, VNET)
-from harness import (GUEST_MAC, IP4, IP6, OUR_MAC, STREAMS, TUNS, check, equal, main,
-                     test)
+from harness import (GUEST_MAC, IP4, IP6, OUR_MAC, STREAMS, TIMEOUT, TUNS, check, equal,
+                     main, test)
 
 
 def still_works(env, ip):
@@ -376,8 +376,8 @@ def own(env):
 
 def ends(d, what):
     while not d.link.closed:
-        check(d.link.poll(3) or d.link.closed, f"{what}: the connection is still open")
-    d.proc.wait(3)
+        check(d.link.poll(TIMEOUT) or d.link.closed, f"{what}: the connection is still open")
+    d.proc.wait(TIMEOUT)
     check(d.proc.returncode in (0, 1), f"{what}: status {d.proc.returncode}")
 
 
@@ -443,7 +443,7 @@ def stream_vanishes(env):
     with contextlib.suppress(BlockingIOError):
         c.peer.send(os.urandom(1 << 20))
     d.link.sock.close()
-    d.proc.wait(3)
+    d.proc.wait(TIMEOUT)
     check(d.proc.returncode in (0, 1), f"status {d.proc.returncode}")
 
 
@@ -451,7 +451,7 @@ def stream_vanishes(env):
 def command_ends(env):
     d = own(env)
     d.control.close()
-    d.proc.wait(3)
+    d.proc.wait(TIMEOUT)
     equal(d.proc.returncode, 0, "status")
 
 

@@ -9,7 +9,7 @@ import tempfile
 
 import frames
 from frames import BROADCAST, ETH_ARP, ICMP4, ICMP6, UDP, pton
-from harness import (GUEST_MAC, IP4, IP6, OUR_MAC, check, equal, main, test)
+from harness import (GUEST_MAC, IP4, IP6, OUR_MAC, TIMEOUT, check, equal, main, test)
 
 
 def own(env, *args):
@@ -33,7 +33,7 @@ def router_solicit(env, link):
     return link.find(lambda p: p.kind == "icmp" and p.type == 134)
 
 
-def ping(env, ip, link, wait=1.0):
+def ping(env, ip, link, wait=TIMEOUT):
     proto = ICMP4 if ip.version == 4 else ICMP6
     env.send_ip(ip.guest, ip.peer, proto,
                 frames.echo(ip.guest, ip.peer, 5, 1, b"x"), link=link)
@@ -127,11 +127,11 @@ def no_protocols(env, ip):
         c = env.conn(ip, srv.getsockname()[1], link=link)
         c.send("S")
         env.send_udp(ip, 999, ip.peer, u.getsockname()[1], off.encode(), link=link)
-        answer = ping(env, ip, link, 0.2 if off == "icmp" else 1)
+        answer = ping(env, ip, link, 0.2 if off == "icmp" else TIMEOUT)
         check(bool(answer) == (off != "icmp"), f"echo with --no-{off}")
-        p = c.next(0.1 if off == "tcp" else 1)
+        p = c.next(0.1 if off == "tcp" else TIMEOUT)
         check(bool(p and p.flags & frames.SYN) == (off != "tcp"), f"TCP with --no-{off}")
-        r, _, _ = select.select([u], [], [], 0)
+        r, _, _ = select.select([u], [], [], 0 if off == "udp" else TIMEOUT)
         check(bool(r) == (off != "udp"), f"UDP with --no-{off}")
         if r:
             equal(u.recv(10), off.encode(), "datagram")

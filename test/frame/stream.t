@@ -84,7 +84,7 @@ class SocketDaemon(Daemon):
             [self.program, "-s", self.path, *self.args], stdin=subprocess.DEVNULL,
             stdout=self.stderr, stderr=self.stderr)
         wait_until(lambda: "You can now start qemu" in self.output()
-                   or not self.alive(), "start", 10)
+                   or not self.alive(), "start", 30)
         try:
             self.connect()
         except OSError:
@@ -116,11 +116,11 @@ def reconnect(env, d, mac=GUEST_MAC):
     """The next client, once the daemon knows that the last has gone"""
     with contextlib.suppress(OSError):
         d.link.sock.close()
-    end = time.monotonic() + TIMEOUT
+    end = time.monotonic() + 20
     while True:
         link = d.connect(mac)
         try:
-            env.barrier(link, timeout=0.5)
+            env.barrier(link, timeout=4)
             return link
         except (harness.Failed, OSError):	# turned away: too early
             check(time.monotonic() < end, "no new client is served")
@@ -141,7 +141,7 @@ def answer(env, ip, link, s, timeout=TIMEOUT):
     check(p, "no SYN for the guest")
     equal(p.eth_dst, link.mac, "MAC address that it is for")
     c = Conn(env, link, ip, p.dst, p.src, PORT, p.sport, OUR_MAC, env.mss(ip), 7)
-    c.irs, c.rcv, c.their_mss, c.their_ws = p.seq, 1, p.mss, p.ws
+    c.meet(p)
     c.send("SA")
     c.expect("A", ack=1)
     c.peer = s
@@ -188,7 +188,7 @@ def both_in_pieces(env, ip):
     up, down, got, sent, told = pattern(300000), pattern(300000, 2), bytearray(), 0, 0
     d.link.size_of = lambda: rnd.choice((1, 3, 4, 5, 100, 1499, 4096, 70000))
     c.peer.setblocking(False)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     size = min(c.their_mss, 20000)
     while len(c.data) < len(down) or len(got) < len(up) or c.acked <= len(up):
         check(time.monotonic() < end, f"up {len(got)}, down {len(c.data)}")
@@ -274,7 +274,7 @@ class Trace:
         env.stack.callback(self.stop)
         with open(f"/proc/{d.proc.pid}/status", encoding="ascii") as f:
             wait_until(lambda: f.seek(0) or "TracerPid:\t0\n" not in f.read()
-                       or self.proc.poll() is not None, "attached", 5)
+                       or self.proc.poll() is not None, "attached", 20)
         if self.proc.poll() is not None:
             raise harness.Skip("strace can't attach")
 
@@ -346,15 +346,14 @@ def full_socket(env, ip):
         env.guest.send(frames.eth(frames.BROADCAST, GUEST_MAC, ETH_ARP, frames.arp(
             1, GUEST_MAC, IP4.guest, bytes(6), addr)))
     select.select([], [], [], 0.2)
-    cpu = env.daemon.cpu()
-    select.select([], [], [], 0.1)	# less than the first retransmission takes
-    check(env.daemon.cpu() - cpu < 0.05, "the daemon spins")
+    # Less than the first retransmission takes
+    check(not env.daemon.spins(0.1, 0.05), "the daemon spins")
     for c in conns:
         equal(c.read(c.sent), pattern(total, c.sport)[:c.sent], "data")
     check(sum(c.bytes for c in conns) < 1.5 * sum(c.sent for c in conns), "most of it twice")
     for addr in asked:
         p = env.guest.find(lambda p, a=addr: p.kind == "arp" and p.spa == a)
-        check(p or env.guest.wait(lambda p, a=addr: p.kind == "arp" and p.spa == a, 0.5)
+        check(p or env.guest.wait(lambda p, a=addr: p.kind == "arp" and p.spa == a)
               or sum(c.sent for c in conns) > 1 << 20, f"no answer about {addr}")
 
 
@@ -417,7 +416,7 @@ def leaves_in_ours(env, ip):
     check(d.link.sock.recv(777), "nothing came")
     c.link = reconnect(env, d)
     c.send("A")				# the guest has none of it
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while len(c.data) < sent:
         check(time.monotonic() < end, f"stalled at {len(c.data)} of {sent}")
         if c.next(0.5):
@@ -452,7 +451,7 @@ def port_between(env, ip):
     link = d.connect()
     link.send(frames.eth(OUR_MAC, link.mac, ETH_IP6, frames.ip6(
         IP6.guest, IP6.gw, frames.ICMP6, frames.echo(IP6.guest, IP6.gw, 1, 1))))
-    c = answer(env, ip, link, s, 5)
+    c = answer(env, ip, link, s)
     equal(c.read(8), b"patience", "data")
     s = dial(env, ip)
     c = answer(env, ip, link, s)
@@ -469,7 +468,7 @@ def bad_length(env, ip):
         with contextlib.suppress(OSError):
             d.link.sock.sendall(framed([c.frame("A")]) + struct.pack("!I", length))
         while not d.link.closed:
-            check(d.link.poll(3) or d.link.closed, "the connection is still open")
+            check(d.link.poll(TIMEOUT) or d.link.closed, "the connection is still open")
         c.link = reconnect(env, d)
     c.peer.sendall(b"x")
     equal(c.read(1), b"x", "data of the connection that stayed")

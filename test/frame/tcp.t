@@ -18,10 +18,10 @@ import time
 
 import frames
 from frames import RST, SYN
-from harness import (IP6, OUR_LL, STREAMS, TIMEOUT, Failed, check, equal, main, test,
-                     wait_until)
+from harness import (IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check, equal, main,
+                     test, wait_until)
 
-RTO = 3.0			# surely after the first retransmission
+RTO = 10.0			# surely after the first retransmission
 SIOCOUTQ = 0x5411
 LINGER_RST = struct.pack("ii", 1, 0)
 
@@ -143,11 +143,16 @@ def refused(env, ip):
         port = srv.getsockname()[1]
     c = env.conn(ip, port)
     c.send("S")
-    c.expect("RA", ack=1, timeout=0.5)
+    c.expect("RA", ack=1)
     c.quiet()
-    c = env.conn(ip, port, sport=c.sport)
-    c.send("S")
-    c.expect("RA", ack=1, timeout=0.5)
+    took = []
+    for _ in range(TRIES):
+        c = env.conn(ip, port, sport=c.sport)
+        begin = time.monotonic()
+        c.send("S")
+        c.expect("RA", ack=1)
+        took.append(time.monotonic() - begin)
+    check(min(took) < 0.5, f"not at once, but after {min(took):.3f} s")
 
 
 @test("the gateway's address is the host's loopback")
@@ -167,7 +172,7 @@ def gateway_refused(env, ip):
         port = srv.getsockname()[1]
     c = env.conn(ip, port, dst=ip.gw)
     c.send("S")
-    c.expect("RA", ack=1, timeout=0.5)
+    c.expect("RA", ack=1)
 
 
 @test("our link-local address is the host's loopback, too", ip=(IP6,))
@@ -1105,7 +1110,7 @@ def rst_connecting(env, ip):
     c.send("R")
     c.quiet()
     far.send("SA")
-    p = far.next()
+    p = far.fresh()
     check(p and p.flags & RST, f"the attempt goes on: {p}")
     c.quiet("it was given up")
 
@@ -1291,7 +1296,7 @@ def window_update(env, ip):
     c.peer.sendall(b"patience")
     c.quiet("the window is closed", 0.02)
     c.send("A")
-    c.expect("A", data=b"patience", timeout=0.2)
+    c.expect("A", data=b"patience", soon=True)
 
 
 @test("the window shrinks to 0 with data in flight: not a loss, resent from there")
@@ -1311,7 +1316,7 @@ def shrink(env, ip):
     c.send("A", wnd=0)
     c.wnd = 6000
     c.send("A", wnd=6000)
-    p = c.next(0.3)
+    p = c.soon()
     check(p and p.rel_seq == 1001, f"not at once, or not from there: {p}")
     equal(c.read(6000), pattern(6000), "data")
 
@@ -1345,14 +1350,13 @@ def no_storm(env, ip):
 def retransmit(env, ip):
     c = env.connect(ip)
     c.peer.sendall(b"lost")
-    c.expect("A", seq=1, data=b"lost")
-    begin = time.monotonic()
-    c.expect("A", seq=1, data=b"lost", timeout=RTO)
-    first = time.monotonic() - begin
-    check(0.15 < first < 1.2, f"first retransmission after {first:.3f} s")
-    c.expect("A", seq=1, data=b"lost", timeout=RTO)
-    second = time.monotonic() - begin - first
-    check(second > 1.5 * first, f"second one {second:.3f} s after the first")
+    p = c.expect("A", seq=1, data=b"lost")
+    q = c.expect("A", seq=1, data=b"lost", timeout=RTO)
+    least, most = q.after - p.at, q.at - p.after	# who is asleep can't tell
+    check(most > 0.15 and least < 1.2, f"first retransmission after {most:.3f} s")
+    p = c.expect("A", seq=1, data=b"lost", timeout=RTO)
+    second = p.at - q.after
+    check(second > 1.5 * least, f"second one {second:.3f} s after the first")
     c.send("A")
     c.quiet()
     c.peer.sendall(b"next")
@@ -1367,14 +1371,12 @@ def fast_retransmit(env, ip):
         check(c.next(), f"stalled at {len(c.data)}")
     for _ in range(1 + 3):
         c.send("A", ack=2001)
-    begin = time.monotonic()
-    p = c.next(0.3)
+    p = c.soon()
     check(p and p.rel_seq == 2001, f"not resent at once from 2001: {p}")
-    check(time.monotonic() - begin < 0.25, "only after the timer")
     for _ in range(5):
         c.send("A", ack=2001)
     segs = c.drain()
-    seen = [q.rel_seq for q in segs]
+    seen = [q.rel_seq for q in segs if not q.late]
     check(2001 not in seen, "resent twice")
     check(len(seen) == len(set(seen)), f"something is resent twice: {seen}")
     c.send("A", ack=8001)
@@ -1520,7 +1522,7 @@ def far_ack(env, ip):
     f.read(1000, ack=False)
     g.quiet("the peer has not acknowledged", 0.05)
     f.send("A")
-    g.expect("A", ack=1001, timeout=0.2)
+    g.expect("A", ack=1001)
 
 
 @test("far peer: an ACK of a part is passed on as such")
@@ -1529,20 +1531,27 @@ def far_partial(env, ip):
     g.send_all(pattern(4000), 1000)
     f.read(4000, ack=False)
     f.send("A", ack=2001)
-    g.wait_ack(2001, timeout=0.3)
+    g.wait_ack(2001)
     equal(g.acked, 2001, "acknowledged")
     f.send("A", ack=4001)
-    g.wait_ack(4001, timeout=0.3)
+    g.wait_ack(4001)
 
 
 @test("far peer: an ACK that comes late is passed on soon")
 def far_late(env, ip):
     g, f = env.far_connect(ip)
-    g.send("PA", b"patience")
-    f.read(8, ack=False)
-    g.quiet("the peer has not acknowledged", 0.8)
-    f.send("A")
-    g.expect("A", ack=9, timeout=0.3)
+    took = []
+    for end in (9, 17, 25)[:TRIES]:
+        g.send("PA", b"patience")
+        f.read(end - 1, ack=False)
+        g.quiet("the peer has not acknowledged", 0.8)
+        begin = time.monotonic()
+        f.send("A")
+        g.expect("A", ack=end)
+        took.append(time.monotonic() - begin)
+        if took[-1] < 0.3:
+            return
+    check(False, f"after {min(took):.3f} s")
 
 
 @test("far peer: the guest's FIN is acknowledged once the peer has")
@@ -1554,7 +1563,7 @@ def far_fin(env, ip):
         f.expect("FA", seq=4)
     g.quiet("the peer has not acknowledged", 0.05)
     f.send("A")
-    g.wait_ack(5, timeout=0.3)
+    g.wait_ack(5)
     f.send("FA")
     g.expect("FA", ack=5)
     g.send("A")
@@ -1570,7 +1579,7 @@ def far_both(env, ip):
     g.expect("A", data=b"down", ack=1)
     g.send("A")
     f.send("A", ack=3)
-    g.wait_ack(3, timeout=0.3)
+    g.wait_ack(3)
 
 
 @test("far peer: a retransmission of the guest before that is not delivered twice")
@@ -1583,9 +1592,11 @@ def far_guest_retransmits(env, ip):
     for p in g.drain():
         equal(p.rel_ack, 1, "acknowledged")
     f.send("A")
-    g.wait_ack(10, timeout=0.3)
+    g.wait_ack(10)
     env.net.poll(0)
-    p = env.net.find(lambda p: f.mine(p) and p.len)
+    p = f.fresh(0)
+    while p and not p.len:
+        p = f.fresh(0)
     check(not p, f"delivered twice: {p}")
 
 
@@ -1705,13 +1716,14 @@ def guest_sleeps(env, ip):
         c.peer.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             c.peer.send(pattern(60000))
-    cpu = env.daemon.cpu()
-    select.select([], [], [], 0.3)
-    check(env.daemon.cpu() - cpu < 0.2, "the daemon spins while nobody reads")
+    begin = time.monotonic()
+    check(not env.daemon.spins(0.3, 0.2), "the daemon spins while nobody reads")
     for c in conns:
         equal(c.read(60000), pattern(60000), "data")
     total = sum(c.bytes for c in conns)
-    check(total < 40 * 60000 * 1.5, f"{total} bytes, most of it twice")
+    # Not what a timer sends again, and one may expire
+    if time.monotonic() - begin < 1.0:
+        check(total < 40 * 60000 * 1.5, f"{total} bytes, most of it twice")
 
 
 @test("a link that loses, repeats and reorders: all data, both ways, and both FINs")
@@ -1721,7 +1733,7 @@ def lossy(env, ip):
     up, down = pattern(150000, 1), pattern(150000, 2)
     got, sent, size = bytearray(), 0, 1000
     c.peer.setblocking(False)
-    end, heard, resend, fin_at = time.monotonic() + 20, time.monotonic(), 0, len(up) + 1
+    end, heard, resend, fin_at = time.monotonic() + 60, time.monotonic(), 0, len(up) + 1
     peer_eof, fin_seen, recover = False, False, 0
     while c.acked < fin_at + 1 or not fin_seen or not peer_eof:
         check(time.monotonic() < end, f"up {c.acked - 1}, down {len(c.data)} of 150000")
@@ -1782,15 +1794,12 @@ def no_descriptors(env, ip):
         env.send_udp(ip, c.sport, ip.peer, u.getsockname()[1], b"x", link=link)
         env.barrier(link)
         p = link.wait(c.mine, 0.05 if refused else 1)
-        if p and p.flags & SYN:
-            c.learn(p)
-            conns.append(c)
-        else:
+        conns.append(c)
+        if not p or not p.flags & SYN:
             refused += 1
     check(refused >= 20, f"only {refused} refused")
-    cpu = d.cpu()
-    env.barrier(link, pause=0.2)
-    check(d.cpu() - cpu < 0.15, "the daemon spins")
+    check(not d.spins(0.2, 0.15), "the daemon spins")
+    env.barrier(link)
     first.send("PA", b"alive")
     equal(env.recv(first.peer, 5), b"alive", "data")
     link.send_many([c.frame("R", seq=1) for c in conns])
@@ -1866,9 +1875,7 @@ def idle(env, ip):
     f.send("A", wnd=0)
     g.send("PA", b"stuck")
     env.barrier(pause=0.1)
-    before = env.daemon.cpu()
-    env.barrier(pause=0.5)
-    check(env.daemon.cpu() - before <= 0.1, "the daemon spins")
+    check(not env.daemon.spins(0.5, 0.11), "the daemon spins")
 
 
 main()
