@@ -36,7 +36,7 @@ replace() { servers "$@" > /etc/new && mv /etc/new $CONF; }
 ask() {
 	local at=$1
 	shift
-	inside dig +short +tries=1 +time=3 "$@" -t TXT "@$at" test.example |
+	inside dig +short +tries=1 +time=5 "$@" -t TXT "@$at" test.example |
 		tr -d '"'
 }
 
@@ -273,13 +273,13 @@ chmod 755 "$T/bin/hear"
 advertised() {
 	local pid
 	replace $D
-	exec_as "$WHO" timeout 40 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns -- \
+	exec_as "$WHO" timeout 60 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns -- \
 		sh -c "ip link set eth0 up; exec hear $D $E" > "$T/heard" &
 	pid=$!
-	wait_for -t 15 grep -qx $D "$T/heard"
+	wait_for grep -qx $D "$T/heard"
 	ok $? "$WHO: a server is advertised"
 	replace $E
-	wait_for -t 7 grep -qx $E "$T/heard"
+	wait_for -t 20 grep -qx $E "$T/heard"
 	ok $? "$WHO: so is the next one, soon"
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
@@ -304,7 +304,7 @@ background() {
 
 unshared() {
 	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ] &&
-		[ -s "/proc/$1/uid_map" ]
+		grep -q . "/proc/$1/uid_map"
 }
 
 stage || { echo "Bail out! no name servers"; exit 1; }
