@@ -21,6 +21,7 @@ host() {
 	done
 	ip nexthop flush
 	ip link set eth0 up
+	wait_for running eth0
 } >/dev/null 2>&1
 
 v4() { ip addr add $HOST4/24 dev eth0; }
@@ -29,12 +30,15 @@ route4() { ip route add default via $GW4 "$@"; }
 # shellcheck disable=SC2120 # as route4
 route6() { ip -6 route add default via $GW6 "$@"; }
 
+# running NAME: up, in the eyes of the kernel, too
+running() { ip link show dev "$1" | grep -q 'LOWER_UP.* state \(UP\|UNKNOWN\)'; }
+
 # dead_end NAME: another interface, which nobody is behind
 dead_end() {
 	ip link add "$1" type veth peer name "$1-end"
 	ip link set "$1" up
 	ip link set "$1-end" up
-	wait_for grep -q 1 "/sys/class/net/$1/carrier"
+	wait_for running "$1"
 }
 
 # seen OPTION...: what is said at the start, then what the namespace looks like
@@ -52,7 +56,7 @@ hasnt() {
 }
 
 works() {
-	t "$what: it works" in_ns -- ping -n -q -c1 -W2 "$1"
+	t "$what: it works" in_ns -- ping -n -q -c1 -W5 "$1"
 }
 
 local4="IPv4: no external interface as template, use local mode"
@@ -139,7 +143,7 @@ if ip tuntap add vpn0 mode tun; then
 	END
 	python3 tun.py &
 	TUN=$!
-	wait_for grep -q 1 /sys/class/net/vpn0/carrier
+	wait_for running vpn0
 	seen
 	has "Template interface: vpn0 .IPv4." "is taken"
 	has "inet 203.0.113.9/32 .*default dev vpn0" "and copied"
