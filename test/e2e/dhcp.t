@@ -93,7 +93,7 @@ report() {
 	ip -4 -o addr show dev eth0 scope global | sed 's/.*inet \([^ ]*\) .*/kernel=\1/'
 	ip route show default | sed 's/.*via \([^ ]*\) .*/default=\1/'
 	ip link show dev eth0 | sed -n 's/.* mtu \([0-9]*\) .*/linkmtu=\1/p'
-	ping -n -c1 -W2 "$PEER4" >/dev/null && echo ping=yes
+	ping -n -c1 -W5 "$PEER4" >/dev/null && echo ping=yes
 }
 
 run_udhcpc() {
@@ -168,6 +168,10 @@ networkd_lease() {
 }
 
 networkd_configured() { grep -q '^ADMIN_STATE=configured' /run/systemd/netif/links/*; }
+networkd_mtu() {
+	ip link show dev eth0 |
+		grep -q " mtu $(sed -n 's/^MTU=//p' /run/systemd/netif/leases/*) "
+}
 
 run_networkd() {
 	local part
@@ -190,7 +194,7 @@ run_networkd() {
 	for part in first again; do
 		SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console \
 			/lib/systemd/systemd-networkd >&2 &
-		wait_for networkd_configured
+		wait_for networkd_configured && wait_for networkd_mtu
 		networkd_lease > "$OUT"
 		report $part
 		kill $!
@@ -211,7 +215,7 @@ chmod 755 "$T/bin/hook" "$T/bin/client"
 serve() {
 	local name=$1 client=$2
 	shift 2
-	exec_as "$WHO" timeout -k 1 50 "$PASTA" -f -q "${ALONE[@]}" "$@" -- \
+	exec_as "$WHO" timeout -k 1 90 "$PASTA" -f -q "${ALONE[@]}" "$@" -- \
 		unshare -m "$T/bin/client" "$T/home/$WHO-$name" "$client"
 }
 

@@ -83,7 +83,7 @@ report() {
 	ip -6 route show default | sed 's/.*via \([^ ]*\) .*/default=\1/'
 	ip -4 route show default | sed 's/.*via \([^ ]*\) .*/default4=\1/'
 	echo "mtu=$(cat /proc/sys/net/ipv6/conf/eth0/mtu)"
-	ping -n -c1 -W3 "$PEER6" >/dev/null && echo ping=yes
+	ping -n -c1 -W5 "$PEER6" >/dev/null && echo ping=yes
 }
 
 run_kernel() {
@@ -126,11 +126,11 @@ run_dhcpcd() {
 	CONF
 	set -- dhcpcd -d -f "$D/dhcpcd.conf" -c "$T/bin/hook" eth0
 	"$@" -B >&2 &
-	wait_for -t 20 happened '(BOUND|REBOOT)6' && wait_for -t 20 happened BOUND &&
+	wait_for happened '(BOUND|REBOOT)6' && wait_for happened BOUND &&
 		wait_for happened ROUTERADVERT && wait_for routed
 	report first
 	"$@" -N >&2			# RENEW
-	wait_for -t 15 happened 'RE(NEW|BIND|BOOT)6' &&
+	wait_for happened 'RE(NEW|BIND|BOOT)6' &&
 		wait_for happened ROUTERADVERT
 	report again
 	kill $!
@@ -138,7 +138,15 @@ run_dhcpcd() {
 }
 
 networkd_configured() { grep -q '^ADMIN_STATE=configured' /run/systemd/netif/links/*; }
-has_host6() { ip -6 addr show dev eth0 | grep -q "$HOST6/128"; }
+# It is content with what the first of all protocols told
+networkd_all() {
+	ip addr show dev eth0 | grep -q "inet6 $HOST6/128" &&
+		ip addr show dev eth0 | grep -q "inet $HOST4/" &&
+		slaac && routed &&
+		grep -q '^DNS=.' /run/systemd/netif/links/* &&
+		grep -q '^DOMAINS=.' /run/systemd/netif/links/*
+}
+slaac() { ip -6 -o addr show dev eth0 -tentative scope global | grep -q '/64 '; }
 
 run_networkd() {
 	local part
@@ -162,7 +170,7 @@ run_networkd() {
 	for part in first again; do
 		SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console \
 			/lib/systemd/systemd-networkd >&2 &
-		wait_for -t 20 networkd_configured && wait_for has_host6
+		wait_for networkd_configured && wait_for networkd_all
 		sed -n -e 's/^DNS=/dns=/p' -e 's/^DOMAINS=/search=/p' \
 			/run/systemd/netif/links/* > "$OUT"
 		report $part
@@ -177,13 +185,13 @@ run_networkd() {
 END
 {
 	declare -f wait_for
-	echo "T=$T PEER6=$PEER6 HOST6=$HOST6; export T"
+	echo "T=$T PEER6=$PEER6 HOST4=$HOST4 HOST6=$HOST6; export T"
 } > "$T/bin/functions"
 chmod 755 "$T/bin/hook" "$T/bin/client"
 
 # serve NAME: its report in $T/home/$WHO-NAME/report
 serve() {
-	exec_as "$WHO" timeout -k 1 55 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns \
+	exec_as "$WHO" timeout -k 1 100 "$PASTA" -f -q "${ALONE[@]}" --dhcp-dns \
 		--dhcp-search -m 1400 -- \
 		unshare -m "$T/bin/client" "$T/home/$WHO-$1" "$1"
 }
