@@ -37,15 +37,15 @@ want=$(fetch sum)
 is "$(fetch file | md5sum)" "${want:-none}" \
 	"a file of its HTTP server, through a forwarded port, is what it was"
 
-# --- SIGSTOP in the middle of transfers, both ways
-exec_peer timeout 120 tcpx listen $PEER4 7201 -r 12m >"$T/in" 2>&1 &
+# --- SIGSTOP in the middle of transfers, both ways, which pause to be seen
+exec_peer timeout 120 tcpx listen $PEER4 7201 -r 12m -p 1m:5 >"$T/in" 2>&1 &
 in=$!
 exec_peer timeout 120 tcpx listen $PEER4 7202 -s 12m -r 0 >"$T/out" 2>&1 &
 out=$!
 wait_for listening tcp 7201 peer
 wait_for listening tcp 7202 peer
 vm a "(tcpx connect $PEER4 7201 -s 12m > /tmp/sent; echo \$? >> /tmp/sent) &
-      (tcpx connect $PEER4 7202 -r 12m > /tmp/got; echo \$? >> /tmp/got) &" &
+      (tcpx connect $PEER4 7202 -r 12m -p 1m:5 > /tmp/got; echo \$? >> /tmp/got) &" &
 moving() {
 	[ "$(peer ss -Hti "dport = :$1 or sport = :$1" |
 		grep -oE "bytes_(received|acked):[0-9]+" | cut -d: -f2 |
