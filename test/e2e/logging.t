@@ -203,11 +203,14 @@ talk() {
 	END
 	ping -n -q -c2 -i0.1 -W1 203.0.113.2 >/dev/null
 	ping -n -q -c2 -i0.1 -W1 2001:db8:2::2 >/dev/null
+	be_reset
+}
+be_reset() {
 	python3 -c '
 import socket
 s = socket.create_connection(("203.0.113.2", 9001)); s.sendall(b"x"); s.recv(9)'
 }
-declare -f talk > "$T/bin/talk"
+declare -f be_reset talk > "$T/bin/talk"
 echo talk >> "$T/bin/talk"
 
 # Somebody who resets what was connected, not what is about to be: "socket error"
@@ -226,7 +229,7 @@ wait_for listening tcp 9001 peer
 
 # traced OPTION... -- COMMAND...: as in_ns, but not quiet
 traced() {
-	as_user timeout -k 1 20 "$PASTA" -f --trace --config-net "${ALONE[@]}" "$@"
+	as_user timeout -k 1 60 "$PASTA" -f --trace --config-net "${ALONE[@]}" "$@"
 }
 
 # said FILE ERE NAME
@@ -264,6 +267,14 @@ said "$T/home/log" "socket error 104" "  the newest lines are there"
 
 has_name() { [ "$(cat "/proc/$1/comm")" = "$2" ]; }
 
+# logged_reset PID: what there was no room for is lost: then once more
+logged_reset() {
+	grep -q "socket error 104" "$T/home/syslog" && return
+	as_user nsenter -t "$1" -U --preserve-credentials -n -- \
+		bash -c "$(declare -f be_reset); be_reset"
+	wait_for -t 1 grep -q "socket error 104" "$T/home/syslog"
+}
+
 # In the background, nobody but the system logger hears it
 background() {
 	local ns pid
@@ -279,7 +290,7 @@ background() {
 	pid=$(cat "$T/home/pid")
 	as_user nsenter -t $ns -U --preserve-credentials -n -- bash "$T/bin/talk" \
 		>/dev/null 2>&1
-	wait_for grep -q "socket error 104" "$T/home/syslog"
+	wait_for logged_reset $ns
 	daemon_lines "$T/home/syslog" "system logger"
 	if [ "$1" = namespace ]; then
 		kill -9 $ns
@@ -342,8 +353,10 @@ fi
 # A capture that nobody takes any more
 mkfifo -m 666 "$T/home/fifo"
 head -c 24 "$T/home/fifo" >/dev/null &
-traced --pcap "$T/home/fifo" -- sh -c "ping -n -q -c3 -i0.2 $PEER4; exit 5" \
-	>"$T/home/stderr" 2>&1
+traced --pcap "$T/home/fifo" -- sh -c "for i in \$(seq 50); do
+	ping -n -q -c1 -W1 $PEER4; sleep 0.1
+	grep -q 'recording ends' $T/home/stderr && break
+	done; exit 5" >"$T/home/stderr" 2>&1
 is $? 5 "a capture file that fails: it goes on"
 said "$T/home/stderr" "Can't write to the capture file, recording ends: Broken pipe" \
 	"  and says so"
@@ -356,7 +369,7 @@ like "$out" "Can't write to the capture file, recording ends: File too large" \
 	"  and says so"
 
 # The end of the tap
-traced -I tap9 -- sh -c "ip link del tap9; sleep 5" >"$T/home/stderr" 2>&1
+traced -I tap9 -- sh -c "ip link del tap9; sleep 30" >"$T/home/stderr" 2>&1
 is $? 0 "the tap device is deleted: it ends"
 said "$T/home/stderr" "exiting" "  and says so"
 
