@@ -36,7 +36,7 @@ source_of() {
 	pid=$!
 	wait_for listening "${proto:0:3}" "$P" peer
 	in_ns "$@" -- sh -c "echo x | socat -u - $proto:$addr:$P" 2>"$T/err"
-	wait_for -t 5 test -s "$T/seen"
+	wait_for test -s "$T/seen"
 	kill $pid 2>/dev/null
 	wait $pid 2>/dev/null
 	tr -d '[]' < "$T/seen"
@@ -84,7 +84,8 @@ in_ns_told() {
 in_ns_told --stats 1 -- sh -c "ping -c 1 -W 5 $PEER4 >/dev/null
 	until [ -e $T/home/told ]; do sleep 0.05; done" >"$T/told" &
 told=$!
-wait_for grep -q "Stats: from guest [1-9]" "$T/told"
+wait_for grep -q "Stats: from guest [1-9].*to guest [1-9]" "$T/told"
+wait_for grep -q "Stats: flows 1;" "$T/told"
 wait_for grep -q "Stats: not answered" "$T/told"
 as_user touch "$T/home/told"
 wait $told
