@@ -255,7 +255,7 @@ link() {
 	hasnt --no-copy-addrs 198.51.100.9/24 "--no-copy-addrs: no others"
 	ip route del 203.0.113.160/28
 	ip addr del 198.51.100.9/24 dev eth0
-	like "$(in_ns -M 02:00:00:00:00:77 -- sh -c "ping -nqc1 -W2 $PEER4
+	like "$(in_ns -M 02:00:00:00:00:77 -- sh -c "ping -nqc1 -W5 $PEER4
 		ip neigh show $GW4")" "lladdr 02:00:00:00:00:77" "-M is our address"
 	like "$(as_user "$PASTA" -q -- ip -o link show eth0)" "state DOWN" \
 		"without --config-net the interface is down"
@@ -269,9 +269,11 @@ protocols() {
 	wait_for listening tcp 7000 peer
 	for o in --no-tcp --no-udp --no-icmp; do
 		is "$(in_ns $o -- sh -c "
-			timeout 0.7 tcpx connect $PEER4 7000 -s 1 >/dev/null && echo tcp
-			timeout 0.7 udpx ask $PEER4 7000 -s 1 >/dev/null && echo udp
-			ping -nqc1 -W1 $PEER4 >/dev/null && echo icmp" |
+			t() { [ \$1 = ${o#--no-} ] && echo 0.7 || echo 10; }
+			timeout \$(t tcp) tcpx connect $PEER4 7000 -s 1 >/dev/null &&
+				echo tcp
+			timeout \$(t udp) udpx ask $PEER4 7000 -s 1 >/dev/null && echo udp
+			ping -nqc1 -W\$(t icmp) $PEER4 >/dev/null && echo icmp" |
 			xargs)" "$(echo tcp udp icmp | sed "s/${o#--no-}//" |
 			xargs)" "$o: the others alone"
 	done
