@@ -17,14 +17,14 @@ serve() {
 	local addr=$1
 	shift
 	P=$((P + 1))
-	$SERVE timeout -k 1 30 tcpx listen "$addr" $P "$@" >"$T/server" 2>&1 &
+	$SERVE timeout -k 1 60 tcpx listen "$addr" $P "$@" >"$T/server" 2>&1 &
 	SERVER=$!
 	wait_for listening tcp $P $SERVE
 }
 
 # dial OPTION...: leaves $client, $server, and what they ended with
 dial() {
-	client=$($DIAL timeout -k 1 30 tcpx connect "$TO" $P "$@" 2>&1)
+	client=$($DIAL timeout -k 1 60 tcpx connect "$TO" $P "$@" 2>&1)
 	client_status=$?
 	wait $SERVER
 	server_status=$?
@@ -80,7 +80,7 @@ closing() {
 	dial -r 1 -s 1k -R
 	is "$(value errno "$server")" ECONNRESET "$what: the client's reset is a reset"
 	P=$((P + 1))
-	client=$($DIAL timeout 10 tcpx connect "$TO" $P -r 1)
+	client=$(within 900 $DIAL timeout 10 tcpx connect "$TO" $P -r 1)
 	is "$(value errno "$client")" ECONNRESET "$what: nobody serves: reset"
 	le "$(value ms "$client")" 900 "$what: at once"
 }
@@ -131,9 +131,13 @@ idle() {
 	wait_for established $SERVE 50
 	wait_for fds_below $((before + 100))
 	le $(($(fds) - before)) 100 "$what: descriptors of 50 idle connections"
-	ticks=$(ticks "$DAEMON")
-	wait_for -t 1 false
-	le $(($(ticks "$DAEMON") - ticks)) 1 "$what: and use no time"
+	for _ in 1 2 3; do		# one that is not over may still end
+		ticks=$(ticks "$DAEMON")
+		wait_for -t 1 false
+		ticks=$(($(ticks "$DAEMON") - ticks))
+		[ $ticks -gt 1 ] || break
+	done
+	le $ticks 1 "$what: and use no time"
 	end_job $SERVER
 	end_job $client
 	wait_for fds_below "$before"

@@ -45,7 +45,7 @@ holder_kill() {
 
 holder_end() {
 	holder_kill
-	wait_for -t 2 ended "$DAEMON"
+	wait_for ended "$DAEMON"
 }
 
 descriptors() {
@@ -56,7 +56,7 @@ descriptors() {
 	run_as "$WHO" "$PASTA" --config-net "${ALONE[@]}" \
 		-P "$T/home/pid" "$HOLDER" 2>&1 | timeout 5 cat >/dev/null
 	DAEMON=$(cat "$T/home/pid")
-	le $(($(now_ms) - start)) 2000 \
+	le $(($(now_ms) - start)) 4500 \
 		"$WHO: a pipe from the daemon ends when it is ready, ms"
 	ended "$DAEMON"
 	is $? 1 "$WHO: while it runs"
@@ -85,7 +85,7 @@ descriptors() {
 limits() {
 	local n
 	for n in 64 16; do
-		like "$(ulimit -n $n; in_ns -- ping -n -q -c1 -W2 $PEER4)" \
+		like "$(ulimit -n $n; in_ns -- ping -n -q -c1 -W5 $PEER4)" \
 			"1 received" "$WHO: with $n descriptors"
 	done
 	is "$(ulimit -n 64; in_ns -- sh -c 'ulimit -Sn; ulimit -Hn' | xargs)" \
@@ -123,25 +123,27 @@ environment() {
 		"$WHO: a lot of output"
 }
 
+no_interface() { ! target ip -o link show eth0; }
+
 signals() {
 	local sig
 	for sig in TERM QUIT; do
 		daemon
 		kill -$sig "$DAEMON"
-		wait_for -t 1 ended "$DAEMON"
+		wait_for -t 5 ended "$DAEMON"
 		ok $? "$WHO: SIG$sig ends the daemon"
-		target ip -o link show eth0 >/dev/null 2>&1
-		is $? 1 "$WHO: and its interface"
+		wait_for no_interface
+		ok $? "$WHO: and its interface"
 		holder_end
 	done
 	daemon
 	kill -HUP "$DAEMON"
 	kill -PIPE "$DAEMON"
-	t "$WHO: SIGHUP and SIGPIPE do nothing to it" target ping -n -q -c1 -W2 $PEER4
+	t "$WHO: SIGHUP and SIGPIPE do nothing to it" target ping -n -q -c1 -W5 $PEER4
 	is "$(status_of run_as "$WHO" "$PASTA" -q --config-net "$HOLDER")" 1 \
 		"$WHO: a second one for the same namespace"
 	like "$(cat "$T/out")" "already .-I NAME" "$WHO: names the remedy"
-	t "$WHO: the first lives on" target ping -n -q -c1 -W2 $PEER4
+	t "$WHO: the first lives on" target ping -n -q -c1 -W5 $PEER4
 	holder_end
 }
 
@@ -152,12 +154,12 @@ target() {
 nested() {
 	local pid
 	t "$WHO: in a pasta" in_ns -- "$PASTA" -q --config-net "${ALONE[@]}" -- \
-		ping -n -q -c1 -W2 $PEER4
+		ping -n -q -c1 -W5 $PEER4
 	for pid in "-Ur" "-Urm" "-Urmpf --mount-proc"; do
 		# shellcheck disable=SC2086 # options are words
 		t "$WHO: as root of unshare $pid" run_as "$WHO" unshare $pid \
 			"$PASTA" -q --config-net "${ALONE[@]}" -- \
-			ping -n -q -c1 -W2 $PEER6
+			ping -n -q -c1 -W5 $PEER6
 	done
 	# shellcheck disable=SC2016
 	t "$WHO: pasta PID, in the user namespace that owns PID's" \
@@ -165,7 +167,7 @@ nested() {
 		while [ \"\$(readlink /proc/\$pid/ns/net)\" = \
 			\"\$(readlink /proc/self/ns/net)\" ]; do sleep 0.02; done
 		$PASTA -q --config-net ${ALONE[*]} \$pid &&
-		nsenter -t \$pid -n ping -n -q -c1 -W2 $PEER4; rc=\$?
+		nsenter -t \$pid -n ping -n -q -c1 -W5 $PEER4; rc=\$?
 		kill \$pid; exit \$rc"
 }
 
@@ -180,7 +182,7 @@ strangers() {
 	is "$(status_of "$PASTA" -q --config-net "${ALONE[@]}" "$HOLDER")" 0 \
 		"root: the PID of a user"
 	t "root: and it is connected" \
-		nsenter -t "$HOLDER" -n ping -n -q -c1 -W2 $PEER4
+		nsenter -t "$HOLDER" -n ping -n -q -c1 -W5 $PEER4
 	holder_kill
 	unshare -n sleep 1002 &
 	HOLDER=$!
@@ -242,6 +244,6 @@ if [ -n "$NS_ROOT" ]; then
 	t "root: with a read-only /proc/sys" unshare -m sh -c "
 		mount -o bind /proc/sys /proc/sys
 		mount -o remount,bind,ro /proc/sys
-		$PASTA -q --config-net -- ping -n -q -c1 -W2 $PEER6"
+		$PASTA -q --config-net -- ping -n -q -c1 -W5 $PEER6"
 fi
 done_testing

@@ -86,7 +86,7 @@ stage() {
 
 # hops OPTION... ADDR: what traceroute shows, one word a hop
 hops() {
-	in_ns -m 1500 -- traceroute -n -q 1 -w 2 -N 4 -m 8 "$@" 2>&1 |
+	in_ns -m 1500 -- traceroute -n -q 1 -w 5 -N 4 -m 8 "$@" 2>&1 |
 		awk 'NR > 1 { printf "%s%s", sep, $2; sep = " " }'
 }
 

@@ -23,7 +23,7 @@ hasnt() {
 }
 
 works() {
-	t "$what: it works" in_ns -- ping -n -q -c1 -W2 "$1"
+	t "$what: it works" in_ns -- ping -n -q -c1 -W5 "$1"
 }
 
 what="addresses that expire"

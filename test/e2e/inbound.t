@@ -12,7 +12,7 @@ P=7000				# port, another one each time
 # $T/server, its pid in $SERVER
 serve() {
 	P=$((P + 1))
-	inside timeout -k 1 30 tcpx listen "${ANY:-::}" $P "$@" >"$T/server" 2>&1 &
+	inside timeout -k 1 60 tcpx listen "${ANY:-::}" $P "$@" >"$T/server" 2>&1 &
 	SERVER=$!
 	wait_for listening tcp $P inside
 }
@@ -22,7 +22,7 @@ serve() {
 dial() {
 	local from=$1 addr=$2
 	shift 2
-	client=$($from timeout -k 1 30 tcpx connect "$addr" $P "$@" 2>&1)
+	client=$($from timeout -k 1 60 tcpx connect "$addr" $P "$@" 2>&1)
 	client_status=$?
 	wait $SERVER
 	server_status=$?
@@ -77,7 +77,7 @@ closing() {
 	serve -s 1 -r 1k
 	dial peer "$addr" -r 1 -s 1k -R
 	is "$(value errno "$server")" ECONNRESET "$what: the client's reset is a reset"
-	client=$(peer timeout 10 tcpx connect "$addr" 7099 -r 1)
+	client=$(within 900 peer timeout 10 tcpx connect "$addr" 7099 -r 1)
 	is "$(value errno "$client")" ECONNRESET "$what: a closed port in there resets"
 	le "$(value ms "$client")" 900 "$what: at once"
 }

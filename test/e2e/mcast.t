@@ -53,7 +53,7 @@ else:
     s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 s.bind(("", sport))
-s.settimeout(5)
+s.settimeout(10)
 for text in sys.argv[5:]:
     s.sendto(text.encode(), (dst, port))
     data, src = s.recvfrom(2000)
@@ -97,7 +97,7 @@ import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 s.bind(("", 4444))
-s.settimeout(5)
+s.settimeout(10)
 s.sendto(b"discover", ("255.255.255.255", 67))
 s.sendto(b"discover", ("224.0.0.251", 67))
 s.sendto(b"name", ("224.0.0.251", 5353))

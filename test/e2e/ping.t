@@ -7,15 +7,15 @@
 
 pings() {
 	local addr=$1 what="$WHO, $2" n=8
-	t "$what: ping" in_ns -- ping -n -c3 -i0.01 -W2 "$addr"
+	t "$what: ping" in_ns -- ping -n -c3 -i0.01 -W5 "$addr"
 	t "$what: ping with 1400 bytes" \
-		in_ns -m 1500 -- ping -n -c3 -i0.01 -W2 -s 1400 "$addr"
+		in_ns -m 1500 -- ping -n -c3 -i0.01 -W5 -s 1400 "$addr"
 	t "$what: ping with 8000 bytes at MTU 1500" \
-		in_ns -m 1500 -- ping -n -c3 -i0.01 -W2 -s 8000 "$addr"
+		in_ns -m 1500 -- ping -n -c3 -i0.01 -W5 -s 8000 "$addr"
 	# shellcheck disable=SC2016
 	t "$what: $n pings at once, each its own answers" in_ns -- bash -c '
 		for ((i = 0; i < $1; i++)); do
-			ping -n -c5 -i0.05 -W2 $2 >$T/home/ping$i &
+			ping -n -c5 -i0.05 -W5 $2 >$T/home/ping$i &
 		done
 		wait
 		for ((i = 0; i < $1; i++)); do
@@ -27,7 +27,7 @@ pings() {
 
 # An answer carries the identifier and the sequence numbers of the request
 echoed() {
-	like "$(in_ns -- ping -n -c2 -i0.01 -W2 -e 4242 "$1")" \
+	like "$(in_ns -- ping -n -c2 -i0.01 -W5 -e 4242 "$1")" \
 		'icmp_seq=1 .*icmp_seq=2 .*2 received' "$WHO, $2: with an identifier"
 }
 
@@ -49,7 +49,7 @@ for WHO in $WHOM; do
 	pings "$PEER6" IPv6
 	echoed "$PEER4" IPv4
 	echoed "$PEER6" IPv6
-	t "$WHO: the gateway's address" in_ns -- ping -n -c1 -W2 "$GW4"
+	t "$WHO: the gateway's address" in_ns -- ping -n -c1 -W5 "$GW4"
 	peer ip route replace blackhole 203.0.113.99
 	out=$(in_ns -- ping -n -c1 -W1 203.0.113.99)
 	like "$out" '0 received' "$WHO: nobody answers for a silent peer"

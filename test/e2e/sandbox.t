@@ -53,7 +53,7 @@ inspect() {
 for WHO in $WHOM; do
 	pasta_start && [ -n "$(daemons)" ]
 	ok $? "$WHO: it starts" || continue
-	t "$WHO: bytes pass" inside ping -n -c1 -W2 "$PEER4"
+	t "$WHO: bytes pass" inside ping -n -c1 -W5 "$PEER4"
 	for daemon in $(daemons); do
 		inspect "$daemon"
 	done

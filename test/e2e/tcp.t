@@ -14,7 +14,7 @@ both() {
 	shift 3
 	P=$((P + 1))
 	# shellcheck disable=SC2086 # options are words
-	exec_peer timeout -k 1 30 tcpx listen "$addr" $P $sopt >"$T/server" 2>&1 &
+	exec_peer timeout -k 1 60 tcpx listen "$addr" $P $sopt >"$T/server" 2>&1 &
 	pid=$!
 	wait_for listening tcp $P peer
 	# shellcheck disable=SC2086
@@ -33,14 +33,25 @@ good() {
 server ($server_status): $server"
 }
 
+# unhurried ADDR SERVER-OPTIONS CLIENT-OPTIONS PASTA-OPTION...: both(), again if
+# segments were sent twice: the kernel's timers may expire for want of CPU
+unhurried() {
+	local try
+	for try in 1 2 3; do
+		both "$@"
+		[ $client_status = 0 ] && [ "$(value guest_rtx "$client")" != 0 ] || break
+		diag "try $try: $client"
+	done
+}
+
 bulk() {
 	local mtu=$1 addr=$2 fam=$3 what="$WHO, $3, MTU $1"
 
-	both "$addr" "-r 1g" "-s 1g" -m "$mtu"
+	unhurried "$addr" "-r 1g" "-s 1g" -m "$mtu"
 	good "$what: 1 GiB out arrives unchanged"
 	is "$(value guest_rtx "$client")" 0 "$what: and nothing is retransmitted"
 	diag "$(value ms "$client") ms"
-	both "$addr" "-s 1g" "-r 1g" -m "$mtu"
+	unhurried "$addr" "-s 1g" "-r 1g" -m "$mtu"
 	good "$what: 1 GiB in arrives unchanged"
 	is "$(value guest_rtx "$client")" 0 "$what: and nothing is retransmitted"
 	diag "$(value ms "$client") ms"
@@ -70,12 +81,11 @@ closing() {
 }
 
 refused() {
-	local start out
+	local out status
 
-	start=$(now_ms)
-	out=$(in_ns -- tcpx connect "$1" 7999 -s 1)
-	is "$(value errno "$out")" ECONNREFUSED "$WHO, $2: a closed port refuses"
-	le $(($(now_ms) - start)) 1000 "$WHO, $2: at once"
+	in_time 1000 "$WHO, $2: a closed port, at once" \
+		in_ns -- tcpx connect "$1" 7999 -s 1
+	is "$(value errno "$out")" ECONNREFUSED "$WHO, $2: refuses"
 }
 
 # failing NAME ADDR NATIVE INSIDE: connect() fails at once, on the host with the
@@ -86,7 +96,7 @@ failing() {
 	out=$(tcpx connect "$2" 7998 -s 1)
 	ms=$(value ms "$out")
 	is "$(value errno "$out")" "$3" "$1: native"
-	out=$(inside tcpx connect "$2" 7998 -s 1)
+	out=$(within $((ms + 800)) inside tcpx connect "$2" 7998 -s 1)
 	is "$(value errno "$out")" "$4" "$WHO, $1: in the namespace"
 	le "$(value ms "$out")" $((ms + 800)) "$WHO, $1: as soon as after $ms ms"
 }
@@ -200,7 +210,7 @@ errors_of_neighbours() {
 	start=$(now_ms)
 	is "$(value errno "$(inside tcpx connect 198.51.100.78 7998 -s 1)")" \
 		EHOSTUNREACH "$WHO, no neighbour: in the namespace"
-	le $(($(now_ms) - start)) $((native + 1500)) "$WHO, no neighbour: as soon"
+	le $(($(now_ms) - start)) $((native + 4000)) "$WHO, no neighbour: as soon"
 }
 
 gateway() {
@@ -243,18 +253,30 @@ silence() {
 	echo "$was" > $f
 	out=$(in_ns -- sh -c "echo 2 > $f; tcpx connect 203.0.113.99 7000 -s 1")
 	is "$(value errno "$out")" ETIMEDOUT "$WHO: a silent peer is a timeout"
-	[ $(($(value ms "$out") - $(value ms "$native"))) -lt 500 ] &&
-		[ $(($(value ms "$out") - $(value ms "$native"))) -gt -500 ]
+	# 7 s; one attempt more or less would make it 15 or 3
+	[ $(($(value ms "$out") - $(value ms "$native"))) -lt 3000 ] &&
+		[ $(($(value ms "$out") - $(value ms "$native"))) -gt -3000 ]
 	ok $? "$WHO: after the time of the namespace's own kernel" ||
 		diag "native $native, in the namespace $out"
 }
 
-# Readers that stop for 20 s after 100 kB, on either side, all at once
+# busy: they have not filled all buffers yet
+busy() {
+	local before
+	# shellcheck disable=SC2046 # pids
+	before=$(ticks $(processes))
+	wait_for -t 1 false
+	# shellcheck disable=SC2046
+	[ $(($(ticks $(processes)) - before)) -gt 5 ]
+}
+calm() { ! busy; }
+
+# Readers that stop for 30 s after 100 kB, on either side, all at once
 slow_readers() {
 	local port=7200 addr fam before during pids=()
 	for WHO in $WHOM; do for addr in $PEER4 $PEER6; do
 		fam=IPv4; [ "$addr" = $PEER6 ] && fam=IPv6
-		exec_peer tcpx listen $addr $port -r 64m -p 100k:20 >/dev/null &
+		exec_peer tcpx listen $addr $port -r 64m -p 100k:30 >/dev/null &
 		wait_for listening tcp $port peer
 		in_ns -- inner tcpx connect $addr $port -s 64m \
 			>"$T/slow-$WHO-$fam-peer" 2>&1 &
@@ -262,12 +284,13 @@ slow_readers() {
 		port=$((port + 1))
 		exec_peer tcpx listen $addr $port -s 64m >/dev/null &
 		wait_for listening tcp $port peer
-		in_ns -- inner tcpx connect $addr $port -r 64m -p 100k:20 \
+		in_ns -- inner tcpx connect $addr $port -r 64m -p 100k:30 \
 			>"$T/slow-$WHO-$fam-namespace" 2>&1 &
 		pids+=($!)
 		port=$((port + 1))
 	done; done
-	wait_for -t 3 false	# they have filled all buffers by now
+	wait_for -t 3 false
+	wait_for -t 10 calm
 	# shellcheck disable=SC2046 # pids
 	before=$(ticks $(processes))
 	wait_for -t 10 false
@@ -277,7 +300,7 @@ slow_readers() {
 	for WHO in $WHOM; do for fam in IPv4 IPv6; do for side in peer namespace; do
 		out=$(tr "\n" " " < "$T/slow-$WHO-$fam-$side")
 		like "$out" 'received=[0-9]* bad=0 .*errno=0 ' \
-			"$WHO, $fam: 20 s without reading in the $side"
+			"$WHO, $fam: 30 s without reading in the $side"
 	done; done; done
 	le $during 20 "ticks of CPU for 10 s of ${#pids[@]} blocked transfers"
 }

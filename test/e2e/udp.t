@@ -46,7 +46,7 @@ family() {
 	kill $!; wait $! 2>/dev/null
 	echo_stop
 
-	out=$(in_ns -- udpx ask "$addr" 7999 -t 5000)
+	out=$(within 1000 in_ns -- udpx ask "$addr" 7999)
 	is "$(value errno "$out")" ECONNREFUSED \
 		"$what: port unreachable is seen by the sender"
 	le "$(value ms "$out")" 1000 "$what: at once"

@@ -105,9 +105,9 @@ done_testing() {
 
 # --- conditions, never time ---------------------------------------------------
 
-# wait_for [-t SECONDS] COMMAND...: until it succeeds, 10 s at most
+# wait_for [-t SECONDS] COMMAND...: until it succeeds, 30 s at most
 wait_for() {
-	local limit=10 end
+	local limit=30 end
 	[ "$1" = -t ] && { limit=$2; shift 2; }
 	end=$((${EPOCHREALTIME/[.,]/} + limit * 1000000))
 	until "$@" >/dev/null 2>&1; do
@@ -117,6 +117,35 @@ wait_for() {
 }
 
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+# Limits for time: what is too slow is tried again, twice, as something else may run
+
+# in_time MS NAME COMMAND...: one point: it ends so soon; what it said in $out, its
+# status in $status
+in_time() {
+	local limit=$1 name=$2 try start ms
+	shift 2
+	for try in 1 2 3; do
+		start=$(now_ms)
+		out=$("$@" 2>&1 </dev/null)
+		status=$?
+		ms=$(($(now_ms) - start))
+		[ $ms -gt "$limit" ] || break
+	done
+	le $ms "$limit" "$name"
+}
+
+# within MS COMMAND...: of a tool that tells it as ms=; what it said
+within() {
+	local limit=$1 try ms said
+	shift
+	for try in 1 2 3; do
+		said=$("$@" 2>&1)
+		ms=$(value ms "$said")
+		[ "${ms:-0}" -gt "$limit" ] || break
+	done
+	echo "$said"
+}
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -167,7 +196,7 @@ listening() {
 
 # in_ns OPTION... -- COMMAND...: in a namespace of pasta, started as $WHO
 in_ns() {
-	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-30}" \
+	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-60}" \
 		"$PASTA" -f -q --config-net "${ALONE[@]}" "$@"
 }
 

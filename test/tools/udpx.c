@@ -29,7 +29,7 @@ static struct {
 	int	flows, count, timeout_ms;
 	uint16_t sport;
 	struct addrinfo *to;
-} o = { .size = 1, .flows = 1, .count = 1, .timeout_ms = 2000 };
+} o = { .size = 1, .flows = 1, .count = 1, .timeout_ms = 5000 };
 
 static uint8_t buf[65536];
 
