@@ -44,7 +44,7 @@ int main(void)
 	if (!tcp_pair(AF_INET, s))
 		bail("tcp pair");
 	epoll_ctl(ep, EPOLL_CTL_ADD, s[0], &ev);
-	ok(epoll_one(ep, 1000), "an empty socket is writable at once");
+	ok(epoll_one(ep, 10000), "an empty socket is writable at once");
 	ok(!epoll_one(ep, 0), "the edge is reported once");
 
 	epoll_ctl(ep, EPOLL_CTL_MOD, s[0], &ev);
@@ -54,6 +54,6 @@ int main(void)
 	epoll_ctl(ep, EPOLL_CTL_MOD, s[0], &ev);
 	ok(!epoll_one(ep, 0), "a full socket is not writable after MOD");
 	drain(s[1]);
-	ok(epoll_one(ep, 1000), "after MOD on a full socket room is an event");
+	ok(epoll_one(ep, 10000), "after MOD on a full socket room is an event");
 	return done_testing();
 }

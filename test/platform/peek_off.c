@@ -13,7 +13,7 @@ static bool wait_in(int s)
 {
 	struct pollfd pfd = { .fd = s, .events = POLLIN };
 
-	return poll(&pfd, 1, 2000) == 1;
+	return poll(&pfd, 1, 10000) == 1;
 }
 
 static int peek_off(int s)

@@ -35,7 +35,7 @@ static int echo(int s, const char *to)
 
 	inet_pton(AF_INET, to, &a.sin_addr);
 	sendto(s, &ih, sizeof(ih), 0, (void *)&a, sizeof(a));
-	if (poll(&pfd, 1, 500) == 1 &&
+	if (poll(&pfd, 1, 10000) == 1 &&
 	    recv(s, &ih, sizeof(ih), 0) == sizeof(ih) &&
 	    ih.type == ICMP_ECHOREPLY && ntohs(ih.un.echo.sequence) == 77)
 		got = ntohs(ih.un.echo.id);

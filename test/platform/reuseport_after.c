@@ -40,7 +40,7 @@ static bool gets(int s, const char *text)
 	struct pollfd pfd = { .fd = s, .events = POLLIN };
 	char b[16] = "";
 
-	return poll(&pfd, 1, 500) == 1 && recv(s, b, sizeof(b) - 1, 0) > 0 &&
+	return poll(&pfd, 1, 10000) == 1 && recv(s, b, sizeof(b) - 1, 0) > 0 &&
 	       !strcmp(b, text);
 }
 

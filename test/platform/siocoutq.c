@@ -23,7 +23,7 @@ static int outq(int s)
 
 static bool outq_gets(int s, int v)
 {
-	int64_t end = now_ms() + 2000;
+	int64_t end = now_ms() + 10000;
 
 	while (outq(s) != v && now_ms() < end)
 		poll(NULL, 0, 1);

@@ -128,7 +128,7 @@ static ssize_t get_tcp(struct peer *c, struct tcphdr *th)
 	const uint8_t *eth = buf + sizeof(struct virtio_net_hdr);
 	size_t iplen = c->af == AF_INET ? 20 : 40;
 	struct pollfd pfd = { .fd = c->fd, .events = POLLIN };
-	int64_t end = now_ms() + 1000;
+	int64_t end = now_ms() + 10000;
 	ssize_t n;
 
 	while (now_ms() < end) {
