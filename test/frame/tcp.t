@@ -1039,7 +1039,7 @@ def rst_half_closed(env, ip):
     c.send("A")
     env.barrier()
     abort(c.peer)
-    p = c.next()
+    p = c.fresh()
     check(p and p.flags & RST and p.rel_seq == 2, f"got {p}")
 
 
