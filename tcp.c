@@ -1230,17 +1230,16 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 static void no_flow(struct tcp *t, const struct flowside *tap,
 		    const struct tcp_seg *g)
 {
-	uint32_t seq, ack;
+	uint32_t ack;
 
-	switch (timewait_input(&t->timewait, tap_hash(t, tap), tap, g, &seq,
-			       &ack)) {
+	switch (timewait_input(&t->timewait, tap_hash(t, tap), tap, g, &ack)) {
 	case TIMEWAIT_UNKNOWN:
 		answer_rst(t, tap, g);
 		break;
 	case TIMEWAIT_SILENCE:
 		break;
 	case TIMEWAIT_ACK:
-		send_ctl(t, tap, TCPF_ACK, seq, ack, 0, NULL, 0);
+		send_ctl(t, tap, TCPF_ACK, g->ack, ack, 0, NULL, 0);
 		break;
 	}
 }

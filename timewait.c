@@ -24,12 +24,6 @@
 
 #define OLD_MAX		(1U << 24)	/* our largest window: TCPS_OUR_WSCALE */
 
-static const struct timewait_slot *slot_of(const struct timewait *w,
-					   uint32_t hash)
-{
-	return &w->slot[hash % TIMEWAIT_SLOTS];
-}
-
 /* is_old() - @n is @end or shortly before */
 static bool is_old(uint32_t n, uint32_t end)
 {
@@ -56,14 +50,14 @@ void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
  * @w:		The table
  * @hash, @tap:	As for timewait_add()
  * @g:		The segment
- * @seq, @ack:	Numbers of the answer, for TIMEWAIT_ACK (RFC 9293, 3.10.7.4)
+ * @ack:	For TIMEWAIT_ACK: acknowledgement number of the answer, whose sequence
+ *		number is what @g acknowledges (RFC 9293, 3.10.7.4)
  */
 enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 				    const struct flowside *tap,
-				    const struct tcp_seg *g, uint32_t *seq,
-				    uint32_t *ack)
+				    const struct tcp_seg *g, uint32_t *ack)
 {
-	const struct timewait_slot *s = slot_of(w, hash);
+	const struct timewait_slot *s = &w->slot[hash % TIMEWAIT_SLOTS];
 	uint32_t end = g->seq + g->len + !!(g->flags & TCPF_FIN);
 
 	if ((g->flags & (TCPF_SYN | TCPF_RST | TCPF_ACK)) != TCPF_ACK ||
@@ -73,7 +67,6 @@ enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 
 	if (g->seq == end)
 		return TIMEWAIT_SILENCE;
-	*seq = s->snd_nxt;
 	*ack = s->rcv_nxt;
 	return TIMEWAIT_ACK;
 }

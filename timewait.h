@@ -38,7 +38,6 @@ void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
 		  const struct tcps *s);
 enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 				    const struct flowside *tap,
-				    const struct tcp_seg *g, uint32_t *seq,
-				    uint32_t *ack);
+				    const struct tcp_seg *g, uint32_t *ack);
 
 #endif /* TIMEWAIT_H */

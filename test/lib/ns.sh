@@ -131,6 +131,7 @@ in_time() {
 		status=$?
 		ms=$(($(now_ms) - start))
 		[ $ms -gt "$limit" ] || break
+		diag "try $try: $ms ms"
 	done
 	le $ms "$limit" "$name"
 }
@@ -143,6 +144,7 @@ within() {
 		said=$("$@" 2>&1)
 		ms=$(value ms "$said")
 		[ "${ms:-0}" -gt "$limit" ] || break
+		diag "try $try: $ms ms" >&2
 	done
 	echo "$said"
 }
