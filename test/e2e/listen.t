@@ -116,13 +116,13 @@ auto() {
 	serve tcp :: 8001
 	start=$(now_ms)
 	t "$what: TCP appears" wait_for listening tcp 8001
-	le $(($(now_ms) - start)) 2500 "$what: within a second or so, in ms"
+	le $(($(now_ms) - start)) 1300 "$what: within a second, in ms"
 	t "$what: UDP of the same number" wait_for listening udp 8001
 	t "$what: connections to loopback arrive" tcpx connect ::1 8001 -s 9
 	wait $SERVER
 	start=$(now_ms)
 	t "$what: TCP disappears" wait_for free tcp 8001
-	le $(($(now_ms) - start)) 2500 "$what: within a second or so, in ms"
+	le $(($(now_ms) - start)) 1300 "$what: within a second, in ms"
 	t "$what: UDP with it" wait_for free udp 8001
 	serve udp 0.0.0.0 8002
 	t "$what: UDP appears" wait_for listening udp 8002
