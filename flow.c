@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * flow.c - The flow table: index, hash, two sides, lifetimes
+ * flow.c - The flow table: index, hash, two sides, lifetimes, shares
  *
  * Entries lie in one array; free ones form a list, and entries beyond @high have
  * never been touched, so that memory is used only for what was needed. The hash
@@ -8,6 +8,25 @@
  * TAOCP vol. 3, 6.4, Algorithm R), at most half full even with both sides of
  * every flow in it, keyed with SipHash so that a guest can't choose colliding
  * flows.
+ *
+ * Entries and descriptors are limited, and no class of flows may take what the
+ * others need. Each class has a share of both:
+ *
+ *	stream		what the others leave, about 27/32
+ *	datagram	1/8, rounded up
+ *	echo		1/32, rounded up
+ *
+ * What is free, datagrams and echo may use beyond their share. Established
+ * connections can't be evicted, so streams stay within theirs. If nothing is
+ * free, a class that has less than its share takes from one that has more, and a
+ * class that has its share or more takes from itself. Either way the least
+ * useful flow ends: one without an answer before one with, among these the
+ * longest idle one. Of streams only those that are not established yet can end,
+ * and not in their first second: a burst of new connections would otherwise end
+ * each other before anybody can answer.
+ *
+ * The queues that tell which flow is idle longest are not touched by traffic. A
+ * flow found at the head that had packets since it was queued goes to the tail.
  */
 
 #include "flow.h"
@@ -15,6 +34,11 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "log.h"
+
+#define HALF_OPEN_MIN_MS	1000	/* for an answer, until evicted */
+#define REQUEUE_MAX	64		/* flows at the head that were not idle */
 
 #define HASH_MASK	(FLOW_MAX * 4 - 1)
 #define HASH_ENTRY(index, side)	((index) << 1 | (side))
@@ -85,37 +109,259 @@ uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
  */
 void flow_init(struct flow_table *t, const uint64_t key[2])
 {
+	const struct flow_queue empty = { FLOW_NONE, FLOW_NONE };
+	struct flow_queue *q = &t->queue[0][0][0];
+	size_t i;
+
 	t->first_free = FLOW_NONE;
 	memcpy(t->hash_key, key, sizeof(t->hash_key));
+	t->pool[FLOW_ENTRIES].total = FLOW_MAX;
+	t->pool[FLOW_FDS].total = UINT32_MAX;
+	for (i = 0; i < sizeof(t->queue) / sizeof(*q); i++)
+		q[i] = empty;
 }
 
 /**
- * flow_alloc() - A new flow, zeroed but for its generation
+ * flow_limit_fds() - Set how many descriptors all flows may hold together
+ * @t:		The table
+ * @fds:	The number; if flows hold more, the next ones evict some
+ */
+void flow_limit_fds(struct flow_table *t, uint32_t fds)
+{
+	t->pool[FLOW_FDS].total = fds;
+}
+
+/* Queues of flows that may be evicted */
+
+static struct flow_queue *queue_of(struct flow_table *t, const struct flow *f)
+{
+	return &t->queue[f->class][f->rank][!!f->fds];
+}
+
+static void queue_append(struct flow_table *t, struct flow *f)
+{
+	struct flow_queue *q = queue_of(t, f);
+
+	f->queued_ms = f->last_ms;
+	f->older = q->newest;
+	f->newer = FLOW_NONE;
+	q->newest = flow_index(t, f);
+	if (f->older == FLOW_NONE)
+		q->oldest = q->newest;
+	else
+		t->flow[f->older].newer = q->newest;
+}
+
+static void queue_remove(struct flow_table *t, struct flow *f)
+{
+	struct flow_queue *q = queue_of(t, f);
+
+	if (f->older == FLOW_NONE)
+		q->oldest = f->newer;
+	else
+		t->flow[f->older].newer = f->newer;
+	if (f->newer == FLOW_NONE)
+		q->newest = f->older;
+	else
+		t->flow[f->newer].older = f->older;
+}
+
+/* The longest idle flow of a queue, NULL if it is empty */
+static struct flow *queue_oldest(struct flow_table *t,
+				 const struct flow_queue *q)
+{
+	struct flow *f = NULL;
+	unsigned i;
+
+	for (i = 0; i < REQUEUE_MAX && q->oldest != FLOW_NONE; i++) {
+		f = &t->flow[q->oldest];
+		if (f->last_ms == f->queued_ms)
+			break;
+		queue_remove(t, f);
+		queue_append(t, f);
+	}
+	return f;
+}
+
+/**
+ * flow_set_rank() - Say how useful a flow is now
+ * @t:		The table
+ * @f:		The flow
+ * @rank:	Its new rank
+ */
+void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank)
+{
+	if (f->rank == rank)
+		return;
+	if (f->rank != FLOW_KEPT)
+		queue_remove(t, f);
+	f->rank = (uint8_t)rank;
+	if (f->rank != FLOW_KEPT)
+		queue_append(t, f);
+}
+
+/* Shares */
+
+/* How much of a resource a class can always have */
+static uint32_t share(const struct flow_pool *p, enum flow_class class)
+{
+	uint32_t datagram = p->total / 8 + 1, echo = p->total / 32 + 1;
+
+	switch (class) {
+	case FLOW_DATAGRAM:
+		return datagram;
+	case FLOW_ECHO:
+		return echo;
+	default:
+		return p->total > datagram + echo ?
+		       p->total - datagram - echo : 0;
+	}
+}
+
+/* May @class have @need more of a resource, without taking it from a flow? */
+static bool fits(const struct flow_pool *p, enum flow_class class,
+		 uint32_t need)
+{
+	uint32_t held = 0, i;
+
+	for (i = 0; i < FLOW_CLASSES; i++)
+		held += p->held[i];
+	if (!need)
+		return true;
+	if (class == FLOW_STREAM && p->held[class] + need > share(p, class))
+		return false;
+	return held <= p->total && need <= p->total - held;
+}
+
+/* The least useful flow of @class that holds some of @r, NULL if none may end */
+static struct flow *least_useful(struct flow_table *t, enum flow_class class,
+				 enum flow_resource r, uint64_t now_ms)
+{
+	struct flow *f, *g;
+	unsigned rank;
+
+	for (rank = FLOW_PENDING; rank < FLOW_KEPT; rank++) {
+		f = queue_oldest(t, &t->queue[class][rank][1]);
+		g = r == FLOW_FDS ? NULL :
+		    queue_oldest(t, &t->queue[class][rank][0]);
+		if (!f || (g && g->last_ms < f->last_ms))
+			f = g;
+		if (f && class == FLOW_STREAM &&
+		    now_ms - f->last_ms < HALF_OPEN_MIN_MS)
+			f = NULL;
+		if (f)
+			return f;
+	}
+	return NULL;
+}
+
+/* Whose flow is to end so that @class can have more of a resource? */
+static enum flow_class who_yields(const struct flow_pool *p,
+				  enum flow_class class)
+{
+	static const enum flow_class order[] = { FLOW_ECHO, FLOW_DATAGRAM };
+	unsigned i;
+
+	if (p->held[class] >= share(p, class))
+		return class;
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (p->held[order[i]] > share(p, order[i]))
+			return order[i];
+	return class;
+}
+
+static bool evict_for(struct flow_table *t, enum flow_class class,
+		      enum flow_resource r, uint64_t now_ms)
+{
+	enum flow_class from = who_yields(&t->pool[r], class);
+	struct flow *f = least_useful(t, from, r, now_ms);
+	uint32_t count = t->count;
+
+	if (!f || !t->evict)
+		return false;
+	t->evicted[from]++;
+	debug_limited("Too many flows: the longest idle ones end");
+	t->evict(t->ctx, f);
+	return t->count < count;
+}
+
+/**
+ * flow_evict() - End a flow, because the kernel has no descriptors left
+ * @t:		The table
+ * @class:	Who needs one
+ * @now_ms:	Time, CLOCK_MONOTONIC
+ *
+ * Return: false if none may end
+ */
+bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms)
+{
+	return evict_for(t, class, FLOW_FDS, now_ms);
+}
+
+/**
+ * flow_make_room() - See to it that a flow can be had, by ending others
+ * @t:		The table
+ * @class:	Of the flow
+ * @fds:	Descriptors that it is to hold
+ * @now_ms:	Time, CLOCK_MONOTONIC
+ *
+ * Return: true if flow_alloc() with these arguments would succeed now
+ */
+bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
+		    uint64_t now_ms)
+{
+	const uint32_t need[FLOW_RESOURCES] = {
+		[FLOW_ENTRIES] = 1, [FLOW_FDS] = fds,
+	};
+	unsigned r;
+
+	for (r = 0; r < FLOW_RESOURCES; r++)
+		while (!fits(&t->pool[r], class, need[r]))
+			if (!evict_for(t, class, r, now_ms))
+				return false;
+	return true;
+}
+
+/**
+ * flow_alloc() - A new flow, zeroed but for what is said here
  * @t:		The table
  * @proto:	IPPROTO_*
+ * @class:	What it competes as
+ * @fds:	Descriptors that it holds until flow_free(), also if they are made
+ *		later
+ * @now_ms:	Time, CLOCK_MONOTONIC: the first @last_ms
  *
- * Return: the flow, NULL if the table is full
+ * May end other flows. The rank is FLOW_PENDING.
+ *
+ * Return: the flow, NULL if there is no room and none can be made
  */
-struct flow *flow_alloc(struct flow_table *t, uint8_t proto)
+struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
+			enum flow_class class, unsigned fds, uint64_t now_ms)
 {
 	struct flow *f;
 	uint32_t gen;
 
+	if (!flow_make_room(t, class, fds, now_ms))
+		return NULL;
 	if (t->first_free != FLOW_NONE) {
 		f = &t->flow[t->first_free];
 		t->first_free = f->next_free;
-	} else if (t->high < FLOW_MAX) {
-		f = &t->flow[t->high++];
 	} else {
-		return NULL;
+		f = &t->flow[t->high++];
 	}
 
 	gen = f->gen + 1;
 	memset(f, 0, sizeof(*f));
 	f->gen = gen;
 	f->proto = proto;
+	f->class = (uint8_t)class;
+	f->fds = (uint8_t)fds;
+	f->last_ms = now_ms;
 	f->list_next = f->list_prev = FLOW_NONE;
+	queue_append(t, f);
 	t->count++;
+	t->pool[FLOW_ENTRIES].held[class]++;
+	t->pool[FLOW_FDS].held[class] += fds;
 	return f;
 }
 
@@ -171,6 +417,10 @@ void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 	for (side = 0; side < 2; side++)
 		if (f->hashed & 1U << side)
 			hash_drop(t, f, side);
+	if (f->rank != FLOW_KEPT)
+		queue_remove(t, f);
+	t->pool[FLOW_ENTRIES].held[f->class]--;
+	t->pool[FLOW_FDS].held[f->class] -= f->fds;
 
 	f->proto = 0;
 	f->hashed = 0;

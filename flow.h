@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * flow.h - The flow table: index, hash, two sides, lifetimes
+ * flow.h - The flow table: index, hash, two sides, lifetimes, shares
  *
  * Knows no protocol. A flow is one entry; each of its two sides is found by a
- * hash of pif, protocol and addresses, or by index and generation.
+ * hash of pif, protocol and addresses, or by index and generation. Flows compete
+ * for entries of the table and for descriptors by class, see flow.c.
  */
 
 #ifndef FLOW_H
@@ -46,6 +47,19 @@ static inline bool flowside_equals(const struct flowside *a,
 
 enum { INI = 0, TGT = 1 };		/* initiating and target side */
 
+/* What a flow competes as: TCP on either path, UDP on either path, echo */
+enum flow_class { FLOW_STREAM, FLOW_DATAGRAM, FLOW_ECHO, FLOW_CLASSES };
+
+/* How much is lost if a flow is evicted: the lowest rank goes first */
+enum flow_rank {
+	FLOW_PENDING,			/* nobody answered yet */
+	FLOW_ANSWERED,			/* datagrams went both ways */
+	FLOW_KEPT,			/* an established connection: stays */
+};
+
+/* What flows compete for */
+enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
+
 /**
  * struct flow - One entry of the table
  * @proto:	IPPROTO_*, 0: free
@@ -53,6 +67,11 @@ enum { INI = 0, TGT = 1 };		/* initiating and target side */
  * @gen:	Counts uses of this entry, part of epoll_ref
  * @next_free:	Index of the next free entry
  * @hashed:	Bit per side: it is in the hash table
+ * @class, @rank:	enum flow_class, enum flow_rank
+ * @fds:	Descriptors that it holds
+ * @older, @newer:	Neighbours in the queue of its class and rank
+ * @last_ms:	Time of the last packet, or of its start
+ * @queued_ms:	@last_ms when it was put into the queue
  * @side:	Addresses
  * @timer:	For the protocol's use
  * @list_next, @list_prev:	For the protocol's use (pending work), FLOW_NONE: end
@@ -62,23 +81,64 @@ struct flow {
 	uint8_t proto;
 	uint8_t pif[2];
 	uint8_t hashed;
+	uint8_t class, rank, fds;
 	uint32_t gen;
 	uint32_t next_free;
 	uint32_t list_next, list_prev;
+	uint32_t older, newer;
+	uint64_t last_ms, queued_ms;
 	struct flowside side[2];
 	struct timer timer;
 	uint8_t priv[FLOW_PRIV] __attribute__((aligned(8)));
 };
 
+/**
+ * struct flow_queue - Flows of one class and rank, from the longest idle one on
+ * @oldest, @newest:	Index of a flow, FLOW_NONE: empty
+ */
+struct flow_queue {
+	uint32_t oldest, newest;
+};
+
+/**
+ * struct flow_pool - One resource, and who holds how much of it
+ * @total:	What there is
+ * @held:	By each class
+ */
+struct flow_pool {
+	uint32_t total, held[FLOW_CLASSES];
+};
+
+/**
+ * struct flow_table - All flows
+ * @count:	Flows at the moment
+ * @high:	Entries from here on were never used
+ * @first_free:	Index of a free entry below @high, FLOW_NONE: none
+ * @pool:	What there is of each resource
+ * @queue:	Flows that may be evicted; [1]: those with descriptors
+ * @evict, @ctx:	Ends a flow, by flow_free(), without telling anybody
+ * @evicted:	How many of each class
+ */
 struct flow_table {
 	uint32_t count, high, first_free;
+	struct flow_pool pool[FLOW_RESOURCES];
+	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
+	void (*evict)(void *ctx, struct flow *f);
+	void *ctx;
+	uint64_t evicted[FLOW_CLASSES];
 	uint64_t hash_key[2];
 	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
 	struct flow flow[FLOW_MAX];
 };
 
 void flow_init(struct flow_table *t, const uint64_t key[2]);
-struct flow *flow_alloc(struct flow_table *t, uint8_t proto);
+void flow_limit_fds(struct flow_table *t, uint32_t fds);
+bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
+		    uint64_t now_ms);
+bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
+struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
+			enum flow_class class, unsigned fds, uint64_t now_ms);
+void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,

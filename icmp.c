@@ -51,7 +51,6 @@
  * @v4:		Family
  * @hops:	As set on the socket
  * @id:		Identifier that the guest knows
- * @last_ms:	Time of the last request or reply
  * @real, @asked:	An address of the host, and what the guest calls it; unset: none
  */
 struct icmp_flow {
@@ -59,7 +58,6 @@ struct icmp_flow {
 	bool v4;
 	struct hostsock_hops hops;
 	be16 id;
-	uint64_t last_ms;
 	union inany real, asked;
 };
 static_assert(sizeof(struct icmp_flow) <= FLOW_PRIV, "fits into a flow");
@@ -145,7 +143,7 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	*error = fd < 0 ? -fd : ENOSPC;
 	if (fd < 0)
 		return NULL;
-	f = flow_alloc(m->flows, icmp_proto(v4));
+	f = flow_alloc(m->flows, icmp_proto(v4), FLOW_ECHO, 1, m->loop->now_ms);
 	if (!f)
 		goto fail;
 	f->pif[INI] = PIF_TAP;
@@ -157,7 +155,6 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	mf->fd = fd;
 	mf->v4 = v4;
 	mf->id = id;
-	mf->last_ms = m->loop->now_ms;
 	rc = loop_add(m->loop, fd, EPOLLIN,
 		      flow_ref(m->flows, f, REF_ICMP, TGT));
 	if (rc) {
@@ -167,7 +164,7 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	}
 	flow_hash_insert(m->flows, f, INI);
 	f->timer.ref = flow_ref(m->flows, f, REF_ICMP, TGT);
-	wheel_arm(&m->loop->wheel, &f->timer, mf->last_ms + TIMEOUT_MS);
+	wheel_arm(&m->loop->wheel, &f->timer, f->last_ms + TIMEOUT_MS);
 	return f;
 
 fail:
@@ -337,7 +334,7 @@ static bool forward(struct icmp *m, const struct pkt *p)
 
 		hostsock_set_hops(mf->fd, mf->v4, &mf->hops, p->ttl, p->tos,
 				  p->df);
-		mf->last_ms = m->loop->now_ms;
+		f->last_ms = m->loop->now_ms;
 		if (!inany_equals(&host.eaddr, &p->dst)) {
 			mf->real = host.eaddr;
 			mf->asked = p->dst;
@@ -403,7 +400,7 @@ static bool read_reply(struct icmp *m, struct flow *f)
 	a.src = &from;
 	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
 		hostsock_cmsg_hops(cm, &a.ttl, &a.tos);
-	mf->last_ms = m->loop->now_ms;
+	f->last_ms = m->loop->now_ms;
 	m->lost += !frame_send_l4(m->tap, &a, icmp_proto(mf->v4), m->buf,
 				  (size_t)len, offsetof(struct icmp_hdr, csum));
 	return true;
@@ -427,19 +424,28 @@ void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events)
 }
 
 /**
- * icmp_timer() - The timer of a flow fired: it ends, unless there was traffic
+ * icmp_evict() - End a flow
  * @m:		ICMP
  * @f:		The flow
  */
 /* #syscalls close */
-void icmp_timer(struct icmp *m, struct flow *f)
+void icmp_evict(struct icmp *m, struct flow *f)
 {
-	uint64_t at_ms = priv(f)->last_ms + TIMEOUT_MS;
-
-	if (at_ms > m->loop->now_ms) {
-		wheel_arm(&m->loop->wheel, &f->timer, at_ms);
-		return;
-	}
 	close(priv(f)->fd);		/* epoll forgets it, too */
 	flow_free(m->flows, m->loop, f);
+}
+
+/**
+ * icmp_timer() - The timer of a flow fired: it ends, unless there was traffic
+ * @m:		ICMP
+ * @f:		The flow
+ */
+void icmp_timer(struct icmp *m, struct flow *f)
+{
+	uint64_t at_ms = f->last_ms + TIMEOUT_MS;
+
+	if (at_ms > m->loop->now_ms)
+		wheel_arm(&m->loop->wheel, &f->timer, at_ms);
+	else
+		icmp_evict(m, f);
 }

@@ -9,8 +9,8 @@
  *
  * One turn takes some connections of each socket, no more: events are level-
  * triggered, what is left comes with the next turn, and flows get theirs in
- * between. Without descriptors a socket is left alone for a while, and connections
- * wait in its queue: looking again and again would be all that we do.
+ * between. If there is no room for another flow, or there are no descriptors, a
+ * socket is left alone for a while, and connections wait in its queue: looking again and again would be all that we do.
  */
 
 #include "inbound.h"
@@ -26,6 +26,7 @@
 enum {
 	ACCEPT_BATCH	= 32,		/* connections of a socket in one turn */
 	PAUSE_MS	= 100,		/* without descriptors */
+	CONNECTION_FDS	= 2,		/* of a connection, at most */
 };
 
 static void refuse(struct inbound *b, int fd)
@@ -100,9 +101,15 @@ static void accept_some(struct inbound *b, uint32_t index,
 	for (i = 0; i < ACCEPT_BATCH; i++) {
 		union sockaddr_inany peer;
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, &peer.sa, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!flow_make_room(b->flows, FLOW_STREAM, CONNECTION_FDS,
+				    b->loop->now_ms)) {
+			pause_listener(b, index, EMFILE);
+			return;
+		}
+		fd = accept4(l->fd, &peer.sa, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			connection(b, fd, r, &peer);
 			continue;
@@ -151,14 +158,16 @@ void inbound_timer(struct inbound *b)
  * inbound_init() - Without anybody yet who takes anything
  * @b:		All zero
  * @listen:	The sockets; @conf has the rules of those
+ * @flows:	Where there has to be room for a connection
  */
 void inbound_init(struct inbound *b, const struct conf *conf,
 		  const struct guest *guest, struct listen *listen,
-		  struct loop *loop)
+		  struct flow_table *flows, struct loop *loop)
 {
 	b->conf = conf;
 	b->guest = guest;
 	b->listen = listen;
+	b->flows = flows;
 	b->loop = loop;
 	b->timer.ref = (union epoll_ref){ .kind = REF_LISTEN };
 }

@@ -31,6 +31,7 @@ struct inbound {
 	const struct conf *conf;
 	const struct guest *guest;
 	struct listen *listen;
+	struct flow_table *flows;
 	struct loop *loop;
 	void (*accepted_tap)(void *ctx, int fd, const struct flowside *host,
 			     const struct flowside *tap);
@@ -49,7 +50,7 @@ struct inbound {
 
 void inbound_init(struct inbound *b, const struct conf *conf,
 		  const struct guest *guest, struct listen *listen,
-		  struct loop *loop);
+		  struct flow_table *flows, struct loop *loop);
 void inbound_event(struct inbound *b, uint32_t index);
 void inbound_timer(struct inbound *b);
 

@@ -481,18 +481,6 @@ static void drop_capabilities(uint32_t keep)
 		warn_errno("Couldn't drop capabilities");
 }
 
-/* The descriptors are ours alone: as many as the hard limit says */
-static void raise_nofile(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl))
-		return;
-	rl.rlim_cur = rl.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &rl))
-		debug("Limit of open files stays: errno %d", errno);
-}
-
 #ifdef SECCOMP_TRAP
 /* #syscalls write */
 static void trap_handler(int sig, siginfo_t *si, void *context)
@@ -549,7 +537,6 @@ static void seal(struct sock_fprog filter, uint32_t caps)
  */
 void isolation_seal(enum mode mode)
 {
-	raise_nofile();
 	seal(mode == MODE_PASTA ? FILTER(filter_pasta) : FILTER(filter_passt),
 	     0);
 }
@@ -591,7 +578,7 @@ void isolation_nshelper(const struct identity *id, int keep)
 		debug("The helper stays root without capabilities: errno %d",
 		      -rc);
 	only_descriptor(keep, null);
-	raise_nofile();
+	util_raise_nofile();
 	seal(FILTER(filter_nshelper), 1U << CAP_NET_BIND_SERVICE);
 }
 

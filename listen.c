@@ -37,12 +37,10 @@
 #include "listen.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -517,12 +515,9 @@ static unsigned weak_ports(const struct listen *s, unsigned kind)
 /* descriptors_left() - How many weak rules may have */
 static unsigned descriptors_left(const struct listen *s)
 {
-	int fd = fcntl(s->loop->epfd, F_DUPFD_CLOEXEC, 0);
+	unsigned used = util_fds_used(s->loop->epfd);
 
-	if (fd < 0)
-		return 0;
-	close(fd);			/* numbers below it are in use */
-	return fd < s->fd_max ? (unsigned)(s->fd_max - fd) : 0;
+	return used < (unsigned)s->fd_max ? (unsigned)s->fd_max - used : 0;
 }
 
 /* open_weak() - A part of what is left for TCP, one for UDP, by what they want */
@@ -543,31 +538,12 @@ static void open_weak(struct listen *s)
 	}
 }
 
-/*
- * limits_init() - As many descriptors as the hard limit says
- *
- * Those are ours alone. Weak rules leave some of them.
- */
-static void limits_init(struct listen *s)
+/* First descriptor that weak rules leave to flows, of @limit */
+static int fd_max_of(unsigned limit)
 {
-	struct rlimit rl;
-	rlim_t reserved;
+	unsigned reserved = limit / 4 > FDS_RESERVED ? limit / 4 : FDS_RESERVED;
 
-	s->fd_max = INT32_MAX;
-	if (getrlimit(RLIMIT_NOFILE, &rl))
-		return;
-	if (rl.rlim_cur != rl.rlim_max) {
-		rlim_t soft = rl.rlim_cur;
-
-		rl.rlim_cur = rl.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &rl))
-			rl.rlim_cur = soft;
-	}
-	reserved = rl.rlim_cur / 4 > FDS_RESERVED ? rl.rlim_cur / 4 :
-						    FDS_RESERVED;
-	if (rl.rlim_cur < INT32_MAX)
-		s->fd_max = rl.rlim_cur > reserved ?
-			    (int)(rl.rlim_cur - reserved) : 0;
+	return limit > reserved ? (int)(limit - reserved) : 0;
 }
 
 /**
@@ -577,9 +553,10 @@ static void limits_init(struct listen *s)
  * @loop:	Where sockets are watched
  * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out, and
  *		those that scan
+ * @fds:	Limit of descriptors, of which weak rules leave a quarter to flows
  */
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
-		 struct nshelper *nsh)
+		 struct nshelper *nsh, unsigned fds)
 {
 	s->conf = conf;
 	s->loop = loop;
@@ -587,7 +564,7 @@ void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 	s->diag[0] = s->diag[1] = -1;
 	s->retry_ms = RETRY_MS;
 	s->timer.ref = (union epoll_ref){ .kind = REF_SCAN };
-	limits_init(s);
+	s->fd_max = fd_max_of(fds);
 }
 
 /**

@@ -90,7 +90,7 @@ struct listen {
 };
 
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
-		 struct nshelper *nsh);
+		 struct nshelper *nsh, unsigned fds);
 int listen_open(struct listen *s);
 bool listen_scan_needed(const struct listen *s, bool in_ns);
 void listen_scan_start(struct listen *s, int diag_host, int diag_ns);

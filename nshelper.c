@@ -31,13 +31,11 @@
 #include "nshelper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -348,21 +346,19 @@ static int refill_now(struct nshelper *h, enum nssock kind)
  * @fd:		From whoever started it, -1: there is none, and all others here
  *		return -ENOTCONN
  * @l:		Gets an event of kind REF_NSHELPER
+ * @fds:	Limit of descriptors, which bounds the pools
  *
  * Return: 0 or negative errno
  */
-int nshelper_start(struct nshelper *h, int fd, struct loop *l)
+int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 {
 	const union epoll_ref ref = { .kind = REF_NSHELPER };
-	struct rlimit rl;
 
 	*h = (struct nshelper){ .fd = fd, .max = NSHELPER_POOL };
 	if (fd < 0)
 		return 0;
-	/* The hard limit will be ours: isolation_seal() */
-	if (!getrlimit(RLIMIT_NOFILE, &rl) &&
-	    rl.rlim_max / NOFILE_SHARE < NSHELPER_POOL)
-		h->max = rl.rlim_max / NOFILE_SHARE + 1;
+	if (fds / NOFILE_SHARE < NSHELPER_POOL)
+		h->max = fds / NOFILE_SHARE + 1;
 	return loop_add(l, fd, EPOLLIN, ref);
 }
 

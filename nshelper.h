@@ -43,7 +43,7 @@ struct nshelper {
 
 _Noreturn void nshelper_run(int fd);
 
-int nshelper_start(struct nshelper *h, int fd, struct loop *l);
+int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
 int nshelper_diag(struct nshelper *h);

@@ -65,6 +65,7 @@
 
 #define EVENTS_MAX	64		/* of one turn */
 #define DRAIN_MS	5000		/* for what an ended command has sent */
+#define FDS_RESERVE	64		/* pipes of the bypass, files of our own */
 
 /**
  * struct passt - All there is
@@ -83,6 +84,7 @@
  * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
  * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
  * @signal_fd:	Signals as events
+ * @fds:	Limit of open files, @fds_budget: for flows and listening sockets
  * @stats_timer:	For the next lines of --stats
  * @backend:	Counts frames, whatever wraps it
  * @ns_fd:	Keeps the namespace of an ended command, -1: joined
@@ -118,6 +120,7 @@ static struct passt {
 	struct inbound inbound;
 	struct tap_tun_info tun_info;
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
+	unsigned fds, fds_budget;
 	struct timer stats_timer;
 	const struct tap *backend;
 	struct timer drain_timer;
@@ -277,6 +280,32 @@ static void client_event(struct passt *s)
 	input_solicit_guest(&s->input);
 }
 
+/* A flow gives way to another one */
+static void flow_evicted(void *ctx, struct flow *f)
+{
+	struct passt *s = ctx;
+
+	switch ((enum ref_kind)f->timer.ref.kind) {
+	case REF_TCP:
+		tcp_evict(&s->tcp, f);
+		break;
+	case REF_TCP_SPLICE:
+		tcp_splice_evict(&s->tcp_splice, f);
+		break;
+	case REF_UDP:
+		udp_evict(&s->udp, f);
+		break;
+	case REF_UDP_SPLICE:
+		udp_splice_evict(&s->udp_splice, f);
+		break;
+	case REF_ICMP:
+		icmp_evict(&s->icmp, f);
+		break;
+	default:
+		break;
+	}
+}
+
 /* All modules above the tap, in the order in which they need each other */
 static void protocols_init(struct passt *s)
 {
@@ -290,6 +319,8 @@ static void protocols_init(struct passt *s)
 	}
 	csum_init();
 	flow_init(&s->flows, key);
+	s->flows.evict = flow_evicted;
+	s->flows.ctx = s;
 	tcp_init(&s->tcp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
 		 key + 2);
 	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
@@ -348,6 +379,29 @@ static void ports_give(struct passt *s)
 	}
 }
 
+/* Flows may have the descriptors that listening sockets leave */
+static void fds_share(struct passt *s)
+{
+	uint32_t listening = s->listen.count;
+
+	flow_limit_fds(&s->flows, s->fds_budget > listening ?
+				  s->fds_budget - listening : 0);
+}
+
+/* Of the limit, what is in use for other purposes or will be is not for flows */
+static void fds_budget(struct passt *s)
+{
+	unsigned used = util_fds_used(s->loop.epfd) - s->listen.count;
+	unsigned reserve = FDS_RESERVE;
+
+	if (s->nsh.fd >= 0)
+		reserve += s->nsh.max * NSSOCK_KINDS;
+	if (reserve > s->fds / 4)
+		reserve = s->fds / 4;
+	s->fds_budget = s->fds > used + reserve ? s->fds - used - reserve : 0;
+	fds_share(s);
+}
+
 /* Sockets for the ports, which may need a privilege; the first look who listens */
 static void ports_open(struct passt *s)
 {
@@ -355,9 +409,9 @@ static void ports_open(struct passt *s)
 	struct listen *l = &s->listen;
 	int host = -1, ns = -1;
 
-	listen_init(l, &s->conf, &s->loop, nsh);
+	listen_init(l, &s->conf, &s->loop, nsh, s->fds);
 	l->flows = &s->flows;
-	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->loop);
+	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop);
 	s->inbound.ctx = s;
 	s->inbound.accepted_tap = inbound_tcp;
 	s->inbound.accepted_splice = bypass_tcp;
@@ -375,6 +429,7 @@ static void ports_open(struct passt *s)
 		ns = nshelper_diag(&s->nsh);
 	listen_scan_start(l, host, ns);
 	ports_give(s);
+	fds_budget(s);
 }
 
 /* Lines of --stats, and when the next ones are due */
@@ -412,6 +467,8 @@ static void datapath_init(struct passt *s)
 	unsigned mtu = c->mtu ? c->mtu : CONF_MTU_DEFAULT;
 	int rc = loop_init(&s->loop);
 
+	/* The command has its own limit: it was forked before */
+	s->fds = util_raise_nofile();
 	if (!rc && has_tun(c))
 		rc = tap_tun_init(&s->tun, s->tap_fd, &s->tun_info, mtu,
 				  &s->loop);
@@ -420,7 +477,7 @@ static void datapath_init(struct passt *s)
 	if (!rc)
 		rc = netns_watch(&s->ns.netns, &s->loop);
 	if (!rc)
-		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop);
+		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop, s->fds);
 	if (!rc)
 		rc = client_watch(&s->client, &s->loop);
 	if (rc) {
@@ -741,6 +798,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		break;
 	case REF_SCAN:
 		listen_scan(&s->listen);
+		fds_share(s);
 		if (s->listen.udp_closed) {
 			udp_listener_gone(&s->udp);
 			udp_splice_listener_gone(&s->udp_splice);

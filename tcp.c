@@ -307,6 +307,19 @@ static void end_flow(struct tcp *t, struct flow *f, bool rst, const char *why)
 	flow_free(t->flows, t->loop, f);
 }
 
+/**
+ * tcp_evict() - End a connection that is not established yet
+ * @t:		TCP
+ * @f:		The flow
+ *
+ * A peer that dialled gets a reset. A guest that did gets nothing: it repeats its
+ * SYN, for which there may be room then.
+ */
+void tcp_evict(struct tcp *t, struct flow *f)
+{
+	end_flow(t, f, true, "gives way to others");
+}
+
 static void rearm_timer(struct tcp *t, struct flow *f)
 {
 	uint64_t next = tcps_next_timer(&conn(f)->s);
@@ -997,11 +1010,11 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 		answer_rst(t, tap, g);
 		return;
 	}
-	f = flow_alloc(t->flows, IPPROTO_TCP);
+	f = flow_alloc(t->flows, IPPROTO_TCP, FLOW_STREAM, 1, t->loop->now_ms);
 	if (!f) {
+		/* Without an answer the guest repeats its SYN: RFC 9293, 3.8.1 */
 		t->stats.refused_table++;
-		warn_limited("Flow table is full, connection refused");
-		answer_rst(t, tap, g);
+		warn_limited("Too many connections, SYN dropped");
 		return;
 	}
 
@@ -1064,12 +1077,13 @@ static struct flow *inbound_flow(struct tcp *t, int fd,
 				 const struct flowside *host,
 				 const struct flowside *tap)
 {
-	struct flow *f = flow_alloc(t->flows, IPPROTO_TCP);
+	struct flow *f = flow_alloc(t->flows, IPPROTO_TCP, FLOW_STREAM, 1,
+				    t->loop->now_ms);
 	struct tcp_conn *c;
 
 	if (!f) {
 		t->stats.refused_table++;
-		warn_limited("Flow table is full, connection refused");
+		warn_limited("Too many connections, one is refused");
 		return NULL;
 	}
 	c = conn(f);
@@ -1156,6 +1170,8 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	struct tcp_work *w;
 
 	tcps_segment(&c->s, g, t->loop->now_ms, &a);
+	if (c->s.phase == TCPS_ESTABLISHED)
+		flow_set_rank(t->flows, f, FLOW_KEPT);
 
 	if (a.acts & ACT_RST_SOCK) {
 		end_flow(t, f, true, "reset by the guest");

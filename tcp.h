@@ -65,6 +65,7 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		  const struct flowside *tap);
 void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q);
 void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events);
+void tcp_evict(struct tcp *t, struct flow *f);
 void tcp_timer(struct tcp *t, struct flow *f);
 void tcp_tap_writable(struct tcp *t);
 bool tcp_run_ready(struct tcp *t);

@@ -208,6 +208,16 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 	flow_free(s->flows, s->loop, f);
 }
 
+/**
+ * tcp_splice_evict() - End a connection that is not established yet
+ * @s:		Bypassed connections
+ * @f:		The flow
+ */
+void tcp_splice_evict(struct tcp_splice *s, struct flow *f)
+{
+	end_flow(s, f, true, "gives way to others");
+}
+
 /* Data ---------------------------------------------------------------------- */
 
 /* wait_for_room() - The socket took less than it was given */
@@ -554,6 +564,7 @@ void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 	c->failed |= !!error;
 	if (side == TGT && events & EPOLLOUT && !c->connected) {
 		c->connected = true;
+		flow_set_rank(s->flows, f, FLOW_KEPT);
 		trace_flow(s, f, "connected");
 	}
 	d->rdhup |= !!(events & (EPOLLRDHUP | EPOLLHUP));
@@ -605,13 +616,14 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *tgt,
 			 const union inany *other)
 {
-	struct flow *f = flow_alloc(s->flows, IPPROTO_TCP);
+	struct flow *f = flow_alloc(s->flows, IPPROTO_TCP, FLOW_STREAM, 2,
+				    s->loop->now_ms);
 	struct splice_conn *c;
 	int rc;
 
 	if (!f) {
 		s->stats.refused++;
-		warn_limited("Flow table is full, connection refused");
+		warn_limited("Too many connections, one is refused");
 		close_socket(fd, true);
 		return;
 	}

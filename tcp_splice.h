@@ -65,6 +65,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const union inany *other);
 void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 		      uint32_t events);
+void tcp_splice_evict(struct tcp_splice *s, struct flow *f);
 bool tcp_splice_run_ready(struct tcp_splice *s);
 bool tcp_splice_unfinished(const struct tcp_splice *s);
 

@@ -38,10 +38,8 @@
  *
  * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both
  * ways; a question to a name server 15 s. The timer is not touched by traffic:
- * when it fires it looks at the time of the last datagram. If there are more
- * flows than half of what the table or the limit of descriptors allow, or none
- * can be had, one of the longest idle ends early, those with traffic one way
- * first: a flood of questions neither stops UDP nor takes what TCP needs.
+ * when it fires it looks at the time of the last datagram. Where flows or
+ * descriptors run out, flow.c says which one ends early.
  */
 
 #include "udp.h"
@@ -51,7 +49,6 @@
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "frame.h"
@@ -69,7 +66,6 @@
 #define ERRORS_MAX	16		/* taken out of the queue for one event */
 #define LISTEN_READS	4		/* batches for one event */
 #define FRESH_MAX	64		/* new sockets to look at for one event */
-#define EVICT_SAMPLE	64		/* entries of the table looked at */
 
 #define TIMEOUT_DNS_MS		15000
 #define TIMEOUT_ONE_WAY_MS	60000
@@ -96,7 +92,6 @@ enum kind { CONNECTED, TO_MANY, SHARED };
  * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
  * @sizes:	Of what was received
  * @scope:	Interface of a link-local peer
- * @last_ms:	Time of the last datagram, either way
  */
 struct udp_flow {
 	int fd;
@@ -109,7 +104,6 @@ struct udp_flow {
 	uint16_t gso_max;
 	struct udp_rx_sizes sizes;
 	unsigned scope;
-	uint64_t last_ms;
 };
 static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
 
@@ -128,16 +122,6 @@ static const struct flowside *host_side(const struct flow *f)
 	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
 }
 
-/* Half of what all protocols can have together */
-static uint32_t flows_max(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur > FLOW_MAX)
-		rl.rlim_cur = FLOW_MAX;
-	return (uint32_t)(rl.rlim_cur / 2);
-}
-
 /**
  * udp_init() - No flows
  * @u:		Zeroed
@@ -154,7 +138,6 @@ void udp_init(struct udp *u, const struct conf *conf,
 	u->tap = tap;
 	u->loop = loop;
 	u->blocked = FLOW_NONE;
-	u->max = flows_max();
 }
 
 /* ---- Life ---- */
@@ -164,15 +147,17 @@ static uint64_t deadline_ms(struct flow *f)
 	const struct udp_flow *uf = priv(f);
 
 	if (host_side(f)->eport == UDP_PORT_DNS)
-		return uf->last_ms + TIMEOUT_DNS_MS;
-	return uf->last_ms +
+		return f->last_ms + TIMEOUT_DNS_MS;
+	return f->last_ms +
 	       (uf->seen == SEEN_BOTH ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
 }
 
 static void touch(const struct udp *u, struct flow *f, uint8_t seen)
 {
 	priv(f)->seen |= seen;
-	priv(f)->last_ms = u->loop->now_ms;
+	f->last_ms = u->loop->now_ms;
+	if (priv(f)->seen == SEEN_BOTH)
+		flow_set_rank(u->flows, f, FLOW_ANSWERED);
 }
 
 static void block(struct udp *u, struct flow *f)
@@ -217,7 +202,6 @@ static void udp_close(struct udp *u, struct flow *f)
 	if (priv(f)->kind != SHARED)
 		close(priv(f)->fd);	/* epoll forgets it, too */
 	flow_free(u->flows, u->loop, f);
-	u->count--;
 }
 
 static void udp_end(struct udp *u, struct flow *f, const char *why)
@@ -228,47 +212,14 @@ static void udp_end(struct udp *u, struct flow *f, const char *why)
 	udp_close(u, f);
 }
 
-/* Is @a rather to end than @b? */
-static bool is_worse(struct flow *a, struct flow *b)
+/**
+ * udp_evict() - End a flow
+ * @u:		UDP
+ * @f:		The flow
+ */
+void udp_evict(struct udp *u, struct flow *f)
 {
-	bool both_a = priv(a)->seen == SEEN_BOTH;
-	bool both_b = priv(b)->seen == SEEN_BOTH;
-
-	return both_a != both_b ? both_b : priv(a)->last_ms < priv(b)->last_ms;
-}
-
-/* End the worst of some flows, others each time; false if there is none */
-static bool evict(struct udp *u)
-{
-	struct flow *worst = NULL;
-	uint32_t i;
-
-	for (i = 0; i < EVICT_SAMPLE && i < u->flows->high; i++) {
-		uint32_t at = u->evict_at++ % u->flows->high;
-		struct flow *f = flow_at(u->flows, at);
-
-		if (f && through_tap(f) && (!worst || is_worse(f, worst)))
-			worst = f;
-	}
-	if (!worst)
-		return false;
-	debug_limited("UDP: too many flows, the longest idle ones end");
-	udp_close(u, worst);
-	return true;
-}
-
-/* An entry for a flow, zeroed; NULL if there is none */
-static struct flow *alloc(struct udp *u)
-{
-	struct flow *f;
-
-	if (u->count >= u->max)
-		evict(u);
-	f = flow_alloc(u->flows, IPPROTO_UDP);
-	if (!f && evict(u))
-		f = flow_alloc(u->flows, IPPROTO_UDP);
-	u->count += !!f;
-	return f;
+	udp_end(u, f, "there are too many");
 }
 
 static bool no_descriptors(int error)
@@ -308,10 +259,12 @@ static struct flow *flow_start(struct udp *u, const struct flowside *ini,
 			       enum pif tgt_pif, const struct udp_flow *uf,
 			       int *error)
 {
-	struct flow *f = alloc(u);
+	struct flow *f;
 	char s[FLOW_STRLEN];
 	int rc;
 
+	f = flow_alloc(u->flows, IPPROTO_UDP, FLOW_DATAGRAM,
+		       uf->kind != SHARED, u->loop->now_ms);
 	*error = ENOSPC;
 	if (!f)
 		return NULL;
@@ -323,13 +276,11 @@ static struct flow *flow_start(struct udp *u, const struct flowside *ini,
 	priv(f)->v4 = inany_is_v4(&ini->eaddr);
 	priv(f)->gso_max = UINT16_MAX;
 	priv(f)->want = 1;
-	priv(f)->last_ms = u->loop->now_ms;
 
 	rc = flow_watch(u, f);
 	if (rc) {
 		*error = -rc;
 		flow_free(u->flows, u->loop, f);
-		u->count--;
 		return NULL;
 	}
 	flow_hash_insert(u->flows, f, INI);
@@ -414,7 +365,8 @@ static int socket_for_guest(struct udp *u, const struct flowside *host,
 		fd = to_many ? udp_sock_to_many(u->conf, host) :
 			       udp_sock_outbound(u->conf, host, scope,
 						 frame_can_uso(u->tap));
-		if (fd >= 0 || !no_descriptors(-fd) || !evict(u))
+		if (fd >= 0 || !no_descriptors(-fd) ||
+		    !flow_evict(u->flows, FLOW_DATAGRAM, u->loop->now_ms))
 			break;
 	}
 	return fd;
@@ -965,7 +917,8 @@ static void socket_for_peer(struct udp *u, const struct inbound *in,
 					  frame_can_uso(u->tap));
 		if (uf->fd >= 0)
 			return;
-		if (!no_descriptors(-uf->fd) || !evict(u))
+		if (!no_descriptors(-uf->fd) ||
+		    !flow_evict(u->flows, FLOW_DATAGRAM, u->loop->now_ms))
 			break;
 	}
 	uf->kind = SHARED;

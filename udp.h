@@ -47,8 +47,6 @@ struct udp_io {
 /**
  * struct udp - All of UDP
  * @splice:	Takes what bypasses the tap, NULL: nothing does
- * @count:	Flows; more than @max are not wanted, and the least used end
- * @evict_at:	Where in the flow table the search for those goes on
  * @blocked:	List of flows that wait for room in the tap, FLOW_NONE: none
  * @dropped:	Datagrams from the guest that went nowhere
  * @lost:	Datagrams for the guest that did not fit into the tap
@@ -61,7 +59,6 @@ struct udp {
 	struct tap *tap;
 	struct loop *loop;
 	struct udp_splice *splice;
-	uint32_t count, max, evict_at;
 	uint32_t blocked;
 	uint64_t dropped, lost;
 	struct udp_io io;
@@ -76,6 +73,7 @@ void udp_sock_event(struct udp *u, struct flow *f, uint32_t events);
 void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 		      uint16_t port);
 void udp_listener_gone(struct udp *u);
+void udp_evict(struct udp *u, struct flow *f);
 void udp_timer(struct udp *u, struct flow *f);
 
 #endif /* UDP_H */

@@ -34,7 +34,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fwd.h"
@@ -44,7 +43,6 @@
 #include "nshelper.h"
 
 #define READS_MAX	4		/* batches for one event */
-#define EVICT_SAMPLE	64		/* entries of the table looked at */
 
 #define TIMEOUT_ONE_WAY_MS	60000
 #define TIMEOUT_MS		180000
@@ -58,7 +56,6 @@
  * @fresh:	The INI socket may hold datagrams of others
  * @seen:	Bit per side: something came from there
  * @whole:	Bit per side: the socket doesn't take several datagrams at once
- * @last_ms:	Time of the last datagram
  */
 struct udp_splice_flow {
 	int fd[2];
@@ -68,7 +65,6 @@ struct udp_splice_flow {
 	unsigned scope;
 	bool fresh;
 	uint8_t seen, whole;
-	uint64_t last_ms;
 };
 static_assert(sizeof(struct udp_splice_flow) <= FLOW_PRIV, "fits into a flow");
 
@@ -93,22 +89,17 @@ void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     struct flow_table *flows, struct loop *loop,
 		     struct nshelper *nsh)
 {
-	struct rlimit rl;
-
 	s->conf = conf;
 	s->flows = flows;
 	s->loop = loop;
 	s->nsh = nsh;
-	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur > FLOW_MAX)
-		rl.rlim_cur = FLOW_MAX;
-	s->max = (uint32_t)(rl.rlim_cur / 8);
 }
 
 /* ---- Life ---- */
 
 static uint64_t deadline_ms(struct flow *f)
 {
-	return priv(f)->last_ms +
+	return f->last_ms +
 	       (priv(f)->seen == 3 ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
 }
 
@@ -123,7 +114,6 @@ static void end(struct udp_splice *s, struct flow *f, const char *why)
 		if (priv(f)->fd[side] >= 0)
 			close(priv(f)->fd[side]);
 	flow_free(s->flows, s->loop, f);
-	s->count--;
 }
 
 /**
@@ -144,22 +134,14 @@ void udp_splice_listener_gone(struct udp_splice *s)
 	}
 }
 
-/* End the longest idle of some flows, others each time */
-static void evict(struct udp_splice *s)
+/**
+ * udp_splice_evict() - End a flow
+ * @s:		Bypass
+ * @f:		The flow
+ */
+void udp_splice_evict(struct udp_splice *s, struct flow *f)
 {
-	struct flow *worst = NULL;
-	uint32_t i;
-
-	for (i = 0; i < EVICT_SAMPLE && i < s->flows->high; i++) {
-		struct flow *f = flow_at(s->flows,
-					 s->evict_at++ % s->flows->high);
-
-		if (f && is_ours(f) &&
-		    (!worst || priv(f)->last_ms < priv(worst)->last_ms))
-			worst = f;
-	}
-	if (worst)
-		end(s, worst, "there are too many");
+	end(s, f, "there are too many");
 }
 
 /* ---- Sockets ---- */
@@ -257,12 +239,10 @@ static struct flow *flow_new(struct udp_splice *s, const struct origin *o,
 	struct flow *f;
 	int rc;
 
-	if (s->count >= s->max)
-		evict(s);
-	f = flow_alloc(s->flows, IPPROTO_UDP);
+	f = flow_alloc(s->flows, IPPROTO_UDP, FLOW_DATAGRAM, 2,
+		       s->loop->now_ms);
 	if (!f)
 		return NULL;
-	s->count++;
 	f->side[INI] = *ini;
 	f->side[TGT] = *tgt;
 	f->pif[INI] = o->rule->from_ns ? PIF_SPLICE : PIF_HOST;
@@ -270,7 +250,6 @@ static struct flow *flow_new(struct udp_splice *s, const struct origin *o,
 	*priv(f) = (struct udp_splice_flow){
 		.rule = o->rule, .port = o->port, .scope = o->scope,
 		.fresh = true,
-		.last_ms = s->loop->now_ms,
 	};
 	udp_shared_set(&priv(f)->listener, o->fd);
 	priv(f)->fd[INI] = socket_ini(s, f, o->rule);
@@ -409,7 +388,9 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 	int fd = sender(f, !from, &d), sent;
 
 	sf->seen |= (uint8_t)(1U << from);
-	sf->last_ms = s->loop->now_ms;
+	f->last_ms = s->loop->now_ms;
+	if (sf->seen == 3)
+		flow_set_rank(s->flows, f, FLOW_ANSWERED);
 	while (fd >= 0 && b.k < b.n) {
 		unsigned n = build(s, &d, b, !(sf->whole & bit), at, &joined);
 

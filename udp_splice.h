@@ -24,8 +24,6 @@ struct nshelper;
 /**
  * struct udp_splice - All of the UDP bypass
  * @nsh:	Makes sockets of the namespace, NULL: nothing can be bypassed
- * @count:	Flows; more than @max are not wanted, and the least used end
- * @evict_at:	Where in the flow table the search for those goes on
  * @dropped:	Datagrams that went nowhere
  * @mm, @iov, @control, @name, @buf:	For receiving, of no meaning between calls
  * @tx, @tx_iov, @tx_control:	For sending, likewise
@@ -35,7 +33,6 @@ struct udp_splice {
 	struct flow_table *flows;
 	struct loop *loop;
 	struct nshelper *nsh;
-	uint32_t count, max, evict_at;
 	uint64_t dropped;
 	struct mmsghdr mm[UDP_SPLICE_MSGS], tx[UDP_SPLICE_MSGS];
 	struct iovec iov[UDP_SPLICE_MSGS], tx_iov[UDP_SPLICE_MSGS];
@@ -61,6 +58,7 @@ void udp_splice_datagram(struct udp_splice *s, struct flow *f,
 void udp_splice_sock_event(struct udp_splice *s, struct flow *f, unsigned side,
 			   uint32_t events);
 void udp_splice_listener_gone(struct udp_splice *s);
+void udp_splice_evict(struct udp_splice *s, struct flow *f);
 void udp_splice_timer(struct udp_splice *s, struct flow *f);
 
 #endif /* UDP_SPLICE_H */

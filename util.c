@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "util.h"
+
+#define NOFILE_DEFAULT	1024U		/* where the limit is not told */
 
 /**
  * util_is_decimal() - Is this one or more decimal digits, and nothing else?
@@ -321,4 +324,41 @@ int util_pidfile_write(int fd, pid_t pid)
 	if (close(fd) < 0 && !ret)
 		ret = -errno;
 	return ret;
+}
+
+/**
+ * util_raise_nofile() - Raise the limit of open files to the hard one
+ *
+ * The soft limit, 1024 as a rule, is for programs that use select(2).
+ *
+ * Return: the limit that holds now
+ */
+unsigned util_raise_nofile(void)
+{
+	struct rlimit rl;
+	rlim_t soft;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return NOFILE_DEFAULT;
+	soft = rl.rlim_cur;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl))
+		rl.rlim_cur = soft;
+	return rl.rlim_cur < INT32_MAX ? (unsigned)rl.rlim_cur : INT32_MAX;
+}
+
+/**
+ * util_fds_used() - How many descriptors are open, if there are no gaps
+ * @any:	One that is
+ *
+ * Return: the lowest number that is free; UINT_MAX if there is none
+ */
+unsigned util_fds_used(int any)
+{
+	int fd = fcntl(any, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return UINT_MAX;
+	close(fd);
+	return (unsigned)fd;
 }

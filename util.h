@@ -37,4 +37,7 @@ int util_random(void *buf, size_t len);
 int util_pidfile_open(const char *path);
 int util_pidfile_write(int fd, pid_t pid);
 
+unsigned util_raise_nofile(void);
+unsigned util_fds_used(int any);
+
 #endif /* UTIL_H */

@@ -76,6 +76,33 @@ def gateway(env, ip):
     pong(env, ip, ip.gw, ident, 1, b"hello")
 
 
+@test("a flood of identifiers leaves TCP and UDP what they need, and itself its share")
+def flood(env, ip):
+    d = env.spawn(nofile=128)
+    env.stack.callback(d.stop)
+    srv, u = env.listen(ip), env.udp_peer(ip)
+    port = u.getsockname()[1]
+    for _ in range(20):
+        for _ in range(20):
+            ping(env, ip, ip.peer, env.next_port(), 1, link=d.link)
+        env.barrier(d.link)
+    d.link.pending.clear()
+    check(d.fds() <= 128, f"{d.fds()} descriptors")
+    conns = [env.conn(ip, srv.getsockname()[1], link=d.link).open(srv)
+             for _ in range(30)]
+    for i in range(8):
+        sport = env.next_port()
+        env.send_udp(ip, sport, ip.peer, port, b"%d" % i, link=d.link)
+        data, src = u.recvfrom(9)
+        u.sendto(data, src)
+        env.expect_udp(sport, ip.peer, port, b"%d" % i, link=d.link)
+    ident = env.next_port()
+    ping(env, ip, ip.peer, ident, 7, link=d.link)
+    check(d.link.wait(is_reply(ip, ident)), "no reply beside connections")
+    conns[0].send("PA", b"alive")
+    equal(env.recv(conns[0].peer, 5), b"alive", "data")
+
+
 @test("identifiers at the ends of the range work")
 def identifiers(env, ip):
     for ident in (0, 1, 255, 256, 65535):

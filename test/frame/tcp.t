@@ -17,7 +17,7 @@ import struct
 import time
 
 import frames
-from frames import RST, SYN
+from frames import ACK, RST, SYN
 from harness import (IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check, equal, main,
                      test, wait_until)
 
@@ -1681,32 +1681,46 @@ def no_leak(env, ip):
                f"{before} before")
 
 
-@test("a full flow table refuses a new connection, and has room again later")
+def dial_many(env, ip, port, link, count):
+    """Dial one after the other; return what is connected, and whose SYN was dropped"""
+    conns, dropped = [], []
+    for _ in range(count):
+        c = env.conn(ip, port, link=link)
+        c.send("S")
+        p = c.next(timeout=0.1 if dropped else 1)
+        if not p:
+            dropped.append(c)
+            continue
+        check(not p.flags & RST, "a SYN without room for a flow is answered by a RST")
+        c.send("A")
+        conns.append(c)
+    return conns, dropped
+
+
+def dial_again(c):
+    """Repeat a SYN that was dropped until it is answered"""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        c.send("S", seq=0)
+        p = c.next(timeout=0.1)
+        if p:
+            equal(p.flags & (SYN | ACK | RST), SYN | ACK, "flags of the answer")
+            return
+    raise Failed("no answer to a repeated SYN")
+
+
+@test("with a full flow table a SYN is dropped, and answered when there is room again")
 def table_full(env, ip):
     d = env.spawn_small()
     srv = env.listen(ip)
-    port = srv.getsockname()[1]
-    conns, refused = [], 0
-    for _ in range(24):
-        c = env.conn(ip, port, link=d.link)
-        c.send("S")
-        p = c.next()
-        check(p, "no answer to a SYN")
-        if p.flags & RST:
-            equal(p.rel_ack, 1, "acknowledgement of the RST")
-            refused += 1
-        else:
-            c.send("A")
-            conns.append(c)
-    check(refused >= 8, f"{refused} refused")
+    conns, dropped = dial_many(env, ip, srv.getsockname()[1], d.link, 24)
+    check(len(dropped) >= 8, f"{len(dropped)} dropped")
     check(len(conns) >= 8, f"{len(conns)} connected")
     conns[0].send("PA", b"still works")
     equal(env.recv(env.accept(srv), 11), b"still works", "data")
     conns[0].send("R")
     env.barrier(d.link)
-    c = env.conn(ip, port, link=d.link)
-    c.send("S")
-    c.expect("SA", ack=1)
+    dial_again(dropped[0])
 
 
 @test("a guest that does not read: no spin, and all arrives later", only=STREAMS)
@@ -1780,35 +1794,49 @@ def lossy(env, ip):
     equal(bytes(c.data), down, "data to the guest")
 
 
-@test("no descriptors left: new flows fail, others live, later there is room again")
+@test("no descriptors left: SYNs are dropped, others live, later there is room again")
 def no_descriptors(env, ip):
     d = env.spawn(nofile=48)
     env.stack.callback(d.stop)
     srv, u = env.listen(ip), env.udp_peer(ip)
     port, link = srv.getsockname()[1], d.link
     first = env.conn(ip, port, link=link).open(srv)
-    conns, refused = [], 0
-    for _ in range(60):
-        c = env.conn(ip, port, link=link)
-        c.send("S")
-        env.send_udp(ip, c.sport, ip.peer, u.getsockname()[1], b"x", link=link)
-        env.barrier(link)
-        p = link.wait(c.mine, 0.05 if refused else 1)
-        conns.append(c)
-        if not p or not p.flags & SYN:
-            refused += 1
-    check(refused >= 20, f"only {refused} refused")
+    conns, dropped = dial_many(env, ip, port, link, 60)
+    check(len(conns) >= 10, f"only {len(conns)} connected")
+    check(len(dropped) >= 20, f"only {len(dropped)} dropped")
     check(not d.spins(0.2, 0.15), "the daemon spins")
-    env.barrier(link)
+    for i in range(20):
+        env.send_udp(ip, env.next_port(), ip.peer, u.getsockname()[1], b"%d" % i,
+                     link=link)
+        equal(u.recv(9), b"%d" % i, "datagram beside as many connections as there can be")
     first.send("PA", b"alive")
     equal(env.recv(first.peer, 5), b"alive", "data")
     link.send_many([c.frame("R", seq=1) for c in conns])
     env.barrier(link)
-    c = env.conn(ip, port, link=link)
-    c.send("S")
-    c.expect("SA")
+    dial_again(dropped[0])
     lines = len(d.output().splitlines())
     check(lines < 60 or env.verbose, f"{lines} lines in the log")
+
+
+@test("connections that nobody answers give way to others, the oldest first")
+def half_open(env, ip):
+    d = env.spawn(nofile=48)
+    env.stack.callback(d.stop)
+    srv, link = env.listen(ip), d.link
+    silent = [env.conn(ip, env.next_port(), dst=ip.silent, link=link) for _ in range(60)]
+    link.send_many([s.frame("S") for s in silent])
+    env.barrier(link)
+    full = d.fds()
+    c = env.conn(ip, srv.getsockname()[1], link=link)
+    c.send("S")
+    dial_again(c)
+    c.send("A")
+    peer = env.accept(srv)
+    link.send_many([s.frame("S", seq=0) for s in silent])
+    env.barrier(link)
+    c.send("PA", b"stays")
+    equal(env.recv(peer, 5), b"stays", "data of an established connection")
+    check(d.fds() <= full, f"{d.fds()} descriptors, {full} before")
 
 
 @test("the same port of the guest, used again after each kind of end")

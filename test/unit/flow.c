@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flow table: entries, generations, and a hash that loses nothing */
+/* The flow table: entries, generations, a hash that loses nothing, and shares */
 
 #include "flow.h"
 
@@ -15,6 +15,9 @@
 static struct flow_table t;
 static struct loop l;
 
+static struct flow *evicted;		/* the last one */
+static unsigned nevicted;
+
 static uint64_t rnd_state = 88172645463325252ULL;
 
 static uint32_t rnd(uint32_t below)
@@ -25,12 +28,23 @@ static uint32_t rnd(uint32_t below)
 	return (rnd_state >> 20) % below;
 }
 
+static void evict(void *ctx, struct flow *f)
+{
+	(void)ctx;
+	evicted = f;
+	nevicted++;
+	flow_free(&t, &l, f);
+}
+
 static void reset(void)
 {
 	static const uint64_t key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
 	memset(&t, 0, sizeof(t));
 	flow_init(&t, key);
+	t.evict = evict;
+	evicted = NULL;
+	nevicted = 0;
 	wheel_init(&l.wheel, 1000);
 }
 
@@ -49,9 +63,20 @@ static struct flowside side_of(uint32_t n)
 	return s;
 }
 
+static enum flow_class class_of(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? FLOW_STREAM :
+	       proto == IPPROTO_UDP ? FLOW_DATAGRAM : FLOW_ECHO;
+}
+
+static struct flow *take(uint8_t proto)
+{
+	return flow_alloc(&t, proto, class_of(proto), 0, 0);
+}
+
 static struct flow *make(uint8_t proto, uint32_t n, uint8_t pif)
 {
-	struct flow *f = flow_alloc(&t, proto);
+	struct flow *f = flow_alloc(&t, proto, class_of(proto), 0, 0);
 
 	if (!f)
 		return NULL;
@@ -76,8 +101,8 @@ static void entries(void)
 
 	reset();
 	ok(!flow_at(&t, 0), "an empty table has no flow 0");
-	a = flow_alloc(&t, IPPROTO_TCP);
-	b = flow_alloc(&t, IPPROTO_UDP);
+	a = take(IPPROTO_TCP);
+	b = take(IPPROTO_UDP);
 	ok(a && b && a != b, "two flows are two entries");
 	is(t.count, 2, "and are counted");
 	ok(flow_at(&t, flow_index(&t, b)) == b, "a flow is found by its index");
@@ -90,7 +115,7 @@ static void entries(void)
 	flow_free(&t, &l, b);
 	is(t.count, 1, "a flow that ended is not counted");
 	ok(!flow_at(&t, index), "nor found by its index");
-	c = flow_alloc(&t, IPPROTO_TCP);
+	c = take(IPPROTO_TCP);
 	is(flow_index(&t, c), index, "its entry is used again");
 	ok(c->gen != gen, "with another generation");
 	for (i = 0; i < sizeof(c->priv); i++)
@@ -110,8 +135,8 @@ static void references(void)
 	struct flow *a;
 
 	reset();
-	flow_alloc(&t, IPPROTO_TCP);
-	a = flow_alloc(&t, IPPROTO_TCP);
+	take(IPPROTO_TCP);
+	a = take(IPPROTO_TCP);
 	ref = flow_ref(&t, a, REF_TCP, TGT);
 	is(ref.kind, REF_TCP, "a reference tells its kind");
 	is(ref.side, TGT, "and the side");
@@ -124,7 +149,7 @@ static void references(void)
 	ok(!flow_from_ref(&t, other), "an index beyond the table is refused");
 	flow_free(&t, &l, a);
 	ok(!flow_from_ref(&t, ref), "a flow that ended is refused");
-	ok(flow_alloc(&t, IPPROTO_TCP) == a && !flow_from_ref(&t, ref),
+	ok(take(IPPROTO_TCP) == a && !flow_from_ref(&t, ref),
 	   "also when its entry is used again");
 }
 
@@ -212,15 +237,16 @@ static void full(void)
 
 	reset();
 	for (i = 0; i < FLOW_MAX; i++) {
-		f = make(IPPROTO_TCP, i, PIF_TAP);
+		f = make(IPPROTO_UDP, i, PIF_TAP);
 		if (!f)
 			break;
+		flow_set_rank(&t, f, FLOW_KEPT);
 		f->pif[TGT] = PIF_HOST;
 		f->side[TGT] = side_of(i);
 		flow_hash_insert(&t, f, TGT);
 	}
 	is(i, FLOW_MAX, "the table takes as many flows as it says");
-	ok(!flow_alloc(&t, IPPROTO_TCP), "and refuses one more");
+	ok(!take(IPPROTO_UDP), "and refuses one more");
 	is(t.count, FLOW_MAX, "which is not counted");
 
 	alarm(20);		/* with no empty slot the search has no end */
@@ -234,7 +260,119 @@ static void full(void)
 		n += !!t.hash[i];
 	is(n, 0, "when all have ended, the hash is empty");
 	is(t.count, 0, "and so is the table");
-	ok(flow_alloc(&t, IPPROTO_TCP), "and it takes flows again");
+	ok(take(IPPROTO_TCP), "and it takes flows again");
+}
+
+/* @n flows of @class that hold a descriptor each; how many there are */
+static unsigned fill(enum flow_class class, unsigned n, enum flow_rank rank,
+		     uint64_t now_ms)
+{
+	static const uint8_t proto[] = {
+		[FLOW_STREAM] = IPPROTO_TCP, [FLOW_DATAGRAM] = IPPROTO_UDP,
+		[FLOW_ECHO] = IPPROTO_ICMP,
+	};
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		struct flow *f = flow_alloc(&t, proto[class], class, 1, now_ms);
+
+		if (!f)
+			break;
+		flow_set_rank(&t, f, rank);
+	}
+	return i;
+}
+
+static uint32_t held(enum flow_class class)
+{
+	return t.pool[FLOW_FDS].held[class];
+}
+
+/* With 320 descriptors the shares are 268 for streams, 41 and 11 */
+static void shares(void)
+{
+	reset();
+	flow_limit_fds(&t, 320);
+	is(fill(FLOW_STREAM, 400, FLOW_KEPT, 0), 268,
+	   "established connections leave the others their shares");
+	is(nevicted, 0, "and end none of themselves");
+	is(fill(FLOW_DATAGRAM, 41, FLOW_ANSWERED, 0), 41,
+	   "datagrams have their share beside them");
+	is(fill(FLOW_ECHO, 11, FLOW_PENDING, 0), 11, "and echo has its own");
+	is(nevicted, 0, "and nothing had to end for that");
+	is(fill(FLOW_ECHO, 5, FLOW_PENDING, 0), 5, "more echo is there");
+	ok(nevicted == 5 && held(FLOW_ECHO) == 11, "at the cost of echo");
+
+	reset();
+	flow_limit_fds(&t, 320);
+	is(fill(FLOW_ECHO, 1000, FLOW_PENDING, 0), 1000,
+	   "echo goes on beyond what there is");
+	is(held(FLOW_ECHO), 320, "and may use all while nobody needs it");
+	is(fill(FLOW_STREAM, 270, FLOW_KEPT, 0), 268,
+	   "streams take their share back");
+	is(fill(FLOW_DATAGRAM, 41, FLOW_PENDING, 0), 41, "and datagrams theirs");
+	is(held(FLOW_ECHO), 11, "echo keeps its share");
+
+	reset();
+	flow_limit_fds(&t, 320);
+	fill(FLOW_DATAGRAM, 500, FLOW_ANSWERED, 0);
+	is(held(FLOW_DATAGRAM), 320, "so may datagrams");
+	is(fill(FLOW_STREAM, 270, FLOW_KEPT, 0), 268,
+	   "which yield to streams as well");
+	is(held(FLOW_DATAGRAM), 52, "but not below what others leave");
+}
+
+static void least_useful(void)
+{
+	struct flow *a, *b, *c;
+
+	reset();
+	flow_limit_fds(&t, 39);		/* 32, 5 and 2 */
+	fill(FLOW_STREAM, 32, FLOW_PENDING, 5000);
+	ok(!flow_make_room(&t, FLOW_STREAM, 1, 5999),
+	   "half-open connections have a second for an answer");
+	ok(flow_make_room(&t, FLOW_STREAM, 1, 6000), "and may end after that");
+	ok(evicted == &t.flow[0], "the oldest first");
+	flow_set_rank(&t, &t.flow[1], FLOW_KEPT);
+	flow_alloc(&t, IPPROTO_TCP, FLOW_STREAM, 1, 6000);
+	flow_alloc(&t, IPPROTO_TCP, FLOW_STREAM, 1, 6000);
+	ok(evicted == &t.flow[2], "one that was established is passed over");
+
+	reset();
+	flow_limit_fds(&t, 3);
+	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10);
+	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 20);
+	c = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 30);
+	flow_set_rank(&t, b, FLOW_ANSWERED);
+	a->last_ms = 40;
+	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 50);
+	ok(evicted == c, "the longest idle of those without an answer ends first");
+	a->last_ms = 60;
+	flow_set_rank(&t, a, FLOW_ANSWERED);
+	flow_set_rank(&t, c, FLOW_ANSWERED);	/* its entry was used again */
+	c->last_ms = 70;
+	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 80);
+	ok(evicted == b, "then the longest idle of those with one");
+
+	reset();
+	flow_limit_fds(&t, 2);
+	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 0, 10);
+	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 2, 20);
+	ok(flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 30) &&
+	   evicted == a && nevicted == 1,
+	   "flows without a descriptor don't end for want of descriptors");
+	flow_free(&t, &l, &t.flow[1]);
+	is(held(FLOW_DATAGRAM), 0, "what a flow held is free when it ends");
+	ok(!flow_make_room(&t, FLOW_STREAM, 3, 30),
+	   "more than there is can't be had");
+
+	reset();
+	flow_limit_fds(&t, 64);
+	fill(FLOW_ECHO, 64, FLOW_PENDING, 10);
+	ok(flow_evict(&t, FLOW_STREAM, 20) && evicted == &t.flow[0],
+	   "without descriptors in the kernel, the same flow would end");
+	reset();
+	ok(!flow_evict(&t, FLOW_STREAM, 20), "and none if there is none");
 }
 
 static void text(void)
@@ -266,5 +404,7 @@ int main(void)
 	text();
 	against_reference();
 	full();
+	shares();
+	least_useful();
 	return done();
 }

@@ -27,6 +27,7 @@ static struct conf conf;
 static struct guest guest;
 static struct listen l;
 static struct loop lp;
+static struct flow_table flows;
 static struct inbound b;
 static int clients[CLIENTS], nclients;
 
@@ -194,6 +195,20 @@ static void test_batch(void)
 	hang_up();
 }
 
+static void test_no_room(void)
+{
+	dial(SOCK_STREAM, "127.0.0.1", 5000);
+	flow_limit_fds(&flows, 1);
+	turn();
+	is(got.splice, 0, "with no room for a flow, no connection is accepted");
+	is(turn(), 0, "and its listener is left alone for a while");
+	flow_limit_fds(&flows, UINT32_MAX);
+	inbound_timer(&b);
+	is(turn(), 1, "once there is room, the connection is still there");
+	is(got.splice, 1, "and is accepted");
+	hang_up();
+}
+
 static void test_no_descriptors(void)
 {
 	struct rlimit old, low;
@@ -266,17 +281,19 @@ int main(void)
 	conf.ip6.addr = guest.addr6 = ip("2001:db8::9");
 	conf.ip4.gw = conf.ip4.map_host_loopback = ip("203.0.113.1");
 	loop_init(&lp);
-	listen_init(&l, &conf, &lp, NULL);
+	listen_init(&l, &conf, &lp, NULL, 1024);
 	rule(IPPROTO_TCP, 5000, 80);
 	rule(IPPROTO_UDP, 5000, 80);
 	is(listen_open(&l), 0, "ports are bound");
-	inbound_init(&b, &conf, &guest, &l, &lp);
+	flow_init(&flows, (uint64_t[2]){ 1, 2 });
+	inbound_init(&b, &conf, &guest, &l, &flows, &lp);
 	b.accepted_tap = on_tap;
 	b.accepted_splice = on_splice;
 	b.datagrams = on_datagrams;
 
 	test_where();
 	test_batch();
+	test_no_room();
 	test_no_descriptors();
 	listen_close(&l);
 	return done();

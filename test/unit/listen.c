@@ -23,6 +23,7 @@
 #include "../../flow.h"
 #include "../../log.h"
 #include "../../nshelper.h"
+#include "../../util.h"
 #include "tap.h"
 
 static struct listen l;
@@ -58,7 +59,7 @@ static void begin(void)
 	memset(&conf, 0, sizeof(conf));
 	conf.ip4.enabled = conf.ip6.enabled = true;
 	memset(&l, 0, sizeof(l));
-	listen_init(&l, &conf, &lp, NULL);
+	listen_init(&l, &conf, &lp, NULL, util_raise_nofile());
 }
 
 static struct fwd_rule *rule(uint8_t proto, uint16_t first, uint16_t last,
@@ -484,7 +485,7 @@ static void test_scan(void)
 	mdns = sock(SOCK_DGRAM, "0.0.0.0", 5353);
 	listen_scan(&l);
 	ok(ours(IPPROTO_UDP, true, 5353), "somebody's socket on the host is found");
-	f = flow_alloc(&flows, IPPROTO_UDP);
+	f = flow_alloc(&flows, IPPROTO_UDP, FLOW_DATAGRAM, 0, 0);
 	f->pif[TGT] = PIF_HOST;
 	f->side[TGT].oport = 5353;
 	l.flows = &flows;
@@ -711,7 +712,7 @@ static bool namespaces(void)
 	}
 	close(ends[1]);
 	enter(net_host);
-	return ok(!nshelper_start(&nsh, ends[0], &lp), "it has a helper");
+	return ok(!nshelper_start(&nsh, ends[0], &lp, 1024), "it has a helper");
 }
 
 int main(void)

@@ -28,7 +28,9 @@
 #define MANY	500
 #define LIMIT	70			/* open files */
 
+
 static struct loop loop;
+static unsigned limit = 1U << 20;
 static struct nshelper h;
 static pid_t helper;
 static bool other_ns;
@@ -54,7 +56,7 @@ static void start(void)
 	if (read(fds[0], &c, 1) != 1)
 		abort();
 	other_ns = c == 'y';
-	ok(!nshelper_start(&h, fds[0], &loop), "there is a helper");
+	ok(!nshelper_start(&h, fds[0], &loop, limit), "there is a helper");
 }
 
 static void stop(void)
@@ -212,6 +214,7 @@ static void few_files(void)
 	getrlimit(RLIMIT_NOFILE, &old);
 	rl = (struct rlimit){ .rlim_cur = LIMIT, .rlim_max = old.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &rl);
+	limit = LIMIT;
 	stop();
 	start();
 	do {
@@ -226,6 +229,7 @@ static void few_files(void)
 	ok(last >= 0, "it goes on when there is room again");
 	close(last);
 	setrlimit(RLIMIT_NOFILE, &old);
+	limit = 1U << 20;
 }
 
 static uint64_t now_ms(void)
@@ -273,7 +277,7 @@ static void silence(void)
 
 static void none(void)
 {
-	ok(!nshelper_start(&h, -1, &loop), "without any helper");
+	ok(!nshelper_start(&h, -1, &loop, 1024), "without any helper");
 	is(nshelper_socket(&h, NSSOCK_TCP4), -ENOTCONN, "there is no socket");
 	is(nshelper_diag(&h), -ENOTCONN, "and no other");
 }

@@ -603,6 +603,12 @@ static void test_inbound_same(void)
 	teardown();
 }
 
+static void evict(void *ctx, struct flow *f)
+{
+	(void)ctx;
+	udp_evict(&udp, f);
+}
+
 static void test_many_flows(void)
 {
 	uint16_t port = 0, from = 0;
@@ -610,7 +616,8 @@ static void test_many_flows(void)
 	int s;
 
 	setup(TAP_JUMBO, 1500);
-	udp.max = 8;
+	flows.evict = evict;
+	flow_limit_fds(&flows, 8);
 	s = server(&port);
 	guest_sends(gateway(), GPORT, port, 1);
 	get(s, &from);

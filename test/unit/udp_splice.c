@@ -308,6 +308,12 @@ static void test_race(void)
 	teardown();
 }
 
+static void evict(void *ctx, struct flow *f)
+{
+	(void)ctx;
+	udp_splice_evict(&splice, f);
+}
+
 static void test_ends(void)
 {
 	uint16_t port = 0, to = 0, our = 0, from = 0;
@@ -330,7 +336,8 @@ static void test_ends(void)
 	turn();
 	is(flows_after(170000), 1, "longer, if somebody does");
 
-	splice.max = 3;
+	flows.evict = evict;
+	flow_limit_fds(&flows, 2 * 3);
 	for (i = 0; i < 8; i++) {
 		uint16_t any = 0;
 		int s = bound(false, &any);
