@@ -33,17 +33,17 @@ def cell(what, who):
 
 
 print('\nGb/s received (connections: 1/s), median of rounds (lowest..highest)\n')
-print(f'{"":16}' + ''.join(f'{who:>22}' for who in names))
+print(f'{"":20}' + ''.join(f'{who:>22}' for who in names))
 for what in tests:
-    print(f'{what:16}' + ''.join(f'{cell(what, who):>22}' for who in names))
+    print(f'{what:20}' + ''.join(f'{cell(what, who):>22}' for who in names))
 
 print('\nCPU seconds of the program per GB\n')
-print(f'{"":16}' + ''.join(f'{who:>22}' for who in names))
+print(f'{"":20}' + ''.join(f'{who:>22}' for who in names))
 for what in tests:
     row = [median(what, who, 1) for who in names]
     if not any(row):
         continue
-    print(f'{what:16}' + ''.join(
+    print(f'{what:20}' + ''.join(
         f'{f"{v:.3f}" if v else "-":>22}'
         for v, n in zip(row, names)))
 
