@@ -216,14 +216,14 @@ static enum conf_result parse_rest(struct parse *p)
 
 /* Combinations, once all is known ---------------------------------------- */
 
-/* The MTU decides over IPv6, unless that was asked for */
+/* The MTU decides over IPv6, unless there is nothing else */
 static enum conf_result check_mtu(struct parse *p)
 {
 	struct conf *c = p->c;
 
 	if (!c->mtu || c->mtu >= CONF_MTU_MIN_IPV6 || !c->ip6.enabled)
 		return CONF_RUN;
-	if (p->only6 || c->ip6.addr_given || c->ip6.gw_given)
+	if (p->only6)
 		return conf_bad(p, "Invalid value '%u' for --mtu: expected %u"
 				" or more with IPv6", c->mtu,
 				CONF_MTU_MIN_IPV6);
@@ -233,25 +233,36 @@ static enum conf_result check_mtu(struct parse *p)
 	return CONF_RUN;
 }
 
-static enum conf_result check_addr4(struct parse *p)
+/*
+ * The kernel gives an interface the first or last address of a network, too, and
+ * examples of other programs do: 10.0.2.0/24. RFC 1122, 3.2.1.3 has them mean
+ * all hosts of the network, so that others may refuse to talk to such a host.
+ */
+static void warn_addr4(const struct conf_ip *ip)
 {
-	const struct conf_ip *ip = &p->c->ip4;
 	uint32_t host_mask, host;
 	char s[INANY_STRLEN];
 
-	if (p->cidr4 && p->mask4)
-		return conf_bad(p, "Redundant prefix length specification:"
-				" --netmask, and --address with a length");
-	if (!ip->addr_given || !ip->prefix_given || ip->prefix_len > 30)
-		return CONF_RUN;
+	if (!ip->enabled || !ip->addr_given || !ip->prefix_given ||
+	    ip->prefix_len > 30)
+		return;
 	host_mask = UINT32_MAX >> ip->prefix_len;
 	host = ntohl(ip->addr.v4mapped.a4.s_addr) & host_mask;
 	if (host && host != host_mask)
-		return CONF_RUN;
-	return conf_bad(p, "Invalid value '%s' for --address: expected a host,"
-			" this is the %s address of its /%u network",
-			inany_ntop(&ip->addr, s, sizeof(s)),
-			host ? "broadcast" : "first", ip->prefix_len);
+		return;
+	warn("--address %s is the %s address of its /%u network: some programs"
+	     " don't take it for a host's",
+	     inany_ntop(&ip->addr, s, sizeof(s)), host ? "broadcast" : "first",
+	     ip->prefix_len);
+}
+
+static enum conf_result check_addr4(struct parse *p)
+{
+	if (p->cidr4 && p->mask4)
+		return conf_bad(p, "Redundant prefix length specification:"
+				" --netmask, and --address with a length");
+	warn_addr4(&p->c->ip4);
+	return CONF_RUN;
 }
 
 /* Callers may have defaults for a family that their user switches off */
@@ -305,10 +316,9 @@ static enum conf_result check_namespace(struct parse *p)
 		return conf_bad(p, "--%s needs --config-net", p->no_copy);
 	if (c->ns_mac_given && !memcmp(c->ns_mac, c->our_mac, 6))
 		return conf_bad(p, "--ns-mac-addr and --mac-addr must differ");
-	if (c->mode == MODE_PASTA && strlen(c->hostname) > HOSTNAME_MAX)
-		return conf_bad(p, "Invalid value '%s' for --hostname: expected"
-				" up to %d characters", c->hostname,
-				HOSTNAME_MAX);
+	if (c->netns_kind == NETNS_SPAWN && strlen(c->hostname) > HOSTNAME_MAX)
+		warn("--hostname has more than %d characters: the namespace"
+		     " keeps the name of the host", HOSTNAME_MAX);
 	return CONF_RUN;
 }
 

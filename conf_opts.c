@@ -155,11 +155,17 @@ static enum conf_result set_mtu(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-/* Address of a host beyond this machine, IPv4 never in its mapped form */
-static bool parse_host(const char *s, union inany *a)
+/* Address of a host, also of this one; IPv4 never in its mapped form */
+static bool parse_any_host(const char *s, union inany *a)
 {
 	return inany_pton(s, a) && inany_is_unicast(a) &&
-	       !inany_is_loopback(a) && !(inany_is_v4(a) && strchr(s, ':'));
+	       !(inany_is_v4(a) && strchr(s, ':'));
+}
+
+/* Address of a host beyond this machine */
+static bool parse_host(const char *s, union inany *a)
+{
+	return parse_any_host(s, a) && !inany_is_loopback(a);
 }
 
 static struct conf_ip *family_of(struct conf *c, const union inany *a)
@@ -297,13 +303,16 @@ static union inany *ip_field(struct parse *p, struct conf_ip *ip)
 	return (union inany *)(void *)((char *)ip + p->opt->offset);
 }
 
-/* The last of each family counts */
-static enum conf_result set_per_family(struct parse *p, const char *arg)
+/* With an address of the host's loopback, the guest reaches the host alone */
+static enum conf_result set_outbound_addr(struct parse *p, const char *arg)
 {
 	union inany a;
 
-	if (!parse_host(arg, &a))
+	if (!parse_any_host(arg, &a))
 		return bad_value(p, arg, "a unicast address");
+	if (inany_is_loopback(&a))
+		warn("--%s %s: only this host can be reached", p->opt->name,
+		     arg);
 	*ip_field(p, family_of(p->c, &a)) = a;
 	return CONF_RUN;
 }
@@ -332,13 +341,6 @@ static enum conf_result set_per_family_or_none(struct parse *p,
 
 /* Names -------------------------------------------------------------------- */
 
-/* As parse_host(), but a resolver may be on this machine */
-static bool parse_server(const char *s, union inany *a)
-{
-	return inany_pton(s, a) && inany_is_unicast(a) &&
-	       !(inany_is_v4(a) && strchr(s, ':'));
-}
-
 static enum conf_result set_dns_host(struct parse *p, const char *arg)
 {
 	union inany a;
@@ -347,7 +349,7 @@ static enum conf_result set_dns_host(struct parse *p, const char *arg)
 		unset_both(p);
 		return CONF_RUN;
 	}
-	if (!parse_server(arg, &a))
+	if (!parse_any_host(arg, &a))
 		return bad_value(p, arg, "the address of a name server");
 	*ip_field(p, family_of(p->c, &a)) = a;
 	return CONF_RUN;
@@ -372,7 +374,7 @@ static enum conf_result set_dns(struct parse *p, const char *arg)
 		c->ndns = 0;
 		return CONF_RUN;
 	}
-	if (!parse_server(arg, &a))
+	if (!parse_any_host(arg, &a))
 		return bad_value(p, arg,
 				 "the address of a name server, or 'none'");
 	if (dns_count(c, inany_is_v4(&a)) == CONF_DNS_MAX)
@@ -384,9 +386,10 @@ static enum conf_result set_dns(struct parse *p, const char *arg)
 }
 
 /*
- * A domain of @len bytes, the dot at its end is not part of it: labels of
- * letters, digits, "-" and "_", none at the ends of one but "_" (RFC 1123, 2.1;
- * names of services and of Windows hosts have the "_").
+ * domain_valid() - Can a domain of @len bytes, without its final dot, be sent?
+ *
+ * RFC 2181, 11 allows any byte in a label. Blanks, and characters that separate
+ * parts of a list, an address or a path, are taken for a mistake.
  */
 static bool domain_valid(const char *s, size_t len)
 {
@@ -397,14 +400,36 @@ static bool domain_valid(const char *s, size_t len)
 	for (size_t i = 0; i <= len; i++) {
 		bool end = i == len || s[i] == '.';
 
-		if (end && (!label || label > LABEL_MAX || s[i - 1] == '-'))
+		if (end && (!label || label > LABEL_MAX))
 			return false;
-		if (!end && !isalnum((unsigned char)s[i]) && s[i] != '_' &&
-		    (s[i] != '-' || !label))
+		if (!end && ((unsigned char)s[i] <= ' ' || s[i] == 0x7f ||
+			     strchr(",/:", s[i])))
 			return false;
 		label = end ? 0 : label + 1;
 	}
 	return true;
+}
+
+/*
+ * warn_domain() - Warn of a name that is not one of a host by RFC 1123, 2.1
+ *
+ * Names of services and of Windows hosts have the "_".
+ */
+static void warn_domain(const struct parse *p, const char *s, size_t len)
+{
+	bool odd = false;
+
+	for (size_t i = 0; i < len; i++) {
+		bool edge = !i || s[i - 1] == '.' || i + 1 == len ||
+			    s[i + 1] == '.';
+
+		odd |= s[i] == '-' ? edge :
+		       s[i] != '.' && s[i] != '_' &&
+		       !isalnum((unsigned char)s[i]);
+	}
+	if (odd)
+		warn("--%s: some programs don't take '%.*s' for a name",
+		     p->opt->name, (int)len, s);
 }
 
 /* One domain of a list; "." is the root, where there is nothing to search */
@@ -419,6 +444,7 @@ static enum conf_result add_search(struct parse *p, const char *s, size_t len)
 		return conf_bad(p, "Invalid domain '%.*s' in --%s: expected"
 				" names with dots between them, or 'none'",
 				(int)len, s, p->opt->name);
+	warn_domain(p, s, len);
 	if (c->nsearch == CONF_SEARCH_MAX)
 		return conf_bad(p, "Too many domains in --%s with '%.*s':"
 				" expected up to %d", p->opt->name, (int)len, s,
@@ -454,6 +480,7 @@ static enum conf_result set_name(struct parse *p, const char *arg)
 	len -= len > 1 && arg[len - 1] == '.';
 	if (!domain_valid(arg, len))
 		return bad_value(p, arg, "a host name");
+	warn_domain(p, arg, len);
 	memcpy(field(p), arg, len);
 	((char *)field(p))[len] = 0;
 	return CONF_RUN;
@@ -703,7 +730,7 @@ static const struct opt options[] = {
 	  "Take addresses and routes from this interface\n"
 	  "(default: that of the first default route)" },
 	{ "outbound", 'o', IN_BOTH, "ADDR",
-	  SET_IP(set_per_family, outbound_addr),
+	  SET_IP(set_outbound_addr, outbound_addr),
 	  "Source address of what goes out, once for each\n"
 	  "family (default: the kernel's choice)" },
 	{ "outbound-if4", 0, IN_BOTH, "NAME",

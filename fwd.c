@@ -123,6 +123,8 @@ bool fwd_is_guests(const struct conf *c, const struct guest *g,
  * fwd_is_broadcast() - Limited broadcast, or that of the guest's own subnet
  * @c:		Configuration
  * @a:		Destination on the tap side
+ *
+ * If the guest was given that address, it is the address of one host.
  */
 bool fwd_is_broadcast(const struct conf *c, const union inany *a)
 {
@@ -138,7 +140,7 @@ bool fwd_is_broadcast(const struct conf *c, const union inany *a)
 		return false;
 	own = ntohl(c->ip4.addr.v4mapped.a4.s_addr);
 	host_bits = UINT32_MAX >> c->ip4.prefix_len;
-	return addr == (own | host_bits);
+	return addr == (own | host_bits) && addr != own;
 }
 
 /* One host, that may send, and that a socket of ours may be connected to? */

@@ -155,7 +155,8 @@ static int addr_add(const struct setup *s, const struct host_addr *a)
 	if (v4 && a->prefix_len < 31 && inany_equals(&a->addr, &a->peer)) {
 		brd = a->addr.v4mapped.a4.s_addr |
 		      htonl(0xffffffffu >> a->prefix_len);
-		rtnl_req_put_u32(&q, IFA_BROADCAST, brd);
+		if (brd != a->addr.v4mapped.a4.s_addr)
+			rtnl_req_put_u32(&q, IFA_BROADCAST, brd);
 	}
 	return rtnl_talk(s->nl, &q, NULL, NULL);
 }

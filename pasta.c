@@ -289,7 +289,8 @@ static void open_ping_group_range(void)
 /* What the command is to be called; the host keeps its own name */
 static void set_hostname(const char *name)
 {
-	if (name[0] && sethostname(name, strlen(name)))
+	if (name[0] && strlen(name) <= HOST_NAME_MAX &&
+	    sethostname(name, strlen(name)))
 		warn_errno("Couldn't set the host name of the namespace");
 }
 

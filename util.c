@@ -33,13 +33,16 @@ bool util_is_decimal(const char *s)
 /**
  * util_is_ifname() - May an interface have this name?
  * @s:		Name, without "%" for TUNSETIFF takes that as a pattern
+ *
+ * The kernel takes any byte but "/", ":" and blanks, of which it knows one of
+ * ISO 8859-1; control characters are refused here.
  */
 bool util_is_ifname(const char *s)
 {
 	if (!*s || strlen(s) >= IFNAMSIZ || !strcmp(s, ".") || !strcmp(s, ".."))
 		return false;
 	for (; *s; s++)
-		if (!isgraph((unsigned char)*s) || strchr("/:%", *s))
+		if ((unsigned char)*s <= ' ' || strchr("/:%\x7f\xa0", *s))
 			return false;
 	return true;
 }

@@ -101,6 +101,18 @@ static void test_table(void)
 	}
 }
 
+/* -a may give the guest the last address of its network */
+static void test_broadcast_as_address(void)
+{
+	union inany last = addr("198.51.100.255"), own = conf.ip4.addr;
+
+	ok(fwd_is_broadcast(&conf, &last),
+	   "the last address of the guest's network is a broadcast");
+	conf.ip4.addr = last;
+	ok(!fwd_is_broadcast(&conf, &last), "but not if the guest was given it");
+	conf.ip4.addr = own;
+}
+
 static void test_map(void)
 {
 	struct flowside host;
@@ -511,6 +523,7 @@ int main(void)
 {
 	setup();
 	test_table();
+	test_broadcast_as_address();
 	test_map();
 	setup();
 	test_errors();
