@@ -284,13 +284,27 @@ static enum conf_result check_process(struct parse *p)
 
 	if (p->only4 && p->only6)
 		return exclude(p, "ipv4-only", "ipv6-only");
-	if (c->quiet && c->debug)
-		return exclude(p, "quiet", c->trace ? "trace" : "debug");
 	if (c->stats_s && !c->foreground)
 		return conf_bad(p, "--stats needs --foreground");
 	if (c->fd_tap >= 0 && c->sock_path)
 		return exclude(p, "fd", "socket");
 	return CONF_RUN;
+}
+
+/* Options that callers may always give, where another one makes them pointless */
+static void warn_pointless(const struct parse *p)
+{
+	const struct conf *c = p->c;
+
+	if (c->quiet && c->debug)
+		warn("--quiet has no effect with --%s",
+		     c->trace ? "trace" : "debug");
+	if (p->no_copy && !c->config_net)
+		warn("--%s has no effect without --config-net", p->no_copy);
+	if (c->userns_path && c->netns_only)
+		warn("--userns has no effect with --netns-only");
+	if (c->netns_only && c->fd_tap >= 0)
+		warn("--netns-only has no effect with --fd");
 }
 
 static enum conf_result check_namespace(struct parse *p)
@@ -306,14 +320,10 @@ static enum conf_result check_namespace(struct parse *p)
 		return exclude(p, "splice-only", "fd");
 	if (c->splice_only && c->no_splice)
 		return exclude(p, "splice-only", "no-splice");
-	if (c->userns_path && c->netns_only)
-		return exclude(p, "userns", "netns-only");
-	if (c->userns_path && !join)
+	if (c->host_lo_to_ns_lo && c->no_splice)
+		return exclude(p, "host-lo-to-ns-lo", "no-splice");
+	if (c->userns_path && !join && !c->netns_only)
 		return conf_bad(p, "--userns needs --netns or PID");
-	if (c->netns_only && !join)
-		return conf_bad(p, "--netns-only needs --netns or PID");
-	if (p->no_copy && !c->config_net)
-		return conf_bad(p, "--%s needs --config-net", p->no_copy);
 	if (c->ns_mac_given && !memcmp(c->ns_mac, c->our_mac, 6))
 		return conf_bad(p, "--ns-mac-addr and --mac-addr must differ");
 	if (c->netns_kind == NETNS_SPAWN && strlen(c->hostname) > HOSTNAME_MAX)
@@ -362,6 +372,7 @@ static enum conf_result check_all(struct parse *p)
 		ret = check_addr4(p);
 	if (ret)
 		return ret;
+	warn_pointless(p);
 	warn_disabled(&c->ip4, "IPv4", "ipv6-only");
 	warn_disabled(&c->ip6, "IPv6", "ipv4-only");
 	c->no_splice |= c->fd_tap >= 0;	/* a tap gives us no sockets there */

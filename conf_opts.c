@@ -848,7 +848,7 @@ static const struct opt options[] = {
 	{ "userns", 0, IN_PASTA, "PATH", PATHNAME(userns_path),
 	  "User namespace to join for it" },
 	{ "netns-only", 0, IN_PASTA, NULL, FLAG(netns_only),
-	  "Join no user namespace" },
+	  "Join or make no user namespace" },
 	{ "no-netns-quit", 0, IN_PASTA, NULL, FLAG(no_netns_quit),
 	  "Stay when the path of --netns is gone" },
 	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, FLAG(host_lo_to_ns_lo),

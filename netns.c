@@ -374,7 +374,7 @@ static int open_user(struct netns *n, const struct conf *c)
 {
 	int rc = 0;
 
-	if (c->netns_only)
+	if (c->netns_only)		/* whatever --userns says */
 		return 0;
 	if (c->userns_path)
 		rc = open_user_path(n, c->userns_path);

@@ -31,8 +31,9 @@
  * how the command ends with us: it can't be lost, and also works after we
  * changed to a user who could not send one.
  *
- * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
- * has: mapped to themselves. The map of the second kind has to be written from
+ * IDs: a user is root inside, the only one there is. With --netns-only the command
+ * stays in the user namespace of the caller, with all IDs that are there. Root
+ * keeps all IDs that it has: mapped to themselves. The map of the second kind has to be written from
  * outside, with our privileges, for the first it makes no difference.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
@@ -595,11 +596,37 @@ static bool tty_is_ours(void)
 	       tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
+/* The child in new namespaces: returns its PID; errors are told here */
+static pid_t spawn_child(struct child *ch)
+{
+	pid_t pid = child_clone(ch, !ch->c->netns_only);
+	int rc = pid < 0 ? pid : 0;
+
+	if (pid >= 0)
+		return pid;
+	if (ch->c->netns_only) {
+		errno = -rc;
+		err_errno("Couldn't make a network namespace%s",
+			  rc == -EPERM ? " (--netns-only with a command needs "
+			  "CAP_SYS_ADMIN in the user namespace of the caller)" :
+			  "");
+		return rc;
+	}
+	if (!geteuid()) {
+		debug("No user namespace: errno %d, trying without", -rc);
+		pid = child_clone(ch, false);
+		if (pid >= 0)
+			return pid;
+	}
+	errno = -rc;
+	err_errno("Couldn't make a user namespace (%s)", userns_remedy());
+	return rc;
+}
+
 static int spawn(struct pasta *ns, struct child *ch,
 		 struct tap_tun_info *info)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	int rc = 0;
 	pid_t pid;
 
 	/* If it is ignored there is no status to wait for */
@@ -608,19 +635,9 @@ static int spawn(struct pasta *ns, struct child *ch,
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	ch->take_tty = tty_is_ours();
 
-	pid = child_clone(ch, true);
-	if (pid < 0 && !geteuid()) {
-		debug("No user namespace: errno %d, trying without", -pid);
-		rc = pid;
-		pid = child_clone(ch, false);
-	}
-	if (pid < 0) {
-		errno = rc ? -rc : -pid;
-		err_errno("Couldn't make a user namespace (%s)",
-			  userns_remedy());
+	pid = spawn_child(ch);
+	if (pid < 0)
 		return pid;
-	}
-
 	ns->init = pid;
 	ns->ctl = ch->daemon_ctl;
 	if (ch->take_tty) {

@@ -59,8 +59,6 @@ wrong() {
 		--outbound-if4 nosuch0 : Outbound interface .*nosuch0 does not exist
 		-i abcdefghijklmnop : --interface: expected
 		-4 -6 : --ipv4-only and --ipv6-only exclude
-		-q -d : --quiet and --debug exclude
-		-q --trace : --quiet and --trace exclude
 		--log-size 40959 : '40959' for --log-size: expected .*40960
 		--log-size 1M : '1M' for --log-size
 		-l /nonexistent/x : log file '/nonexistent/x': No such file
@@ -96,8 +94,6 @@ wrong() {
 		--map-host-loopback ::1 : '::1' for --map-host-loopback
 		--fd 99 : '99' for --fd: expected .*open
 		--fd x : 'x' for --fd: expected
-		--no-copy-routes : --no-copy-routes needs --config-net
-		--no-copy-addrs : --no-copy-addrs needs --config-net
 		--no : ambiguous; possibilities: '--no-tcp'
 		--config-net=1 : '--config-net' doesn't allow an argument
 		--socket /tmp/x : --socket is for passt mode only
@@ -122,7 +118,7 @@ wrong() {
 		--netns= : '' for --netns: expected a path, or a name in /run/netns
 		--netns /x : --netns comes without PID and COMMAND, but 'true' is given
 		--userns /x : --userns needs --netns or PID
-		--netns-only : --netns-only needs --netns or PID
+		--host-lo-to-ns-lo --no-splice : --host-lo-to-ns-lo and --no-splice exclude
 		--splice-only --no-splice : --splice-only and --no-splice exclude
 		--no-dhcp-dns : --no-dhcp-dns is for passt mode only
 		--no-dhcp-search : --no-dhcp-search is for passt mode only
@@ -147,7 +143,7 @@ wrong_lines() {
 	while IFS= read -r line <&7; do
 		words=${line% : *} pattern=${line##* : }
 		config=--config-net
-		case $words in --no-copy*|--fd*) config=;; esac
+		case $words in --fd*) config=;; esac
 		n=$((n + 1))
 		# shellcheck disable=SC2086 # options are words
 		refused "$pattern" "$PASTA" $config $words -- true ||
@@ -311,6 +307,22 @@ tells() {
 " "$2" "$3"
 }
 
+# Options without effect beside another one: one warning, with status 0
+pointless() {
+	local words out
+	while IFS= read -r words <&7; do
+		# shellcheck disable=SC2086 # options are words
+		out=$(as_user timeout 5 "$PASTA" -q "${ALONE[@]}" \
+			${words% : *} -- true 2>&1 | grep -v '^[0-9.]*: ')
+		is "${PIPESTATUS[0]} $out" "0 ${words#* : }" "${words% : *}"
+	done 7<<-'END'
+		--no-copy-addrs : --no-copy-addrs has no effect without --config-net
+		--no-copy-routes : --no-copy-routes has no effect without --config-net
+	END
+	out=$(as_user timeout 5 "$PASTA" -q -d "${ALONE[@]}" -- true 2>&1)
+	like "$out" "--quiet has no effect with --debug$lf.*MAC:" "-q -d"
+}
+
 start_messages() {
 	local none="-t none -u none -T none -U none" lf=$'\n'
 	tells "$none" "Template interface: eth0 \(IPv4\), eth0 \(IPv6\)" \
@@ -376,6 +388,7 @@ wrong_words
 link
 edge_addresses
 protocols
+pointless
 start_messages
 probes
 documents

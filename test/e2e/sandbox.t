@@ -50,13 +50,22 @@ inspect() {
 	is "$dirs" "" "$what: no folder is open"
 }
 
-for WHO in $WHOM; do
-	pasta_start && [ -n "$(daemons)" ]
-	ok $? "$WHO: it starts" || continue
-	t "$WHO: bytes pass" inside ping -n -c1 -W5 "$PEER4"
+# in_sandbox NAME OPTION...
+in_sandbox() {
+	local name=$1
+	shift
+	pasta_start "$@" && [ -n "$(daemons)" ]
+	ok $? "$WHO: $name: it starts" || return
+	t "$WHO: $name: bytes pass" \
+		nsenter -t "$INNER" -n -- ping -n -c1 -W5 "$PEER4"
 	for daemon in $(daemons); do
 		inspect "$daemon"
 	done
 	pasta_stop
+}
+
+for WHO in $WHOM; do
+	in_sandbox "a command"
 done
+in_sandbox --netns-only --netns-only		# root alone may
 done_testing

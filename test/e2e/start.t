@@ -99,6 +99,64 @@ terminal() {
 	like "$out" 'caught.*status 3' "$WHO: Ctrl-C reaches the command alone"
 }
 
+# --- a command in the user namespace of the caller -----------------------------
+
+# In a user namespace of 1000 IDs, which is not that of the host
+in_ids() {
+	nsenter -t "$IDS" -U -S 0 -G 0 env HOME="$T/home" timeout 20 "$PASTA" \
+		--netns-only -q --config-net "${ALONE[@]}" "$@" 2>&1
+}
+
+# What a command with --netns-only sees that is to be as outside
+# shellcheck disable=SC2016
+same='readlink /proc/self/ns/user; cat /proc/self/uid_map /proc/self/gid_map'
+
+netns_only() {
+	local out
+	is "$(run_as "$WHO" unshare -Ur sh -c "$same; timeout 20 $PASTA -q \
+		--netns-only --config-net ${ALONE[*]} -- sh -c '$same'" |
+		sort | uniq -c | awk '$1 % 2')" "" \
+		"$WHO: --netns-only: the command has the caller's user namespace"
+	out=$(run_as "$WHO" unshare -Ur sh -c "timeout 20 $PASTA -q --netns-only \
+		--config-net ${ALONE[*]} -- sh -c 'readlink /proc/self/ns/net
+		ip -o addr; ping -nqc1 -W5 $PEER6; ps ax | wc -l; exit 5'" 2>&1)
+	is $? 5 "$WHO: --netns-only: the status of the command"
+	like "$out" "inet 198.51.100.1/24.* 1 received" \
+		"$WHO: --netns-only: a network of its own"
+	[ "$(head -1 <<<"$out")" != "$(readlink /proc/self/ns/net)" ]
+	ok $? "$WHO: --netns-only: which is new"
+}
+
+many_ids() {
+	local out
+	unshare -U sleep 1000 &
+	IDS=$!
+	wait_for sh -c "[ \$(readlink /proc/$IDS/ns/user) != \
+		\$(readlink /proc/self/ns/user) ]"
+	echo 0 100000 1000 > /proc/$IDS/uid_map
+	echo 0 100000 1000 > /proc/$IDS/gid_map
+	chown 100000 "$T/home"
+	# shellcheck disable=SC2016
+	out=$(in_ids -- sh -c 'touch f && chown 33:44 f && ls -n f
+		setpriv --reuid 55 --regid 66 --clear-groups id -u
+		ping -nqc1 -W5 '$PEER4)
+	like "$out" " 33 44 .*55.* 1 received" \
+		"--netns-only: the command may use all of a thousand IDs"
+	if type bwrap >/dev/null 2>&1; then
+		like "$(in_ids -- bwrap --dev-bind / / --unshare-pid \
+			sh -c "ping -nqc1 -W5 $PEER4")" " 1 received" \
+			"--netns-only: a sandbox within"
+	else
+		skip "--netns-only: a sandbox within" "no bwrap"
+	fi
+	kill $IDS
+	rm -f "$T/home/f"
+	chown $USER_ID "$T/home"
+	complains "user: --netns-only without CAP_SYS_ADMIN" \
+		"network namespace .*CAP_SYS_ADMIN" \
+		user "$PASTA" -q --netns-only -- true
+}
+
 # --- a namespace that exists: pasta PID ----------------------------------------
 
 # A namespace of somebody else's; sets TARGET
@@ -314,6 +372,7 @@ for WHO in $WHOM; do
 	network
 	identity
 	kept
+	netns_only
 	terminal
 	by_pid
 	end_of_command
@@ -326,5 +385,6 @@ for WHO in $WHOM; do
 	no_network
 done
 who_may
+if [ -n "$NS_ROOT" ]; then many_ids; fi
 if [ -n "$NS_ROOT" ]; then runas; fi
 done_testing
