@@ -22,6 +22,12 @@
  *
  * To us: sent to our unicast address, which we never offered; where the table
  * says so, the reply has the status UseMulticast and no more (RFC 8415, 18.4).
+ * RFC 9915 drops that status, but older clients still wait for it.
+ *
+ * A client may send from its link-local address or from a global one that it has
+ * already, by SLAAC or from an earlier lease. The reply goes back to the source
+ * address of the message.
+ *
  * Relayed messages are dropped, as are replies: nobody else is on this link.
  *
  * Of the identity associations, the first IA_NA gets the address:
@@ -625,6 +631,13 @@ static bool answer(struct reply *r, const struct conf *c, const struct dns *d,
 	return !r->full;
 }
 
+/* May a client send from this address? */
+static bool is_client(const union inany *src)
+{
+	return !inany_is_v4(src) && inany_is_unicast(src) &&
+	       !inany_is_loopback(src);
+}
+
 /**
  * dhcpv6_reply() - Reply to one message of a client, if it is valid
  * @c:		Configuration
@@ -644,8 +657,8 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 
 	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
-	if (!inany_is_set(&c->ip6.our_ll) || inany_is_v4(&p->src) ||
-	    !inany_is_linklocal(&p->src) || p->len > sizeof(msg))
+	if (!inany_is_set(&c->ip6.our_ll) || !is_client(&p->src) ||
+	    p->len > sizeof(msg))
 		return 0;
 
 	/* Once: the other side might go on writing to what it sent */

@@ -239,7 +239,7 @@ def options(data):
 @test("a router solicitation is answered: lifetime, prefix, MTU, address", ip=())
 def rs(env):
     env.guest.wants_ra = True
-    for src, to in ((GUEST_LL, GUEST_LL), ("::", "ff02::1")):
+    for src, to in ((GUEST_LL, GUEST_LL), ("::", "ff02::1"), (IP6.guest, IP6.guest)):
         router_solicit(env, src)
         p = env.guest.wait(lambda p, to=to: is_ra(p) and p.dst == to)
         check(p, "no advertisement")

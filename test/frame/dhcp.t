@@ -129,6 +129,13 @@ def renew(env):
         equal(p.ciaddr, IP4.guest, "ciaddr")
 
 
+@test("a renewal is answered whatever address it comes from", ip=())
+def renew_elsewhere(env):
+    for src in ("0.0.0.0", "198.51.100.88", "169.254.7.7"):
+        send(env, message(REQUEST, ciaddr=IP4.guest), src=src)
+        lease(env, answer(env, ACK))
+
+
 @test("a request for another address: NAK", ip=())
 def nak(env):
     for opts, ciaddr in ((opt(ADDR, pton("198.51.100.99")), "0.0.0.0"),

@@ -88,10 +88,10 @@ def is_reply(p):
     return p.kind == "udp" and p.dport == CLIENT and p.sport == SERVER
 
 
-def answer(env, kind, link=None):
+def answer(env, kind, link=None, to=GUEST_LL):
     p = (link or env.guest).wait(is_reply)
     check(p, "no answer")
-    equal((p.src, p.dst, p.eth_src, p.eth_dst), (OUR_LL, GUEST_LL, OUR_MAC, GUEST_MAC),
+    equal((p.src, p.dst, p.eth_src, p.eth_dst), (OUR_LL, to, OUR_MAC, GUEST_MAC),
           "addresses")
     check(len(p.data) <= 1232, "too large")
     r = Reply(p)
@@ -119,6 +119,19 @@ def four(env):
     gets_address(r)
     send(env, REQUEST, CID, SID, ia_na(7, IP6.guest))
     gets_address(answer(env, REPLY))
+
+
+@test("a client with a global address is answered there, whichever it sends from", ip=())
+def from_global(env):
+    for src in (IP6.guest, "2001:db8:1:0:5054:ff:fe12:3456"):
+        send(env, SOLICIT, CID, ia_na(7), src=src)
+        gets_address(answer(env, ADVERTISE, to=src))
+        send(env, REQUEST, CID, SID, ia_na(7, IP6.guest), src=src)
+        gets_address(answer(env, REPLY, to=src))
+        send(env, RENEW, CID, SID, ia_na(7, IP6.guest), src=src)
+        gets_address(answer(env, REPLY, to=src))
+        send(env, INFORMATION, CID, oro(DNS), src=src)
+        answer(env, REPLY, to=src)
 
 
 @test("rapid commit", ip=())
@@ -194,7 +207,8 @@ def dropped(env):
     send(env, REPLY, CID, SID)
     send(env, 12, bytes(32), opt(9, b"\x01" + XID + CID))
     send(env, 99, CID)
-    send(env, SOLICIT, CID, ia_na(7), src=IP6.guest)
+    for src in ("::", "::1"):
+        send(env, SOLICIT, CID, ia_na(7), src=src)
     env.send_ip(GUEST_LL, SERVERS, UDP, frames.udp(GUEST_LL, SERVERS, CLIENT, SERVER, b""))
     no_answer(env)
 

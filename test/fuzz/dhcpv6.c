@@ -340,7 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(msg, data + 2, p.len);
 	p.payload = msg;
 	if (dhcpv6_reply(&conf, &dns, &p, &r)) {
-		assert(!(data[1] & GLOBAL_SRC));
+		assert(inany_equals(&r.dst, &p.src));
 		check_pair(msg, p.len, &r, data[1] & UNICAST);
 		check_silent(&p, &r);
 	}

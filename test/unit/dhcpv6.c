@@ -321,6 +321,7 @@ static const struct {
 static void test_type(unsigned i)
 {
 	uint8_t type = types[i].type;
+	union inany to;
 	char name[64];
 
 	snprintf(name, sizeof(name), "message %u: ", type);
@@ -328,9 +329,11 @@ static void test_type(unsigned i)
 	ids(types[i].server);
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
 	ok(ask() && reply.data[0] == types[i].reply, name);
-	ok(!ask_from("2001:db8::5", SERVERS),
-	   " only from link-local addresses");
+	to = addr("2001:db8::99");
+	ok(ask_from("2001:db8::99", SERVERS) && inany_equals(&reply.dst, &to),
+	   " from a global address, the answer goes back to that");
 	ok(!ask_from("::", SERVERS), " not from nowhere");
+	ok(!ask_from("::1", SERVERS), " not from loopback");
 	ok(!!ask_from(GUEST_LL, OUR_LL) == types[i].unicast_status,
 	   " unicast is refused, or dropped");
 	if (reply.len)
