@@ -7,6 +7,7 @@
  *
  *	sender (spa)	target (tpa)		reply
  *	any		the guest's own		none: it asks for duplicates
+ *	any		another machine's	none: that one answers, see guest.c
  *	0.0.0.0		the gateway's, ours	yes: RFC 5227, 2.1.1, conflict
  *	0.0.0.0		other			none: the guest may take it
  *	= tpa		any			none: RFC 5227, 2.3, announcement
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "fwd.h"
+#include "guest.h"
 
 static union inany from_bytes(const uint8_t b[4])
 {
@@ -28,7 +30,8 @@ static union inany from_bytes(const uint8_t b[4])
 }
 
 static bool is_answered(const struct conf *c, const struct guest *g,
-			const union inany *spa, const union inany *tpa)
+			const union inany *spa, const union inany *tpa,
+			const uint8_t sha[MAC_LEN])
 {
 	if (inany_is_unspecified(tpa) || inany_is_multicast(tpa) ||
 	    inany_is_loopback(tpa) || fwd_is_broadcast(c, tpa) ||
@@ -36,7 +39,8 @@ static bool is_answered(const struct conf *c, const struct guest *g,
 		return false;
 	if (fwd_is_ours(c, tpa))
 		return true;
-	return !inany_is_unspecified(spa) && !fwd_is_guests(c, g, tpa);
+	return !inany_is_unspecified(spa) && !fwd_is_guests(c, g, tpa) &&
+	       !guest_is_other(g, tpa, sha);
 }
 
 /**
@@ -54,7 +58,7 @@ bool arp_reply(const struct conf *c, const struct guest *g,
 	union inany spa = from_bytes(q->spa), tpa = from_bytes(q->tpa);
 
 	if (!c->ip4.enabled || q->op != htons(ARP_OP_REQUEST) ||
-	    !is_answered(c, g, &spa, &tpa))
+	    !is_answered(c, g, &spa, &tpa, q->sha))
 		return false;
 
 	*reply = *q;

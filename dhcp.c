@@ -765,6 +765,7 @@ size_t dhcp_reply(const struct conf *c, const struct dns *d,
 	set_destination(&a, p, r);
 	r->sport = DHCP_PORT_SERVER;
 	r->dport = DHCP_PORT_CLIENT;
+	r->leases = a.yiaddr && a.type != DHCP_OFFER;
 	r->len = write_message(&a, p, r);
 	return r->len;
 }

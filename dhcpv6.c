@@ -85,11 +85,12 @@ struct request {
  * @data:	REPLY_MAX bytes
  * @len:	So many are used
  * @full:	Something did not fit
+ * @leases:	The configured address is in it
  */
 struct reply {
 	uint8_t *data;
 	size_t len;
-	bool full;
+	bool full, leases;
 };
 
 enum presence { MUST_NOT, MAY, MUST };
@@ -434,6 +435,7 @@ static void put_assigned(struct reply *r, const struct conf *c,
 		put_status(r, DHCP6_NOT_ON_LINK);
 	} else {
 		put_address(r, addr, FOREVER);
+		r->leases = true;
 		if (is_renewal(q))
 			put_withdrawn(r, c, opts);
 	}
@@ -672,6 +674,7 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
 	r->sport = DHCPV6_PORT_SERVER;
 	r->dport = DHCPV6_PORT_CLIENT;
+	r->leases = w.leases && r->data[0] == DHCP6_REPLY;
 	r->len = w.len;
 	return r->len;
 }

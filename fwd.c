@@ -32,9 +32,9 @@
  *	the guest's own address	map_guest_addr, else as loopback
  *	others			as they are
  *
- * and to which of the guest's addresses it goes: to the one last seen, link-
- * local for a link-local source, else global; else to the assigned one. In
- * pasta what comes from loopback bypasses the tap, to the assigned address.
+ * and to which of the guest's addresses it goes: to the known one (guest.c), link-
+ * local for a link-local source, else global. In pasta what comes from loopback
+ * bypasses the tap, to the same address.
  */
 
 #include "fwd.h"
@@ -104,7 +104,7 @@ bool fwd_is_ours(const struct conf *c, const union inany *a)
 }
 
 /**
- * fwd_is_guests() - Is this an address of the guest, assigned or seen?
+ * fwd_is_guests() - Is this an address of the guest, assigned or known?
  * @c:		Configuration
  * @g:		What is known about the guest
  * @a:		Address on the tap side
@@ -244,13 +244,23 @@ static uint16_t port_to(const struct fwd_rule *r, uint16_t port)
 	return r->to + (port - r->first);
 }
 
+/* Where the guest is reached, by other than link-local addresses */
+static union inany known_addr(const struct conf *c, const struct guest *g,
+			      bool v4)
+{
+	const union inany *known = v4 ? &g->addr4 : &g->addr6;
+
+	if (inany_is_set(known))
+		return *known;
+	return v4 ? c->ip4.addr : c->ip6.addr;
+}
+
 /* Where in the namespace a connection from our loopback goes */
 static enum pif to_splice(const struct conf *c, const struct guest *g,
 			  const struct flowside *host, struct flowside *tgt)
 {
 	const struct conf_ip *ip = family(c, &host->eaddr);
 	bool v4 = inany_is_v4(&host->eaddr);
-	const union inany *seen = v4 ? &g->addr4 : &g->addr6;
 
 	tgt->oaddr = unspecified(v4);
 	tgt->oport = 0;
@@ -259,7 +269,7 @@ static enum pif to_splice(const struct conf *c, const struct guest *g,
 	    (c->splice_only && !inany_is_set(&ip->addr)))
 		tgt->eaddr = loopback(v4);
 	else
-		tgt->eaddr = inany_is_set(&ip->addr) ? ip->addr : *seen;
+		tgt->eaddr = known_addr(c, g, v4);
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
 
@@ -287,9 +297,7 @@ static union inany guest_for(const struct conf *c, const struct guest *g,
 
 	if (!v4 && inany_is_linklocal(src) && inany_is_set(&g->addr6_ll))
 		return g->addr6_ll;
-	if (inany_is_set(v4 ? &g->addr4 : &g->addr6))
-		return v4 ? g->addr4 : g->addr6;
-	return family(c, src)->addr;
+	return known_addr(c, g, v4);
 }
 
 /**

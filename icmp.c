@@ -36,6 +36,7 @@
 #include "checksum.h"
 #include "frame.h"
 #include "fwd.h"
+#include "guest.h"
 #include "hostsock.h"
 #include "icmperr.h"
 #include "log.h"
@@ -376,9 +377,10 @@ static bool read_reply(struct icmp *m, struct flow *f)
 		.msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = &control, .msg_controllen = sizeof(control),
 	};
+	const union inany *to = &f->side[INI].eaddr;
 	struct frame_addr a = {
-		.dst_mac = m->guest->mac, .src_mac = m->conf->our_mac,
-		.dst = &f->side[INI].eaddr,
+		.dst_mac = guest_mac(m->guest, to),
+		.src_mac = m->conf->our_mac, .dst = to,
 	};
 	struct cmsghdr *cm;
 	union inany from;

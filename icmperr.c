@@ -32,6 +32,7 @@
 #include "checksum.h"
 #include "frame.h"
 #include "fwd.h"
+#include "guest.h"
 #include "wire.h"
 
 /* What of ICMP is passed on: all that says why a packet got no further */
@@ -266,7 +267,7 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 			 const void *quoted, size_t len)
 {
 	const struct frame_addr a = {
-		.dst_mac = g->mac, .src_mac = c->our_mac,
+		.dst_mac = guest_mac(g, &tap->eaddr), .src_mac = c->our_mac,
 		.src = fwd_error_src(c, g, tap, host, &e->offender),
 		.dst = &tap->eaddr,
 	};

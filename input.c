@@ -13,9 +13,10 @@
  * more seldom, up to a third of how long the router in them holds. All else in
  * them holds for ever. Where we are no router there is no timer either.
  *
- * This file is also where struct guest is written: the guest's MAC address and
- * the addresses that it last used. An address that we play the owner of is none
- * of these; packets that claim to come from one are dropped.
+ * Packets that claim to come from an address that we play the owner of are dropped;
+ * the source of each other packet is reported to guest.c, which decides what the
+ * guest's addresses are. If it wants to know whether one is still there, this file
+ * asks, by ARP or a neighbour solicitation.
  */
 
 #include "input.h"
@@ -27,6 +28,7 @@
 #include "dhcpv6.h"
 #include "frame.h"
 #include "fwd.h"
+#include "guest.h"
 #include "icmp.h"
 #include "log.h"
 #include "loop.h"
@@ -49,22 +51,18 @@ enum service { SERVICE_NONE, SERVICE_DHCP, SERVICE_DHCPV6 };
 static const struct in6_addr dhcp_servers = { { {
 	0xff, 0x02, [13] = 0x01, [15] = 0x02 } } };	/* RFC 8415, 7.1 */
 
+/* Timers of kind REF_INPUT, by their side */
+enum { TIMER_ADVERT, TIMER_PROBE };
+
 /**
- * input_forget_guest() - Nothing known about the guest but what is configured
+ * input_reconnected() - A client connects, perhaps another guest than before
  * @in:		Input
  */
-void input_forget_guest(struct input *in)
+void input_reconnected(struct input *in)
 {
-	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
-	const struct conf *c = in->conf;
-	struct guest *g = in->guest;
-
-	memcpy(g->mac, c->ns_mac_given ? c->ns_mac : broadcast, MAC_LEN);
-	g->mac_known = c->ns_mac_given;
-	g->addr4 = c->ip4.addr;
-	g->addr6 = c->ip6.addr;
-	g->addr6_ll = (union inany){ 0 };
+	guest_reconnected(in->guest, in->conf);
 	in->nmacs = 0;
+	input_solicit_guest(in);
 }
 
 /**
@@ -86,8 +84,12 @@ void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 	in->udp = udp;
 	in->icmp = icmp;
 
-	input_forget_guest(in);
-	in->ra_timer.ref = (union epoll_ref){ .kind = REF_INPUT };
+	guest_init(guest, conf);
+	in->nmacs = 0;
+	in->ra_timer.ref = (union epoll_ref){ .kind = REF_INPUT,
+					      .side = TIMER_ADVERT };
+	in->probe_timer.ref = (union epoll_ref){ .kind = REF_INPUT,
+						 .side = TIMER_PROBE };
 	input_advertise_router(in);
 }
 
@@ -103,14 +105,12 @@ static bool mac_is_new(struct input *in, const uint8_t mac[MAC_LEN])
 	return true;
 }
 
+/* A machine that was not there lately is told about the router */
 static void learn_mac(struct input *in, const uint8_t mac[MAC_LEN])
 {
-	struct guest *g = in->guest;
-
-	if (in->nmacs && !memcmp(g->mac, mac, MAC_LEN))
+	if (in->nmacs &&
+	    !memcmp(in->macs[(in->nmacs - 1) % INPUT_MACS], mac, MAC_LEN))
 		return;
-	memcpy(g->mac, mac, MAC_LEN);
-	g->mac_known = true;
 	if (!mac_is_new(in, mac))
 		return;
 	debug_limited("Guest has MAC address %02x:%02x:%02x:%02x:%02x:%02x",
@@ -118,21 +118,13 @@ static void learn_mac(struct input *in, const uint8_t mac[MAC_LEN])
 	input_advertise_router(in);
 }
 
-static void learn_addr(struct guest *g, const union inany *a)
+static void arm_probe(struct input *in)
 {
-	union inany *known = &g->addr6;
-	char s[INANY_STRLEN];
+	uint64_t due = guest_probe_due(in->guest);
 
-	if (inany_is_unspecified(a))
-		return;
-	if (inany_is_v4(a))
-		known = &g->addr4;
-	else if (inany_is_linklocal(a))
-		known = &g->addr6_ll;
-	if (inany_equals(known, a))
-		return;
-	*known = *a;
-	debug_limited("Guest has address %s", inany_ntop(a, s, sizeof(s)));
+	if (due != UINT64_MAX && (!timer_armed(&in->probe_timer) ||
+				  due < in->probe_timer.expires_ms))
+		wheel_arm(&in->loop->wheel, &in->probe_timer, due);
 }
 
 /* Sender's protocol address of an ARP message; unspecified for probes */
@@ -144,17 +136,39 @@ static union inany arp_sender(const struct arp_msg *m)
 	return inany_from_v4(a4);
 }
 
-/* Take note of who sends; false if that can't be */
+/* Address that a neighbour advertisement is about, or a solicitation that looks for
+ * duplicates: an address of the sender, now or soon. False: there is none */
+static bool announced(const struct pkt *p, union inany *a)
+{
+	struct in6_addr target;
+
+	if (p->kind != PKT_ICMP6 || p->ttl != NDP_HOP_LIMIT ||
+	    p->len < sizeof(target) ||
+	    (p->icmp.type != NDP_NA &&
+	     !(p->icmp.type == NDP_NS && inany_is_unspecified(&p->src))))
+		return false;
+	memcpy(&target, p->payload, sizeof(target));
+	*a = inany_from_v6(&target);
+	return !inany_is_v4(a);
+}
+
+/* Learn the sender's addresses; false if it claims one of ours */
 static bool learn(struct input *in, const struct pkt *p)
 {
 	union inany from = p->kind == PKT_ARP ? arp_sender(&p->arp) : p->src;
+	uint64_t now_ms = in->loop->now_ms;
+	bool news;
 
 	if (!memcmp(p->eth.src, in->conf->our_mac, MAC_LEN) ||
 	    fwd_is_ours(in->conf, &from))
 		return false;
 	learn_mac(in, p->eth.src);
-	if (p->kind != PKT_ARP || inany_is_unicast(&from))
-		learn_addr(in->guest, &from);
+	news = guest_heard(in->guest, in->conf, &from, p->eth.src, now_ms);
+	if (announced(p, &from) && !fwd_is_ours(in->conf, &from))
+		news |= guest_heard(in->guest, in->conf, &from, p->eth.src,
+				    now_ms);
+	if (news)
+		arm_probe(in);
 	return true;
 }
 
@@ -182,7 +196,7 @@ static bool send_ndp(struct input *in, struct ndp_reply *r)
 			     offsetof(struct icmp_hdr, csum));
 }
 
-static void solicit4(struct input *in)
+static void solicit4(struct input *in, const union inany *target)
 {
 	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
 	const struct conf *c = in->conf;
@@ -201,27 +215,55 @@ static void solicit4(struct input *in)
 	memcpy(f.arp.sha, c->our_mac, MAC_LEN);
 	if (inany_is_set(&c->ip4.gw))	/* else as a probe: RFC 5227, 2.1.1 */
 		memcpy(f.arp.spa, &c->ip4.gw.v4mapped.a4, sizeof(f.arp.spa));
-	memcpy(f.arp.tpa, &in->guest->addr4.v4mapped.a4, sizeof(f.arp.tpa));
+	memcpy(f.arp.tpa, &target->v4mapped.a4, sizeof(f.arp.tpa));
 	tap_send_one(in->tap, &f, sizeof(f), NULL, 0);
 }
 
+/* Ask who has an address of the guest's; none is unset */
+static void solicit(struct input *in, const union inany *target)
+{
+	struct ndp_reply r;
+
+	if (!inany_is_set(target))
+		return;
+	if (inany_is_v4(target)) {
+		if (in->conf->ip4.enabled)
+			solicit4(in, target);
+	} else if (in->conf->ip6.enabled &&
+		   ndp_solicit(in->conf, target, &r)) {
+		send_ndp(in, &r);
+	}
+}
+
 /**
- * input_solicit_guest() - Ask who the guest is: its frames tell its MAC address
+ * input_solicit_guest() - Ask for the guest: its frames tell its MAC address
  * @in:		Input
  *
- * For what is to be sent to a guest that has not sent anything yet, or that
- * came back with another address.
+ * For what is to be sent to a guest that has not sent anything yet. It is asked by
+ * its known address and by the one that we assign.
  */
 void input_solicit_guest(struct input *in)
 {
-	const union inany *addr6 = &in->guest->addr6;
-	struct ndp_reply r;
+	const union inany *own4 = &in->conf->ip4.addr;
+	const union inany *own6 = &in->conf->ip6.addr;
 
-	if (in->conf->ip4.enabled && inany_is_set(&in->guest->addr4))
-		solicit4(in);
-	if (in->conf->ip6.enabled && inany_is_set(addr6) &&
-	    ndp_solicit(in->conf, addr6, &r))
-		send_ndp(in, &r);
+	solicit(in, &in->guest->addr4);
+	if (!inany_equals(&in->guest->addr4, own4))
+		solicit(in, own4);
+	solicit(in, &in->guest->addr6);
+	if (!inany_equals(&in->guest->addr6, own6))
+		solicit(in, own6);
+}
+
+/* Ask for known addresses that may be gone */
+static void probe_guest(struct input *in)
+{
+	unsigned k;
+
+	for (k = 0; k < GUEST_CLASSES; k++)
+		if (guest_probe(in->guest, in->conf, k, in->loop->now_ms))
+			solicit(in, guest_addr(in->guest, k));
+	arm_probe(in);
 }
 
 static bool input_ndp(struct input *in, const struct pkt *p)
@@ -242,11 +284,8 @@ static uint64_t ra_delay_ms(unsigned count)
 	return delay < RA_MAX_MS ? delay : RA_MAX_MS;
 }
 
-/**
- * input_timer() - Send the router advertisement that is due
- * @in:		Input whose timer, of kind REF_INPUT, has fired
- */
-void input_timer(struct input *in)
+/* Send the router advertisement that is due */
+static void advertise(struct input *in)
 {
 	struct loop *l = in->loop;
 	struct ndp_reply r;
@@ -258,6 +297,19 @@ void input_timer(struct input *in)
 	in->ra_count++;
 	wheel_arm(&l->wheel, &in->ra_timer,
 		  l->now_ms + ra_delay_ms(in->ra_count));
+}
+
+/**
+ * input_timer() - A timer of kind REF_INPUT has fired
+ * @in:		Input
+ * @ref:	Of the timer
+ */
+void input_timer(struct input *in, union epoll_ref ref)
+{
+	if (ref.side == TIMER_PROBE)
+		probe_guest(in);
+	else
+		advertise(in);
 }
 
 /**
@@ -317,6 +369,8 @@ static void input_dhcp(struct input *in, const struct pkt *p)
 	if (!in->conf->ip4.enabled || in->conf->no_dhcp ||
 	    !dhcp_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
 		in->dhcp_dropped++;
+	else if (r.leases)
+		guest_leased(in->guest, in->conf, true, p->eth.src);
 }
 
 static void input_dhcpv6(struct input *in, const struct pkt *p)
@@ -326,6 +380,8 @@ static void input_dhcpv6(struct input *in, const struct pkt *p)
 	if (!in->conf->ip6.enabled || in->conf->no_dhcpv6 ||
 	    !dhcpv6_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
 		in->dhcpv6_dropped++;
+	else if (r.leases)
+		guest_leased(in->guest, in->conf, false, p->eth.src);
 }
 
 /* Datagrams: those for services one by one, what is between them in one go */
@@ -356,7 +412,7 @@ static bool input_other(struct input *in, const struct pkt *p)
 {
 	bool v4 = inany_is_v4(&p->src);
 	const struct frame_addr a = {
-		.dst_mac = in->guest->mac, .src_mac = in->conf->our_mac,
+		.dst_mac = p->eth.src, .src_mac = in->conf->our_mac,
 		.src = &p->dst, .dst = &p->src,
 	};
 

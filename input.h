@@ -31,6 +31,8 @@ struct tap;
  * @ra_timer:	For the next unsolicited router advertisement, REF_INPUT
  * @ra_sent_ms:	When the last was sent, 0: never
  * @ra_count:	How many since something changed
+ * @probe_timer:	For the next request whether the guest's address is still there,
+ *		REF_INPUT
  */
 struct input {
 	const struct conf *conf;
@@ -49,15 +51,16 @@ struct input {
 	struct timer ra_timer;
 	uint64_t ra_sent_ms;
 	unsigned ra_count;
+	struct timer probe_timer;
 };
 
 void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp);
-void input_forget_guest(struct input *in);
+void input_reconnected(struct input *in);
 void input_solicit_guest(struct input *in);
 void input_advertise_router(struct input *in);
-void input_timer(struct input *in);
+void input_timer(struct input *in, union epoll_ref ref);
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n);
 
 #endif /* INPUT_H */

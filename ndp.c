@@ -10,6 +10,7 @@
  *	::		ours (gateway, our_ll)	NA to all nodes: it is taken
  *	::		other			none: the guest may take it
  *	other		the guest's own		none
+ *	other		another machine's	none: that one answers, see guest.c
  *	other		other			NA to the source
  *
  * It is also the router. An advertisement has all that a guest needs, since
@@ -32,6 +33,7 @@
 
 #include "domain.h"
 #include "fwd.h"
+#include "guest.h"
 
 #define LIFETIME_FOREVER	0xffffffffU	/* RFC 4861, 4.6.2 */
 
@@ -122,12 +124,13 @@ static bool ns_valid(const struct pkt *p, union inany *target)
 }
 
 static bool ns_answered(const struct conf *c, const struct guest *g,
-			const union inany *src, const union inany *target)
+			const struct pkt *p, const union inany *target)
 {
 	if (fwd_is_ours(c, target))
 		return true;
-	return !inany_is_unspecified(src) && !inany_is_unspecified(target) &&
-	       !inany_is_loopback(target) && !fwd_is_guests(c, g, target);
+	return !inany_is_unspecified(&p->src) && !inany_is_unspecified(target) &&
+	       !inany_is_loopback(target) && !fwd_is_guests(c, g, target) &&
+	       !guest_is_other(g, target, p->eth.src);
 }
 
 static size_t neighbour_advert(const struct conf *c, const struct guest *g,
@@ -137,7 +140,7 @@ static size_t neighbour_advert(const struct conf *c, const struct guest *g,
 	uint32_t flags = NDP_NA_OVERRIDE;
 	union inany target;
 
-	if (!ns_valid(p, &target) || !ns_answered(c, g, &p->src, &target))
+	if (!ns_valid(p, &target) || !ns_answered(c, g, p, &target))
 		return 0;
 
 	/* RFC 4861, 7.2.4 */

@@ -94,6 +94,7 @@ struct pkt_quote {
  * @src, @dst:	IP addresses, both of one family
  * @dst_mac:	Ethernet destination
  * @sport, @dport:	Host order
+ * @leases:	It gives the guest the assigned address
  * @len:	Bytes in @data, 0: there is none
  * @data:	What follows the UDP header
  */
@@ -101,6 +102,7 @@ struct datagram {
 	union inany src, dst;
 	uint8_t dst_mac[MAC_LEN];
 	uint16_t sport, dport;
+	bool leases;
 	size_t len;
 	uint8_t data[1472] __attribute__((aligned(8)));
 };

@@ -276,8 +276,7 @@ static void client_event(struct passt *s)
 {
 	if (!client_accept(&s->client, &s->stream))
 		return;
-	input_forget_guest(&s->input);
-	input_solicit_guest(&s->input);
+	input_reconnected(&s->input);
 }
 
 /* A flow gives way to another one */
@@ -417,7 +416,8 @@ static void ports_open(struct passt *s)
 	s->inbound.accepted_splice = bypass_tcp;
 	s->inbound.datagrams = inbound_udp;
 	s->inbound.datagrams_ns = inbound_udp_ns;
-	udp_splice_init(&s->udp_splice, &s->conf, &s->flows, &s->loop, nsh);
+	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
+			nsh);
 	s->udp.splice = &s->udp_splice;
 	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
 			nsh);
@@ -788,7 +788,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		stats_timer(s);
 		break;
 	case REF_INPUT:
-		input_timer(&s->input);
+		input_timer(&s->input, ref);
 		break;
 	case REF_LISTEN:
 		inbound_timer(&s->inbound);

@@ -46,6 +46,7 @@
 
 #include "frame.h"
 #include "fwd.h"
+#include "guest.h"
 #include "hostsock.h"
 #include "icmperr.h"
 #include "inany.h"
@@ -182,7 +183,8 @@ static struct frame_addr frame_addr_of(const struct tcp *t,
 				       const struct flowside *tap)
 {
 	return (struct frame_addr){
-		.dst_mac = t->guest->mac, .src_mac = t->conf->our_mac,
+		.dst_mac = guest_mac(t->guest, &tap->eaddr),
+		.src_mac = t->conf->our_mac,
 		.src = &tap->oaddr, .dst = &tap->eaddr,
 	};
 }

@@ -4,7 +4,7 @@
  *
  * struct conf is what the user asked for and what the host looked like at
  * start: written while parsing and probing, const afterwards. struct guest is
- * what was learned from the frames of the other side: written by input.c alone.
+ * what was learned from the frames of the other side: written by guest.c alone.
  */
 
 #ifndef TYPES_H
@@ -177,13 +177,50 @@ struct dns {
 	unsigned scope6;
 };
 
+/* Classes of addresses: the guest is reached at one address of each */
+enum guest_class { GUEST_IP4, GUEST_IP6, GUEST_LL6, GUEST_CLASSES };
+
+/* Why an address is believed to be the guest's, see guest.c */
+enum guest_rank {
+	GUEST_NONE, GUEST_ASSUMED, GUEST_SEEN, GUEST_ONLINK, GUEST_ASSIGNED,
+};
+
+/**
+ * struct guest_id - What is known about the guest's address of one class
+ * @rank:	enum guest_rank of the known address
+ * @mac_known:	A frame came from it, and from this @mac
+ * @pending:	Another address was heard of: the known one is asked for
+ * @asked:	How often that was done
+ * @asked_ms:	When it was done last, 0: never
+ * @due_ms:	When it is to be done again
+ * @other, @other_mac, @other_rank:	The candidate
+ */
+struct guest_id {
+	uint8_t rank, mac[6];
+	bool mac_known, pending;
+	uint8_t asked, other_rank, other_mac[6];
+	uint64_t asked_ms, due_ms;
+	union inany other;
+};
+
+/* Another address, with a MAC address that is not the guest's */
+struct guest_neigh {
+	union inany addr;		/* unset: none */
+	uint8_t mac[6];
+};
+
+#define GUEST_NEIGHS	64
+
 /* What the frames of the other side tell about it */
 struct guest {
 	uint8_t mac[6];			/* broadcast until known */
 	bool mac_known;
-	union inany addr4;		/* last seen, else the assigned one */
+	uint8_t mac_rank;		/* of the address that @mac is from */
+	union inany addr4;		/* known addresses, may be unset */
 	union inany addr6;		/* global */
-	union inany addr6_ll;		/* link-local, unspecified until seen */
+	union inany addr6_ll;		/* link-local, unset until heard of */
+	struct guest_id id[GUEST_CLASSES];
+	struct guest_neigh neigh[GUEST_NEIGHS];
 };
 
 #endif /* TYPES_H */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "frame.h"
+#include "guest.h"
 #include "udp.h"
 #include "udp_sock.h"
 #include "wire.h"
@@ -103,9 +104,9 @@ static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
 		 const struct udp_meta *m, size_t len, size_t gso_size)
 {
 	const struct frame_addr a = {
-		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
-		.src = &s->oaddr, .dst = &s->eaddr,
-		.ttl = m->ttl, .tos = m->tos,
+		.dst_mac = guest_mac(u->guest, &s->eaddr),
+		.src_mac = u->conf->our_mac, .src = &s->oaddr,
+		.dst = &s->eaddr, .ttl = m->ttl, .tos = m->tos,
 	};
 
 	tf->len = len;
@@ -152,9 +153,9 @@ void udp_rx_copy(struct udp *u, const struct flowside *s,
 	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
 			sizeof(struct udp_hdr);
 	const struct frame_addr a = {
-		.dst_mac = u->guest->mac, .src_mac = u->conf->our_mac,
-		.src = &s->oaddr, .dst = &s->eaddr,
-		.ttl = m->ttl, .tos = m->tos,
+		.dst_mac = guest_mac(u->guest, &s->eaddr),
+		.src_mac = u->conf->our_mac, .src = &s->oaddr,
+		.dst = &s->eaddr, .ttl = m->ttl, .tos = m->tos,
 	};
 	struct txframe *tf;
 	unsigned n = 1;

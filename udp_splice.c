@@ -82,14 +82,15 @@ static bool is_ours(const struct flow *f)
 /**
  * udp_splice_init() - No flows
  * @s:		Zeroed
- * @conf, @flows, @loop:	What it works on
+ * @conf, @guest, @flows, @loop:	What it works on
  * @nsh:	Makes sockets of the namespace; NULL: nothing is bypassed
  */
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
-		     struct flow_table *flows, struct loop *loop,
-		     struct nshelper *nsh)
+		     const struct guest *guest, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh)
 {
 	s->conf = conf;
+	s->guest = guest;
 	s->flows = flows;
 	s->loop = loop;
 	s->nsh = nsh;
@@ -449,11 +450,9 @@ static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
 static bool target(struct udp_splice *s, const struct fwd_rule *r,
 		   const struct flowside *ini, struct flowside *tgt)
 {
-	static const struct guest nobody;
-
 	if (r->from_ns)
 		return fwd_from_ns(s->conf, r, ini, tgt);
-	return fwd_from_host(s->conf, &nobody, r, ini, tgt) == PIF_SPLICE;
+	return fwd_from_host(s->conf, s->guest, r, ini, tgt) == PIF_SPLICE;
 }
 
 /* One that a listening socket got, or that was meant for it */

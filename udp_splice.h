@@ -30,6 +30,7 @@ struct nshelper;
  */
 struct udp_splice {
 	const struct conf *conf;
+	const struct guest *guest;
 	struct flow_table *flows;
 	struct loop *loop;
 	struct nshelper *nsh;
@@ -45,8 +46,8 @@ struct udp_splice {
 };
 
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
-		     struct flow_table *flows, struct loop *loop,
-		     struct nshelper *nsh);
+		     const struct guest *guest, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh);
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port);
 void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,

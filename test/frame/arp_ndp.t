@@ -1,12 +1,17 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ARP and NDP: who owns an address on the link, and what the router says"""
+"""
+ARP and NDP: who owns an address on the link, and what the router says; which addresses
+the daemon takes for the guest's
+"""
 
+import socket
 import struct
 
 import frames
-from frames import BROADCAST, ETH_ARP, ETH_IP6, ICMP6, pton
-from harness import (GUEST_MAC, IP4, IP6, OUR_LL, OUR_MAC, check, equal, main, test)
+from frames import BROADCAST, ETH_ARP, ETH_IP6, ICMP6, SYN, UDP, pton
+from harness import (GUEST_MAC, IP4, IP6, OUR_LL, OUR_MAC, Daemon, check, equal, main,
+                     test)
 
 GUEST_LL = "fe80::5054:ff:fe12:3456"
 OTHER_MAC = bytes.fromhex("5254000000aa")
@@ -27,7 +32,7 @@ def arp_answer(env, tpa, sha=GUEST_MAC, spa=IP4.guest):
 
 def no_arp_answer(env):
     env.barrier()
-    p = env.guest.find(lambda p: p.kind == "arp")
+    p = env.guest.find(lambda p: p.kind == "arp" and p.op == 2)
     check(not p, f"answered: {p}")
 
 
@@ -335,6 +340,164 @@ def na_from_guest(env):
                     frames.icmp(IP6.guest, OUR_LL, kind, 0, body), ttl=255)
     env.barrier()
     check(not env.guest.find(lambda p: p.kind == "icmp"), "answered")
+
+
+# --- which addresses are the guest's ------------------------------------------------------
+
+PORT = 9002			# forwarded
+STRAY = {4: "10.89.0.5", 6: "fd00:89::5"}
+SECOND = {4: "198.51.100.66", 6: "2001:db8:1::66"}
+
+
+def own(env, *args, announce=True):
+    """A daemon for one test, with a forwarded port"""
+    args = ["-t", str(PORT), *args, *(["--no-splice"] if env.is_tun else [])]
+    d = env.spawn(*args) if announce else Daemon(env.backend, *env.args, *args)
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+
+
+def dialled(env, ip):
+    """A peer dials the port -> the SYN that the guest gets"""
+    s = env.stack.enter_context(socket.socket(ip.af, socket.SOCK_STREAM))
+    s.bind((ip.peer2, 0))
+    s.connect((ip.peer, PORT))
+    port = s.getsockname()[1]
+    p = env.guest.wait(lambda p: p.kind == "tcp" and p.flags & SYN and p.sport == port)
+    check(p, "no SYN")
+    return p
+
+
+def goes_to(env, ip, addr, mac=GUEST_MAC):
+    p = dialled(env, ip)
+    equal((p.dst, p.eth_dst), (addr, mac), "a connection goes to")
+
+
+def datagram(env, ip, src, mac=GUEST_MAC, dport=9):
+    """From the guest's link, to a peer"""
+    env.guest.send(frames.eth(OUR_MAC, mac, ip.ethertype, frames.ip(
+        src, ip.peer, UDP, frames.udp(src, ip.peer, 7777, dport, b"x"))))
+
+
+def speaks(env, ip, src, mac=GUEST_MAC):
+    """A datagram from an address: looked at, once it is told that nobody listens"""
+    datagram(env, ip, src, mac)
+    p = env.guest.wait(lambda p: p.kind == "icmp" and p.type in (1, 3) and p.dst == src, 30)
+    check(p, f"a datagram from {src} is lost")
+    equal(p.eth_dst, mac, "the error goes to")
+
+
+def asked_for(addr):
+    def match(p):
+        if p.kind == "arp":
+            return p.op == 1 and p.tpa == addr
+        return p.kind == "icmp" and p.type == 135 and p.data[:16] == pton(addr)
+    return match
+
+
+def owns(env, ip, addr, mac=GUEST_MAC):
+    """The answer to a request for an address"""
+    if ip is IP4:
+        raw = frames.eth(OUR_MAC, mac, ETH_ARP, frames.arp(2, mac, addr, OUR_MAC, IP4.gw))
+    else:
+        body = struct.pack("!I", 0x60000000) + pton(addr) + struct.pack("!BB", TLLA, 1) + mac
+        raw = frames.eth(OUR_MAC, mac, ETH_IP6, frames.ip6(
+            addr, OUR_LL, ICMP6, frames.icmp(addr, OUR_LL, 136, 0, body), ttl=255))
+    env.guest.send(raw)
+
+
+@test("a stray source does not move the guest: its address is asked for, and answers")
+def stray(env, ip):
+    own(env)
+    for src in (STRAY[ip.version], SECOND[ip.version]):
+        speaks(env, ip, src)
+        goes_to(env, ip, ip.guest)
+        if src == STRAY[ip.version]:
+            check(env.guest.wait(asked_for(ip.guest)), "no request for the address")
+        owns(env, ip, ip.guest)
+    env.barrier(pause=0.1)
+    check(not env.guest.find(asked_for(ip.guest)), "asked again")
+    goes_to(env, ip, ip.guest)
+
+
+@test("a second address talks to the outside, answers go to it")
+def second_address(env, ip):
+    own(env)
+    s = env.udp_peer(ip)
+    for src in (STRAY[ip.version], SECOND[ip.version]):
+        datagram(env, ip, src, dport=s.getsockname()[1])
+        data, peer = s.recvfrom(9)
+        s.sendto(data, peer)
+        p = env.guest.wait(lambda p: p.kind == "udp" and p.dport == 7777)
+        check(p, "no answer")
+        equal((p.dst, p.eth_dst), (src, GUEST_MAC), "it goes to")
+    goes_to(env, ip, ip.guest)
+
+
+@test("another machine behind the link gets its answers, connections go to the guest")
+def second_machine(env, ip):
+    own(env)
+    s, src = env.udp_peer(ip), SECOND[ip.version]
+    owns(env, ip, src, OTHER_MAC)
+    datagram(env, ip, src, OTHER_MAC, dport=s.getsockname()[1])
+    goes_to(env, ip, ip.guest)
+    data, peer = s.recvfrom(9)
+    s.sendto(data, peer)
+    p = env.guest.wait(lambda p: p.kind == "udp" and p.dport == 7777)
+    check(p, "no answer")
+    equal((p.dst, p.eth_dst), (src, OTHER_MAC), "it goes to")
+    if ip is IP4:
+        ask(env, src)
+        no_arp_answer(env)
+    else:
+        solicit(env, src)
+        no_advert(env)
+
+
+@test("a guest that has left its address: after three requests another one is known",
+      only=("stream", "tun"))
+def moved(env, ip):
+    own(env)
+    speaks(env, ip, SECOND[ip.version], OTHER_MAC)
+    for i in range(3):
+        check(env.guest.wait(asked_for(ip.guest)), f"request {i + 1} is missing")
+    goes_to(env, ip, ip.guest)
+    env.guest.wait(lambda p: False, 1.2)	# no barrier: that is a frame of the guest
+    goes_to(env, ip, SECOND[ip.version], OTHER_MAC)
+    speaks(env, ip, ip.guest)
+    goes_to(env, ip, ip.guest)
+
+
+@test("the answer to a request tells the MAC address")
+def new_mac(env, ip):
+    own(env)
+    speaks(env, ip, STRAY[ip.version])
+    check(env.guest.wait(asked_for(ip.guest)), "no request for the address")
+    owns(env, ip, ip.guest, OTHER_MAC)
+    goes_to(env, ip, ip.guest, OTHER_MAC)
+
+
+@test("a guest with another address than the assigned one is known by its first packet")
+def static_address(env, ip):
+    own(env, announce=False)
+    speaks(env, ip, SECOND[ip.version])
+    goes_to(env, ip, SECOND[ip.version])
+
+
+@test("temporary addresses don't replace the first one of the prefix", ip=(IP6,))
+def temporary(env, ip):
+    own(env, announce=False)
+    stable = "2001:db8:1:0:5054:ff:fe12:3456"
+    ask(env, IP4.gw)
+    arp_answer(env, IP4.gw)
+    solicit(env, stable, src="::")
+    for i in range(3):
+        temp = f"2001:db8:1::{i + 0x1000:x}"
+        solicit(env, temp, src="::")
+        speaks(env, ip, temp)
+    owns(env, ip, stable)
+    goes_to(env, ip, stable)
 
 
 main()

@@ -20,6 +20,7 @@
 static struct udp_splice splice;
 static struct conf conf;
 static struct flow_table flows;
+static struct guest guest;
 static struct loop loop;
 static struct nshelper nsh;
 static uint8_t data[65536], buf[65536];
@@ -52,7 +53,7 @@ static void setup(void)
 						  SOCK_NONBLOCK, 0);
 	}
 	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = NSHELPER_POOL;
-	udp_splice_init(&splice, &conf, &flows, &loop, &nsh);
+	udp_splice_init(&splice, &conf, &guest, &flows, &loop, &nsh);
 }
 
 static unsigned flows_after(uint64_t ms)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guest.h - Who the guest is: its addresses and MAC addresses
+ */
+
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "types.h"
+
+enum {
+	GUEST_PROBES	= 3,		/* RFC 4861, 10: MAX_UNICAST_SOLICIT */
+	GUEST_PROBE_MS	= 1000,		/* and RETRANS_TIMER */
+	GUEST_MUTE_MS	= 20000,	/* the same where we can't ask */
+	GUEST_TRUST_MS	= 30000,	/* an answer holds that long */
+};
+
+void guest_init(struct guest *g, const struct conf *c);
+void guest_reconnected(struct guest *g, const struct conf *c);
+bool guest_heard(struct guest *g, const struct conf *c, const union inany *from,
+		 const uint8_t mac[6], uint64_t now_ms);
+void guest_leased(struct guest *g, const struct conf *c, bool v4,
+		  const uint8_t mac[6]);
+uint64_t guest_probe_due(const struct guest *g);
+bool guest_probe(struct guest *g, const struct conf *c, enum guest_class k,
+		 uint64_t now_ms);
+const union inany *guest_addr(const struct guest *g, enum guest_class k);
+const uint8_t *guest_mac(const struct guest *g, const union inany *dst);
+bool guest_is_other(const struct guest *g, const union inany *a,
+		    const uint8_t asker[6]);
+
+#endif /* GUEST_H */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which addresses are the guest's: frames come from some, leases are given, time goes
+ * by, requests are answered or not
+ */
+
+#include "guest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tap.h"
+#include "wire.h"
+
+static struct conf conf;
+static struct guest g;
+static uint64_t now;
+static const uint8_t m1[6] = { 2, 0, 0, 0, 0, 1 }, m2[6] = { 2, 0, 0, 0, 0, 2 };
+
+static union inany addr(const char *s)
+{
+	union inany a;
+
+	if (!inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+static void setup(bool config_net)
+{
+	conf = (struct conf){ .config_net = config_net };
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip4.prefix_len = 24;
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip6.our_ll = addr("fe80::1");
+	guest_init(&g, &conf);
+	now = 100000;
+}
+
+static bool heard_at(const char *s, const uint8_t mac[6])
+{
+	union inany a = addr(s);
+
+	return guest_heard(&g, &conf, &a, mac, now);
+}
+
+static bool heard(const char *s)
+{
+	return heard_at(s, m1);
+}
+
+static bool is_known(const char *s)
+{
+	union inany a = addr(s);
+
+	return inany_equals(&g.addr4, &a) || inany_equals(&g.addr6, &a) ||
+	       inany_equals(&g.addr6_ll, &a);
+}
+
+static bool goes_to(const char *s, const uint8_t mac[6])
+{
+	union inany a = addr(s);
+
+	return !memcmp(guest_mac(&g, &a), mac, 6);
+}
+
+/* Let @ms go by; how many requests go out? */
+static unsigned asked(uint64_t ms)
+{
+	uint64_t end = now + ms;
+	unsigned n = 0, k;
+
+	while (guest_probe_due(&g) <= end) {
+		if (guest_probe_due(&g) > now)
+			now = guest_probe_due(&g);
+		for (k = 0; k < GUEST_CLASSES; k++)
+			n += guest_probe(&g, &conf, k, now);
+	}
+	now = end;
+	return n;
+}
+
+static void test_assumed(void)
+{
+	setup(false);
+	ok(is_known("198.51.100.5") && is_known("2001:db8::5"),
+	   "the assigned addresses are known before the guest has sent anything");
+	ok(!heard("203.0.113.5") && is_known("203.0.113.5"),
+	   "the first source replaces an address that nobody has used");
+	ok(!heard("198.51.100.6") && is_known("198.51.100.6"),
+	   "an address of the subnet replaces one of elsewhere at once");
+	ok(heard("203.0.113.5") && is_known("198.51.100.6"),
+	   "not the other way round");
+	ok(!heard("198.51.100.5") && is_known("198.51.100.5"),
+	   "the assigned address replaces any other at once");
+	ok(!heard("2001:db8::77") && is_known("2001:db8::77"),
+	   "SLAAC: the first address inside the prefix is known");
+	ok(heard("2001:db8::abcd") && is_known("2001:db8::77"),
+	   "a temporary address does not replace it");
+	ok(!heard("fe80::5") && is_known("fe80::5"), "link-local: the first one");
+	heard("fe80::6");
+	ok(is_known("fe80::5"), "and no second one");
+	heard("0.0.0.0");
+	heard("::");
+	heard("127.0.0.1");
+	ok(is_known("198.51.100.5") && is_known("2001:db8::77"),
+	   "sources that nobody has are no addresses");
+}
+
+static void test_leased(void)
+{
+	setup(false);
+	heard("198.51.100.6");
+	heard("2001:db8::77");
+	guest_leased(&g, &conf, true, m2);
+	guest_leased(&g, &conf, false, m2);
+	ok(is_known("198.51.100.5") && is_known("2001:db8::5"),
+	   "a leased address replaces any other at once");
+	ok(goes_to("198.51.100.5", m2), "it is where the request came from");
+	conf.ip4.addr = (union inany){ 0 };
+	guest_init(&g, &conf);
+	guest_leased(&g, &conf, true, m1);
+	ok(!inany_is_set(&g.addr4), "without an address to assign there is no lease");
+}
+
+static void test_answered(void)
+{
+	setup(true);
+	ok(heard("10.89.0.5") && is_known("198.51.100.5"),
+	   "a stray source does not move a configured address");
+	is(asked(0), 1, "the configured one is asked for");
+	heard("198.51.100.5");
+	is(asked(60000), 0, "once it answers, no more is asked");
+	ok(is_known("198.51.100.5"), "and it stays");
+	now -= 59000;
+	heard("10.89.0.5");
+	is(asked(20000), 0, "an answer holds for half a minute");
+	is(asked(9500), 1, "then the next stray source has it asked for again");
+}
+
+static void test_silent(void)
+{
+	setup(true);
+	heard("10.89.0.5");
+	heard("198.51.100.9");
+	heard("10.89.0.6");
+	is(asked(2999), 3, "an address that doesn't answer is asked for three times");
+	ok(is_known("198.51.100.5"), "it is known until the last answer is due");
+	is(asked(1), 0, "then there are no more requests");
+	ok(is_known("198.51.100.9"), "the candidate of the highest rank takes over");
+	ok(!heard("198.51.100.5") && is_known("198.51.100.5"),
+	   "the configured address takes over again as soon as it is used");
+}
+
+static void test_mute(void)
+{
+	setup(true);
+	conf.no_ndp = true;
+	heard("2001:db8::9");
+	asked(59000);
+	ok(is_known("2001:db8::5"), "--no-ndp: an address may be silent for longer");
+	asked(1000);
+	ok(is_known("2001:db8::9"), "but not for ever");
+}
+
+static void test_mac(void)
+{
+	static const uint8_t broadcast[6] = MAC_BROADCAST;
+
+	setup(false);
+	ok(goes_to("198.51.100.5", broadcast) && !g.mac_known,
+	   "a guest that never spoke is reached by broadcast");
+	heard_at("0.0.0.0", m2);
+	ok(goes_to("198.51.100.5", m2) && g.mac_known,
+	   "the first MAC address is better than none");
+	heard_at("198.51.100.5", m1);
+	ok(goes_to("198.51.100.5", m1) && goes_to("2001:db8::5", m1),
+	   "that of the known address is better than the first");
+	heard_at("198.51.100.7", m2);
+	ok(goes_to("198.51.100.5", m1), "another machine does not move it");
+	ok(goes_to("198.51.100.7", m2), "but is reached by its own");
+	heard_at("fe80::2", m2);
+	ok(goes_to("fe80::2", m2) && goes_to("2001:db8::5", m1),
+	   "each known address has its MAC address");
+	heard_at("198.51.100.7", m1);
+	ok(goes_to("198.51.100.7", m1), "an address may move to the guest");
+	heard_at("198.51.100.5", m2);
+	ok(goes_to("198.51.100.5", m2) && goes_to("2001:db8::5", m2),
+	   "the known address may move to another MAC address");
+}
+
+static void test_other_machine(void)
+{
+	union inany a = addr("198.51.100.7");
+	char s[32];
+	unsigned i;
+
+	setup(false);
+	heard_at("198.51.100.7", m2);
+	ok(is_known("198.51.100.7"), "a second machine may come first");
+	heard_at("198.51.100.5", m1);
+	ok(goes_to("198.51.100.7", m2),
+	   "it is still reached after the assigned address was heard of");
+	ok(guest_is_other(&g, &a, m1) && !guest_is_other(&g, &a, m2),
+	   "it answers others by itself");
+	for (i = 0; i < 1000; i++) {
+		snprintf(s, sizeof(s), "10.%u.%u.1", i / 256, i % 256);
+		heard_at(s, m2);
+	}
+	ok(goes_to(s, m2) && goes_to("198.51.100.5", m1),
+	   "many addresses: the newest is there, the known one is not moved");
+}
+
+static void test_given_mac(void)
+{
+	setup(false);
+	conf.ns_mac_given = true;
+	memcpy(conf.ns_mac, m1, 6);
+	guest_init(&g, &conf);
+	ok(g.mac_known && goes_to("198.51.100.5", m1), "the tap's MAC is known");
+	heard_at("fe80::2", m2);
+	heard_at("0.0.0.0", m2);
+	ok(goes_to("198.51.100.5", m1), "frames from elsewhere do not move it");
+	heard_at("198.51.100.5", m2);
+	ok(goes_to("198.51.100.5", m2), "those of the assigned address do");
+}
+
+static void test_reconnected(void)
+{
+	setup(false);
+	heard_at("198.51.100.6", m1);
+	heard("10.0.0.1");
+	guest_reconnected(&g, &conf);
+	ok(!g.mac_known && is_known("198.51.100.6"),
+	   "a client that reconnects: its MAC is unknown, its address assumed");
+	is(asked(60000), 0, "nothing is asked on behalf of the old one");
+	heard_at("203.0.113.7", m2);
+	ok(is_known("203.0.113.7") && goes_to("203.0.113.7", m2),
+	   "the first source and its MAC replace them");
+}
+
+int main(void)
+{
+	test_assumed();
+	test_leased();
+	test_answered();
+	test_silent();
+	test_mute();
+	test_mac();
+	test_other_machine();
+	test_given_mac();
+	test_reconnected();
+	return done();
+}
