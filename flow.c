@@ -81,6 +81,26 @@ static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
 }
 
 /**
+ * flowside_hash() - Hash one side of a flow with a key, 32 bits
+ * @key:	Key: without it, nobody can foresee the result
+ * @proto:	IPPROTO_*
+ * @pif:	Interface that the side is on
+ * @s:		Addresses and ports
+ */
+uint32_t flowside_hash(const uint64_t key[2], uint8_t proto, uint8_t pif,
+		       const struct flowside *s)
+{
+	uint64_t words[5] = {
+		s->oaddr.u64[0], s->oaddr.u64[1],
+		s->eaddr.u64[0], s->eaddr.u64[1],
+		(uint64_t)s->oport << 32 | (uint64_t)s->eport << 16 |
+		(uint64_t)proto << 8 | pif,
+	};
+
+	return siphash(key, words, 5);
+}
+
+/**
  * flow_hash() - Hash one side of a flow, so that nobody outside can foresee it
  * @t:		The table, for its key
  * @proto:	IPPROTO_*
@@ -92,14 +112,7 @@ static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 		   const struct flowside *s)
 {
-	uint64_t words[5] = {
-		s->oaddr.u64[0], s->oaddr.u64[1],
-		s->eaddr.u64[0], s->eaddr.u64[1],
-		(uint64_t)s->oport << 32 | (uint64_t)s->eport << 16 |
-		(uint64_t)proto << 8 | pif,
-	};
-
-	return siphash(t->hash_key, words, 5) & HASH_MASK;
+	return flowside_hash(t->hash_key, proto, pif, s) & HASH_MASK;
 }
 
 /**

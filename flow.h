@@ -141,6 +141,8 @@ struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
 void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 
+uint32_t flowside_hash(const uint64_t key[2], uint8_t proto, uint8_t pif,
+		       const struct flowside *s);
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 		   const struct flowside *s);
 void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side);

@@ -822,15 +822,18 @@ static bool pump(struct tcp *t, struct flow *f)
 
 /* New flows */
 
-static uint32_t initial_seq(const struct tcp *t, uint32_t index)
+static uint32_t tap_hash(const struct tcp *t, const struct flowside *tap)
 {
-	/* RFC 6528: a clock, and a part that nobody else can compute; flows of
-	 * one guest need no protection from each other */
-	uint64_t x = t->iss_key[0] ^ index;
+	return flow_hash(t->flows, IPPROTO_TCP, PIF_TAP, tap);
+}
 
-	x = (x ^ x >> 31) * 0x9e3779b97f4a7c15ULL;
-	x = (x ^ x >> 29) * (t->iss_key[1] | 1);
-	return (x >> 32) + t->loop->now_ms * 250;
+/* initial_seq() - For a connection between these addresses and ports, RFC 6528 */
+static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
+{
+	uint32_t hash = flowside_hash(t->iss_key, IPPROTO_TCP, PIF_TAP, tap);
+
+	return timewait_seq(&t->timewait, tap_hash(t, tap), tap,
+			    tcps_initial_seq(hash, t->loop->now_ms));
 }
 
 static uint16_t tap_mss(const struct tcp *t, bool v4)
@@ -1029,8 +1032,7 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 	f->side[TGT] = host;
 	f->timer.ref = flow_ref(t->flows, f, REF_TCP, TGT);
 	flow_hash_insert(t->flows, f, INI);
-	tcps_init_passive(&c->s, g, initial_seq(t, flow_index(t->flows, f)),
-			  tap_mss(t, v4), v4);
+	tcps_init_passive(&c->s, g, initial_seq(t, tap), tap_mss(t, v4), v4);
 	t->stats.opened++;
 	trace_flow(t, f, "new");
 
@@ -1046,13 +1048,24 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 
 /* Connections that the host side starts */
 
+/* reset_stale() - End a flow whose socket the kernel no longer has */
+static void reset_stale(struct tcp *t, struct flow *f)
+{
+	send_rst(t, f);
+	end_flow(t, f, true, "its peer has begun a new connection");
+}
+
 /*
  * free_port() - Make the guest's view of a connection unlike all others
  *
- * Several peers may look the same to the guest, if their address is mapped: the
- * port of one may be in use. Another is taken then, as a NAT would (RFC 4787,
- * 4.2.1: from the same range). An address that is the peer's own can't collide
- * but with what the guest itself began.
+ * Several connections may look the same to the guest: from peers whose address is
+ * mapped to one, or from one port of a peer to two forwarded ports. Another source
+ * port is taken then, as a NAT would (RFC 4787, 4.2.1: from the same range). But a
+ * peer that the guest itself is connected to, at this address and port, is refused.
+ *
+ * A flow between the same four addresses and ports on the host has ended there,
+ * else the kernel would not have accepted this connection: its error or its event
+ * is just not handled yet, or the guest has yet to take its data.
  *
  * Return: false if nothing can be had
  */
@@ -1064,9 +1077,18 @@ static bool free_port(struct tcp *t, const struct flowside *host,
 	uint32_t step = t->iss_key[0] ^ t->stats.accepted;
 
 	for (tries = 0; tries < SOURCE_TRIES; tries++) {
-		if (!flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, tap, NULL))
+		struct flow *f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP,
+					     tap, NULL);
+
+		if (f && f->pif[INI] == PIF_HOST &&
+		    flowside_equals(host_side(f), host)) {
+			reset_stale(t, f);
+			f = NULL;
+		}
+		if (!f)
 			return true;
-		if (inany_equals(&host->eaddr, &tap->oaddr))
+		if (f->pif[INI] == PIF_TAP &&
+		    inany_equals(&host->eaddr, &tap->oaddr))
 			return false;
 		step = step * 1664525 + 1013904223;
 		tap->oport = low + (step >> 8) % count;
@@ -1131,8 +1153,8 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		return;
 	}
 	set_options(t, f);
-	tcps_init_active(&conn(f)->s, initial_seq(t, flow_index(t->flows, f)),
-			 tap_mss(t, v4), v4, &t->syn, t->loop->now_ms);
+	tcps_init_active(&conn(f)->s, initial_seq(t, &seen), tap_mss(t, v4), v4,
+			 &t->syn, t->loop->now_ms);
 	look_at_path(t, f);
 	if (watch_socket(t, f)) {
 		end_flow(t, f, true, "can't be watched");
@@ -1181,8 +1203,8 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	}
 	if (a.acts & ACT_RST_TAP)
 		answer_rst(t, tap_side(f), g);
-	if (a.acts & ACT_SYNACK)
-		send_syn(t, f, TCPF_ACK);
+	if (a.acts & (ACT_SYN | ACT_SYNACK))
+		send_syn(t, f, a.acts & ACT_SYN ? 0 : TCPF_ACK);
 	if (!a.acts)
 		return;
 
@@ -1194,11 +1216,6 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		w->iov[w->count++].iov_len = a.take;
 		w->bytes += a.take;
 	}
-}
-
-static uint32_t tap_hash(const struct tcp *t, const struct flowside *tap)
-{
-	return flow_hash(t->flows, IPPROTO_TCP, PIF_TAP, tap);
 }
 
 /*

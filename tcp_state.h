@@ -56,6 +56,7 @@ enum tcps_in {
  * @probes:	Keep-alive probes without any answer
  * @syn_retries: How often our SYN is sent again, @syn_linear: the first of these
  *		without backing off
+ * @syn_hurried: Our SYN was retransmitted ahead of its timer since that last fired
  * @recovering:	A retransmission is under way up to @recover
  * @persist:	Data waits for the guest's window, nothing is in flight
  * @v4:	IPv4, for the default of the MSS
@@ -81,7 +82,7 @@ struct tcps {
 	uint8_t our_ws, peer_ws;
 	uint8_t dupacks, retries, probes;
 	uint8_t syn_retries, syn_linear;
-	bool recovering, persist, v4;
+	bool syn_hurried, recovering, persist, v4;
 	uint16_t mss, rcv_mss;
 	uint32_t snd_una, snd_nxt, snd_max;
 	uint32_t snd_wnd, snd_wnd_max;
@@ -133,6 +134,7 @@ struct tcp_acts {
 	uint32_t skip, take;
 };
 
+uint32_t tcps_initial_seq(uint32_t hash, uint64_t now_ms);
 void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
 		       uint16_t mss_max, bool v4);
 void tcps_connected(struct tcps *s, uint64_t now_ms);

@@ -16,6 +16,9 @@
  * to our ACK, of what it has yet to send, it would answer with an ACK (RFC 9293,
  * 3.10.7.4, fifth), and so on. For the same reason a segment without data and
  * FIN is never answered by an ACK.
+ *
+ * The guest, if it closed first, is in TIME-WAIT itself. The table then knows above
+ * which sequence number it accepts a new connection between the same ports.
  */
 
 #include "timewait.h"
@@ -23,6 +26,7 @@
 #include "wire.h"
 
 #define OLD_MAX		(1U << 24)	/* our largest window: TCPS_OUR_WSCALE */
+#define SEQ_GAP		(1U << 16)	/* between two connections */
 
 /* is_old() - @n is @end or shortly before */
 static bool is_old(uint32_t n, uint32_t end)
@@ -43,6 +47,25 @@ void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
 	w->slot[hash % TIMEWAIT_SLOTS] = (struct timewait_slot){
 		.tap = *tap, .snd_nxt = s->snd_nxt, .rcv_nxt = s->rcv_nxt,
 	};
+}
+
+/**
+ * timewait_seq() - Initial sequence number that a guest in TIME-WAIT accepts
+ * @w:		The table
+ * @hash, @tap:	As for timewait_add()
+ * @seq:	Initial sequence number for a new connection
+ *
+ * Return: @seq, or a later number if an old connection got as far as @seq, which
+ * one does that was faster than the clock of these numbers (RFC 9293, 3.6.1)
+ */
+uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
+		      const struct flowside *tap, uint32_t seq)
+{
+	const struct timewait_slot *s = &w->slot[hash % TIMEWAIT_SLOTS];
+
+	if (!flowside_equals(&s->tap, tap) || (int32_t)(seq - s->snd_nxt) > 0)
+		return seq;
+	return s->snd_nxt + SEQ_GAP;
 }
 
 /**

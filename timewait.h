@@ -34,6 +34,8 @@ enum timewait_answer {
 	TIMEWAIT_ACK,			/* our last ACK was lost: say it again */
 };
 
+uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
+		      const struct flowside *tap, uint32_t seq);
 void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
 		  const struct tcps *s);
 enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,

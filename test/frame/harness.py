@@ -670,8 +670,8 @@ class Conn:
         return True
 
     def sane(self, p):
-        """What holds for every segment but a RST"""
-        if not self.link.verify:
+        """What holds for every segment but a RST, and a SYN that comes again"""
+        if not self.link.verify or (p.flags == SYN and p.seq == self.irs):
             return
         check(p.flags & ACK, f"segment without ACK: {p}")
         limit = min(self.mss or self.default_mss(), self.env.mtu - self.ip.hdrlen - 20)

@@ -206,6 +206,8 @@ def wrong_ack(env, ip):
     for flags, ack in (("SA", 2), ("SA", 0), ("A", 7), ("SA", 1 << 31)):
         c.send(flags, seq=500, ack=ack)
         p = c.next()
+        if p and p.flags == SYN:	# again, as the ACK before had no SYN
+            p = c.next()
         check(p, "no answer")
         equal(p.flags, RST, "flags")
         equal((p.seq - c.irs) & 0xffffffff, ack, "sequence number of the RST")
@@ -482,6 +484,51 @@ def taken(env, ip):
     while not f.reset:
         if not f.next():
             raise Failed("no RST for the peer")
+
+
+def dial_again(env, ip, c):
+    """A second connection from the port of the first"""
+    sport = c.peer.getsockname()[1]
+    c.peer.close()
+    return dial(env, ip, sport=sport)
+
+
+@test("a port that comes round: the number of the new SYN is above the old one's")
+def comes_round(env, ip):
+    c = accept(env, ip)
+    size = 60000
+    c.peer.sendall(bytes(size))
+    c.read(size)
+    c.send("FA")		# the guest closes first, and is in TIME-WAIT
+    c.wait_ack()
+    equal(c.peer.recv(1), b"", "the end for the peer")
+    c.peer.shutdown(socket.SHUT_WR)
+    fin = c.expect("FA")
+    c.send("A")
+    old = (c.irs + size + 2) & 0xffffffff
+    equal(fin.rel_seq, size + 1, "sequence number of the FIN")
+    dial_again(env, ip, c)
+    p = next_syn(env)
+    check(0 < (p.seq - old) & 0xffffffff < 1 << 31,
+          f"number {p.seq} is not above {old}")
+
+
+@test("a guest in TIME-WAIT gets our SYN again right after the RST")
+def syn_after_ack(env, ip):
+    dial(env, ip)
+    c = syn_came(env, ip)
+    c.send("A", seq=77, ack=5555)
+    p = c.next(timeout=0.5)
+    check(p and p.flags == RST, f"no RST: {p}")
+    p = c.next(timeout=0.5)
+    check(p and p.flags == SYN and p.seq == c.syn.seq, f"no SYN at once: {p}")
+    c.send("A", seq=77, ack=5555)
+    p = c.next(timeout=0.5)
+    check(p and p.flags == RST, f"no second RST: {p}")
+    p = c.next(timeout=0.3)
+    check(p is None, f"a second SYN before the timer: {p}")
+    c.send("SA")
+    c.expect("A", ack=1, seq=1)
 
 
 @test("ends of the descriptors: as many as before", only=("stream", "tun"))

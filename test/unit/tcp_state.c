@@ -292,8 +292,8 @@ static void active_table(void)
 		  "SYN-ACK of what was never sent: RST" },
 		{ -1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
 		  "SYN-ACK of an old SYN: RST" },
-		{ 5, TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
-		  "ACK of another connection: RST" },
+		{ 5, TCPF_ACK, ACT_RST_TAP | ACT_SYN, TCPS_SYN_SENT,
+		  "ACK of another connection: RST, and our SYN again" },
 		{ 0, TCPF_ACK, 0, TCPS_SYN_SENT, "right ACK without SYN: nothing" },
 		{ 0, TCPF_ACK | TCPF_FIN, 0, TCPS_SYN_SENT, "nor with a FIN" },
 		{ 0, TCPF_FIN, 0, TCPS_SYN_SENT, "a FIN: nothing" },
@@ -320,6 +320,38 @@ static void active_table(void)
 		ok(a.acts == t[i].acts && s.phase == t[i].phase && !a.take,
 		   t[i].name);
 	}
+}
+
+/* A guest that answers our SYN out of an old connection, each time */
+static void hurried_syn(void)
+{
+	const struct tcp_seg old = { .seq = 77, .ack = 5, .wnd = 5000, .ws = -1,
+				     .flags = TCPF_ACK };
+	uint64_t timer;
+
+	opening();
+	timer = s.rtx_at;
+	is(in(old).acts, ACT_RST_TAP | ACT_SYN, "an ACK for our SYN: SYN at once");
+	is(in(old).acts, ACT_RST_TAP, "a second ACK gets a RST alone");
+	is(s.rtx_at, timer, "the SYN's timer is not moved by either");
+	is(fire(), ACT_SYN, "the timer retransmits the SYN");
+	is(in(old).acts, ACT_RST_TAP | ACT_SYN, "after the timer, once more at once");
+	is(in(old).acts, ACT_RST_TAP, "but only once");
+}
+
+/* Numbers of one four-tuple, some time apart */
+static void initial_numbers(void)
+{
+	uint32_t a = tcps_initial_seq(irs, START);
+
+	is(tcps_initial_seq(irs + 5, START) - a, 5, "the hash is a part of it");
+	ok((int32_t)(tcps_initial_seq(irs, START + 1) - a) > 0, "1 ms later: above");
+	ok((int32_t)(tcps_initial_seq(irs, START + 60000) - a) > 0,
+	   "a minute later, when TIME-WAIT ends: still above");
+	ok((int32_t)(tcps_initial_seq(irs, START + 125000) - a) > 0,
+	   "two minutes later: still above");
+	ok(tcps_initial_seq(irs, START + 1000) - a > 15000000,
+	   "a second is worth 15 MB of data");
 }
 
 static void simultaneous_open(void)
@@ -1148,6 +1180,8 @@ int main(void)
 		syn_retries();
 		active_open();
 		active_table();
+		hurried_syn();
+		initial_numbers();
 		simultaneous_open();
 		active_retries();
 		data_table();

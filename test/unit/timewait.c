@@ -94,6 +94,24 @@ static void others(void)
 	   "a newer one takes the place");
 }
 
+/* numbers() - Initial sequence numbers beside an entry that ends at SND */
+static void numbers(void)
+{
+	struct flowside other = side;
+
+	other.eport++;
+	is(timewait_seq(&w, HASH, &side, SND + 1), SND + 1,
+	   "a number above the old connection's is left as it is");
+	ok((int32_t)(timewait_seq(&w, HASH, &side, SND) - SND) > 0,
+	   "a number that the old connection reached is moved above it");
+	ok((int32_t)(timewait_seq(&w, HASH, &side, SND - (1U << 30)) - SND) > 0,
+	   "so is a number far below it");
+	is(timewait_seq(&w, HASH, &other, SND - 5), SND - 5,
+	   "another connection's number is left as it is");
+	is(timewait_seq(&w, HASH + 1, &side, SND - 5), SND - 5,
+	   "so is a number under another hash");
+}
+
 int main(void)
 {
 	const struct tcps s = { .snd_nxt = SND, .rcv_nxt = RCV };
@@ -102,6 +120,7 @@ int main(void)
 	   "empty: not known");
 	timewait_add(&w, HASH, &side, &s);
 	segments();
+	numbers();
 	others();
 	return done();
 }
