@@ -22,6 +22,7 @@
 #include "hostsock.h"
 #include "listen.h"
 #include "log.h"
+#include "nshelper.h"
 
 enum {
 	ACCEPT_BATCH	= 32,		/* connections of a socket in one turn */
@@ -33,6 +34,22 @@ static void refuse(struct inbound *b, int fd)
 {
 	hostsock_reset(fd);
 	b->refused++;
+}
+
+/*
+ * is_from_inside() - Did a program of the namespace itself dial?
+ *
+ * Its listeners lead to services of the host's loopback. Those are not for others
+ * who reach the namespace: containers behind a bridge in there, for instance.
+ */
+static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
+			   const union sockaddr_inany *peer)
+{
+	unsigned scope = peer->sa.sa_family == AF_INET6 ?
+			 peer->sin6.sin6_scope_id : 0;
+
+	return nshelper_is_local(b->listen->nsh, &ini->eaddr, &ini->oaddr,
+				 scope);
 }
 
 /* connection() - Where does it go? */
@@ -53,7 +70,8 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 		return;
 	}
 	if (r->from_ns)
-		pif = fwd_from_ns(b->conf, r, &ini, &tgt) ? PIF_SPLICE :
+		pif = is_from_inside(b, &ini, peer) &&
+		      fwd_from_ns(b->conf, r, &ini, &tgt) ? PIF_SPLICE :
 							    PIF_NONE;
 	else
 		pif = fwd_from_host(b->conf, b->guest, r, &ini, &tgt);

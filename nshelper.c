@@ -45,6 +45,7 @@
 #define WAIT_MS		1000		/* for an answer */
 #define START_MS	10000		/* for the first: it may still start */
 #define NOFILE_SHARE	64		/* of open files, for each pool */
+#define PROBE_PORT	9		/* discard: nothing is ever sent there */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
 
@@ -354,7 +355,9 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 {
 	const union epoll_ref ref = { .kind = REF_NSHELPER };
 
-	*h = (struct nshelper){ .fd = fd, .max = NSHELPER_POOL };
+	*h = (struct nshelper){
+		.fd = fd, .max = NSHELPER_POOL, .probe = { -1, -1 },
+	};
 	if (fd < 0)
 		return 0;
 	if (fds / NOFILE_SHARE < NSHELPER_POOL)
@@ -428,6 +431,68 @@ int nshelper_diag(struct nshelper *h)
 		return f.fd[0];
 	fds_close(&f);
 	return rc ? rc : -EMFILE;
+}
+
+/* Connect the socket of a family to @a: 0 or negative errno */
+/* #syscalls:pasta connect */
+static int probe_connect(struct nshelper *h, const union inany *a,
+			 unsigned scope)
+{
+	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	bool v6 = !inany_is_v4(a);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(a, PROBE_PORT, scope, &sa);
+
+	if (h->probe[v6] < 0)
+		h->probe[v6] = nshelper_socket(h, v6 ? NSSOCK_UDP6 :
+						       NSSOCK_UDP4);
+	if (h->probe[v6] < 0)
+		return h->probe[v6];
+	/* Forget the last source address, else it would be taken again */
+	connect(h->probe[v6], &none, sizeof(none));
+	return connect(h->probe[v6], &sa.sa, len) ? -errno : 0;
+}
+
+/* Is @a an address of the namespace? The kernel's choice of a source tells */
+/* #syscalls:pasta getsockname */
+static bool is_assigned(struct nshelper *h, const union inany *a,
+			unsigned scope)
+{
+	union sockaddr_inany sa;
+	socklen_t len = sizeof(sa);
+	union inany own;
+	uint16_t port;
+
+	if (probe_connect(h, a, scope) ||
+	    getsockname(h->probe[!inany_is_v4(a)], &sa.sa, &len) ||
+	    !inany_from_sockaddr(&sa, &own, &port))
+		return false;
+	return inany_equals(&own, a);
+}
+
+/**
+ * nshelper_is_local() - Does a program of the namespace itself send this?
+ * @h:		From nshelper_start(), NULL: there is no helper
+ * @src:	Source address, as received by a socket of the namespace
+ * @dst:	Destination address; may be unset
+ * @scope:	Interface of a link-local @src
+ *
+ * What a kernel sends to one of its own addresses has that address as its source,
+ * and it drops packets from elsewhere with a loopback source (and IPv4 ones with
+ * any of its own). Only a program that chose its source address itself, or that
+ * dials a secondary address, needs the question that is left: a socket that is
+ * connected to an address of its own kernel gets this very address as its source,
+ * one connected to an address of somebody else never does. Unlike bind(), that
+ * works whatever ip_nonlocal_bind says. Binding the listeners to the loopback
+ * device would be no answer: connections to other own addresses don't count as
+ * received there.
+ */
+bool nshelper_is_local(struct nshelper *h, const union inany *src,
+		       const union inany *dst, unsigned scope)
+{
+	if (inany_is_loopback(src) || inany_equals(src, dst))
+		return true;
+	return h && is_assigned(h, src, scope);
 }
 
 /**

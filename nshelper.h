@@ -30,6 +30,7 @@ enum nssock {
  * @asked:	More of this kind are on the way
  * @n:		Sockets at hand
  * @pool:	Unbound, non-blocking, close-on-exec
+ * @probe:	Sockets of nshelper_is_local(), IPv4 and IPv6; -1: not made yet
  */
 struct nshelper {
 	int fd;
@@ -39,6 +40,7 @@ struct nshelper {
 	bool asked[NSSOCK_KINDS];
 	unsigned n[NSSOCK_KINDS];
 	int pool[NSSOCK_KINDS][NSHELPER_POOL];
+	int probe[2];
 };
 
 _Noreturn void nshelper_run(int fd);
@@ -47,6 +49,8 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
 int nshelper_diag(struct nshelper *h);
+bool nshelper_is_local(struct nshelper *h, const union inany *src,
+		       const union inany *dst, unsigned scope);
 void nshelper_event(struct nshelper *h);
 
 #endif /* NSHELPER_H */

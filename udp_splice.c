@@ -448,10 +448,13 @@ static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
 /* Where does this go that a listening socket got? False if nowhere, past the
  * tap */
 static bool target(struct udp_splice *s, const struct fwd_rule *r,
-		   const struct flowside *ini, struct flowside *tgt)
+		   unsigned scope, const struct flowside *ini,
+		   struct flowside *tgt)
 {
-	if (r->from_ns)
-		return fwd_from_ns(s->conf, r, ini, tgt);
+	if (r->from_ns)		/* the host's loopback is not for others in there */
+		return nshelper_is_local(s->nsh, &ini->eaddr, &ini->oaddr,
+					 scope) &&
+		       fwd_from_ns(s->conf, r, ini, tgt);
 	return fwd_from_host(s->conf, s->guest, r, ini, tgt) == PIF_SPLICE;
 }
 
@@ -468,7 +471,7 @@ static void from_listener(struct udp_splice *s, const struct origin *o,
 	struct flow *f;
 
 	f = flow_lookup(s->flows, IPPROTO_UDP, pif, &ini, NULL);
-	if (!f && m->sport && target(s, o->rule, &ini, &tgt)) {
+	if (!f && m->sport && target(s, o->rule, m->scope, &ini, &tgt)) {
 		struct origin from = *o;
 
 		from.scope = m->scope;

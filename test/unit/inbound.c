@@ -19,6 +19,7 @@
 
 #include "../../listen.h"
 #include "../../log.h"
+#include "../../nshelper.h"
 #include "tap.h"
 
 enum { CLIENTS = 40 };
@@ -29,6 +30,7 @@ static struct listen l;
 static struct loop lp;
 static struct flow_table flows;
 static struct inbound b;
+static struct nshelper nsh;
 static int clients[CLIENTS], nclients;
 
 /* What the callbacks were given */
@@ -182,6 +184,50 @@ static void test_where(void)
 	hang_up();
 }
 
+/* dial_from() - With a source address that is chosen */
+static int dial_from(const char *source, const char *addr, uint16_t port)
+{
+	union inany a = ip(addr), b4 = ip(source);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&b4, 0, 0, &sa);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (bind(fd, &sa.sa, len))
+		ok(false, "a source address can be chosen");
+	len = inany_to_sockaddr(&a, port, 0, &sa);
+	if (connect(fd, &sa.sa, len))
+		ok(false, "a connection can be made");
+	return clients[nclients++] = fd;
+}
+
+/* A socket of the namespace: who may use it? On the loopback device, others of
+ * the address's subnet arrive as well, like those of a stranger elsewhere */
+static void test_from_ns(void)
+{
+	int fd;
+
+	b.refused = 0;
+	dial(SOCK_STREAM, "127.0.0.1", 5001);
+	turn();
+	ok(got.splice == 1 && got.from_ns, "a loopback source may pass");
+	hang_up();
+	dial(SOCK_STREAM, "198.51.100.1", 5001);
+	turn();
+	is(got.splice, 1, "an address that dials itself may pass");
+	hang_up();
+	dial_from("198.51.100.1", "127.0.0.1", 5001);
+	turn();
+	is(got.splice, 1, "another own address may pass");
+	hang_up();
+	fd = dial_from("198.51.100.77", "127.0.0.1", 5001);
+	turn();
+	is(got.splice, 0, "an address of somebody else may not pass");
+	is(b.refused, 1, "it is counted as refused");
+	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
+	   "it gets a reset");
+	hang_up();
+}
+
 static void test_batch(void)
 {
 	unsigned i;
@@ -267,6 +313,21 @@ static bool stage(void)
 	return !interface("lo:1", SIOCSIFADDR, &ifr);
 }
 
+/* helper_start() - One that makes sockets in this same namespace */
+static void helper_start(void)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		ok(false, "there is a socket for a helper");
+	if (!fork()) {
+		close(fds[0]);
+		nshelper_run(fds[1]);
+	}
+	close(fds[1]);
+	nshelper_start(&nsh, fds[0], &lp, 1024);
+}
+
 int main(void)
 {
 	if (!stage()) {
@@ -281,9 +342,11 @@ int main(void)
 	conf.ip6.addr = guest.addr6 = ip("2001:db8::9");
 	conf.ip4.gw = conf.ip4.map_host_loopback = ip("203.0.113.1");
 	loop_init(&lp);
-	listen_init(&l, &conf, &lp, NULL, 1024);
+	helper_start();
+	listen_init(&l, &conf, &lp, &nsh, 1024);
 	rule(IPPROTO_TCP, 5000, 80);
 	rule(IPPROTO_UDP, 5000, 80);
+	rule(IPPROTO_TCP, 5001, 80)->from_ns = true;
 	is(listen_open(&l), 0, "ports are bound");
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
 	inbound_init(&b, &conf, &guest, &l, &flows, &lp);
@@ -292,6 +355,7 @@ int main(void)
 	b.datagrams = on_datagrams;
 
 	test_where();
+	test_from_ns();
 	test_batch();
 	test_no_room();
 	test_no_descriptors();

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -66,6 +67,9 @@ static void stop(void)
 	for (kind = 0; kind < NSSOCK_KINDS; kind++)
 		while (h.n[kind])
 			close(h.pool[kind][--h.n[kind]]);
+	for (kind = 0; kind < 2; kind++)
+		if (h.probe[kind] >= 0)
+			close(h.probe[kind]);
 	if (h.fd >= 0)
 		close(h.fd);
 	waitpid(helper, NULL, 0);
@@ -205,6 +209,67 @@ static void bound(void)
 	close(a);
 }
 
+static void interface(int fd, unsigned long request, const char *name,
+		      const char *addr)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_UP };
+	union sockaddr_inany sa;
+	union inany a;
+
+	strcpy(ifr.ifr_name, name);
+	if (addr && inany_pton(addr, &a)) {
+		inany_to_sockaddr(&a, 0, 0, &sa);
+		memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
+	}
+	if (ioctl(fd, request, &ifr))
+		ok(false, "the namespace of the test is set up");
+}
+
+/* Addresses of the namespace, and others that it has a route to */
+static void local(void)
+{
+	static const struct {
+		const char *src, *dst;
+		bool local;
+		const char *name;
+	} table[] = {
+		{ "127.0.0.1", "192.0.2.1", true, "a loopback source is local" },
+		{ "::1", "::1", true, "that of IPv6 is" },
+		{ "198.51.100.1", "198.51.100.1", true,
+		  "a source that is the destination is local" },
+		{ "192.0.2.1", "127.0.0.1", true,
+		  "one of the namespace's addresses is local" },
+		{ "192.0.2.77", "192.0.2.1", false, "a neighbour is not" },
+		{ "192.0.2.77", "127.0.0.1", false,
+		  "not even with loopback as destination" },
+		{ "198.51.100.1", "192.0.2.1", false,
+		  "one that there is no route to is not" },
+		{ "192.0.2.1", "127.0.0.1", true,
+		  "an answer does not depend on the last one" },
+		{ "2001:db8::1", "2001:db8::2", false,
+		  "an IPv6 address of somebody else is not" },
+	};
+	union inany src, dst;
+	unsigned i;
+	int fd;
+
+	if (!other_ns)
+		return;
+	fd = nshelper_socket(&h, NSSOCK_UDP4);
+	interface(fd, SIOCSIFFLAGS, "lo", NULL);
+	interface(fd, SIOCSIFADDR, "lo:1", "192.0.2.1");
+	close(fd);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		inany_pton(table[i].src, &src);
+		inany_pton(table[i].dst, &dst);
+		is(nshelper_is_local(&h, &src, &dst, 0), table[i].local,
+		   table[i].name);
+	}
+	inany_pton("192.0.2.1", &src);
+	ok(!nshelper_is_local(NULL, &src, &dst, 0),
+	   "without a helper, an address that needs a question is not local");
+}
+
 /* With few descriptors, what does not fit is an error and nothing else */
 static void few_files(void)
 {
@@ -294,6 +359,7 @@ int main(void)
 	many();
 	refill();
 	bound();
+	local();
 	few_files();
 	silence();
 	close(loop.epfd);
