@@ -417,8 +417,11 @@ static bool domain_valid(const char *s, size_t len)
  */
 static void warn_domain(const struct parse *p, const char *s, size_t len)
 {
+	char name[DOMAIN_MAX + 1];
 	bool odd = false;
 
+	memcpy(name, s, len);
+	name[len] = 0;
 	for (size_t i = 0; i < len; i++) {
 		bool edge = !i || s[i - 1] == '.' || i + 1 == len ||
 			    s[i + 1] == '.';
@@ -428,8 +431,8 @@ static void warn_domain(const struct parse *p, const char *s, size_t len)
 		       !isalnum((unsigned char)s[i]);
 	}
 	if (odd)
-		warn("--%s: some programs don't take '%.*s' for a name",
-		     p->opt->name, (int)len, s);
+		warn("--%s: some programs don't take '%s' for a name",
+		     p->opt->name, name);
 }
 
 /* One domain of a list; "." is the root, where there is nothing to search */

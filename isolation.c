@@ -6,7 +6,8 @@
  * nothing by taking over this process. So it gives up, at the point where it is
  * needed no longer and before the first hostile byte:
  *
- *  init	descriptors that we did inherit by accident
+ *  init	closed standard descriptors, which others would take the place of
+ *  inherited	descriptors of the caller, once files named by them are open
  *  detach	the host's mounts: the root is an empty, read-only tmpfs;
  *		its user, IPC and UTS namespaces, in the background that of
  *		PIDs, too; the identity of root
@@ -41,9 +42,11 @@
 
 #include "isolation.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -107,6 +110,43 @@ static int close_range_(unsigned first, unsigned last)
 #endif
 }
 
+/* Descriptors that the kernel would have closed on exec are ours */
+static void close_if_inherited(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags >= 0 && !(flags & FD_CLOEXEC))
+		close(fd);
+}
+
+/**
+ * isolation_close_inherited() - Close descriptors of the caller that are left
+ * @keep:	The one that we were told to use, or -1; 0 to 2 stay as well
+ *
+ * To be called when all that was named by such a descriptor is open. Everything
+ * that we open ourselves is closed on exec, and nothing that outlived an exec is.
+ */
+void isolation_close_inherited(int keep)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *e;
+	unsigned long fd;
+
+	while (dir && (e = readdir(dir)))
+		if (!util_parse_ulong(e->d_name, STDERR_FILENO + 1, INT_MAX,
+				      &fd) && (int)fd != keep)
+			close_if_inherited((int)fd);
+	if (dir) {
+		closedir(dir);
+		return;
+	}
+	for (fd = STDERR_FILENO + 1; fd < FDS_FALLBACK; fd++)
+		if ((int)fd != keep)
+			close_if_inherited((int)fd);
+	if (keep < FDS_FALLBACK)
+		close_range_(FDS_FALLBACK, ~0U);
+}
+
 /* Before Linux 5.9: one by one, up to the limit that holds for new ones */
 static void close_one_by_one(int keep)
 {
@@ -121,8 +161,8 @@ static void close_one_by_one(int keep)
 }
 
 /**
- * isolation_close_fds() - Close descriptors that we did inherit
- * @keep:	The one that we were told to use, or -1; 0 to 2 stay as well
+ * isolation_close_fds() - Close all descriptors but one
+ * @keep:	That one, or -1; 0 to 2 stay as well
  */
 void isolation_close_fds(int keep)
 {

@@ -24,6 +24,7 @@ struct identity {
 
 void isolation_init(void);
 void isolation_close_fds(int keep);
+void isolation_close_inherited(int keep);
 int isolation_identity(const char *runas, struct identity *id);
 int isolation_detach(const struct identity *id, bool pid_ns);
 void isolation_seal(enum mode mode);

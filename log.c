@@ -365,11 +365,12 @@ static size_t file_start(int fd)
 int log_open_file(const char *path, size_t size_max)
 {
 	/* O_APPEND would make pwrite() ignore its offset */
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY,
-		      0600);
+	int fd = util_open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOCTTY);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (logger.file_fd >= 0)
 		close(logger.file_fd);

@@ -8,7 +8,8 @@
  * next ones do without:
  *
  *	command line	only parses
- *	files		opens what the user named, with the user's rights
+ *	files		opens what the user named, with the user's rights, also by
+ *			a descriptor
  *	host		looks at the host's network
  *	tap		makes or joins the namespace; the tap device
  *	datapath	modules; sockets that need a privilege are bound here
@@ -180,6 +181,9 @@ static void files_open(struct passt *s)
 		die_errno("Couldn't open capture file '%s'", c->pcap_file);
 	}
 	log_connect_syslog();
+	pasta_init(&s->ns);
+	if (pasta_find(&s->ns, c))
+		exit(1);		/* it said why */
 }
 
 /* Host --------------------------------------------------------------------- */
@@ -203,14 +207,15 @@ static void tap_open(struct passt *s)
 	const struct conf *c = &s->conf;
 	int rc = 0;
 
-	pasta_init(&s->ns);
 	s->client.fd = s->ns_fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
 		s->tap_fd = -1;
 		if (client_listen(&s->client, c))
 			exit(1);	/* it said why */
+		isolation_close_inherited(-1);
 		return;
 	}
+	isolation_close_inherited(c->fd_tap);
 	if (c->netns_kind == NETNS_FD) {
 		s->tap_fd = c->fd_tap;
 		if (c->mode == MODE_PASTA)
@@ -848,8 +853,6 @@ int main(int argc, char **argv)
 	isolation_init();
 	if (conf_parse(&p.conf, argc, argv))
 		return 0;
-	isolation_close_fds(p.conf.fd_tap);
-
 	files_open(&p);
 	host_look(&p);
 	tap_open(&p);

@@ -651,11 +651,9 @@ static int spawn(struct pasta *ns, struct child *ch,
 static int join(struct child *ch, struct tap_tun_info *info)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	int rc = netns_open(ch->n, ch->c);
+	int rc = control_socket(ch);
 	pid_t joiner;
 
-	if (!rc)
-		rc = control_socket(ch);
 	if (rc)
 		return rc;
 	sigaction(SIGCHLD, &dfl, NULL);
@@ -722,8 +720,25 @@ void pasta_init(struct pasta *ns)
 }
 
 /**
+ * pasta_find() - Open the namespace to join, if it is one that exists
+ * @ns:		From pasta_init()
+ * @c:		netns_kind
+ *
+ * To be called while descriptors of the caller are open, which may name it.
+ * Errors are told here.
+ *
+ * Return: 0 or negative errno
+ */
+int pasta_find(struct pasta *ns, const struct conf *c)
+{
+	if (c->netns_kind != NETNS_PID && c->netns_kind != NETNS_PATH)
+		return 0;
+	return netns_open(&ns->netns, c);
+}
+
+/**
  * pasta_open() - Get a tap device in the namespace that @c names
- * @ns:		Set
+ * @ns:		After pasta_find()
  * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH, ns_ifname set
  * @h:		What the host's network looks like
  * @id:		Who the helper becomes
@@ -741,7 +756,6 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	struct child ch = { .c = c, .h = h, .n = &ns->netns };
 	int fd;
 
-	pasta_init(ns);
 	if (c->netns_kind == NETNS_SPAWN)
 		fd = spawn(ns, &ch, info);
 	else

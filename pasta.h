@@ -32,6 +32,7 @@ struct pasta {
 };
 
 void pasta_init(struct pasta *ns);
+int pasta_find(struct pasta *ns, const struct conf *c);
 int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	       const struct identity *id, struct tap_tun_info *info);
 void pasta_command_start(const struct pasta *ns);

@@ -34,6 +34,7 @@
 #include "log.h"
 #include "tap.h"
 #include "trace.h"
+#include "util.h"
 #include "wire.h"
 
 #define PCAP_MAGIC_NS	0xa1b23c4dU
@@ -65,11 +66,11 @@ int pcap_open(const char *path)
 		.magic = PCAP_MAGIC_NS, .major = 2, .minor = 4,
 		.snaplen = FRAME_MAX, .linktype = LINKTYPE_ETHER,
 	};
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = util_open(path, O_WRONLY | O_CREAT | O_TRUNC);
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	n = write(fd, &h, sizeof(h));
 	if (n != (ssize_t)sizeof(h)) {
 		int rc = n < 0 ? -errno : -ENOSPC;

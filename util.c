@@ -296,6 +296,76 @@ int util_random(void *buf, size_t len)
 }
 
 /**
+ * util_named_fd() - Descriptor of this process that a path stands for
+ * @path:	As the user wrote it
+ *
+ * Return: its number, -1 if the path is of another kind
+ */
+int util_named_fd(const char *path)
+{
+	static const struct {
+		const char *name;
+		int fd;
+	} std[] = { { "/dev/stdin", STDIN_FILENO },
+		    { "/dev/stdout", STDOUT_FILENO },
+		    { "/dev/stderr", STDERR_FILENO } };
+	static const char *const dirs[] = { "/dev/fd/", "/proc/self/fd/",
+					    "/proc/thread-self/fd/" };
+	unsigned long n;
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(std); i++)
+		if (!strcmp(path, std[i].name))
+			return std[i].fd;
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		len = strlen(dirs[i]);
+		if (!strncmp(path, dirs[i], len) &&
+		    !util_parse_ulong(path + len, 0, INT_MAX, &n))
+			return (int)n;
+	}
+	return -1;
+}
+
+/* May what was opened with the access mode @have be used like one of @want? */
+static bool access_fits(int have, int want)
+{
+	return have == O_RDWR || have == want ||
+	       (want == O_RDWR && have == O_WRONLY);
+}
+
+/**
+ * util_open() - Open a file that the user named
+ * @path:	Path, as the caller of the program sees it
+ * @flags:	As for open(); a file that is created gets mode 0600. With O_RDWR
+ *		the descriptor may turn out to be for writing alone
+ *
+ * A path like /dev/fd/N opens the file of that descriptor once more. A socket
+ * has none, and others may be forbidden, or be there without /proc: then this is
+ * a duplicate of the descriptor. To be called before descriptors of the caller
+ * are closed.
+ *
+ * Return: descriptor above 2, closed on exec; negative errno
+ */
+int util_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? -errno : 0, named, have;
+
+	if (fd >= 0)
+		return fd;
+	named = util_named_fd(path);
+	have = named < 0 ? -1 : fcntl(named, F_GETFL);
+	if (have < 0 || !access_fits(have & O_ACCMODE, flags & O_ACCMODE))
+		return rc;
+	fd = fcntl(named, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd < 0)
+		return rc;
+	if (flags & O_TRUNC && !ftruncate(fd, 0))
+		lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/**
  * util_pidfile_open() - Create or empty a PID file
  * @path:	Path, as the caller of the program sees it
  *
@@ -305,9 +375,7 @@ int util_random(void *buf, size_t len)
  */
 int util_pidfile_open(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	return fd < 0 ? -errno : fd;
+	return util_open(path, O_WRONLY | O_CREAT | O_TRUNC);
 }
 
 /**

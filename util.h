@@ -34,6 +34,9 @@ const char *util_strerror(int errnum, char buf[UTIL_ERROR_STRLEN]);
 int util_write_all(int fd, const void *buf, size_t len);
 int util_random(void *buf, size_t len);
 
+int util_named_fd(const char *path);
+int util_open(const char *path, int flags);
+
 int util_pidfile_open(const char *path);
 int util_pidfile_write(int fd, pid_t pid);
 

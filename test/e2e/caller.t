@@ -82,6 +82,106 @@ descriptors() {
 	rm -f "$T/home/pcap"
 }
 
+# Files named by descriptors of the caller, in each way to start
+opened() {
+	rm -f "$T"/f?
+	exec 7>"$T/f7" 8>"$T/f8" 9>"$T/f9"
+}
+
+closed() {
+	exec 7>&- 8>&- 9>&-
+}
+
+written() {
+	[[ $(cat "$T/f7") =~ ^[0-9]+$ ]] && [ "$(stat -c %s "$T/f9")" -gt 24 ] &&
+		grep -q "times in seconds since" "$T/f8"
+}
+
+named_files() {
+	local fd options out pid
+	for fd in /dev/fd /proc/self/fd /proc/thread-self/fd; do
+		options=(-P "$fd/7" -l "$fd/8" -p "$fd/9")
+		opened
+		out=$(in_ns "${options[@]}" -- sh -c "ping -nqc1 -W5 $PEER4
+			ls /proc/self/fd")
+		closed
+		t "$WHO: $fd/N: files of pasta COMMAND" written
+		is "$(grep -cx '[0-9]' <<<"$out")" 4 \
+			"$WHO: $fd/N: the command gets none of them"
+
+		holder
+		opened
+		run_as "$WHO" timeout 10 "$PASTA" -q --config-net "${ALONE[@]}" \
+			"${options[@]}" "$HOLDER"
+		closed
+		DAEMON=$(cat "$T/f7")
+		target ping -nqc1 -W5 $PEER4 >/dev/null
+		t "$WHO: $fd/N: files of pasta PID" written
+		ended "${DAEMON:-1000000}"
+		is $? 1 "$WHO: $fd/N: -P names the process in the background"
+		holder_end
+
+		holder
+		opened
+		exec_as "$WHO" "$PASTA" -f -q --config-net "${ALONE[@]}" \
+			"${options[@]}" "$HOLDER" &
+		pid=$!
+		closed
+		wait_for target ping -nqc1 -W5 $PEER4
+		t "$WHO: $fd/N: files of pasta -f PID" written
+		is "$(cat "$T/f7")" $pid "$WHO: $fd/N: -P names this process"
+		holder_kill
+		wait $pid
+
+		opened
+		run_as "$WHO" timeout 10 "$T/bin/passt" -q -s "$T/home/sock" \
+			"${options[@]}"
+		closed
+		pid=$(cat "$T/f7")
+		ended "${pid:-1000000}"
+		is $? 1 "$WHO: $fd/N: -P of passt"
+		kill "$pid"
+		wait_for ended "$pid"
+	done
+	mkfifo "$T/fifo"
+	timeout 10 cat "$T/fifo" >"$T/got" &
+	run_as "$WHO" timeout 10 "$T/bin/passt" -q -s "$T/home/sock" -1 \
+		-P /dev/fd/7 7>"$T/fifo"
+	wait $!
+	pid=$(cat "$T/got")
+	ended "${pid:-1000000}"
+	is $? 1 "$WHO: -P may be a pipe, read to its end as a sign of being ready"
+	kill "$pid"
+	wait_for ended "$pid"
+	rm -f "$T/fifo"
+
+	run_as "$WHO" timeout 10 "$T/bin/passt" -q -P "$T/home/pid" \
+		-s /proc/self/fd/7/sock 7<"$T/home"
+	t "$WHO: --socket in a folder named by a descriptor" \
+		test -S "$T/home/sock"
+	pid=$(cat "$T/home/pid")
+	[ -z "$NS_ROOT" ] || is "$(find "/proc/$pid/fd" -lname "$T/home*")" "" \
+		"$WHO: which is not kept"
+	kill "$pid"
+	wait_for ended "$pid"
+	rm -f "$T/home/sock" "$T"/f?
+}
+
+# In the log that a descriptor names the older lines make room
+named_log() {
+	exec 8>"$T/f8"
+	chmod 666 "$T/f8"
+	in_ns --trace -l /dev/fd/8 --log-size 40960 -- sh -c \
+		"ping -nqc300 -i0.002 -W5 $PEER4" >/dev/null 2>&1
+	exec 8>&-
+	le "$(stat -c %s "$T/f8")" 40960 "$WHO: a log named by a descriptor is bounded"
+	like "$(head -c 300 "$T/f8")" "times in seconds since" \
+		"$WHO: and keeps its first line"
+	[ "$(wc -l <"$T/f8")" -gt 100 ]
+	ok $? "$WHO: and the younger ones"
+	rm -f "$T/f8"
+}
+
 limits() {
 	local n
 	for n in 64 16; do
@@ -230,6 +330,8 @@ runas() {
 
 for WHO in $WHOM; do
 	descriptors
+	named_files
+	named_log
 	limits
 	environment
 	signals
