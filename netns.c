@@ -13,6 +13,9 @@
  *				unlink, rename, or of	inotify on its folder
  *				the folder
  *	file: symbolic link	as for its target, and as for any other file
+ *	descriptor, as		never: it keeps the namespace, and who else uses
+ *	/proc/self/fd/N		that can't be known. Not even the process it is of
+ *				tells: it may have passed the descriptor on
  *
  * Inotify on the file itself would be silent: nothing happens to the inode of
  * the namespace. That the mounts changed is all that the kernel says, so the
@@ -54,6 +57,7 @@
 #define POLL_MS		1000		/* without pidfd */
 #define MOUNT_FIELDS	4		/* number, parent, device, inode */
 #define REREAD_MAX	16		/* if it changes while we read */
+#define LINKS_MAX	8		/* symbolic links that lead to each other */
 
 enum { WATCH_FOLDER, WATCH_MOUNTS };	/* index of REF_NETNS_PATH */
 
@@ -314,7 +318,11 @@ static int refuse_errno(const char *path, const char *hint)
 /* Descriptor of a file of namespaces; others may be anything: do not wait */
 static int open_ns(const char *path)
 {
-	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = util_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		errno = -fd;
+	return fd < 0 ? -1 : fd;
 }
 
 /* What kind of namespace, see clone(2); 0: none */
@@ -390,43 +398,86 @@ static int open_user(struct netns *n, const struct conf *c)
 	return 0;
 }
 
-/* Where a symbolic link leads; those of /proc/PID/ns are of another sort */
-static const char *link_target(const char *path, char target[PATH_MAX])
+/* Follow a symbolic link, in place; not those of /proc, which are no paths */
+static bool link_follow(char path[PATH_MAX])
 {
-	char dir[PATH_MAX];
+	char target[PATH_MAX], dir[PATH_MAX];
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
 	const char *file;
-	ssize_t len = readlink(path, target, PATH_MAX - 1);
 
 	if (len <= 0 || split(path, dir, &file) || in_procfs(dir))
-		return path;
+		return false;
 	target[len] = '\0';
-	return target[0] == '/' ? target : path;
+	if (target[0] == '/')
+		return !util_strcpy(path, PATH_MAX, target);
+	if (strlen(dir) + (size_t)len >= PATH_MAX)
+		return false;
+	memcpy(dir + strlen(dir), target, (size_t)len + 1);
+	return !util_strcpy(path, PATH_MAX, dir);
+}
+
+/*
+ * procfs_folder() - Is the namespace named by a file of a process?
+ * @path:	As given
+ * @dir:	Set to the folder of that file, without links
+ *
+ * Return: the last part of @dir: "ns" or "fd"; NULL if it is none
+ */
+static const char *procfs_folder(const char *path, char dir[PATH_MAX])
+{
+	char end[PATH_MAX], name[PATH_MAX];
+	const char *file, *slash;
+	unsigned i;
+
+	if (util_strcpy(end, sizeof(end), path))
+		return NULL;
+	for (i = 0; i < LINKS_MAX && link_follow(end); i++)
+		;
+	if (split(end, name, &file) || !in_procfs(name) || !realpath(name, dir))
+		return NULL;
+	slash = strrchr(dir, '/');
+	return slash ? slash + 1 : NULL;
 }
 
 /* Watch first, then open: nothing can happen in between */
 static int watch_path(struct netns *n, const char *path)
 {
-	char target[PATH_MAX], dir[PATH_MAX];
-	const char *end, *file;
+	char dir[PATH_MAX];
+	const char *folder;
 	int pid, len = 0;
 
-	watch_folder(n, path);
-	end = link_target(path, target);
-	if (sscanf(end, "/proc/%d/ns/net%n", &pid, &len) == 1 && len &&
-	    !end[len])
+	/* Links of /dev lead to descriptors: nobody removes those as a sign */
+	if (strncmp(path, "/dev/", strlen("/dev/")))
+		watch_folder(n, path);
+	folder = procfs_folder(path, dir);
+	if (!folder) {
+		n->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+		return 0;
+	}
+	n->by_descriptor = !strcmp(folder, "fd");
+	if (n->by_descriptor)
+		return 0;
+	if (sscanf(dir, "/proc/%d/ns%n", &pid, &len) == 1 && len && !dir[len])
 		return watch_process(n, pid);
 
-	if (!split(end, dir, &file) && in_procfs(dir)) {
-		/* A thread, or another /proc: no numbers of ours */
-		size_t dir_len = strlen(dir);
+	/* A thread, or another /proc: no numbers of ours */
+	if (strlen(dir) + sizeof("/../stat") > sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir + strlen(dir), "/../stat", sizeof("/../stat"));
+	return watch_stat(n, dir);
+}
 
-		if (dir_len + sizeof("../stat") > sizeof(dir))
-			return -ENAMETOOLONG;
-		memcpy(dir + dir_len, "../stat", sizeof("../stat"));
-		return watch_stat(n, dir);
-	}
-	n->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	return 0;
+/* Tell what does not end us by itself, unless it was asked for */
+static void tell_unwatched(const struct netns *n)
+{
+	if (n->pidfd >= 0 || n->stat_fd >= 0 || n->folder >= 0 ||
+	    n->mounts >= 0)
+		return;
+	if (n->by_descriptor)
+		info("Namespace %s is a descriptor: serving it until SIGTERM",
+		     n->name);
+	else
+		warn("The end of %s can't be noticed", n->name);
 }
 
 static int open_path(struct netns *n, const struct conf *c)
@@ -445,9 +496,8 @@ static int open_path(struct netns *n, const struct conf *c)
 		return rc;
 
 	watch_mount(n);
-	if (n->pidfd < 0 && n->stat_fd < 0 && n->folder < 0 && n->mounts < 0 &&
-	    !c->no_netns_quit)
-		warn("The end of %s can't be noticed", n->name);
+	if (!c->no_netns_quit)
+		tell_unwatched(n);
 	return 0;
 }
 

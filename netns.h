@@ -28,6 +28,7 @@
  * @mounts:	Mounts of the host's namespace of them
  * @mount:	Begin of its line there
  * @pid_path:	What @name is for a process
+ * @by_descriptor:	Its name is that of a descriptor of some process
  */
 struct netns {
 	int net, user;
@@ -39,6 +40,7 @@ struct netns {
 	int mounts;
 	char mount[NETNS_MOUNT_LEN];
 	char pid_path[32];
+	bool by_descriptor;
 };
 
 void netns_init(struct netns *n);

@@ -173,6 +173,56 @@ by_process() {
 	let_go
 }
 
+# by_descriptor: nothing that ends with the caller is what the namespace hangs on
+by_descriptor() {
+	local form left=() here
+	for form in /dev/fd/5 /proc/self/fd/5 /proc/thread-self/fd/5 /dev/stdin \
+		    launcher link; do
+		hold
+		rm -f "$T/home/pid" "$D/link"
+		here=$form
+		# shellcheck disable=SC2016
+		[ $form = launcher ] && here='/proc/$$/fd/5'
+		[ $form = link ] && here=$D/link && ln -s /proc/self/fd/5 "$D/link"
+		# A process between us, which is gone when this returns
+		run_as "$WHO" timeout 10 bash -c "$PASTA -q --config-net \
+			${ALONE[*]} -P $T/home/pid --netns $here \
+			--userns /dev/fd/6; exit \$?" >"$T/out" 2>&1 \
+			<"/proc/$HOLDER/ns/net" 5<"/proc/$HOLDER/ns/net" \
+			6<"/proc/$HOLDER/ns/user"
+		is $? 0 "$WHO: --netns by descriptor: $form" || diag "$(cat "$T/out")"
+		DAEMON=$(cat "$T/home/pid")
+		left+=("$form $DAEMON $HOLDER")
+		[ -z "$NS_ROOT" ] || [ "$form" = link ] ||
+			is "$(find "/proc/$DAEMON/fd" -lname 'anon_inode:*notify' \
+				-o -lname 'anon_inode:*pidfd*' -o -lname '/proc*')" \
+				"" "$WHO: $form: it watches nothing"
+	done
+	sleep 1.5		# longer than the daemon goes between two looks
+	for form in "${left[@]}"; do
+		read -r here DAEMON HOLDER <<<"$form"
+		connected "$here, after a while"
+		let_go
+		[ "$here" != link ] || continue
+		kill "$DAEMON"
+		wait_for -t 5 ended "$DAEMON"
+		ok $? "$WHO: $here: SIGTERM ends it" || kill -9 "$DAEMON"
+	done
+	rm "$D/link"
+	ends "a link to a descriptor removed"
+	hold
+	exec_as "$WHO" timeout -s KILL 20 "$PASTA" -f --config-net "${ALONE[@]}" \
+		--netns /dev/fd/5 >"$T/out" 2>&1 5<"/proc/$HOLDER/ns/net" &
+	DAEMON=$!
+	wait_for target ping -n -q -c1 -W1 $PEER4
+	ok $? "$WHO: by descriptor in the foreground, without --userns"
+	t "$WHO: it says that it serves until SIGTERM" \
+		grep -q "^Namespace /dev/fd/5 is a descriptor: .*SIGTERM" "$T/out"
+	kill "$DAEMON"
+	wait "$DAEMON" 2>/dev/null
+	let_go
+}
+
 by_name() {
 	hold
 	mkdir -p /run/netns
@@ -449,6 +499,7 @@ for WHO in $WHOM; do
 	folder
 	not_ours
 	by_process
+	by_descriptor
 	by_name
 	message
 	no_quit
