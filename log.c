@@ -17,9 +17,10 @@
  * can be renamed or opened any more. The first line, which says when the clock
  * of the others started, stays.
  *
- * This is the only module with state outside of main(). Callers must keep to
- * conversions that never allocate: %s %c %d %i %u %x %p with any length
- * modifier, and small widths.
+ * Unlike what other modules remember, the state of the logger is not in struct
+ * passt, so that every function can write a line. Callers must keep to
+ * conversions that never allocate: %s %c %d %i %u %x %p with any length modifier,
+ * and small widths.
  */
 
 #include <errno.h>

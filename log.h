@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log.h - Five verbs, from fatal to chatty
+ * log.h - Six verbs, from fatal to chatty: die, err, warn, info, debug, trace
  *
  * Lines go to standard error until log_detach(), and to the log file if there is
  * one; without one, after log_detach(), to the system logger. Nothing here

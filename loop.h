@@ -32,7 +32,8 @@ enum ref_kind {
  * union epoll_ref - What stands in epoll_event.data
  * @index:	Flow (or descriptor) index
  * @kind:	enum ref_kind
- * @side:	Side of the flow that the socket serves
+ * @side:	Side of the flow whose socket it is, for flows of the bypass, which
+ *		have two. Other flows have one socket, and the value means nothing
  * @gen:	Generation of the flow: a stale event differs and is ignored
  */
 union epoll_ref {
