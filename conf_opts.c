@@ -731,7 +731,8 @@ static const struct opt options[] = {
 	  "(default: the host's)" },
 	{ "interface", 'i', IN_BOTH, "NAME", CALL(set_interface),
 	  "Take addresses and routes from this interface\n"
-	  "(default: that of the first default route)" },
+	  "(default: that of the first default route,\n"
+	  "else one with an address)" },
 	{ "outbound", 'o', IN_BOTH, "ADDR",
 	  SET_IP(set_outbound_addr, outbound_addr),
 	  "Source address of what goes out, once for each\n"

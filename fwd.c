@@ -270,6 +270,11 @@ static enum pif to_splice(const struct conf *c, const struct guest *g,
 		tgt->eaddr = loopback(v4);
 	else
 		tgt->eaddr = known_addr(c, g, v4);
+	/* In local mode IPv6 has no address: sockets may change the family */
+	if (!inany_is_set(&tgt->eaddr) && (v4 ? &c->ip6 : &c->ip4)->enabled) {
+		tgt->eaddr = known_addr(c, g, !v4);
+		tgt->oaddr = unspecified(!v4);
+	}
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
 
@@ -294,10 +299,14 @@ static union inany guest_for(const struct conf *c, const struct guest *g,
 			     const union inany *src)
 {
 	bool v4 = inany_is_v4(src);
+	union inany known;
 
 	if (!v4 && inany_is_linklocal(src) && inany_is_set(&g->addr6_ll))
 		return g->addr6_ll;
-	return known_addr(c, g, v4);
+	known = known_addr(c, g, v4);
+	if (inany_is_set(&known) || v4)
+		return known;
+	return g->addr6_ll;		/* local mode: there may be no other */
 }
 
 /**

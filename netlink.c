@@ -15,14 +15,17 @@
  * is the template. A default route from another table is copied like one from the
  * main table; no other route of those is.
  *
- * What becomes of a family without template (no default route, or no address):
+ * A family without default route takes an interface that is up and has an
+ * address beyond the link: the other family's template, else the first one.
+ * Routes of its link are copied. What is beyond them goes to the gateway of local
+ * mode, hence to the host, whose kernel knows what can't be reached, or can by
+ * now.
  *
- *   address given by -a                stays enabled, see local mode
- *   the other family has a template    disabled
- *   else                               local mode: 169.254.2.1/16 behind
- *                                      169.254.2.2, or IPv6 link-local alone
- *
- * So a host without network, or without IPv6, is never an error.
+ * A family without any such address is in local mode, whatever the other one has:
+ * 169.254.2.1/16 behind 169.254.2.2, or IPv6 link-local alone, behind our
+ * link-local address. All that the guest dials is dialled on the host. So a host
+ * without network, or without IPv6, is never an error, and one that gets a family
+ * later is reached by it at once.
  *
  * All of this happens at start, before the sandbox. There is no state between
  * calls: the file-scope variables are scratch space.
@@ -517,6 +520,57 @@ static void probe_addrs(struct probe *p, bool has_route)
 	addrs_settle(p->host, &p->best);
 }
 
+struct onlink {
+	struct probe *p;
+	unsigned prefer;		/* interface, 0: none */
+	unsigned oif;			/* found so far, 0: none */
+};
+
+/* onlink_better() - Rather the interface @a than @b? */
+static bool onlink_better(const struct onlink *x, unsigned a, unsigned b)
+{
+	if (!b || a == x->prefer)
+		return true;
+	return b != x->prefer && a < b;
+}
+
+/* onlink_msg() - Look for an interface with an address beyond the link */
+static void onlink_msg(const struct nlmsghdr *nh, void *arg)
+{
+	struct onlink *x = arg;
+	struct host_addr a;
+	struct rtnl_link l;
+	unsigned oif;
+
+	if (rtnl_parse_addr(nh, x->p->family, &a, &oif) ||
+	    a.scope >= RT_SCOPE_LINK || inany_is_linklocal(&a.addr) ||
+	    inany_is_loopback(&a.addr) || a.flags & IFA_F_DADFAILED ||
+	    !onlink_better(x, oif, x->oif))
+		return;
+	if (!rtnl_get_link(x->p->nested, oif, NULL, &l) &&
+	    !(l.flags & IFF_LOOPBACK) && l.flags & IFF_UP &&
+	    l.flags & IFF_RUNNING) {
+		x->oif = oif;
+		x->p->link = l;
+	}
+}
+
+/* probe_onlink() - Find an interface without default route: @p->best, @p->link */
+static bool probe_onlink(struct probe *p, unsigned prefer)
+{
+	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
+	struct onlink x = { .p = p, .prefer = prefer };
+	struct rtnl_req q;
+	int tries = DUMP_TRIES, ret;
+
+	do {
+		rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+		ret = rtnl_talk(p->nl, &q, onlink_msg, &x);
+	} while (ret == -EAGAIN && --tries);
+	p->best = (struct cand){ .oif = x.oif };
+	return x.oif;
+}
+
 /* prefix_guess() - Length for an address without: the host's, else by class */
 static uint8_t prefix_guess(const union inany *addr, const struct host_ip *host)
 {
@@ -535,36 +589,26 @@ static uint8_t prefix_guess(const union inany *addr, const struct host_ip *host)
 	return a4 >> 31 == 0 ? 8 : a4 >> 30 == 2 ? 16 : a4 >> 29 == 6 ? 24 : 32;
 }
 
-/**
- * probe_family() - Find the template of one family, fill in what was not given
- * @p:		Sockets set up; overwritten
- * @ip:		What the user gave; filled if there is a template
- * @family:	AF_INET or AF_INET6
- * @opt:	Interface by option -i, NULL if none
- * @host:	Filled
- *
- * Return: true if there is one
- */
-static bool probe_family(struct probe *p, struct conf_ip *ip,
-			 sa_family_t family, const struct rtnl_link *opt,
-			 struct host_ip *host)
+static void probe_init(struct probe *p, sa_family_t family, unsigned oif,
+		       struct host_ip *host)
 {
-	bool has_route;
-
 	p->family = family;
-	p->oif = opt ? opt->index : 0;
+	p->oif = oif;
 	p->host = host;
 	p->hop_cache_id = 0;
 	p->has_policy = false;
 	memset(&p->best, 0, sizeof(p->best));
+}
 
-	has_route = probe_route(p);
-	if (!has_route && !opt)
-		return false;
-	if (!has_route) {
-		p->best.oif = opt->index;
-		p->link = *opt;
-	}
+/*
+ * probe_copy() - Take what was found as the template
+ *
+ * Return: false if it has no address, and none was given
+ */
+static bool probe_copy(struct probe *p, struct conf_ip *ip, bool has_route)
+{
+	const struct host_ip *host = p->host;
+
 	probe_addrs(p, has_route);
 	if (!host->naddrs && !ip->addr_given)
 		return false;
@@ -578,10 +622,37 @@ static bool probe_family(struct probe *p, struct conf_ip *ip,
 	else if (!ip->prefix_given)
 		ip->prefix_len = host->addrs[0].prefix_len;
 	if (!ip->gw_given && inany_is_set(&p->best.gw) &&
-	    inany_is_v4(&p->best.gw) == (family == AF_INET))
+	    inany_is_v4(&p->best.gw) == (p->family == AF_INET))
 		ip->gw = p->best.gw;
 	probe_routes(p);
 	return true;
+}
+
+/**
+ * probe_family() - Find the template of one family, fill in what was not given
+ * @p:		Sockets set up; overwritten
+ * @ip:		What the user gave; filled if there is a template
+ * @family:	AF_INET or AF_INET6
+ * @opt:	Interface by option -i, NULL if none
+ * @host:	Filled
+ *
+ * Return: true if there is one: @opt, or the interface of a default route
+ */
+static bool probe_family(struct probe *p, struct conf_ip *ip,
+			 sa_family_t family, const struct rtnl_link *opt,
+			 struct host_ip *host)
+{
+	bool has_route;
+
+	probe_init(p, family, opt ? opt->index : 0, host);
+	has_route = probe_route(p);
+	if (!has_route && !opt)
+		return false;
+	if (!has_route) {
+		p->best.oif = opt->index;
+		p->link = *opt;
+	}
+	return probe_copy(p, ip, has_route);
 }
 
 /* eui64_linklocal() - RFC 4291, 2.5.6 and Appendix A */
@@ -601,9 +672,49 @@ static union inany inany_from_v4_host(uint32_t a)
 	return inany_from_v4((struct in_addr){ .s_addr = htonl(a) });
 }
 
-/* local_mode() - No template: fill what was not given */
-static void local_mode(struct conf_ip *ip, bool v4, const struct host_ip *host)
+static union inany local_gw(const struct conf_ip *ip, bool v4)
 {
+	return v4 ? inany_from_v4_host(LOCAL_GW4) : ip->our_ll;
+}
+
+/* add_local_route() - Let what is not on the link go to the host's kernel */
+static void add_local_route(struct conf_ip *ip, bool v4, struct host_ip *host)
+{
+	if (ip->gw_given)
+		return;
+	ip->gw = local_gw(ip, v4);
+	if (host->nroutes == CONF_ROUTES_MAX) {
+		host->nroutes--;
+		host->routes_lost++;
+	}
+	host->routes[host->nroutes++] = (struct host_route){
+		.gw = ip->gw, .protocol = RTPROT_BOOT, .onlink = true,
+	};
+}
+
+/**
+ * probe_family_onlink() - The same for a family that has no default route
+ * @prefer:	Template of the other family, 0: none
+ *
+ * An address that was given is enough, there is nothing to find for it.
+ */
+static bool probe_family_onlink(struct probe *p, struct conf_ip *ip,
+				sa_family_t family, unsigned prefer,
+				struct host_ip *host)
+{
+	memset(host, 0, sizeof(*host));
+	probe_init(p, family, 0, host);
+	if (ip->addr_given || !probe_onlink(p, prefer) ||
+	    !probe_copy(p, ip, false))
+		return false;
+	add_local_route(ip, family == AF_INET, host);
+	return true;
+}
+
+/* local_mode() - No template: fill what was not given */
+static void local_mode(struct conf_ip *ip, bool v4, struct host_ip *host)
+{
+	memset(host, 0, sizeof(*host));
 	ip->ifindex = 0;
 	ip->ifname[0] = '\0';
 	if (v4 && !ip->addr_given)
@@ -612,23 +723,9 @@ static void local_mode(struct conf_ip *ip, bool v4, const struct host_ip *host)
 		ip->prefix_len = v4 && !ip->addr_given ? LOCAL_PREFIX4 :
 				 prefix_guess(&ip->addr, host);
 	if (!ip->gw_given)
-		ip->gw = v4 ? inany_from_v4_host(LOCAL_GW4) : ip->our_ll;
+		ip->gw = local_gw(ip, v4);
 	info("%s: no external interface as template, use local mode",
 	     v4 ? "IPv4" : "IPv6");
-}
-
-/* no_template() - See the table at the top of this file */
-static void no_template(struct conf_ip *ip, bool v4, bool other,
-			struct host_ip *host)
-{
-	memset(host, 0, sizeof(*host));
-	if (ip->addr_given || !other) {
-		local_mode(ip, v4, host);
-		return;
-	}
-	ip->enabled = false;
-	debug("%s: nothing on the host to take as a template, disabled",
-	      v4 ? "IPv4" : "IPv6");
 }
 
 /* have_ipv6() - False with ipv6.disable=1, and where IPv6 is not built in */
@@ -738,6 +835,12 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 		    c->ifname_opt);
 		return -EADDRNOTAVAIL;
 	}
+	if (!opt && c->ip4.enabled && !*have4)
+		*have4 = probe_family_onlink(p, &c->ip4, AF_INET,
+					     c->ip6.ifindex, &h->v4);
+	if (!opt && c->ip6.enabled && !*have6)
+		*have6 = probe_family_onlink(p, &c->ip6, AF_INET6,
+					     c->ip4.ifindex, &h->v6);
 	host_addr_find(p->nl, &c->ip4, &h->v4);
 	host_addr_find(p->nl, &c->ip6, &h->v6);
 	return 0;
@@ -750,8 +853,7 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
  *		stays enabled, set here: ifindex, ifname (0 and "" in local
  *		mode), our_ll, host_addr if there is a template, and unless given addr, prefix_len, gw. gw stays
  *		unset if the default route has none (point to point); addr stays
- *		unset in IPv6 local mode. A family without template may get
- *		disabled, see the table at the top of this file
+ *		unset in IPv6 local mode. See the top of this file
  * @h:		Set to what nl_ns_configure() copies
  *
  * To be called in the host's network namespace. Logs its errors.
@@ -792,9 +894,9 @@ int nl_template(struct conf *c, struct hostnet *h)
 			return ret;
 	}
 	if (c->ip4.enabled && !have4)
-		no_template(&c->ip4, true, have6, &h->v4);
+		local_mode(&c->ip4, true, &h->v4);
 	if (c->ip6.enabled && !have6)
-		no_template(&c->ip6, false, have4, &h->v6);
+		local_mode(&c->ip6, false, &h->v6);
 	lost_warn(&h->v4, "IPv4");
 	lost_warn(&h->v6, "IPv6");
 	return 0;

@@ -62,14 +62,95 @@ works() {
 local4="IPv4: no external interface as template, use local mode"
 local6="IPv6: no external interface as template, use local mode"
 
+# live OPTION...: from a start without OPTIONs on, the host gets all; it is reached
+live() {
+	WHO=user pasta_start "$@" 2>/dev/null
+	ok $? "$what: it starts for a while" || return
+	v4
+	v6
+	route4
+	route6
+	t "$what: IPv4 that comes later is reached at once" \
+		inside ping -nqc1 -W5 $PEER4
+	t "$what: so is IPv6" inside ping -nqc1 -W5 $PEER6
+	pasta_stop
+} 2>/dev/null
+
 host "no default route"
 v4
 v6
 seen
+has "Template interface: eth0 .IPv4., eth0 .IPv6." "the link is copied"
+has "inet $HOST4/24 .*inet6 $HOST6/64" "with its addresses"
+has "default via 169.254.2.2 .*onlink .*default via fe80" "the host routes the rest"
+works $GW4
+works $GW6
+live
+
+host "no address"
+seen
 has "$local4" "is told for IPv4"
 has "$local6" "and for IPv6"
 has "inet 169.254.2.1/16 .*default via 169.254.2.2 " "an address and a route"
+has "default via fe80::" "for IPv6 a route"
+live
+
+host "a default route for IPv6, a link for IPv4"
+v4
+v6
+route6
+seen
+has "Template interface: eth0 .IPv4., eth0 .IPv6." "both are copied"
+has "inet $HOST4/24 .*default via 169.254.2.2 .*default via $GW6" "with routes"
+has "$HOST4|198.51.100.0/24 dev eth0" "with the link's"
 works $GW4
+works $PEER6
+what="a default route for IPv6, a link for IPv4: passt"
+out=$(as_user timeout 5 "$T/bin/passt" -f -s "$T/home/sock" -P "$T/home/pid" 2>&1 &
+	wait_for test -s "$T/home/pid"; kill "$(cat "$T/home/pid")"; wait)
+has "Template interface: eth0 .IPv4., eth0 .IPv6." "both are copied"
+has "assign: $HOST4[^:]*: [0-9.]*[^:]*router: 169.254.2.2" "and assigned"
+what="a default route for IPv6, a link for IPv4: -6"
+seen -6
+hasnt "$HOST4|169.254|IPv4" "no IPv4"
+what="a default route for IPv6, a link for IPv4: -4"
+seen -4
+has "Template interface: eth0 .IPv4." "the link is copied"
+hasnt "inet6 [23]" "no IPv6 address but a link-local one"
+works $GW4
+what="a default route for IPv6, a link for IPv4: -g"
+seen -g 198.51.100.77
+has "default via 198.51.100.77" "the gateway given is the only one"
+hasnt "169.254" "none of ours"
+what="a default route for IPv6, a link for IPv4"
+live
+
+host "a default route for IPv4, a link for IPv6"
+v4
+route4
+v6
+seen
+has "Template interface: eth0 .IPv4., eth0 .IPv6." "both are copied"
+has "inet6 $HOST6/64 .*default via $GW4 .*default via fe80" "with routes"
+works $GW6
+works $PEER4
+live
+
+host "families on two interfaces"
+dead_end d0
+ip addr add 203.0.113.65/28 dev d0
+v6
+route6
+seen
+has "Template interface: d0 .IPv4., eth0 .IPv6." "the one with an address is taken"
+works $PEER6
+v4
+seen
+has "Template interface: eth0 .IPv4., eth0 .IPv6." "that of the other family first"
+seen -i d0
+has "Template interface: d0 .IPv4.[^,]" "-i: that one for IPv4"
+has "$local6" "and IPv6 is in local mode"
+hasnt "$HOST6" "without the address of another interface"
 
 host "two default routes"
 v4
@@ -165,18 +246,36 @@ v6
 route6
 seen
 has "Template interface: eth0 .IPv6." "is told"
-has "inet6 $HOST6/64" "its address is copied"
-hasnt "eth0 +inet " "no IPv4 address"
+has "$local4" "IPv4 is in local mode"
+has "inet 169.254.2.1/16 .*inet6 $HOST6/64" "its address is copied"
 works $PEER6
+live
 
 host "IPv4 alone"
 v4
 route4
 seen
 has "Template interface: eth0 .IPv4." "is told"
-has "inet $HOST4/24" "its address is copied"
+has "$local6" "IPv6 is in local mode"
+has "inet $HOST4/24 .*default via fe80::" "its address is copied"
 hasnt "inet6 [23]" "no IPv6 address but a link-local one"
 works $PEER4
+# By "localhost" both are meant, and ::1 comes first
+what="IPv4 alone: ::1"
+WHO=user pasta_start -t 28080:80 -u 28080:80
+inside timeout 20 socat -u TCP-LISTEN:80 - >"$T/got" &
+inside timeout 20 socat -u UDP-RECVFROM:80 - >"$T/got6" &
+wait_for listening tcp 80 inside
+wait_for listening udp 80 inside
+printf hello | socat -u - "TCP:[::1]:28080"
+printf hello | socat -u - "UDP-SENDTO:[::1]:28080"
+t "$what reaches a TCP port" wait_for -t 5 grep -q hello "$T/got"
+t "$what reaches a UDP port" wait_for -t 5 grep -q hello "$T/got6"
+pasta_stop
+host "IPv4 alone"
+v4
+route4
+live
 
 host "link-local addresses alone"
 seen
@@ -192,7 +291,7 @@ v6
 ip route add blackhole default
 ip -6 route add unreachable default
 seen
-has "$local4.*$local6" "is none"
+has "default via 169.254.2.2 .*default via fe80" "is not copied, the link is"
 works $GW4
 ip route del blackhole default
 ip route add blackhole default metric 500

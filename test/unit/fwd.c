@@ -314,7 +314,7 @@ static void test_outbound(void)
 enum {
 	SEEN = 1, SEEN_LL = 2, PASST = 4, NO_SPLICE = 8, SPLICE_ONLY = 16,
 	LO_TO_LO = 32, MAPS = 64, NO_ADDR = 128, NO_GW = 256, GW_LL = 512,
-	OFF6 = 1024,
+	OFF6 = 1024, LOCAL6 = 2048, NO4 = 4096,
 };
 
 static const struct {
@@ -376,6 +376,13 @@ static const struct {
 	  "nobody to deliver to" },
 	{ OFF6, "2001:db8:9::9", PIF_NONE, NULL, NULL, "a family that is off" },
 	{ OFF6, "::1", PIF_NONE, NULL, NULL, "also from loopback" },
+	{ LOCAL6, "::1", PIF_SPLICE, "0.0.0.0", "198.51.100.5",
+	  "in local mode IPv6 loopback goes to the IPv4 address" },
+	{ LOCAL6 | NO4, "::1", PIF_NONE, NULL, NULL, "unless IPv4 is off" },
+	{ LOCAL6 | SEEN_LL, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "fe80::6",
+	  "in local mode a stranger goes to the link-local address seen" },
+	{ LOCAL6, "2001:db8:9::9", PIF_NONE, NULL, NULL,
+	  "and nowhere before it was seen" },
 	{ 0, "0.0.0.0", PIF_NONE, NULL, NULL, "nobody" },
 	{ 0, "224.0.0.1", PIF_NONE, NULL, NULL, "a group as source" },
 	{ 0, "198.51.100.255", PIF_NONE, NULL, NULL, "a broadcast as source" },
@@ -407,7 +414,10 @@ static void set_inbound(unsigned set, struct guest *g)
 		conf.ip4.gw = conf.ip6.gw = unset;
 	if (set & GW_LL)
 		conf.ip6.gw = addr("fe80::ff");
+	if (set & LOCAL6)
+		conf.ip6.addr = unset;
 	conf.ip6.enabled = !(set & OFF6);
+	conf.ip4.enabled = !(set & NO4);
 }
 
 static void test_inbound(void)

@@ -737,24 +737,48 @@ static void test_eui64(void)
 	   "our link-local address is made from our MAC address");
 }
 
-static void test_no_template(void)
+static void test_onlink_better(void)
+{
+	const struct onlink none = { 0 }, prefer = { .prefer = 7 };
+
+	ok(onlink_better(&none, 9, 0), "any interface is better than none");
+	ok(onlink_better(&none, 3, 5) && !onlink_better(&none, 5, 3),
+	   "the first interface on the link is taken");
+	ok(onlink_better(&prefer, 7, 3) && !onlink_better(&prefer, 3, 7),
+	   "the other family's template comes before it");
+}
+
+static void test_local_route(void)
+{
+	struct conf_ip v4 = { .gw_given = true };
+	unsigned i;
+
+	memset(&host, 0, sizeof(host));
+	add_local_route(&v4, true, &host);
+	is(host.nroutes, 0, "a gateway that was given stays the only one");
+	v4.gw_given = false;
+	for (i = 0; i <= CONF_ROUTES_MAX; i++)
+		add_local_route(&v4, true, &host);
+	ok(is_ip(&v4.gw, "169.254.2.2"), "without default route the host routes");
+	is(host.nroutes, CONF_ROUTES_MAX, "its route finds room in any case");
+	is(host.routes_lost, 1, "at the cost of another one");
+}
+
+static void test_local_mode(void)
 {
 	struct conf_ip v4 = { .enabled = true }, v6 = { .enabled = true };
 
-	no_template(&v4, true, true, &host);
-	ok(!v4.enabled, "a family that only the other can serve is disabled");
-	v4.enabled = true;
-	no_template(&v4, true, false, &host);
+	local_mode(&v4, true, &host);
 	ok(v4.enabled && is_ip(&v4.addr, "169.254.2.1") &&
 	   v4.prefix_len == 16 && is_ip(&v4.gw, "169.254.2.2"),
 	   "without any network IPv4 is in local mode");
 	v6.our_ll = ip("fe80::1");
-	no_template(&v6, false, false, &host);
+	local_mode(&v6, false, &host);
 	ok(v6.enabled && !inany_is_set(&v6.addr) && is_ip(&v6.gw, "fe80::1"),
 	   "and IPv6 has link-local addresses");
 	v4 = (struct conf_ip){ .enabled = true, .addr_given = true,
 			       .addr = ip("10.0.2.100") };
-	no_template(&v4, true, true, &host);
+	local_mode(&v4, true, &host);
 	ok(v4.enabled && is_ip(&v4.addr, "10.0.2.100") && v4.prefix_len == 8,
 	   "a family whose address was given stays");
 }
@@ -781,6 +805,8 @@ int main(void)
 	test_addr_order_v6();
 	test_prefixes();
 	test_eui64();
-	test_no_template();
+	test_onlink_better();
+	test_local_route();
+	test_local_mode();
 	return done();
 }
