@@ -3,18 +3,21 @@
  * pasta.c - The namespaces of pasta: make or join, run the command
  *
  * We stay in the host's network namespace. What has to happen in the other one
- * is done by a child, which sends us the tap device over a socket:
+ * is done by a child. It shares our table of descriptors until the tap device is
+ * in there, and tells its number over a socket:
  *
  *	COMMAND		   daemon			    child
  *		make it in new namespaces ------->
  *		write its ID maps ---------------->
- *				<------------ tap device, with the link set up
+ *						   tap device, link set up
+ *						   its own descriptors from here on
+ *				<------------ number of the tap device
  *		sandbox, event loop: "go" -------->
  *						   /proc, sysctls, the command
  *		SIGCHLD	<-------------------- its status
  *
- *	PATH, PID fork --------------------------> join
- *				<------------ tap device, with the link set up
+ *	PATH, PID make it ------------------------> join, tap device, link set up
+ *				<------------ number of the tap device, the end
  *		netns.c tells the end
  *
  * Where ports are forwarded, another child joins the namespace and stays, for
@@ -29,12 +32,13 @@
  *
  * It does the same when the socket to us ends. That, rather than a signal, is
  * how the command ends with us: it can't be lost, and also works after we
- * changed to a user who could not send one.
+ * changed to a user who could not send one. While the table is shared the socket
+ * does not end; until then the signal for the death of a parent ends the child.
  *
  * IDs: a user is root inside, the only one there is. With --netns-only the command
  * stays in the user namespace of the caller, with all IDs that are there. Root
- * keeps all IDs that it has: mapped to themselves. The map of the second kind has to be written from
- * outside, with our privileges, for the first it makes no difference.
+ * keeps all IDs that it has: mapped to themselves. The map of the second kind has to
+ * be written from outside, with our privileges, for the first it makes no difference.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
  * becomes its foreground process group, so that Ctrl-C reaches it alone; we
@@ -99,6 +103,16 @@ struct child {
 	struct sigaction chld;
 	bool take_tty;
 	struct netns *n;
+};
+
+/**
+ * struct tap_message - A child has made the tap device
+ * @fd:		Number of its descriptor in the table that the daemon shares
+ * @info:	What it can do
+ */
+struct tap_message {
+	int fd;
+	struct tap_tun_info info;
 };
 
 /* Small files of /proc and /sys */
@@ -205,25 +219,13 @@ static void tun_error(int rc, const char *ifname)
 
 /* In the child: what happens in the other namespace */
 
-/* Hand over the tap device, and what it can do */
+/* Tell the daemon which descriptor it has now, and what the tap device can do */
 static int child_send_tap(const struct child *ch, int fd,
-			  struct tap_tun_info *info)
+			  const struct tap_tun_info *info)
 {
-	union {
-		struct cmsghdr hdr;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} cmsg = { .hdr = {
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int)),
-	} };
-	struct iovec iov = { .iov_base = info, .iov_len = sizeof(*info) };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = cmsg.buf, .msg_controllen = sizeof(cmsg.buf),
-	};
+	const struct tap_message m = { .fd = fd, .info = *info };
 
-	memcpy(CMSG_DATA(&cmsg.hdr), &fd, sizeof(fd));
-	return sendmsg(ch->ctl, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send(ch->ctl, &m, sizeof(m), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* Where there is to be no tap: something that knows the namespace as well */
@@ -234,25 +236,41 @@ static int stand_in(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Make the tap device and set up the link; errors are told here */
-static int child_setup(const struct child *ch)
+/*
+ * Make the tap device and set up the link: its descriptor, or negative errno, told
+ * here
+ */
+static int child_setup(const struct child *ch, struct tap_tun_info *info)
 {
-	struct tap_tun_info info = { 0 };
 	int fd, rc;
 
 	if (ch->c->splice_only)
 		fd = stand_in();
 	else
-		fd = tap_tun_open(ch->c, ch->c->ns_ifname, &info);
+		fd = tap_tun_open(ch->c, ch->c->ns_ifname, info);
 	if (fd < 0) {
 		tun_error(fd, ch->c->ns_ifname);
 		return fd;
 	}
-	rc = nl_ns_configure(ch->c, ch->h, info.ifname);
+	rc = nl_ns_configure(ch->c, ch->h, info->ifname);
 	if (!rc)
-		rc = child_send_tap(ch, fd, &info);
+		return fd;
 	close(fd);
 	return rc;
+}
+
+/* Part with the daemon's descriptors: close them here, and leave them to it */
+static int child_own_files(const struct child *ch, int tap_fd)
+{
+	if (unshare(CLONE_FILES)) {
+		err_errno("Couldn't have descriptors of its own for the "
+			  "namespace's first process");
+		return -1;
+	}
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	close(ch->daemon_ctl);
+	close(tap_fd);
+	return 0;
 }
 
 /* Wait for the daemon's word; false: it is gone */
@@ -392,8 +410,11 @@ static _Noreturn void init_run(const struct child *ch, pid_t command,
 	isolation_close_fds(ch->ctl);
 	fds[1].fd = signalfd(-1, all, SFD_CLOEXEC);
 	fds[1].events = POLLIN;
-	if (fds[1].fd < 0)
+	if (fds[1].fd < 0) {
+		err_errno("Couldn't have signals as events in the namespace's "
+			  "first process");
 		_exit(EXIT_FAILURE);
+	}
 
 	for (;;) {
 		init_reap(command);
@@ -411,11 +432,18 @@ static _Noreturn void init_run(const struct child *ch, pid_t command,
 static int child_main(void *arg)
 {
 	const struct child *ch = arg;
+	struct tap_tun_info info = { 0 };
 	sigset_t all, saved;
 	pid_t command;
+	int fd;
 
-	close(ch->daemon_ctl);
-	if (!child_wait(ch) || child_setup(ch) || !child_wait(ch))
+	/* While the socket's other end is open here as well, no EOF tells */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (!child_wait(ch))
+		_exit(EXIT_FAILURE);
+	fd = child_setup(ch, &info);
+	if (fd < 0 || child_own_files(ch, fd) ||
+	    child_send_tap(ch, fd, &info) || !child_wait(ch))
 		_exit(EXIT_FAILURE);
 
 	set_hostname(ch->c->hostname);
@@ -436,16 +464,22 @@ static int child_main(void *arg)
 	init_run(ch, command, &all);
 }
 
-/* The child that joins namespaces of somebody else */
-static _Noreturn void child_join(const struct child *ch)
+/* The child that joins namespaces of somebody else, and ends */
+static int child_join(void *arg)
 {
-	close(ch->daemon_ctl);
+	const struct child *ch = arg;
+	struct tap_tun_info info = { 0 };
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Who is root there could trace us otherwise */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
 	if (netns_join(ch->n))
 		_exit(EXIT_FAILURE);
-	_exit(child_setup(ch) ? EXIT_FAILURE : EXIT_SUCCESS);
+	fd = child_setup(ch, &info);
+	_exit(fd < 0 || child_send_tap(ch, fd, &info) ? EXIT_FAILURE :
+							EXIT_SUCCESS);
 }
 
 /* The child that joins them, too, and makes sockets there while we live */
@@ -536,10 +570,25 @@ static int control_socket(struct child *ch)
 	return 0;
 }
 
-/* The child in new namespaces: returns its PID, or negative errno */
-static pid_t child_clone(struct child *ch, bool userns)
+/*
+ * A child that shares our table of descriptors: its PID, or negative errno
+ *
+ * So what it opens is ours as well. Descriptors in messages (SCM_RIGHTS) are no
+ * way: any process of the user can use up what the kernel allows a user of these.
+ * The memory is a copy: there, the stack is the child's alone.
+ */
+static pid_t child_clone(int (*fn)(void *), int flags, struct child *ch)
 {
 	char stack[CHILD_STACK] __attribute__((aligned(64)));
+	pid_t pid = clone(fn, stack + sizeof(stack),
+			  CLONE_FILES | SIGCHLD | flags, ch);
+
+	return pid < 0 ? -errno : pid;
+}
+
+/* The child in new namespaces: returns its PID, or negative errno */
+static pid_t child_new(struct child *ch, bool userns)
+{
 	int flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
 		    CLONE_NEWUTS | (userns ? CLONE_NEWUSER : 0);
 	pid_t pid;
@@ -548,10 +597,8 @@ static pid_t child_clone(struct child *ch, bool userns)
 	rc = control_socket(ch);
 	if (rc)
 		return rc;
-	/* The memory is a copy: there, the stack is the child's alone */
-	pid = clone(child_main, stack + sizeof(stack), flags | SIGCHLD, ch);
-	rc = pid < 0 ? -errno : 0;
-	close(ch->ctl);
+	pid = child_clone(child_main, flags, ch);
+	rc = pid < 0 ? pid : 0;
 	if (!rc && userns)
 		rc = write_maps(pid);
 	if (!rc && write(ch->daemon_ctl, "m", 1) != 1)
@@ -559,33 +606,84 @@ static pid_t child_clone(struct child *ch, bool userns)
 	if (!rc)
 		return pid;
 
-	close(ch->daemon_ctl);
-	if (pid > 0)
+	if (pid > 0) {
+		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
+	}
+	close(ch->daemon_ctl);
+	close(ch->ctl);
 	return rc;
 }
 
-/* The tap device from the child; -ECHILD if it failed, after saying why */
-static int receive_tap(int ctl, struct tap_tun_info *info)
+/* Has a child ended, which stays to be waited for? Told if nobody else can */
+static bool child_ended(pid_t pid)
 {
-	union {
-		struct cmsghdr hdr;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} cmsg = { .hdr = { 0 } };
-	struct iovec iov = { .iov_base = info, .iov_len = sizeof(*info) };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = cmsg.buf, .msg_controllen = sizeof(cmsg.buf),
-	};
-	struct cmsghdr *hdr;
-	int fd;
+	siginfo_t si = { .si_pid = 0 };
 
-	if (recvmsg(ctl, &msg, MSG_CMSG_CLOEXEC) != sizeof(*info))
-		return -ECHILD;
-	hdr = CMSG_FIRSTHDR(&msg);
-	if (!hdr || hdr->cmsg_type != SCM_RIGHTS)
-		return -ECHILD;
-	memcpy(&fd, CMSG_DATA(hdr), sizeof(fd));
+	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT))
+		return true;
+	if (si.si_pid != pid)
+		return false;
+	if (si.si_code != CLD_EXITED)
+		err("The process that sets up the namespace was killed by "
+		    "signal %d", si.si_status);
+	return true;
+}
+
+/*
+ * wait_tap() - Wait for the tap device that child @pid makes, or for its end
+ *
+ * The end of the socket does not tell: as long as the table of descriptors is
+ * shared, the child's end of it is open here, too.
+ *
+ * Return: descriptor; -ECHILD if the child failed, after saying why
+ */
+static int wait_tap(const struct child *ch, pid_t pid, int sigchld,
+		    struct tap_tun_info *info)
+{
+	struct pollfd pfd[2] = {
+		{ .fd = ch->daemon_ctl, .events = POLLIN },
+		{ .fd = sigchld, .events = POLLIN },
+	};
+	struct signalfd_siginfo si;
+	struct tap_message m;
+	bool ended;
+
+	for (;;) {
+		ended = child_ended(pid);
+		if (recv(ch->daemon_ctl, &m, sizeof(m), MSG_DONTWAIT) ==
+		    sizeof(m)) {
+			*info = m.info;
+			return m.fd;
+		}
+		if (ended)
+			return -ECHILD;
+		poll(pfd, ARRAY_SIZE(pfd), -1);
+		if (pfd[1].revents && read(sigchld, &si, sizeof(si)) < 0)
+			debug("No signal to read: errno %d", errno);
+	}
+}
+
+/* The tap device that child @pid makes; @ch->ctl is the child's alone then */
+static int receive_tap(struct child *ch, pid_t pid, struct tap_tun_info *info)
+{
+	sigset_t set, saved;
+	int sigchld, fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &saved);
+	sigchld = signalfd(-1, &set, SFD_CLOEXEC);
+	if (sigchld < 0) {
+		fd = -errno;
+		err_errno("Couldn't watch the process that sets up the "
+			  "namespace");
+	} else {
+		fd = wait_tap(ch, pid, sigchld, info);
+		close(sigchld);
+	}
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	close(ch->ctl);
 	return fd;
 }
 
@@ -599,7 +697,7 @@ static bool tty_is_ours(void)
 /* The child in new namespaces: returns its PID; errors are told here */
 static pid_t spawn_child(struct child *ch)
 {
-	pid_t pid = child_clone(ch, !ch->c->netns_only);
+	pid_t pid = child_new(ch, !ch->c->netns_only);
 	int rc = pid < 0 ? pid : 0;
 
 	if (pid >= 0)
@@ -614,7 +712,7 @@ static pid_t spawn_child(struct child *ch)
 	}
 	if (!geteuid()) {
 		debug("No user namespace: errno %d, trying without", -rc);
-		pid = child_clone(ch, false);
+		pid = child_new(ch, false);
 		if (pid >= 0)
 			return pid;
 	}
@@ -645,7 +743,7 @@ static int spawn(struct pasta *ns, struct child *ch,
 		signal(SIGTTOU, SIG_IGN);
 		ns->tty_pgrp = getpgrp();
 	}
-	return receive_tap(ns->ctl, info);
+	return receive_tap(ch, pid, info);
 }
 
 static int join(struct child *ch, struct tap_tun_info *info)
@@ -654,17 +752,24 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	int rc = control_socket(ch);
 	pid_t joiner;
 
-	if (rc)
+	if (rc) {
+		errno = -rc;
+		err_errno("Couldn't make a pair of sockets");
 		return rc;
+	}
 	sigaction(SIGCHLD, &dfl, NULL);
-	joiner = fork();
-	if (!joiner)
-		child_join(ch);
-	close(ch->ctl);
-	rc = joiner < 0 ? -errno : receive_tap(ch->daemon_ctl, info);
-	close(ch->daemon_ctl);
-	if (joiner > 0)
+	joiner = child_clone(child_join, 0, ch);
+	if (joiner < 0) {
+		errno = -joiner;
+		err_errno("Couldn't start a process to join network namespace "
+			  "%s", ch->n->name);
+		close(ch->ctl);
+		rc = joiner;
+	} else {
+		rc = receive_tap(ch, joiner, info);
 		waitpid(joiner, NULL, 0);
+	}
+	close(ch->daemon_ctl);
 	return rc;
 }
 
