@@ -474,7 +474,7 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 		if (is_bound(s, r, port))
 			continue;
 		rc = *room ? rule_port_add(s, rule, (uint16_t)port) : -EMFILE;
-		if (is_exhausted(rc)) {
+		if (is_exhausted(rc) || (rc && nshelper_error_passes(rc))) {
 			full_note(s, r, rc);
 			return;
 		}
@@ -808,6 +808,8 @@ static bool rule_open_found(struct listen *s, uint16_t rule,
 			full_note(s, r, rc);
 			return false;
 		}
+		if (rc && nshelper_error_passes(rc))
+			return true;		/* with the next search */
 		if (!rc) {
 			debug("Port %u is in use, bound for -%c", port,
 			      rule_letter(r));
@@ -917,12 +919,28 @@ static void scan_arm(struct listen *s)
 	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
 }
 
+/*
+ * diag_retry() - A socket to ask in the namespace, if there was none at start
+ *
+ * Errors that don't pass have been told; others are no reason to give up.
+ */
+static void diag_retry(struct listen *s)
+{
+	if (!s->diag_missing)
+		return;
+	s->diag[1] = nshelper_diag(s->nsh);
+	s->diag_missing = s->diag[1] < 0 && nshelper_error_passes(s->diag[1]);
+	if (s->diag[1] >= 0)
+		info("Listeners of the namespace can be told from now on");
+}
+
 /**
  * listen_scan() - Look who listens, once more; when the timer of REF_SCAN fires
  */
 void listen_scan(struct listen *s)
 {
 	s->udp_closed = false;
+	diag_retry(s);
 	scan_direction(s, LISTEN_HOST_TCP);
 	scan_direction(s, LISTEN_NS_TCP);
 	full_warn(s);
@@ -941,15 +959,20 @@ void listen_scan(struct listen *s)
  */
 void listen_scan_start(struct listen *s, int diag_host, int diag_ns)
 {
+	char buf[UTIL_ERROR_STRLEN];
+
 	if (diag_host < 0 && listen_scan_needed(s, false))
-		warn("Can't tell who listens on the host: errno %d",
-		     -diag_host);
-	if (diag_ns < 0 && listen_scan_needed(s, true))
-		warn("Can't tell who listens in the namespace: errno %d",
-		     -diag_ns);
+		warn("Can't tell who listens on the host: %s",
+		     util_strerror(diag_host, buf));
+	if (diag_ns < 0 && listen_scan_needed(s, true)) {
+		s->diag_missing = nshelper_error_passes(diag_ns);
+		warn("Can't tell who listens in the namespace%s: %s",
+		     s->diag_missing ? " for now" : "",
+		     util_strerror(diag_ns, buf));
+	}
 	s->diag[0] = diag_host;
 	s->diag[1] = diag_ns;
-	if (diag_host < 0 && diag_ns < 0)
+	if (diag_host < 0 && diag_ns < 0 && !s->diag_missing)
 		return;
 	listen_scan(s);
 }

@@ -59,6 +59,7 @@ struct listener {
  *		and whether it was told
  * @udp_closed:	The last search closed a socket of UDP
  * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
+ * @diag_missing:	That of the namespace could not be had yet
  * @seq:	Of the last request to them
  * @round:	Counts searches
  * @timer:	Of the next search
@@ -77,7 +78,7 @@ struct listen {
 	unsigned retry_ms;
 	const struct fwd_rule *full;
 	int full_error;
-	bool full_told, udp_closed;
+	bool full_told, udp_closed, diag_missing;
 	int diag[2];
 	uint32_t seq;
 	unsigned round;

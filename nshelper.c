@@ -24,8 +24,15 @@
  * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
  * come in the order of requests, and carry their number, since an answer may
  * come after the daemon waited in vain. The end of the daemon is the end of the
- * socket and of the helper; the end of the helper leaves the daemon with what it
- * has.
+ * socket and of the helper. The end of the helper leaves the daemon with what it
+ * has: in its sandbox, it can't start another one.
+ *
+ * Nothing else ends the helper. Most of all, descriptors may not get through: the
+ * kernel counts those on their way per user, and any process of the user can use up
+ * what is allowed (ETOOMANYREFS). Then the answer says so, and goes without them.
+ * The daemon asks again after RETRY_MIN_MS, and after twice as long each time, up to
+ * RETRY_MAX_MS. Who needs a socket meanwhile gets the error, and finds in
+ * nshelper_error_passes() that it makes sense to wait for the next event.
  */
 
 #include "nshelper.h"
@@ -41,10 +48,14 @@
 
 #include "log.h"
 #include "loop.h"
+#include "util.h"
 
 #define WAIT_MS		1000		/* for an answer */
 #define START_MS	10000		/* for the first: it may still start */
 #define NOFILE_SHARE	64		/* of open files, for each pool */
+#define RETRY_MIN_MS	50		/* after an error that may pass */
+#define RETRY_MAX_MS	1000
+#define NAP_MS		20		/* of the helper, if nothing can be sent */
 #define PROBE_PORT	9		/* discard: nothing is ever sent there */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
@@ -152,6 +163,13 @@ static int fds_receive(int from, void *data, size_t len, struct fds *f,
 	return -EPIPE;
 }
 
+/* Is the other side gone? Other errors are no end: memory may come back */
+static bool is_end(int rc)
+{
+	return rc == -EPIPE || rc == -ECONNRESET || rc == -ENOTCONN ||
+	       rc == -EBADF;
+}
+
 /* In the helper */
 
 static int socket_new(enum nssock kind)
@@ -202,6 +220,37 @@ static int serve_diag(struct fds *f)
 	return 0;
 }
 
+/* Answer; what can't be sent along is closed, and why is said instead */
+/* #syscalls:nshelper poll ppoll */
+static int reply(int fd, struct answer *a, struct fds *f)
+{
+	int rc;
+
+	while ((rc = fds_send(fd, a, sizeof(*a), f, 0)) && !is_end(rc)) {
+		if (rc == -EINTR)
+			continue;
+		if (!f->n)
+			poll(NULL, 0, NAP_MS);
+		else
+			a->error = rc;
+		fds_close(f);
+	}
+	fds_close(f);
+	return rc;
+}
+
+static void serve(const struct request *q, struct answer *a, struct fds *f)
+{
+	if (q->op != OP_BIND)
+		fds_close(f);
+	if (q->op == OP_SOCKETS)
+		a->error = serve_sockets(q, f);
+	else if (q->op == OP_BIND)
+		a->error = serve_bind(q, f);
+	else
+		a->error = serve_diag(f);
+}
+
 /**
  * nshelper_run() - Serve until the daemon ends
  * @fd:		Socket to it, blocking
@@ -214,23 +263,22 @@ _Noreturn void nshelper_run(int fd)
 {
 	struct request q;
 	struct fds f;
+	int rc;
 
-	while (!fds_receive(fd, &q, sizeof(q), &f, 0)) {
-		struct answer a = { .seq = q.seq, .op = q.op, .kind = q.kind };
+	for (;;) {
+		rc = fds_receive(fd, &q, sizeof(q), &f, 0);
+		if (!rc) {
+			struct answer a = { .seq = q.seq, .op = q.op,
+					    .kind = q.kind };
 
-		if (q.op != OP_BIND)
-			fds_close(&f);
-		if (q.op == OP_SOCKETS)
-			a.error = serve_sockets(&q, &f);
-		else if (q.op == OP_BIND)
-			a.error = serve_bind(&q, &f);
-		else
-			a.error = serve_diag(&f);
-		if (fds_send(fd, &a, sizeof(a), &f, 0))
-			break;
-		fds_close(&f);
+			serve(&q, &a, &f);
+			rc = reply(fd, &a, &f);
+		} else if (rc != -EINTR && !is_end(rc)) {
+			poll(NULL, 0, NAP_MS);
+		}
+		if (is_end(rc))
+			_exit(0);
 	}
-	_exit(0);
 }
 
 /* In the daemon */
@@ -239,8 +287,45 @@ static int lost(struct nshelper *h)
 {
 	close(h->fd);
 	h->fd = -1;
-	warn("The process in the namespace is gone, no new sockets there");
+	wheel_cancel(&h->loop->wheel, &h->timer);
+	err("The process that makes sockets in the namespace (pasta-ns) has "
+	    "ended, nothing can replace it until a restart: no new ports are "
+	    "bound there, no local connections bypass the tap");
 	return -ENOTCONN;
+}
+
+/**
+ * nshelper_error_passes() - Does it make sense to ask again later?
+ * @rc:		Negative errno, from one of these functions
+ */
+bool nshelper_error_passes(int rc)
+{
+	switch (-rc) {
+	case ETOOMANYREFS: case ENOBUFS: case ENOMEM: case EMFILE: case ENFILE:
+	case EAGAIN: case EINTR: case ETIMEDOUT:
+		return true;
+	}
+	return false;
+}
+
+/* A request for sockets has failed, negative errno @rc: ask again, in a while */
+static void failed(struct nshelper *h, enum nssock kind, int rc)
+{
+	char buf[UTIL_ERROR_STRLEN];
+
+	h->error[kind] = rc;
+	if (!nshelper_error_passes(rc) || timer_armed(&h->timer))
+		return;
+	if (!h->wait_ms)
+		warn_limited("No new sockets of the namespace for now: %s%s",
+			     util_strerror(rc, buf),
+			     rc != -ETOOMANYREFS ? "" :
+			     " (another process of this user has too many "
+			     "file descriptors in flight)");
+	h->wait_ms = h->wait_ms ? h->wait_ms * 2 : RETRY_MIN_MS;
+	if (h->wait_ms > RETRY_MAX_MS)
+		h->wait_ms = RETRY_MAX_MS;
+	wheel_arm(&h->loop->wheel, &h->timer, h->loop->now_ms + h->wait_ms);
 }
 
 /* Send a request, numbered here; never waits */
@@ -253,7 +338,7 @@ static int request(struct nshelper *h, struct request *q, const struct fds *f)
 	q->seq = h->seq + 1;
 	rc = fds_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
 	h->seq += !rc;			/* what was not sent has no answer */
-	return rc == -EPIPE || rc == -ECONNRESET ? lost(h) : rc;
+	return is_end(rc) ? lost(h) : rc;
 }
 
 /* To the pool what was asked for it */
@@ -262,9 +347,11 @@ static void stash(struct nshelper *h, const struct answer *a, struct fds *f)
 	if (a->kind >= NSSOCK_KINDS)
 		return;
 	h->asked[a->kind] = false;
-	if (!a->error && !f->n)
-		debug_limited("Too many open files: no socket of the "
-			      "namespace");
+	h->error[a->kind] = 0;
+	if (f->n)
+		h->wait_ms = 0;
+	else				/* no error: they found no room here */
+		failed(h, a->kind, a->error ? a->error : -EMFILE);
 	while (f->n && h->n[a->kind] < NSHELPER_POOL)
 		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
 }
@@ -277,10 +364,8 @@ static int answer(struct nshelper *h, struct answer *a, struct fds *f)
 	if (h->fd < 0)
 		return -ENOTCONN;
 	rc = fds_receive(h->fd, a, sizeof(*a), f, MSG_DONTWAIT);
-	if (rc == -EAGAIN || rc == -EINTR)
-		return -EAGAIN;
 	if (rc)
-		return lost(h);
+		return is_end(rc) ? lost(h) : -EAGAIN;
 	h->ready = true;
 	h->late = false;
 	if (a->op == OP_SOCKETS)
@@ -324,6 +409,8 @@ static int refill(struct nshelper *h, enum nssock kind)
 		return 0;
 	rc = request(h, &q, &none);
 	h->asked[kind] = !rc;
+	if (rc)
+		failed(h, kind, rc);
 	return rc;
 }
 
@@ -346,7 +433,7 @@ static int refill_now(struct nshelper *h, enum nssock kind)
  * @h:		Set
  * @fd:		From whoever started it, -1: there is none, and all others here
  *		return -ENOTCONN
- * @l:		Gets an event of kind REF_NSHELPER
+ * @l:		Gets an event and a timer of kind REF_NSHELPER
  * @fds:	Limit of descriptors, which bounds the pools
  *
  * Return: 0 or negative errno
@@ -357,6 +444,7 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 
 	*h = (struct nshelper){
 		.fd = fd, .max = NSHELPER_POOL, .probe = { -1, -1 },
+		.loop = l, .timer.ref = ref,
 	};
 	if (fd < 0)
 		return 0;
@@ -371,14 +459,16 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
  * @kind:	Family and protocol
  *
  * Return: unbound, non-blocking, close-on-exec descriptor, now the caller's;
- * negative errno: -ENOTCONN there is no helper, -EMFILE too many open files,
- * -EAFNOSUPPORT, -ETIMEDOUT and so on
+ * negative errno: -ENOTCONN there is no helper, -EAFNOSUPPORT and so on; one that
+ * nshelper_error_passes(): the next event may bring sockets
  */
 int nshelper_socket(struct nshelper *h, enum nssock kind)
 {
 	int rc, fd;
 
 	if (!h->n[kind]) {
+		if (h->error[kind] && timer_armed(&h->timer))
+			return h->error[kind];
 		rc = refill_now(h, kind);
 		if (rc)
 			return rc;
@@ -506,4 +596,20 @@ void nshelper_event(struct nshelper *h)
 
 	while (!answer(h, &a, &f))
 		fds_close(&f);
+}
+
+/**
+ * nshelper_timer() - Ask again for sockets that could not be had
+ * @h:		From nshelper_start()
+ *
+ * What comes is an event.
+ */
+void nshelper_timer(struct nshelper *h)
+{
+	unsigned kind;
+
+	for (kind = 0; kind < NSSOCK_KINDS; kind++) {
+		if (nshelper_error_passes(h->error[kind]))
+			refill(h, kind);
+	}
 }

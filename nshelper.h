@@ -10,8 +10,7 @@
 #include <stdint.h>
 
 #include "inany.h"
-
-struct loop;
+#include "loop.h"
 
 /* What a pool is kept of */
 enum nssock {
@@ -28,6 +27,9 @@ enum nssock {
  * @seq:	Of the last request
  * @max:	Sockets of each kind to have at hand, up to NSHELPER_POOL
  * @asked:	More of this kind are on the way
+ * @error:	Why the last request for this kind failed, negative errno, else 0
+ * @timer:	Armed to ask again, as such an error may pass
+ * @wait_ms:	Time that was waited for that, grows up to a second
  * @n:		Sockets at hand
  * @pool:	Unbound, non-blocking, close-on-exec
  * @probe:	Sockets of nshelper_is_local(), IPv4 and IPv6; -1: not made yet
@@ -37,7 +39,11 @@ struct nshelper {
 	bool ready, late;
 	uint32_t seq;
 	unsigned max;
+	struct loop *loop;
 	bool asked[NSSOCK_KINDS];
+	int error[NSSOCK_KINDS];
+	struct timer timer;
+	unsigned wait_ms;
 	unsigned n[NSSOCK_KINDS];
 	int pool[NSSOCK_KINDS][NSHELPER_POOL];
 	int probe[2];
@@ -51,6 +57,8 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
 int nshelper_diag(struct nshelper *h);
 bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope);
+bool nshelper_error_passes(int rc);
 void nshelper_event(struct nshelper *h);
+void nshelper_timer(struct nshelper *h);
 
 #endif /* NSHELPER_H */

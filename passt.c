@@ -728,6 +728,8 @@ static void flow_timer(struct passt *s, union epoll_ref ref)
 		return;
 	if (ref.kind == REF_TCP)
 		tcp_timer(&s->tcp, f);
+	else if (ref.kind == REF_TCP_SPLICE)
+		tcp_splice_timer(&s->tcp_splice, f);
 	else if (ref.kind == REF_UDP)
 		udp_timer(&s->udp, f);
 	else if (ref.kind == REF_UDP_SPLICE)
@@ -753,6 +755,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		break;
 	case REF_NSHELPER:
 		nshelper_event(&s->nsh);
+		tcp_splice_retry(&s->tcp_splice);
 		break;
 	case REF_LISTEN:
 		inbound_event(&s->inbound, ref.index);
@@ -800,6 +803,9 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		break;
 	case REF_CLIENT:
 		client_timer(&s->client);
+		break;
+	case REF_NSHELPER:
+		nshelper_timer(&s->nsh);
 		break;
 	case REF_SCAN:
 		listen_scan(&s->listen);

@@ -36,6 +36,9 @@
  * A connection that was dialled by a loopback address and is refused on the other
  * side is tried in the other family; what it has sent by then waits in its pipe.
  *
+ * If the namespace has no socket to give for the moment (see nshelper.c), an accepted
+ * connection waits for the next one, WAIT_MS at most.
+ *
  * FIN stays FIN: the end of one stream, once all before it was written, is a
  * shutdown() of the other. RST stays RST: an error of either socket closes both
  * with SO_LINGER 0, what had arrived before it is passed on first.
@@ -58,10 +61,12 @@
 #include "log.h"
 #include "loop.h"
 #include "nshelper.h"
+#include "util.h"
 
 #define SPLICE_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 #define TURN_BYTES	(1U << 20)	/* per direction and turn */
 #define BULK_MIN	(32U << 10)	/* less from splice(): not worth it */
+#define WAIT_MS		10000		/* for a socket of the namespace */
 
 /**
  * struct splice_dir - One direction of a connection
@@ -85,6 +90,7 @@ struct splice_dir {
  * @dir:	By the side that is read
  * @other:	Address to try if nobody listens, unset: none
  * @connected:	TGT is
+ * @waiting:	There is no socket for TGT yet, and none is watched
  * @ready:	On the ready list
  * @failed:	A socket has an error
  */
@@ -92,7 +98,7 @@ struct splice_conn {
 	int sock[2];
 	struct splice_dir dir[2];
 	union inany other;
-	bool connected, ready, failed;
+	bool connected, waiting, ready, failed;
 };
 static_assert(sizeof(struct splice_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -204,6 +210,7 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 		if (c->dir[side].held)
 			pipe_return(s, c->dir[side].pipe, false);
 	}
+	s->waiting -= c->waiting;
 	ready_remove(s, f);
 	flow_free(s->flows, s->loop, f);
 }
@@ -600,6 +607,39 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 
 /* New flows ------------------------------------------------------------------ */
 
+/* refuse() - End a new flow: the other side, or a socket, can't be had */
+static void refuse(struct tcp_splice *s, struct flow *f, int rc)
+{
+	char buf[UTIL_ERROR_STRLEN];
+
+	if (conn(f)->sock[TGT] < 0) {
+		s->stats.refused++;
+		warn_limited("No socket for a new connection: %s",
+			     util_strerror(rc, buf));
+	}
+	end_flow(s, f, true, "refused");
+}
+
+/* lacks_socket() - Did dial() fail for want of a socket, which may come? */
+static bool lacks_socket(struct flow *f, int rc)
+{
+	return conn(f)->sock[TGT] < 0 && !is_from_ns(f) &&
+	       nshelper_error_passes(rc);
+}
+
+/* wait_for_socket() - After dial() said @rc: true if that is why */
+static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
+{
+	if (!lacks_socket(f, rc))
+		return false;
+	conn(f)->waiting = true;
+	s->waiting++;
+	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, TGT);
+	wheel_arm(&s->loop->wheel, &f->timer, s->loop->now_ms + WAIT_MS);
+	trace_flow(s, f, "waits for a socket");
+	return true;
+}
+
 /**
  * tcp_splice_accepted() - A connection to a forwarded port, both ends are local
  * @s:		Bypassed connections
@@ -640,13 +680,41 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	trace_flow(s, f, "new");
 
 	rc = dial(s, f);
-	if (!rc)
-		return;
-	if (c->sock[TGT] < 0) {
-		s->stats.refused++;
-		warn_limited("No socket for a new connection: error %d", -rc);
+	if (rc && !wait_for_socket(s, f, rc))
+		refuse(s, f, rc);
+}
+
+/**
+ * tcp_splice_retry() - There may be sockets of the namespace for flows that wait
+ */
+void tcp_splice_retry(struct tcp_splice *s)
+{
+	uint32_t i;
+
+	for (i = 0; s->waiting && i < s->flows->high; i++) {
+		struct flow *f = &s->flows->flow[i];
+		int rc;
+
+		if (f->proto != IPPROTO_TCP || f->pif[TGT] != PIF_SPLICE ||
+		    !conn(f)->waiting)
+			continue;
+		rc = dial(s, f);
+		if (rc && lacks_socket(f, rc))
+			return;			/* no more of them */
+		conn(f)->waiting = false;
+		s->waiting--;
+		wheel_cancel(&s->loop->wheel, &f->timer);
+		if (rc)
+			refuse(s, f, rc);
 	}
-	end_flow(s, f, true, "refused");
+}
+
+/**
+ * tcp_splice_timer() - A flow has waited long enough for a socket
+ */
+void tcp_splice_timer(struct tcp_splice *s, struct flow *f)
+{
+	refuse(s, f, -ETIMEDOUT);
 }
 
 /**

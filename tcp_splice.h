@@ -39,6 +39,7 @@ struct tcp_splice_stats {
  * struct tcp_splice - All bypassed connections
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  * @ready:	List of flows with work left
+ * @waiting:	Flows that wait for a socket of the namespace
  * @pipes:	Pipes that there are, lent ones and @spare
  * @nspare:	Entries of @spare
  * @buf:	Small data on its way, of no meaning between calls
@@ -49,7 +50,7 @@ struct tcp_splice {
 	struct flow_table *flows;
 	struct loop *loop;
 	struct nshelper *nsh;
-	uint32_t ready;
+	uint32_t ready, waiting;
 	unsigned pipes, nspare;
 	struct splice_pipe spare[TCP_SPLICE_SPARE];
 	struct tcp_splice_stats stats;
@@ -66,6 +67,8 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 		      uint32_t events);
 void tcp_splice_evict(struct tcp_splice *s, struct flow *f);
+void tcp_splice_retry(struct tcp_splice *s);
+void tcp_splice_timer(struct tcp_splice *s, struct flow *f);
 bool tcp_splice_run_ready(struct tcp_splice *s);
 bool tcp_splice_unfinished(const struct tcp_splice *s);
 

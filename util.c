@@ -211,6 +211,7 @@ static const char *const errors[] = {
 	[ECONNABORTED] = "Software caused connection abort",
 	[ECONNRESET] = "Connection reset by peer",
 	[ENOBUFS] = "No buffer space available",
+	[ETOOMANYREFS] = "Too many references: cannot splice",
 	[EISCONN] = "Transport endpoint is already connected",
 	[ENOTCONN] = "Transport endpoint is not connected",
 	[ETIMEDOUT] = "Connection timed out",

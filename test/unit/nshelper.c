@@ -28,6 +28,7 @@
 
 #define MANY	500
 #define LIMIT	70			/* open files */
+#define FLIGHT	100			/* descriptors on their way, more than that */
 
 
 static struct loop loop;
@@ -70,6 +71,7 @@ static void stop(void)
 	for (kind = 0; kind < 2; kind++)
 		if (h.probe[kind] >= 0)
 			close(h.probe[kind]);
+	wheel_cancel(&loop.wheel, &h.timer);
 	if (h.fd >= 0)
 		close(h.fd);
 	waitpid(helper, NULL, 0);
@@ -89,6 +91,13 @@ static void settle(void)
 		if (asked && poll(&pfd, 1, 5000) == 1)
 			nshelper_event(&h);
 	} while (asked && pfd.revents);
+}
+
+static void timer_fires(void)
+{
+	wheel_cancel(&loop.wheel, &h.timer);
+	nshelper_timer(&h);
+	settle();
 }
 
 static int option(int fd, int name)
@@ -290,11 +299,73 @@ static void few_files(void)
 	ok(n > LIMIT / 2, "and not before there are");
 	while (n)
 		close(fds[--n]);
+	timer_fires();
 	last = nshelper_socket(&h, NSSOCK_TCP4);
 	ok(last >= 0, "it goes on when there is room again");
 	close(last);
 	setrlimit(RLIMIT_NOFILE, &old);
 	limit = 1U << 20;
+}
+
+/* Send @n descriptors on their way, or take them from there */
+static void in_flight(int pair[2], unsigned n)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * FLIGHT)];
+	} control = { .hdr = {
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int) * n),
+	} };
+	struct iovec iov = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = CMSG_SPACE(sizeof(int) * n) };
+
+	memset(CMSG_DATA(&control.hdr), 0, sizeof(int) * n);
+	if (n && sendmsg(pair[0], &msg, 0) != 1)
+		ok(false, "descriptors are on their way");
+	if (!n && recv(pair[1], control.buf, 1, 0) != 1)
+		ok(false, "descriptors have arrived");
+}
+
+/* Another process of the user has as many descriptors on their way as are allowed */
+static void too_many_in_flight(void)
+{
+	struct rlimit rl, old;
+	int pair[2], fd;
+
+	/* A helper without a user namespace of its own may have privileges */
+	if (!other_ns || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		return;
+	stop();
+	getrlimit(RLIMIT_NOFILE, &old);
+	rl = (struct rlimit){ .rlim_cur = LIMIT, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &rl);
+	start();
+	setrlimit(RLIMIT_NOFILE, &old);
+
+	close(nshelper_diag(&h));
+	in_flight(pair, FLIGHT);
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ETOOMANYREFS,
+	   "what can't be sent is an error");
+	ok(nshelper_error_passes(-ETOOMANYREFS), "that may pass");
+	ok(timer_armed(&h.timer), "after a while the helper is asked again");
+	is(nshelper_diag(&h), -ETOOMANYREFS, "the helper still answers");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ETOOMANYREFS,
+	   "until then the error is the answer");
+	ok(!h.asked[NSSOCK_TCP4], "without a request for each");
+	timer_fires();
+	is(h.wait_ms, 100, "the second time, it waits twice as long");
+	in_flight(pair, 0);
+	timer_fires();
+	is(h.n[NSSOCK_TCP4], h.max, "afterwards there are sockets, unasked");
+	is(h.wait_ms, 0, "and the next error waits a short while again");
+	fd = nshelper_diag(&h);
+	ok(fd >= 0, "and all others");
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static uint64_t now_ms(void)
@@ -361,6 +432,7 @@ int main(void)
 	bound();
 	local();
 	few_files();
+	too_many_in_flight();
 	silence();
 	close(loop.epfd);
 	return done();
