@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "nshelper.h"
 #include "tap.h"
 
 static struct conf conf;
@@ -113,6 +114,7 @@ static int client_of(int listening)
 	return fd;
 }
 
+static bool from_ns = true;	/* for the next hand_over(): where it comes from */
 static union inany other;	/* for the next hand_over(): may be tried as well */
 
 /* hand_over() - The other end of who called, for a server at @port */
@@ -123,7 +125,7 @@ static void hand_over(uint16_t port)
 	struct flowside tgt = { .eaddr = lo(), .eport = port };
 	int peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
 
-	tcp_splice_accepted(s, peer, true, &ini, &tgt, &other);
+	tcp_splice_accepted(s, peer, from_ns, &ini, &tgt, &other);
 }
 
 /* dial() - The client's end; its other end is handed over */
@@ -638,6 +640,73 @@ static void no_descriptors(void)
 	finish(p);
 }
 
+/* The namespace has no sockets to give, for an error that may pass */
+static void sockets_run_out(void)
+{
+	static struct nshelper nsh;
+	struct pair p[2];
+	uint16_t port;
+	unsigned i;
+	int helper[2];
+
+	front = listener(&port);
+	back = listener(&back_port);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, helper))
+		ok(false, "there are sockets to a helper");
+	nshelper_start(&nsh, helper[0], &loop);	/* which never answers */
+	nsh.late = true;
+	nsh.error[NSSOCK_TCP4] = -ETOOMANYREFS;
+	wheel_arm(&loop.wheel, &nsh.timer, loop.now_ms + 3600000);
+	tcp_splice_init(s, &conf, &dns, &flows, &loop, &nsh);
+	s->stats.refused = 0;
+	from_ns = false;
+
+	for (i = 0; i < 2; i++) {
+		p[i].client = dial(back_port);
+		if (send(p[i].client, "hello", 5, 0) != 5)
+			ok(false, "a client can send before it is served");
+	}
+	settle();
+	is(flows.count, 2, "connections wait for a socket");
+	is(recv(p[0].client, &port, 1, 0) < 0 ? errno : 0, EAGAIN,
+	   "without a reset");
+	tcp_splice_retry(s);
+	is(s->waiting, 2, "as long as there is none");
+
+	nsh.pool[NSSOCK_TCP4][nsh.n[NSSOCK_TCP4]++] =
+		socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	tcp_splice_retry(s);
+	settle();
+	p[0].server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
+	ok(p[0].server >= 0, "one of them gets the first socket");
+	is(s->waiting, 1, "the other one waits on");
+	p[1].server = -1;
+	for (i = 0; i < flows.high; i++) {
+		if (timer_armed(&flows.flow[i].timer))
+			tcp_splice_timer(s, &flows.flow[i]);
+	}
+	is(s->waiting, 0, "after some time it is no longer waited for");
+	is(flows.count, 1, "the connection is ended");
+	is(s->stats.refused, 1, "and counted as refused");
+	is((recv(p[0].client, &port, 1, 0) < 0 && errno == ECONNRESET) +
+	   (recv(p[1].client, &port, 1, 0) < 0 && errno == ECONNRESET), 1,
+	   "by a reset");
+	finish(p[0]);
+	close(p[1].client);
+
+	nsh.error[NSSOCK_TCP4] = -EAFNOSUPPORT;
+	p[0] = (struct pair){ dial(back_port), -1 };
+	is(read_error(p[0].client), ECONNRESET,
+	   "an error that does not pass resets the client at once");
+	finish(p[0]);
+	wheel_cancel(&loop.wheel, &nsh.timer);
+	close(helper[0]);
+	close(helper[1]);
+	from_ns = true;
+	close(front);
+	close(back);
+}
+
 static void all(void)
 {
 	uint16_t port;
@@ -685,5 +754,6 @@ int main(void)
 	back = listener(&back_port);
 	no_descriptors();
 	many();
+	sockets_run_out();
 	return done();
 }
