@@ -450,12 +450,14 @@ struct watches {
  * @ino:	inotify, or -1
  * @w, @old:	What is watched, and was before
  * @path:	Of the file, followed so far
+ * @unsent:	The file differs from the text that was sent last
  * @now:	Text that was just read
  */
 static struct follower {
 	int sock, ino;
 	struct watches w, old;
 	char path[PATH_MAX], target[PATH_MAX];
+	bool unsent;
 	char now[RESOLV_TEXT_MAX + 1];
 } follower;
 
@@ -550,17 +552,21 @@ static bool look(struct follower *f)
 	if (len < 0 ||
 	    ((size_t)len == text_len && !memcmp(f->now, text, len)))
 		return true;
+	f->now[len] = '\n';
+	f->unsent = send(f->sock, f->now, len + 1, MSG_NOSIGNAL) != len + 1;
+	if (f->unsent)			/* for want of memory: try again later */
+		return errno == ENOBUFS || errno == ENOMEM || errno == EINTR;
 	memcpy(text, f->now, len);
 	text_len = len;
-	f->now[len] = '\n';
-	return send(f->sock, f->now, len + 1, MSG_NOSIGNAL) == len + 1;
+	return true;
 }
 
 /* Throw away events until there are none for a while; false: the daemon ended */
 /* #syscalls:follower poll ppoll ppoll_time64 read */
 static bool settle(const struct follower *f)
 {
-	int i, n, timeout = f->ino < 0 || f->w.denied ? POLL_MS : -1;
+	int i, n, timeout = f->ino < 0 || f->w.denied || f->unsent ?
+			  POLL_MS : -1;
 	struct pollfd pfd[2] = {
 		{ .fd = f->sock, .events = POLLIN },
 		{ .fd = f->ino, .events = POLLIN },
@@ -574,7 +580,7 @@ static bool settle(const struct follower *f)
 		if ((n < 0 && errno != EINTR) || (n > 0 && pfd[0].revents))
 			return false;
 		if (n > 0 && read(f->ino, events, sizeof(events)) < 0 &&
-		    errno != EAGAIN)
+		    errno != EAGAIN && errno != EINTR)
 			return false;
 		timeout = SETTLE_MS;
 	}
