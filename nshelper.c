@@ -290,7 +290,7 @@ static int lost(struct nshelper *h)
 	wheel_cancel(&h->loop->wheel, &h->timer);
 	err("The process that makes sockets in the namespace (pasta-ns) has "
 	    "ended, nothing can replace it until a restart: no new ports are "
-	    "bound there, no local connections bypass the tap");
+	    "bound there, local connections go over the tap");
 	return -ENOTCONN;
 }
 

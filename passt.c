@@ -701,6 +701,18 @@ static void netns_event(struct passt *s, union epoll_ref ref)
 	quit(s, 0);
 }
 
+/*
+ * A port has connections or datagrams. Without a helper in the namespace there are
+ * no sockets for the bypass: local connections go over the tap then, too. That is
+ * the one change of the configuration while we run.
+ */
+static void listen_event(struct passt *s, union epoll_ref ref)
+{
+	if (s->nsh.fd < 0)
+		s->conf.no_splice = true;
+	inbound_event(&s->inbound, ref.index);
+}
+
 /* An event of a flow's socket; of one that ended in this turn, nothing */
 static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
 {
@@ -758,7 +770,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		tcp_splice_retry(&s->tcp_splice);
 		break;
 	case REF_LISTEN:
-		inbound_event(&s->inbound, ref.index);
+		listen_event(s, ref);
 		break;
 	case REF_RESOLV:
 		if (resolv_event(&s->follower, &s->conf, &s->dns, &s->loop))

@@ -815,6 +815,15 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 	return rc;
 }
 
+static void helper_warn(int rc)
+{
+	char buf[UTIL_ERROR_STRLEN];
+
+	warn("No process to make sockets in the namespace: %s (no ports are "
+	     "bound there, local connections go over the tap)",
+	     util_strerror(rc, buf));
+}
+
 /**
  * pasta_init() - No namespace
  */
@@ -868,8 +877,7 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	if (fd >= 0 && helper_needed(c)) {
 		ns->helper = helper_start(&ch, id, fd);
 		if (ns->helper < 0)
-			warn("No process in the namespace to make sockets: "
-			     "errno %d", -ns->helper);
+			helper_warn(ns->helper);
 	}
 	netns_close(&ns->netns);
 	return fd;

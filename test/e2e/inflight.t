@@ -150,7 +150,40 @@ later() {
 	pasta_stop
 }
 
+# The end of the helper is another thing: nothing can start it again
+helper_ends() {
+	pasta_start -t 8000 -u 8001 --log-file "$T/home/log2"
+	serve
+	exec_as user nsenter -t "$INNER" -U --preserve-credentials -n -- \
+		udpx echo 0.0.0.0 8001 >/dev/null 2>&1 &
+	UDP_SERVER=$!
+	t "before the helper has ended" ask
+	kill -9 "$(pidof_helper)"
+	t "the end of the helper is told, and what it means" wait_for \
+		grep -q "pasta-ns.*local connections go over the tap" \
+		"$T/home/log2"
+	t "local connections arrive all the same" ask_often
+	udpx_served() { udpx ask 127.0.0.1 8001 -t 1000; }
+	t "datagrams, too" wait_for udpx_served
+	kill $UDP_SERVER
+	kill $SERVER
+	pasta_stop
+}
+ask_often() {			# more than there are sockets at hand
+	for _ in $(seq 40); do
+		ask || return 1
+	done
+}
+pidof_helper() {
+	local pid
+	for pid in $(processes); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != pasta-ns ] ||
+			echo "$pid"
+	done
+}
+
 published
 starts
 later
+helper_ends
 done_testing
