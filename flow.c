@@ -420,23 +420,31 @@ static void hash_drop(struct flow_table *t, const struct flow *f, unsigned side)
 }
 
 /**
+ * flow_unhash() - Hide a flow from flow_lookup(): its ports may be used again
+ */
+void flow_unhash(struct flow_table *t, struct flow *f)
+{
+	unsigned side;
+
+	for (side = 0; side < 2; side++)
+		if (f->hashed & 1U << side)
+			hash_drop(t, f, side);
+	f->hashed = 0;
+}
+
+/**
  * flow_free() - End a flow: out of hash and wheel, the entry can be used again
  */
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 {
-	unsigned side;
-
 	wheel_cancel(&l->wheel, &f->timer);
-	for (side = 0; side < 2; side++)
-		if (f->hashed & 1U << side)
-			hash_drop(t, f, side);
+	flow_unhash(t, f);
 	if (f->rank != FLOW_KEPT)
 		queue_remove(t, f);
 	t->pool[FLOW_ENTRIES].held[f->class]--;
 	t->pool[FLOW_FDS].held[f->class] -= f->fds;
 
 	f->proto = 0;
-	f->hashed = 0;
 	f->next_free = t->first_free;
 	t->first_free = flow_index(t, f);
 	t->count--;

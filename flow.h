@@ -146,6 +146,7 @@ uint32_t flowside_hash(const uint64_t key[2], uint8_t proto, uint8_t pif,
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 		   const struct flowside *s);
 void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side);
+void flow_unhash(struct flow_table *t, struct flow *f);
 struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 			 const struct flowside *s, unsigned *side);
 struct flow *flow_at(struct flow_table *t, uint32_t index);

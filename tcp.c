@@ -25,6 +25,14 @@
  *        |  not discarded  |                |                    |
  *        +---- peek offset: snd_nxt - snd_base ----> peek here
  *
+ * Resets. A peer's reset, like any error of the socket, leaves its receive queue
+ * readable: @failed sockets are read to the end, the guest gets all of it, and then
+ * a RST. What the guest sends meanwhile is acknowledged and dropped: a guest that
+ * waits for its upload to end before it reads would never get there. After a reset
+ * by the guest, the socket first sends what it and the pool still have: such a flow
+ * is @draining, the guest no longer has a part in it, and what the peer sends is
+ * dropped.
+ *
  * Sockets are watched edge-triggered. @readable remembers an edge until a read
  * comes back short; a flow that used up its turn is put on the ready list, one
  * that got no frame from the tap on the blocked list.
@@ -100,7 +108,9 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @urgent:	So has urgent data: reads stop at its mark
  * @armed:	EPOLLOUT will come
  * @starved:	Data was refused: tell the guest when there is room
- * @failed:	The socket has an error: what it still has is not ended by a FIN
+ * @failed:	The socket has an error: a RST follows the data that it still has
+ * @draining:	The guest has reset the connection: the peer gets a RST after the
+ *		data that the socket still has, @in_space bytes when last seen
  * @ack_due:	An ACK found no frame
  * @dying:	A RST found no frame, nothing else is left to do
  */
@@ -114,8 +124,8 @@ struct tcp_conn {
 	uint64_t in_start;
 	uint16_t ratio, poll_ms, poll_now;
 	uint8_t work, list;
-	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed, ack_due,
-	     dying;
+	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed,
+	     draining, ack_due, dying;
 };
 static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -332,10 +342,9 @@ static void rearm_timer(struct tcp *t, struct flow *f)
 		wheel_arm(&t->loop->wheel, &f->timer, next);
 }
 
-/* socket_failed() - The socket reported an error: tell the guest, end */
-static void socket_failed(struct tcp *t, struct flow *f, int error)
+/* reset_flow() - Reset both sides; if there is no frame now, the guest's later */
+static void reset_flow(struct tcp *t, struct flow *f)
 {
-	debug("socket error %d", error);
 	conn(f)->dying = !send_rst(t, f);
 	if (conn(f)->dying)
 		list_insert(t, f, LIST_BLOCKED);
@@ -385,6 +394,11 @@ static uint32_t query_room(struct tcp *t, struct flow *f, int outq)
 	if (queued >= size || c->spill.len)
 		return 0;
 	return (uint64_t)(size - queued) * c->ratio / RATIO_ONE;
+}
+
+static uint16_t next_poll(uint16_t ms)
+{
+	return ms < POLL_IDLE_MS / 2 ? ms * 2 : POLL_IDLE_MS;
 }
 
 /* behind() - The peer will acknowledge more, but nothing will tell */
@@ -440,6 +454,50 @@ static void update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 		send_ack(t, f);
 }
 
+/*
+ * resend_refused() - Have the guest resend what was refused, if there is room
+ *
+ * It does so at once after three duplicates (RFC 5681, 3.2), else only after its
+ * timer.
+ */
+static void resend_refused(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	int i;
+
+	if (!c->starved || c->spill.len || c->s.rcv_edge == c->s.rcv_nxt)
+		return;
+	c->starved = false;
+	tcps_acknowledge(&c->s, c->s.rcv_nxt);
+	for (i = 0; i <= FAST_DUPACKS; i++)
+		send_ack(t, f);
+}
+
+/*
+ * socket_failed() - The socket has an error, a reset or another: pump() ends the flow
+ *
+ * EPIPE, for a reset, is the kernel's way to say that a FIN had come before.
+ */
+/* #syscalls ioctl */
+static void socket_failed(struct tcp *t, struct flow *f, int error)
+{
+	struct tcp_conn *c = conn(f);
+	int queued = 0;
+
+	if (c->failed)
+		return;
+	trace_flow(t, f, "socket error");
+	debug("socket error %d", error);
+	c->failed = c->readable = c->rdhup = c->near = true;
+	spill_release(&t->spill, &c->spill);
+	tcps_reset_due(&c->s, error == EPIPE, t->loop->now_ms);
+
+	/* The handshake need not be finished if nothing is to follow */
+	if (c->s.phase != TCPS_ESTABLISHED &&
+	    (ioctl(c->sock, SIOCINQ, &queued) || !queued))
+		tcps_eof(&c->s);
+}
+
 /* pass_fin() - The guest's FIN, behind all its data */
 /* #syscalls shutdown */
 static void pass_fin(struct tcp *t, struct flow *f)
@@ -468,23 +526,19 @@ static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
 
 /*
  * deliver() - Payload of a batch to the socket, the rest to the pool
- *
- * Return: false if the flow ended
  */
-static bool deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
+static void deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 {
 	struct tcp_conn *c = conn(f);
 	ssize_t taken = 0;
 
-	if (!c->spill.len) {
+	if (!c->spill.len && !c->failed) {
 		taken = sock_send(c->sock, w->iov, w->count);
-		if (taken < 0) {
+		if (taken < 0)
 			socket_failed(t, f, -taken);
-			return false;
-		}
 	}
-	if (taken == (ssize_t)w->bytes)
-		return true;
+	if (c->failed || taken == (ssize_t)w->bytes)
+		return;
 
 	taken += spill_append(&t->spill, &c->spill, w->iov, w->count, taken);
 	if (taken < (ssize_t)w->bytes) {
@@ -493,11 +547,9 @@ static bool deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 		c->starved = true;
 	}
 	arm_epollout(t, f);
-	return true;
 }
 
-/* drain_spill() - Return: false if the flow ended */
-static bool drain_spill(struct tcp *t, struct flow *f)
+static void drain_spill(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 	struct iovec iov[16];
@@ -506,41 +558,27 @@ static bool drain_spill(struct tcp *t, struct flow *f)
 		unsigned n = spill_iov(&t->spill, &c->spill, iov, 16);
 		ssize_t rc = sock_send(c->sock, iov, n);
 
-		if (rc < 0) {
-			socket_failed(t, f, -rc);
-			return false;
-		}
-		if (!rc) {
-			arm_epollout(t, f);
+		if (rc < 0)
+			socket_failed(t, f, -rc);	/* empties the pool */
+		else if (rc)
+			spill_consume(&t->spill, &c->spill, rc);
+		else
 			break;
-		}
-		spill_consume(&t->spill, &c->spill, rc);
 	}
-	return true;
+	if (c->spill.len)
+		arm_epollout(t, f);
 }
 
-/* sock_writable() - EPOLLOUT; false if the flow ended */
-static bool sock_writable(struct tcp *t, struct flow *f)
+/* sock_writable() - EPOLLOUT */
+static void sock_writable(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
-	bool starved = c->starved;
-	int i;
 
 	c->armed = false;
-	if (!drain_spill(t, f))
-		return false;
+	drain_spill(t, f);
 	pass_fin(t, f);
 	update_ack(t, f, false, true);
-
-	if (starved && !c->spill.len && c->s.rcv_edge != c->s.rcv_nxt) {
-		/* What was refused is resent at once after three duplicates
-		 * (RFC 5681, 3.2), else only after the guest's timer */
-		c->starved = false;
-		tcps_acknowledge(&c->s, c->s.rcv_nxt);
-		for (i = 0; i <= FAST_DUPACKS; i++)
-			send_ack(t, f);
-	}
-	return true;
+	resend_refused(t, f);
 }
 
 /* Peer to guest */
@@ -743,7 +781,10 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	if (rc < 0) {
 		if (errno == EAGAIN)
 			c->readable = false;
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		if (c->failed && errno != EINTR)
+			tcps_eof(&c->s);	/* told once more: nothing is left */
+		return errno == EAGAIN || errno == EINTR || c->failed ? 0 :
+		       -errno;
 	}
 	c->peek_pos += rc;
 	rc -= skip;
@@ -751,7 +792,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 		/* A read that has to skip ends at urgent data, too: there is more
 		 * once the guest has acknowledged what is before */
 		c->readable = skip && c->urgent;
-		if ((!skip || (c->rdhup && !c->urgent)) && !c->failed)
+		if (!skip || (c->rdhup && !c->urgent))
 			tcps_eof(&c->s);
 		return 0;
 	}
@@ -808,15 +849,26 @@ static bool pump(struct tcp *t, struct flow *f)
 		rc = move_data(t, f, can);
 		if (rc == -ENOBUFS)
 			break;
-		if (rc < 0) {
+		if (rc < 0 && !c->failed) {
 			socket_failed(t, f, -rc);
-			return false;
+			continue;
 		}
-		if (!rc)
+		if (rc <= 0)
 			break;
 		done += rc;
 	}
 	send_fin(t, f);
+	if (!c->failed || tcps_done(s))
+		return true;
+	if (tcps_reset_now(s)) {
+		reset_flow(t, f);
+		return false;
+	}
+	if (s->phase == TCPS_ESTABLISHED) {
+		/* The guest may have to finish its upload before it reads */
+		update_ack(t, f, false, true);
+		resend_refused(t, f);
+	}
 	return true;
 }
 
@@ -1185,6 +1237,66 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
 	return w;
 }
 
+/*
+ * undelivered() - Bytes of the guest that were never sent to the peer
+ *
+ * A kernel sends its RST behind what is in flight, too, and does not wait until
+ * that is acknowledged.
+ */
+/* #syscalls ioctl */
+static uint32_t undelivered(struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	int unsent = 0;
+
+	if (c->failed || c->s.phase != TCPS_ESTABLISHED ||
+	    ioctl(c->sock, SIOCOUTQNSD, &unsent) || unsent < 0)
+		return 0;
+	return c->spill.len + unsent;
+}
+
+/* drain() - The next step towards the peer's RST */
+static void drain(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+	uint64_t now = t->loop->now_ms;
+	uint32_t left;
+
+	drain_spill(t, f);
+	left = undelivered(f);
+	if (!left) {
+		end_flow(t, f, true, "reset by the guest");
+		return;
+	}
+	if (left < c->in_space) {
+		c->in_space = left;
+		tcps_drain(&c->s, now + c->poll_now, now);
+	} else {
+		c->poll_now = next_poll(c->poll_now);
+		c->s.poll_at = now + c->poll_now;
+	}
+	rearm_timer(t, f);
+}
+
+/* guest_reset() - A RST from the guest: the peer gets one, behind the data */
+static void guest_reset(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (!undelivered(f)) {
+		end_flow(t, f, true, "reset by the guest");
+		return;
+	}
+	trace_flow(t, f, "reset by the guest, data is left");
+	c->draining = true;
+	c->ack_due = false;
+	c->in_space = UINT32_MAX;
+	c->poll_now = c->poll_ms;
+	list_remove(t, f);
+	flow_unhash(t->flows, f);
+	drain(t, f);
+}
+
 /* segment() - Let the state decide, collect what is to be done */
 static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		    const struct tcp_seg *g)
@@ -1198,7 +1310,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		flow_set_rank(t->flows, f, FLOW_KEPT);
 
 	if (a.acts & ACT_RST_SOCK) {
-		end_flow(t, f, true, "reset by the guest");
+		guest_reset(t, f);
 		return;
 	}
 	if (a.acts & ACT_RST_TAP)
@@ -1248,14 +1360,14 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 
 	if (w->acts & ACT_CONSUME)
 		consume(t, f);
-	if (w->bytes && !deliver(t, f, w))
-		return;
+	if (w->bytes)
+		deliver(t, f, w);
 	pass_fin(t, f);
 	if (w->acts & (ACT_DATA | ACT_ACK))
 		update_ack(t, f, w->acts & ACT_ACK, false);
 	for (i = 1; i < w->holes && i < FAST_DUPACKS; i++)
 		send_ack(t, f);
-	if (w->acts & ACT_SEND && !pump(t, f))
+	if ((w->acts & ACT_SEND || conn(f)->failed) && !pump(t, f))
 		return;
 	if (!close_if_done(t, f))
 		rearm_timer(t, f);
@@ -1304,8 +1416,9 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 
 		segment_of(p, &g);
 		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
-		if (f && g.flags & TCPF_SYN && conn(f)->work) {
-			/* What came before may be the end of the flow */
+		if (f && g.flags & (TCPF_SYN | TCPF_RST) && conn(f)->work) {
+			/* What came before may be the end of the flow, or be
+			 * data that a RST must not overtake */
 			run_work(t, &t->work[conn(f)->work - 1]);
 			f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap,
 					NULL);
@@ -1355,6 +1468,19 @@ static int sock_error(int sock)
 	return error;
 }
 
+/* drain_event() - The peer's data is for nobody, but lets the peer read ours */
+/* #syscalls recvfrom recv */
+static void drain_event(struct tcp *t, struct flow *f, uint32_t events)
+{
+	struct tcp_conn *c = conn(f);
+
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP))
+		recv(c->sock, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	if (events & EPOLLOUT)
+		c->armed = false;
+	drain(t, f);
+}
+
 /**
  * tcp_sock_event() - epoll reported something on a flow's socket
  */
@@ -1367,6 +1493,13 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
 		return;
 	if (events & (EPOLLERR | EPOLLHUP))
 		error = sock_error(c->sock);
+	if (c->draining) {
+		if (error)
+			end_flow(t, f, true, "reset by both");
+		else
+			drain_event(t, f, events);
+		return;
+	}
 
 	if (c->s.phase == TCPS_CONNECTING) {
 		if (error) {
@@ -1378,19 +1511,16 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
 		connected(t, f);
 	}
 
-	c->failed = error;
+	if (error)
+		socket_failed(t, f, error);
 	c->rdhup |= !!(events & EPOLLRDHUP);
 	c->urgent |= !!(events & EPOLLPRI);
 	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP))
 		c->readable = true;
-	if ((events & EPOLLOUT) && c->armed && !error && !sock_writable(t, f))
-		return;
+	if ((events & EPOLLOUT) && c->armed && !c->failed)
+		sock_writable(t, f);
 	if (!pump(t, f))
 		return;
-	if (error) {
-		socket_failed(t, f, error);
-		return;
-	}
 	if (!close_if_done(t, f))
 		rearm_timer(t, f);
 }
@@ -1403,10 +1533,14 @@ void tcp_timer(struct tcp *t, struct flow *f)
 	struct tcp_conn *c = conn(f);
 	unsigned acts = tcps_timer(&c->s, t->loop->now_ms);
 
-	if (acts & ACT_RST_TAP)
+	if (acts & ACT_RST_TAP && !c->draining)
 		send_rst(t, f);
 	if (acts & ACT_RST_SOCK) {
 		end_flow(t, f, !tcps_done(&c->s), "timed out");
+		return;
+	}
+	if (c->draining) {
+		drain(t, f);
 		return;
 	}
 	if (acts & (ACT_SYN | ACT_SYNACK))
@@ -1414,8 +1548,7 @@ void tcp_timer(struct tcp *t, struct flow *f)
 	if (acts & ACT_PROBE)
 		send_probe(t, f);
 	if (acts & ACT_POLL) {
-		c->poll_now = c->poll_now < POLL_IDLE_MS / 2 ? c->poll_now * 2 :
-			      POLL_IDLE_MS;
+		c->poll_now = next_poll(c->poll_now);
 		update_ack(t, f, false, true);
 	}
 	if (acts & ACT_SEND && !pump(t, f))
@@ -1438,7 +1571,7 @@ static void run_list(struct tcp *t, uint8_t list)
 		if (next != FLOW_NONE)
 			t->flows->flow[next].list_prev = FLOW_NONE;
 		if (conn(f)->dying) {
-			socket_failed(t, f, 0);
+			reset_flow(t, f);
 			continue;
 		}
 		if (conn(f)->ack_due && !send_ack(t, f))
@@ -1521,7 +1654,8 @@ bool tcp_unfinished(const struct tcp *t)
 
 		if (f->proto == IPPROTO_TCP &&
 		    (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP) &&
-		    c->s.phase == TCPS_ESTABLISHED && c->s.out < OUT_FIN_PASSED)
+		    c->s.phase == TCPS_ESTABLISHED &&
+		    (c->draining || c->s.out < OUT_FIN_PASSED))
 			return true;
 	}
 	return false;

@@ -634,7 +634,6 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
 		return false;
 	conn(f)->waiting = true;
 	s->waiting++;
-	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, TGT);
 	wheel_arm(&s->loop->wheel, &f->timer, s->loop->now_ms + WAIT_MS);
 	trace_flow(s, f, "waits for a socket");
 	return true;
@@ -676,6 +675,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
 	f->side[INI] = *ini;
 	f->side[TGT] = *tgt;
+	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, TGT);
 	s->stats.opened++;
 	trace_flow(s, f, "new");
 

@@ -38,6 +38,14 @@
  * tcps_in. FIN-WAIT-1 of the RFC is out = OPEN, in = EOF; CLOSE-WAIT is
  * out > OPEN, in = OPEN; CLOSING and LAST-ACK are both; for TIME-WAIT there is
  * timewait.c, as the flow has ended by then.
+ *
+ * A reset does not overtake data. Natively the receive queue of a connection stays
+ * readable after a RST. The guest's kernel keeps its own queue likewise, but not
+ * what is still in our socket's. So after tcps_reset_due(), data is sent on,
+ * retransmitted as ever, and tcps_reset_now() tells when the guest has all of it,
+ * or doesn't acknowledge it any more. In the other direction tcps_drain() waits for
+ * the socket to send what it has. Both end at the latest RESET_WAIT_MS after the
+ * last progress.
  */
 
 #include "tcp_state.h"
@@ -56,6 +64,8 @@
 #define ALIVE_HALF_MS		(600 * 1000ULL)	/* one direction is closed */
 #define ALIVE_INTERVAL_MS	(75 * 1000ULL)
 #define ALIVE_PROBES		9
+#define RESET_WAIT_MS		(60 * 1000ULL)	/* of no progress before a RST */
+#define RESET_RETRIES		2	/* of the data before a RST */
 #define DUPACKS			3	/* RFC 5681, 3.2 */
 #define WINDOW_FIELD_MAX	65535U
 #define ISN_TICKS_PER_MS	(1000000 / 64)	/* one tick is 64 ns */
@@ -175,11 +185,20 @@ void tcps_connected(struct tcps *s, uint64_t now_ms)
 	rtx_start(s, RTO_SYN_MS, now_ms);
 }
 
+/* last_wait() - Let the timer of idle connections end the flow, without a probe */
+static void last_wait(struct tcps *s, uint64_t now_ms)
+{
+	s->probes = ALIVE_PROBES;
+	s->alive_at = now_ms + RESET_WAIT_MS;
+}
+
 /* alive() - The guest was heard */
 static void alive(struct tcps *s, uint64_t now_ms)
 {
 	bool half = s->out != OUT_OPEN || s->in != IN_OPEN;
 
+	if (s->reset)
+		return;
 	s->probes = 0;
 	s->alive_at = now_ms + (half ? ALIVE_HALF_MS : ALIVE_IDLE_MS);
 }
@@ -340,6 +359,8 @@ static bool ack_in(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 		if (s->in == IN_EOF && g->ack == s->snd_eof + 1)
 			s->in = IN_FIN_ACKED;
 		rtx_start(s, RTO_MS, now_ms);
+		if (s->reset)
+			last_wait(s, now_ms);
 		a->acts |= ACT_CONSUME | ACT_SEND;
 		dup = false;
 	} else {
@@ -586,7 +607,7 @@ void tcps_eof(struct tcps *s)
 bool tcps_fin_may_send(const struct tcps *s)
 {
 	return s->phase == TCPS_ESTABLISHED && s->in == IN_EOF &&
-	       s->snd_nxt == s->snd_eof &&
+	       s->snd_nxt == s->snd_eof && (!s->reset || s->reset_fin) &&
 	       (s->snd_una == s->snd_nxt ||
 		s->snd_nxt - s->snd_una < s->snd_wnd);
 }
@@ -627,6 +648,51 @@ bool tcps_data_queued(const struct tcps *s)
 uint32_t tcps_acked_data(const struct tcps *s)
 {
 	return s->in == IN_FIN_ACKED ? s->snd_eof : s->snd_una;
+}
+
+/**
+ * tcps_reset_due() - The peer has reset the connection, or the socket has failed
+ * @s:		State
+ * @fin:	The peer's FIN had come before
+ * @now_ms:	Time
+ *
+ * What the socket still has is to be sent as before, up to tcps_eof().
+ */
+void tcps_reset_due(struct tcps *s, bool fin, uint64_t now_ms)
+{
+	s->reset = true;
+	s->reset_fin = fin || s->in != IN_OPEN;
+	last_wait(s, now_ms);
+}
+
+/**
+ * tcps_reset_now() - Is a RST to the guest the next and last thing to send?
+ */
+bool tcps_reset_now(const struct tcps *s)
+{
+	uint32_t end = s->snd_eof + s->reset_fin;
+
+	if (!s->reset || s->in == IN_OPEN)
+		return false;
+	if (s->phase != TCPS_ESTABLISHED)
+		return true;
+	return s->snd_una == end ||
+	       (s->snd_nxt == end && s->retries >= RESET_RETRIES);
+}
+
+/**
+ * tcps_drain() - The guest has reset the connection, the socket still has data
+ * @s:		State
+ * @poll_at:	When to look next how much it has, ms
+ * @now_ms:	Time: there was progress until now
+ *
+ * From now on tcps_timer() tells ACT_POLL, and the end.
+ */
+void tcps_drain(struct tcps *s, uint64_t poll_at, uint64_t now_ms)
+{
+	s->rtx_at = 0;
+	s->poll_at = poll_at;
+	last_wait(s, now_ms);
 }
 
 /* syn_timer() - Our SYN found no answer: again, as the kernel would, or no more */

@@ -58,6 +58,8 @@ enum tcps_in {
  *		without backing off
  * @syn_hurried: Our SYN was retransmitted ahead of its timer since that last fired
  * @recovering:	A retransmission is under way up to @recover
+ * @reset:	The peer has reset the connection: a RST follows what it had sent
+ * @reset_fin:	and its FIN, which had come before the reset
  * @persist:	Data waits for the guest's window, nothing is in flight
  * @v4:	IPv4, for the default of the MSS
  * @mss:	Largest payload of a segment to the guest
@@ -82,7 +84,7 @@ struct tcps {
 	uint8_t our_ws, peer_ws;
 	uint8_t dupacks, retries, probes;
 	uint8_t syn_retries, syn_linear;
-	bool syn_hurried, recovering, persist, v4;
+	bool syn_hurried, recovering, persist, v4, reset, reset_fin;
 	uint16_t mss, rcv_mss;
 	uint32_t snd_una, snd_nxt, snd_max;
 	uint32_t snd_wnd, snd_wnd_max;
@@ -158,6 +160,10 @@ void tcps_fin_sent(struct tcps *s, uint64_t now_ms);
 void tcps_blocked(struct tcps *s, uint64_t now_ms);
 bool tcps_data_queued(const struct tcps *s);
 uint32_t tcps_acked_data(const struct tcps *s);
+
+void tcps_reset_due(struct tcps *s, bool fin, uint64_t now_ms);
+bool tcps_reset_now(const struct tcps *s);
+void tcps_drain(struct tcps *s, uint64_t poll_at, uint64_t now_ms);
 
 unsigned tcps_timer(struct tcps *s, uint64_t now_ms);
 uint64_t tcps_next_timer(const struct tcps *s);
