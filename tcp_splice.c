@@ -41,7 +41,10 @@
  *
  * FIN stays FIN: the end of one stream, once all before it was written, is a
  * shutdown() of the other. RST stays RST: an error of either socket closes both
- * with SO_LINGER 0, what had arrived before it is passed on first.
+ * with SO_LINGER 0. But the kernel keeps what a socket has received before a reset,
+ * so all of that is sent by the other socket first, as long as it makes progress.
+ * What comes from that other socket meanwhile is dropped, since a program that
+ * wants to finish its upload before it reads would never get there.
  */
 
 #include "tcp_splice.h"
@@ -49,9 +52,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,6 +73,8 @@
 #define TURN_BYTES	(1U << 20)	/* per direction and turn */
 #define BULK_MIN	(32U << 10)	/* less from splice(): not worth it */
 #define WAIT_MS		10000		/* for a socket of the namespace */
+#define LINGER_MS	(60 * 1000ULL)	/* of no progress before a reset */
+#define POLL_MAX_MS	32		/* how often to look for progress */
 
 /**
  * struct splice_dir - One direction of a connection
@@ -77,11 +85,12 @@
  * @bulk:	splice() first
  * @eof:	The end was read
  * @fin:	and passed on
+ * @fin_first:	It came before the error of the socket that is read
  */
 struct splice_dir {
 	struct splice_pipe pipe;
 	uint32_t held;
-	bool readable, writable, rdhup, urgent, bulk, eof, fin;
+	bool readable, writable, rdhup, urgent, bulk, eof, fin, fin_first;
 };
 
 /**
@@ -92,13 +101,19 @@ struct splice_dir {
  * @connected:	TGT is
  * @waiting:	There is no socket for TGT yet, and none is watched
  * @ready:	On the ready list
- * @failed:	A socket has an error
+ * @failed:	By side: the socket has an error
+ * @left:	Bytes still to be sent before a reset, when last seen
+ * @poll_ms:	Until the next look
+ * @give_up:	Without progress, time of the reset, ms
  */
 struct splice_conn {
 	int sock[2];
 	struct splice_dir dir[2];
 	union inany other;
-	bool connected, waiting, ready, failed;
+	bool connected, waiting, ready, failed[2];
+	uint8_t poll_ms;
+	uint32_t left;
+	uint64_t give_up;
 };
 static_assert(sizeof(struct splice_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -227,6 +242,22 @@ void tcp_splice_evict(struct tcp_splice *s, struct flow *f)
 
 /* Data ---------------------------------------------------------------------- */
 
+/*
+ * side_failed() - A socket has an error: read what it still has, to the end
+ * @error:	EPIPE, after a reset, is the kernel's way to say that a FIN came first
+ */
+static void side_failed(struct splice_conn *c, unsigned side, int error)
+{
+	struct splice_dir *d = &c->dir[side];
+
+	if (c->failed[side])
+		return;
+	c->failed[side] = true;
+	d->fin_first = d->eof || error == EPIPE;
+	d->readable = d->rdhup = true;
+	c->left = UINT32_MAX;
+}
+
 /* wait_for_room() - The socket took less than it was given */
 static void wait_for_room(struct tcp_splice *s, struct flow *f, unsigned from)
 {
@@ -243,7 +274,7 @@ static bool is_again(int error)
 	       error == ENOMEM;
 }
 
-/* drain() - From the pipe to the socket: 0, or negative errno */
+/* drain() - From the pipe to the socket: 0, or negative errno: that one has failed */
 /* #syscalls:pasta splice */
 static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
 {
@@ -261,7 +292,10 @@ static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
 		} else if (!n || is_again(errno)) {
 			wait_for_room(s, f, from);
 		} else {
-			return -errno;
+			int error = errno;
+
+			side_failed(c, !from, error);
+			return -error;
 		}
 	}
 	return 0;
@@ -276,7 +310,7 @@ static void was_read(struct splice_dir *d, ssize_t n, size_t want)
 		d->readable = false;
 }
 
-/* send_some() - Bytes that the socket took, or negative errno */
+/* send_some() - Bytes that the socket took, or negative errno: it has failed */
 /* #syscalls:pasta sendto */
 static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 			 size_t len)
@@ -284,8 +318,12 @@ static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 	ssize_t n = send(conn(f)->sock[!from], s->buf, len,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (n < 0 && !is_again(errno))
-		return -errno;
+	if (n < 0 && !is_again(errno)) {
+		int error = errno;
+
+		side_failed(conn(f), !from, error);
+		return -error;
+	}
 	if (n < 0)
 		n = 0;
 	if ((size_t)n < len)
@@ -343,8 +381,10 @@ static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
 
 	d->pipe = pipe_take(s);
 	d->held = n - sent;
-	if (write(d->pipe.wr, s->buf + sent, d->held) != (ssize_t)d->held)
-		return -EIO;		/* it was empty, and is large enough */
+	if (write(d->pipe.wr, s->buf + sent, d->held) != (ssize_t)d->held) {
+		side_failed(c, !from, EIO);	/* it was empty, and is large enough */
+		return -EIO;
+	}
 	return n;
 }
 
@@ -377,25 +417,33 @@ static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 	return rc ? rc : n;
 }
 
-/*
- * move() - One direction goes as far as it can, one turn's worth
- *
- * Return: 0, or negative errno: a socket has failed
- */
+/* pass_fin() - The end of a stream, but for one that a reset cut short */
 /* #syscalls:pasta shutdown */
-static int move(struct tcp_splice *s, struct flow *f, unsigned from)
+static void pass_fin(struct splice_conn *c, unsigned from)
+{
+	struct splice_dir *d = &c->dir[from];
+
+	if (!d->eof || d->held || d->fin || (c->failed[from] && !d->fin_first))
+		return;
+	d->fin = true;
+	if (!c->dir[!from].fin || c->failed[from])	/* else both are closed now */
+		shutdown(c->sock[!from], SHUT_WR);
+}
+
+/* move() - One direction goes as far as it can, one turn's worth */
+static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 {
 	struct splice_conn *c = conn(f);
 	struct splice_dir *d = &c->dir[from];
 	uint32_t done = 0;
-	ssize_t n = drain(s, f, from);
+	ssize_t n;
 
-	if (n < 0)
-		return n;
+	if (c->failed[!from] || drain(s, f, from))
+		return;
 	while (d->readable && d->writable && !d->eof) {
 		if (done >= TURN_BYTES) {
 			ready_insert(s, f);
-			return 0;
+			return;
 		}
 		n = d->bulk && !d->urgent ? move_bulk(s, f, from) :
 					    move_small(s, f, from);
@@ -405,16 +453,64 @@ static int move(struct tcp_splice *s, struct flow *f, unsigned from)
 		}
 		if (n == -EINTR)
 			continue;
-		if (n < 0)
-			return n;
+		if (n < 0) {
+			if (c->failed[!from])
+				return;
+			side_failed(c, from, -n);
+			d->eof = true;	/* the error comes after all data */
+			break;
+		}
 		done += n;
 	}
-	if (d->eof && !d->held && !d->fin && !c->failed) {
-		d->fin = true;
-		if (!c->dir[!from].fin)	/* else both are closed now */
-			shutdown(c->sock[!from], SHUT_WR);
+	pass_fin(c, from);
+}
+
+/* bytes_left() - Not yet sent of what came from a side that has failed */
+/* #syscalls:pasta ioctl */
+static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
+{
+	int queued = 0, unsent = 0;
+
+	if (ioctl(c->sock[from], SIOCINQ, &queued) || queued < 0)
+		queued = 0;
+	if (ioctl(c->sock[!from], SIOCOUTQNSD, &unsent) || unsent < 0)
+		unsent = 0;
+	return c->dir[from].held + (uint32_t)queued + (uint32_t)unsent;
+}
+
+/*
+ * linger() - A socket has failed: is there still something to be done before the end?
+ *
+ * The kernel does not tell when a queue gets empty, so look now and then.
+ */
+/* #syscalls:pasta recvfrom recv */
+static bool linger(struct tcp_splice *s, struct flow *f)
+{
+	struct splice_conn *c = conn(f);
+	unsigned from = c->failed[INI] ? INI : TGT;
+	struct splice_dir *d = &c->dir[from];
+	uint64_t now = s->loop->now_ms;
+	uint32_t left;
+
+	move(s, f, from);
+	if (c->failed[!from])
+		return false;
+	recv(c->sock[!from], NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
+
+	left = bytes_left(c, from);
+	if (!left && (d->fin || !d->fin_first))
+		return false;
+	if (left < c->left) {
+		c->poll_ms = 1;
+		c->give_up = now + LINGER_MS;
+	} else if (now >= c->give_up) {
+		return false;
+	} else if (c->poll_ms < POLL_MAX_MS) {
+		c->poll_ms *= 2;
 	}
-	return 0;
+	c->left = left;
+	wheel_arm(&s->loop->wheel, &f->timer, now + c->poll_ms);
+	return true;
 }
 
 /* run() - Both directions, and the end if it has come */
@@ -424,10 +520,14 @@ static void run(struct tcp_splice *s, struct flow *f)
 
 	if (!c->connected)
 		return;
-	if (move(s, f, INI) || move(s, f, TGT) || c->failed)
-		end_flow(s, f, true, "reset");
-	else if (c->dir[INI].fin && c->dir[TGT].fin)
+	move(s, f, INI);
+	move(s, f, TGT);
+	if (c->failed[INI] || c->failed[TGT]) {
+		if (!linger(s, f))
+			end_flow(s, f, true, "reset");
+	} else if (c->dir[INI].fin && c->dir[TGT].fin) {
 		end_flow(s, f, false, "closed");
+	}
 }
 
 /* Reaching the other side ----------------------------------------------------- */
@@ -562,13 +662,18 @@ void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
 
 	if (events & (EPOLLERR | EPOLLHUP))
 		error = sock_error(c->sock[side]);
+	if (error && !c->connected && side == INI && bytes_left(c, INI)) {
+		side_failed(c, INI, error);	/* that is for the other side */
+		return;
+	}
 	if (error && !c->connected) {
 		if (side == INI || reach_other(s, f, -error) ||
 		    watch(s, f, TGT))
 			end_flow(s, f, true, "refused");
 		return;
 	}
-	c->failed |= !!error;
+	if (error)
+		side_failed(c, side, error);
 	if (side == TGT && events & EPOLLOUT && !c->connected) {
 		c->connected = true;
 		flow_set_rank(s->flows, f, FLOW_KEPT);
@@ -675,7 +780,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
 	f->side[INI] = *ini;
 	f->side[TGT] = *tgt;
-	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, TGT);
+	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, INI);
 	s->stats.opened++;
 	trace_flow(s, f, "new");
 
@@ -710,11 +815,14 @@ void tcp_splice_retry(struct tcp_splice *s)
 }
 
 /**
- * tcp_splice_timer() - A flow has waited long enough for a socket
+ * tcp_splice_timer() - A flow has waited long enough for a socket, or lingers
  */
 void tcp_splice_timer(struct tcp_splice *s, struct flow *f)
 {
-	refuse(s, f, -ETIMEDOUT);
+	if (conn(f)->waiting)
+		refuse(s, f, -ETIMEDOUT);
+	else
+		run(s, f);
 }
 
 /**
@@ -746,7 +854,7 @@ bool tcp_splice_unfinished(const struct tcp_splice *s)
 		unsigned from = f->pif[INI] == PIF_SPLICE ? INI : TGT;
 
 		if (f->proto == IPPROTO_TCP && f->pif[from] == PIF_SPLICE &&
-		    c->connected && !c->dir[from].fin)
+		    c->connected && !c->dir[from].fin && !c->failed[!from])
 			return true;
 	}
 	return false;

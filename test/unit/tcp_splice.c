@@ -16,10 +16,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,11 +67,14 @@ static int listener(uint16_t *port)
 	return fd;
 }
 
+static uint64_t skip_ms;		/* time that was skipped */
+
 /* turn() - Wait for events up to @ms and handle them; false if there was nothing */
 static bool turn(int ms)
 {
 	struct epoll_event ev[64];
 	bool busy = tcp_splice_run_ready(s);
+	struct timer *tm;
 	int i, n = epoll_wait(loop.epfd, ev, 64, busy ? 0 : ms);
 
 	for (i = 0; i < n; i++) {
@@ -78,6 +83,14 @@ static bool turn(int ms)
 
 		if (f)
 			tcp_splice_event(s, f, ref.side, ev[i].events);
+	}
+	loop_update_clock(&loop);
+	loop.now_ms += skip_ms;
+	while ((tm = wheel_expire(&loop.wheel, loop.now_ms))) {
+		struct flow *f = flow_from_ref(&flows, tm->ref);
+
+		if (f)
+			tcp_splice_timer(s, f);
 	}
 	return n > 0 || busy;
 }
@@ -392,6 +405,106 @@ static void resets(void)
 	ok(send(p.client, "x", 1, MSG_NOSIGNAL) < 0,
 	   "who writes to a server that is gone learns it");
 	finish(p);
+}
+
+/* unsent() - Bytes in the send queue of a socket */
+static size_t unsent(int fd)
+{
+	int v = 0;
+
+	ioctl(fd, SIOCOUTQ, &v);
+	return (size_t)v;
+}
+
+/* read_all() - Up to an error or the end: the bytes, and errno in @error */
+static size_t read_all(int fd, int *error)
+{
+	static uint8_t buf[65536];
+	size_t sum = 0;
+	ssize_t n;
+	int tries;
+
+	for (tries = 0; tries < 200;) {
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n > 0) {
+			sum += (size_t)n;
+			tries = 0;
+		} else if (n < 0 && errno == EAGAIN) {
+			turn(20);
+			tries++;
+		} else {
+			*error = n < 0 ? errno : 0;
+			return sum;
+		}
+	}
+	*error = EAGAIN;
+	return sum;
+}
+
+/*
+ * answer_then_reset() - @from answers and resets, while @to still writes
+ * @big:	More than the buffers of @to take
+ */
+static void answer_then_reset(bool client_answers, bool big)
+{
+	struct pair p = connected();
+	int from = client_answers ? p.client : p.server, error;
+	int to = client_answers ? p.server : p.client;
+	size_t sent = 6, got;
+
+	fill(to);
+	if (big) {
+		sent = fill(from);
+		sent -= unsent(from);
+	} else {
+		send(from, "answer", 6, 0);
+	}
+	reset(from);
+	send(to, "more", 4, MSG_NOSIGNAL);
+	if (!big)
+		settle();
+	got = read_all(to, &error);
+	ok(got >= sent, big ? "a large answer comes whole before the reset" :
+	   "an answer comes before the reset");
+	if (got < sent)
+		printf("# %zu of %zu\n", got, sent);
+	is(error, ECONNRESET, "and then the reset");
+	close(to);
+	settle();
+	is(flows.count, 0, "and nothing is left");
+}
+
+/* silent_reader() - A reset waits for a reader, but not for ever */
+static void silent_reader(void)
+{
+	struct pair p = connected();
+	int i;
+
+	fill(p.server);
+	reset(p.server);
+	for (i = 0; i < 10; i++)
+		turn(5);
+	is(flows.count, 1, "the reset waits behind data that is not read");
+	skip_ms = 59000;
+	turn(5);
+	is(flows.count, 1, "for most of a minute");
+	skip_ms = 59000 + 62000;	/* if there was progress just now */
+	for (i = 0; i < 10; i++)
+		turn(5);
+	is(flows.count, 0, "but for no longer");
+	skip_ms = 0;
+	close(p.client);
+	loop_update_clock(&loop);
+	wheel_init(&loop.wheel, loop.now_ms);
+}
+
+static void answers(void)
+{
+	answer_then_reset(false, false);
+	answer_then_reset(true, false);
+	answer_then_reset(false, true);
+	answer_then_reset(true, true);
+	silent_reader();
 }
 
 static void refused(void)
@@ -723,6 +836,7 @@ static void all(void)
 	without_pipes();
 	half_close();
 	resets();
+	answers();
 	refused();
 	other_family(false);
 	other_family(true);

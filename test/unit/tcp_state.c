@@ -730,6 +730,86 @@ static void fin_after_data(void)
 	is(s.in, IN_OPEN, "what is resent is not the end of the stream");
 }
 
+/* resetting() - The peer sent @bytes and a reset, after its FIN if @fin */
+static uint32_t resetting(uint32_t bytes, bool fin)
+{
+	uint32_t n;
+
+	established();
+	tcps_reset_due(&s, fin, now);
+	n = sent(bytes);
+	if (n == bytes)
+		tcps_eof(&s);
+	return n;
+}
+
+static void reset_after_data(void)
+{
+	struct tcp_acts a;
+	unsigned acts;
+
+	resetting(0, false);
+	ok(tcps_reset_now(&s), "a reset without data: RST at once");
+
+	resetting(500, false);
+	ok(!tcps_reset_now(&s), "with data in flight, the RST waits");
+	ok(!tcps_fin_may_send(&s), "no FIN takes its place");
+	IN();
+	ok(tcps_reset_now(&s), "once the guest has acknowledged it: RST");
+
+	resetting(500, true);
+	ok(tcps_fin_may_send(&s), "a FIN that came before the reset is sent");
+	tcps_fin_sent(&s, now);
+	IN(.ack = 500);
+	ok(!tcps_reset_now(&s), "and the RST waits until the FIN is acknowledged");
+	IN(.ack = 501);
+	ok(tcps_reset_now(&s), "then: RST after the FIN");
+
+	resetting(500, false);
+	is(fire(), ACT_SEND, "lost data is sent again before the RST");
+	sent(500);
+	ok(!tcps_reset_now(&s), "the RST still waits");
+	is(fire(), ACT_SEND, "a second time");
+	sent(500);
+	ok(tcps_reset_now(&s), "with the second retransmission: RST");
+
+	is(resetting(WND + 100, false), WND, "data fills the guest's window");
+	a = IN(.ack = WND, .wnd = 0);
+	ok(!tcps_reset_now(&s) && a.acts & ACT_SEND,
+	   "a closed window holds back data and RST");
+	tcps_blocked(&s, now);
+	do {
+		acts = fire();
+		IN(.ack = WND, .wnd = 0);
+	} while (!(acts & ACT_RST_SOCK) && now < START + 100000);
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "but not for ever");
+	ok(now <= START + 62000, "a minute without progress is the limit");
+
+	resetting(WND + 100, false);
+	now += 50000;
+	IN(.ack = 1000, .wnd = 0);
+	ok(s.alive_at > now + 50000, "what the guest takes is progress");
+
+	opening();
+	tcps_reset_due(&s, false, now);
+	tcps_eof(&s);
+	ok(tcps_reset_now(&s), "before the handshake and without data: RST at once");
+}
+
+static void drained(void)
+{
+	unsigned acts;
+
+	established();
+	sent(500);
+	tcps_drain(&s, now + 5, now);
+	is(fire(), ACT_POLL, "after the guest's reset: look at the queue");
+	is(now, START + 5, "at the time that was given");
+	acts = fire();
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "without another look: the end");
+	is(now, START + 60000, "after a minute");
+}
+
 static void fin_is_resent(void)
 {
 	unsigned i, acts;
@@ -1193,6 +1273,8 @@ int main(void)
 		fast_retransmit();
 		retransmission();
 		fin_after_data();
+		reset_after_data();
+		drained();
 		fin_is_resent();
 		fin_zero_window();
 		half_closed();
