@@ -294,6 +294,35 @@ static union inany shown_to_guest(const struct conf *c, const struct guest *g,
 	return inany_is_set(&ip->gw) ? ip->gw : ip->our_ll;
 }
 
+/**
+ * fwd_to_guest() - Source to show to the guest for a datagram it did not ask for
+ * @c:		Configuration
+ * @d:		Name servers
+ * @g:		What is known about the guest
+ * @peer:	Address of the sender
+ * @shown:	Filled in
+ *
+ * The host's own senders are shown by an address that leads back to the host,
+ * if there is one.
+ *
+ * Return: false if the guest is not to get it
+ */
+bool fwd_to_guest(const struct conf *c, const struct dns *d,
+		  const struct guest *g, const union inany *peer,
+		  union inany *shown)
+{
+	union inany back;
+
+	if (!family(c, peer)->enabled || c->splice_only ||
+	    (!inany_is_loopback(peer) && !is_peer(c, peer)))
+		return false;
+	*shown = shown_to_guest(c, g, peer);
+	if (!inany_is_set(shown) || inany_equals(shown, peer))
+		return inany_is_set(shown);
+	back = translate(c, d, false, shown);
+	return inany_is_set(&back) && !inany_equals(&back, shown);
+}
+
 /* The guest's address to deliver to, for what seems to come from @src */
 static union inany guest_for(const struct conf *c, const struct guest *g,
 			     const union inany *src)

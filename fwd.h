@@ -20,6 +20,9 @@ enum pif fwd_from_host(const struct conf *c, const struct guest *g,
 union inany fwd_other_family(const struct conf *c, const struct guest *g,
 			     const struct fwd_rule *r,
 			     const struct flowside *ini);
+bool fwd_to_guest(const struct conf *c, const struct dns *d,
+		  const struct guest *g, const union inany *peer,
+		  union inany *shown);
 bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 		 const struct flowside *ns, struct flowside *host);
 unsigned fwd_scope(const struct conf *c, const struct dns *d,

@@ -178,6 +178,23 @@ static int pmtu_discover(bool v4, bool df)
 }
 
 /**
+ * hostsock_set_df() - Set or clear "don't fragment", where that changes
+ * @fd:		Datagram socket
+ * @v4:		Family of the packets
+ * @now:	State of the socket, updated
+ * @df:		Don't fragment
+ */
+void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df)
+{
+	if (now->df == (df ? 1 : 2))
+		return;
+	hostsock_set_int(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			 v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+			 pmtu_discover(v4, df));
+	now->df = df ? 1 : 2;
+}
+
+/**
  * hostsock_set_hops() - Send like the guest did, where that changed
  * @fd:		Datagram socket
  * @v4:		Its family
@@ -199,12 +216,7 @@ void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 		hostsock_set_int(fd, level, v4 ? IP_TOS : IPV6_TCLASS, tos);
 		now->tos = tos;
 	}
-	if (now->df != (df ? 1 : 2)) {
-		hostsock_set_int(fd, level,
-				 v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-				 pmtu_discover(v4, df));
-		now->df = df ? 1 : 2;
-	}
+	hostsock_set_df(fd, v4, now, df);
 }
 
 /**
@@ -244,23 +256,6 @@ bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos)
 	else
 		return false;
 	return true;
-}
-
-/**
- * hostsock_mtu() - MTU of the path to the peer of a connected socket
- *
- * Return: bytes of an IP packet, 0 if it is not known
- */
-/* #syscalls getsockopt */
-uint32_t hostsock_mtu(int fd, bool v4)
-{
-	socklen_t len = sizeof(int);
-	int mtu = 0;
-
-	if (getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-		       v4 ? IP_MTU : IPV6_MTU, &mtu, &len) || mtu < 0)
-		return 0;
-	return (uint32_t)mtu;
 }
 
 /**

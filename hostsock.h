@@ -29,11 +29,11 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		     const char ifname[IFNAMSIZ]);
 void hostsock_set_int(int fd, int level, int option, int value);
 void hostsock_recv_all(int fd, bool v4);
+void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df);
 void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 		       uint8_t tos, bool df);
 int hostsock_cmsg_int(const struct cmsghdr *cm);
 bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos);
-uint32_t hostsock_mtu(int fd, bool v4);
 void hostsock_reset(int fd);
 
 #endif /* HOSTSOCK_H */

@@ -17,8 +17,9 @@
  * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are
  * those of what we send: the host is no hop, the first router that answers to a
  * small TTL is the host's. A request over the MTU of the way out, not to be
- * fragmented, is answered with that MTU; other errors from the network come
- * through the error queue, see icmperr.c.
+ * fragmented, is answered with that MTU, and sent all the same, in fragments, since
+ * the guest's kernel sets that for what it believes to be the MTU (udp_tx.c). Other
+ * errors from the network come through the error queue, see icmperr.c.
  *
  * Idle flows end after 60 s (RFC 5508, REQ-2).
  */
@@ -317,6 +318,20 @@ static void refuse(struct icmp *m, const struct pkt *p,
 	icmperr_send_pkt(&e, m->tap, m->conf, m->guest, &tap, host, p);
 }
 
+/* Send a request that is over the MTU, in fragments. Return 0 or an errno */
+static int send_fragmented(struct icmp *m, struct flow *f, const struct pkt *p,
+			   const struct flowside *host)
+{
+	struct icmp_flow *mf = priv(f);
+	uint32_t mtu = 0;
+	int error;
+
+	hostsock_set_df(mf->fd, mf->v4, &mf->hops, false);
+	error = send_request(m, f, p, host, &mtu);
+	hostsock_set_df(mf->fd, mf->v4, &mf->hops, p->df);
+	return error;
+}
+
 static bool forward(struct icmp *m, const struct pkt *p)
 {
 	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
@@ -345,7 +360,8 @@ static bool forward(struct icmp *m, const struct pkt *p)
 			return true;
 	}
 	refuse(m, p, &host, error, mtu);
-	return false;
+	return f && error == EMSGSIZE && mtu && p->df &&
+	       !send_fragmented(m, f, p, &host);
 }
 
 /**

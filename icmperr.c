@@ -121,6 +121,22 @@ static bool set_extended(struct icmperr *e, const struct sock_extended_err *ee)
 	}
 }
 
+/* An ICMP error came to the address that its packet was sent from */
+static void get_src(struct icmperr *e, const struct cmsghdr *cm)
+{
+	struct in6_pktinfo info6;
+	struct in_pktinfo info4;
+
+	if (cm->cmsg_level == IPPROTO_IP && cm->cmsg_type == IP_PKTINFO) {
+		memcpy(&info4, CMSG_DATA(cm), sizeof(info4));
+		e->src = inany_from_v4(info4.ipi_addr);
+	} else if (cm->cmsg_level == IPPROTO_IPV6 &&
+		   cm->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&info6, CMSG_DATA(cm), sizeof(info6));
+		e->src = inany_from_v6(&info6.ipi6_addr);
+	}
+}
+
 /* Extended error and offender's address out of a control message */
 static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
 {
@@ -145,7 +161,7 @@ static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
 /**
  * icmperr_read() - Take one error from the error queue of a socket
  * @fd:		Socket with IP_RECVERR or IPV6_RECVERR set
- * @v4:		Its family
+ * @v4:		Family of the error, where its destination doesn't say
  * @e:		Filled in
  *
  * Return: 0; -ENOMSG: taken, but none for the guest; -EAGAIN: the queue is
@@ -166,6 +182,7 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 		.msg_control = &control, .msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *cm;
+	int rc = -ENOMSG;
 	ssize_t n;
 
 	n = recvmsg(fd, &mh, MSG_ERRQUEUE | MSG_DONTWAIT);
@@ -175,12 +192,16 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 	e->v4 = v4;
 	e->local = false;
 	e->len = (size_t)n;
-	if (!mh.msg_namelen || !inany_from_sockaddr(&sa, &e->dst, NULL))
-		e->dst = (union inany){ 0 };
-	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
+	e->src = e->dst = (union inany){ 0 };
+	e->dport = 0;
+	if (mh.msg_namelen && inany_from_sockaddr(&sa, &e->dst, &e->dport))
+		e->v4 = inany_is_v4(&e->dst);
+	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm)) {
+		get_src(e, cm);
 		if (from_cmsg(e, cm))
-			return 0;
-	return -ENOMSG;
+			rc = 0;
+	}
+	return rc;
 }
 
 /* An error that the host itself reports */

@@ -28,6 +28,8 @@
  * @offender:	Who reported it, on the host side; unset if the host itself did
  * @dst:	Destination of the packet that it is about, on the host side; unset
  *		if unknown
+ * @dport:	Its destination port, 0 if it has none
+ * @src:	Its source address, if the socket reports addresses; else unset
  * @data:	Of that packet, from behind the UDP header, or from the ICMP header
  *		on: as much as the network returned
  * @len:	Bytes of it
@@ -36,7 +38,8 @@ struct icmperr {
 	bool v4, local;
 	uint8_t type, code;
 	uint32_t word;
-	union inany offender, dst;
+	union inany offender, dst, src;
+	uint16_t dport;
 	size_t len;
 	uint8_t data[ICMPERR_DATA];
 };

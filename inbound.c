@@ -149,7 +149,7 @@ void inbound_event(struct inbound *b, uint32_t index)
 {
 	const struct listener *l = listen_at(b->listen, index);
 	void (*take)(void *ctx, int fd, const struct fwd_rule *r,
-		     uint16_t port);
+		     uint16_t port, uint32_t i);
 	const struct fwd_rule *r;
 
 	if (!l)
@@ -161,7 +161,7 @@ void inbound_event(struct inbound *b, uint32_t index)
 	}
 	take = r->from_ns ? b->datagrams_ns : b->datagrams;
 	if (take)
-		take(b->ctx, l->fd, r, l->port);
+		take(b->ctx, l->fd, r, l->port, index);
 	else
 		listen_pause(b->listen, index);
 }

@@ -22,7 +22,8 @@ struct listen;
  * @accepted_splice:	The same past the tap: @ini is the side of @fd, @tgt whom to
  *			connect to: in the namespace, or on the host if @from_ns;
  *			@other instead if that refuses, may be unset
- * @datagrams:		Reads from a UDP socket that has some, @fd stays ours
+ * @datagrams:		Reads from a UDP socket that has some, @fd stays ours; @index
+ *			is that of the socket
  * @datagrams_ns:	The same for a socket of the namespace
  * @ctx:		First argument of these, which are set in passt.c
  * @timer:		To go on once there may be descriptors again
@@ -40,9 +41,9 @@ struct inbound {
 				const struct flowside *tgt,
 				const union inany *other);
 	void (*datagrams)(void *ctx, int fd, const struct fwd_rule *r,
-			  uint16_t port);
+			  uint16_t port, uint32_t index);
 	void (*datagrams_ns)(void *ctx, int fd, const struct fwd_rule *r,
-			     uint16_t port);
+			     uint16_t port, uint32_t index);
 	void *ctx;
 	struct timer timer;
 	uint64_t accepted, refused;

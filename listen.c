@@ -18,7 +18,7 @@
  *
  *  our own sockets	known by their cookie. Else the two directions would
  *			forward each other's sockets
- *  sockets of flows	for multicast: bound to the guest's port, not connected
+ *  sockets of flows	of UDP: bound to the guest's port, not connected
  *  loopback		of the namespace, where connections don't get there
  *  multicast		datagrams to our address would not be for that socket
  *  UDP: ports that the kernel gives to clients, which look like listeners;
@@ -30,8 +30,8 @@
  * seconds. On the host, ports below 1024 need a privilege that only the first
  * search has.
  *
- * A UDP socket gets SO_REUSEPORT only after it is bound, so that it fails to bind
- * where somebody else has the port, but sockets of flows can be bound beside it.
+ * No UDP socket shares its port, or another process could take part in its
+ * datagrams: flows use the listening socket itself.
  */
 
 #include "listen.h"
@@ -200,6 +200,22 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 }
 
 /**
+ * listen_find() - Socket of a rule and a port of it
+ *
+ * Return: its index, LISTEN_MAX if there is none
+ */
+uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
+		     uint16_t port)
+{
+	uint32_t i;
+
+	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next)
+		if (&s->conf->rules[s->l[i - 1].rule] == r)
+			return i - 1;
+	return LISTEN_MAX;
+}
+
+/**
  * listen_pause() - Hear no more of a socket until listen_resume()
  *
  * For want of descriptors: what arrives waits in the kernel.
@@ -315,10 +331,8 @@ static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 
 	if (rc)
 		return rc;
-	if (r->proto == IPPROTO_UDP) {
-		set_on(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (r->proto == IPPROTO_UDP)
 		return 0;
-	}
 	return listen(fd, BACKLOG) ? -errno : 0;
 }
 
@@ -594,17 +608,20 @@ int listen_open(struct listen *s)
 }
 
 /**
- * listen_close_host() - Close those on the host, and search no more
+ * listen_close_host() - Close those of a protocol on the host, and search no more
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
  *
  * For the end of a command: what it has sent may still wait in the others.
  */
-void listen_close_host(struct listen *s)
+void listen_close_host(struct listen *s, uint8_t proto)
 {
+	const struct fwd_rule *r;
 	uint32_t i;
 
 	wheel_cancel(&s->loop->wheel, &s->timer);
 	for (i = 0; i < s->n; i++) {
-		if (s->l[i].fd >= 0 && !s->conf->rules[s->l[i].rule].from_ns)
+		r = &s->conf->rules[s->l[i].rule];
+		if (s->l[i].fd >= 0 && !r->from_ns && r->proto == proto)
 			listener_remove(s, i);
 	}
 }
@@ -688,7 +705,7 @@ static void entry_found(const struct sockdiag_entry *e, void *arg)
 		map_add(&d->s->found[d->kind], e->port);
 }
 
-/* remove_flows() - Our sockets that wait for answers to multicast, on the host */
+/* remove_flows() - Ports of the sockets of our UDP flows on the host */
 static void remove_flows(const struct listen *s, struct portmap *found)
 {
 	const struct flow *f, *end;

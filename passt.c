@@ -91,6 +91,7 @@
  * @ns_fd:	Keeps the namespace of an ended command, -1: joined
  * @drain_timer:	Limit for that, armed once the command has ended
  * @ended:	It has, with @status
+ * @udp_closed:	Listening UDP sockets of the host are closed, after that
  * @quit:	Leave the loop, with @status
  */
 static struct passt {
@@ -126,7 +127,7 @@ static struct passt {
 	const struct tap *backend;
 	struct timer drain_timer;
 	int ns_fd;
-	bool ended;
+	bool ended, udp_closed;
 	bool quit;
 	int status;
 } p;
@@ -354,33 +355,20 @@ static void bypass_tcp(void *ctx, int fd, bool from_ns,
 }
 
 static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,
-			uint16_t port)
+			uint16_t port, uint32_t index)
 {
 	struct passt *s = ctx;
 
-	udp_listen_event(&s->udp, fd, r, port);
+	udp_listen_event(&s->udp, fd, r, port, index);
 }
 
 static void inbound_udp_ns(void *ctx, int fd, const struct fwd_rule *r,
-			   uint16_t port)
+			   uint16_t port, uint32_t index)
 {
 	struct passt *s = ctx;
 
+	(void)index;
 	udp_splice_listen_event(&s->udp_splice, fd, r, port);
-}
-
-/* Flows of UDP bind sockets beside these, which takes the same owner */
-static void ports_give(struct passt *s)
-{
-	uint32_t i;
-
-	for (i = 0; s->identity.change && i < s->listen.n; i++) {
-		const struct listener *l = listen_at(&s->listen, i);
-
-		if (l && fchown(l->fd, s->identity.uid, (gid_t)-1))
-			debug_limited("Couldn't change the owner of sockets: "
-				      "errno %d", errno);
-	}
 }
 
 /* Flows may have the descriptors that listening sockets leave */
@@ -424,6 +412,7 @@ static void ports_open(struct passt *s)
 	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
 			nsh);
 	s->udp.splice = &s->udp_splice;
+	s->udp.listen = l;
 	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
 			nsh);
 	if (listen_open(l))
@@ -433,7 +422,6 @@ static void ports_open(struct passt *s)
 	if (listen_scan_needed(l, true))
 		ns = nshelper_diag(&s->nsh);
 	listen_scan_start(l, host, ns);
-	ports_give(s);
 	fds_budget(s);
 }
 
@@ -646,10 +634,17 @@ static void command_event(struct passt *s)
 		return;
 	s->ended = true;
 	s->status = status;
-	listen_close_host(&s->listen);
+	listen_close_host(&s->listen, IPPROTO_TCP);
 	s->drain_timer.ref = (union epoll_ref){ .kind = REF_SIGNAL };
 	wheel_arm(&s->loop.wheel, &s->drain_timer,
 		  s->loop.now_ms + DRAIN_MS);
+}
+
+/* UDP flows of listening sockets that are closed end */
+static void udp_listeners_gone(struct passt *s)
+{
+	udp_listener_gone(&s->udp);
+	udp_splice_listener_gone(&s->udp_splice);
 }
 
 /*
@@ -659,6 +654,14 @@ static void command_event(struct passt *s)
  */
 static bool drained(struct passt *s, int n, bool busy)
 {
+	/* Answers of UDP leave by the listening sockets */
+	if (!s->udp_closed) {
+		if (n || busy)
+			return true;
+		listen_close_host(&s->listen, IPPROTO_UDP);
+		udp_listeners_gone(s);
+		s->udp_closed = true;
+	}
 	if (tcp_unfinished(&s->tcp) || tcp_splice_unfinished(&s->tcp_splice))
 		return busy;
 	if (!n && !busy)
@@ -727,7 +730,7 @@ static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
 	else if (ref.kind == REF_UDP)
 		udp_sock_event(&s->udp, f, events);
 	else if (ref.kind == REF_UDP_SPLICE)
-		udp_splice_sock_event(&s->udp_splice, f, ref.side, events);
+		udp_splice_sock_event(&s->udp_splice, f, events);
 	else
 		icmp_sock_event(&s->icmp, f, events);
 }
@@ -822,10 +825,8 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	case REF_SCAN:
 		listen_scan(&s->listen);
 		fds_share(s);
-		if (s->listen.udp_closed) {
-			udp_listener_gone(&s->udp);
-			udp_splice_listener_gone(&s->udp_splice);
-		}
+		if (s->listen.udp_closed)
+			udp_listeners_gone(s);
 		break;
 	default:
 		flow_timer(s, ref);

@@ -15,12 +15,13 @@
 #include "packet.h"
 #include "tap.h"
 #include "types.h"
+#include "udp_rx.h"
 #include "udp_sock.h"
 
+struct listen;
 struct udp_splice;
 
 #define UDP_TX_MSGS	64		/* messages of one sendmmsg() */
-#define UDP_RX_MSGS	32		/* messages of one recvmmsg() */
 #define UDP_CONTROL	128		/* bytes of control messages of each */
 #define UDP_LEN_MAX	65527		/* bytes of a datagram: RFC 768, RFC 8200 */
 
@@ -28,7 +29,7 @@ struct udp_splice;
  * struct udp_io - Arrays for system calls, of no meaning between them
  * @control:	Control messages
  * @segmented:	Whether a message to send is several datagrams
- * @name:	Senders, where these are asked for
+ * @name:	Senders
  * @tail:	What of a received datagram does not fit into its frame; with room
  *		in front for what does
  */
@@ -47,7 +48,8 @@ struct udp_io {
 /**
  * struct udp - All of UDP
  * @splice:	Takes what bypasses the tap, NULL: nothing does
- * @blocked:	List of flows that wait for room in the tap, FLOW_NONE: none
+ * @listen:	Listening sockets, NULL: there are none
+ * @blocked:	List of ports that wait for room in the tap, FLOW_NONE: none
  * @dropped:	Datagrams from the guest that went nowhere
  * @lost:	Datagrams for the guest that did not fit into the tap
  */
@@ -59,6 +61,7 @@ struct udp {
 	struct tap *tap;
 	struct loop *loop;
 	struct udp_splice *splice;
+	const struct listen *listen;
 	uint32_t blocked;
 	uint64_t dropped, lost;
 	struct udp_io io;
@@ -71,7 +74,7 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
 void udp_tap_writable(struct udp *u);
 void udp_sock_event(struct udp *u, struct flow *f, uint32_t events);
 void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
-		      uint16_t port);
+		      uint16_t port, uint32_t index);
 void udp_listener_gone(struct udp *u);
 void udp_evict(struct udp *u, struct flow *f);
 void udp_timer(struct udp *u, struct flow *f);

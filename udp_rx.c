@@ -22,26 +22,10 @@
 
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 
-/**
- * struct rx - One recvmmsg() into lent frames
- * @frames:	Lent
- * @n:		Messages to ask for
- * @head:	Bytes of each message that go to its place in the frames
- * @pack:	All places are in the first frame, one behind the other; otherwise
- *		each message has a frame of its own
- * @got:	Messages received
- * @meta:	What is known about each
- */
-struct rx {
-	struct txframe *frames;
-	unsigned n, got;
-	size_t head;
-	bool pack;
-	struct udp_meta meta[UDP_RX_MSGS];
-};
-
-static uint8_t *rx_place(const struct rx *r, unsigned k)
+static uint8_t *rx_place(const struct udp_rx *r, unsigned k)
 {
+	if (!r->frames)
+		return NULL;
 	return r->pack ? r->frames[0].payload + k * r->head :
 			 r->frames[k].payload;
 }
@@ -57,14 +41,19 @@ static size_t mtu_payload(const struct udp *u, bool v4)
 }
 
 /* How to receive, and frames for it; false if the tap has no room */
-static bool rx_prepare(struct udp *u, bool v4, const struct udp_rx_sizes *sizes,
-		       unsigned want, struct rx *r)
+static bool rx_prepare(struct udp *u, const struct udp_rx_sizes *sizes,
+		       unsigned want, struct udp_rx *r)
 {
-	size_t hdrlen = frame_l3_hdrlen(v4) + sizeof(struct udp_hdr);
-	size_t whole = mtu_payload(u, v4);
+	size_t hdrlen = frame_l3_hdrlen(r->v4) + sizeof(struct udp_hdr);
+	size_t whole = mtu_payload(u, r->v4);
 	unsigned lent;
 
 	r->n = lent = want < UDP_RX_MSGS ? want : UDP_RX_MSGS;
+	r->pack = false;
+	r->head = 0;
+	r->frames = NULL;
+	if (!r->lend)
+		return true;
 	r->pack = sizes->streak == PACK_AFTER && frame_can_uso(u->tap) &&
 		  sizes->size <= whole;
 	if (r->pack) {
@@ -82,7 +71,7 @@ static bool rx_prepare(struct udp *u, bool v4, const struct udp_rx_sizes *sizes,
 	return lent;
 }
 
-static void rx_messages(struct udp_io *io, const struct rx *r)
+static void rx_messages(struct udp_io *io, const struct udp_rx *r)
 {
 	unsigned k;
 
@@ -93,6 +82,8 @@ static void rx_messages(struct udp_io *io, const struct rx *r)
 		iov[1] = (struct iovec){ io->tail[k] + r->head,
 					 sizeof(io->tail[k]) - r->head };
 		io->mm[k].msg_hdr = (struct msghdr){
+			.msg_name = &io->name[k],
+			.msg_namelen = sizeof(io->name[k]),
 			.msg_iov = iov, .msg_iovlen = 2,
 			.msg_control = io->control[k].buf,
 			.msg_controllen = sizeof(io->control[k].buf),
@@ -113,42 +104,43 @@ static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
 	frame_fill_udp(u->tap, tf, &a, s->oport, s->eport, (uint16_t)gso_size);
 }
 
+/* May message @k be sent from where it was received? */
+static bool is_in_place(const struct udp_rx *r, unsigned k, size_t total)
+{
+	const struct udp_meta *m = &r->meta[k], *first = &r->meta[0];
+
+	if (!r->frames || m->len > r->head || !inany_is_set(&r->side[k].eaddr) ||
+	    inany_is_v4(&r->side[k].oaddr) != r->v4)
+		return false;
+	return !r->pack ||
+	       (m->len && !m->gso_size && !(total % r->head) &&
+		m->ttl == first->ttl && m->tos == first->tos &&
+		(!k || flowside_equals(&r->side[k], &r->side[0])));
+}
+
 /* Messages at the beginning that are in place; their frames are filled */
-static unsigned rx_in_place(struct udp *u, const struct flowside *s,
-			    struct rx *r)
+static unsigned rx_in_place(struct udp *u, struct udp_rx *r)
 {
 	size_t total = 0;
 	unsigned k;
 
-	for (k = 0; k < r->got; k++) {
-		const struct udp_meta *m = &r->meta[k], *first = &r->meta[0];
+	for (k = 0; k < r->got && is_in_place(r, k, total); k++) {
+		const struct udp_meta *m = &r->meta[k];
 
-		if (m->len > r->head)
-			break;
-		if (!r->pack) {
-			fill(u, s, &r->frames[k], m, m->len,
+		if (!r->pack)
+			fill(u, &r->side[k], &r->frames[k], m, m->len,
 			     m->gso_size);
-			continue;
-		}
-		if (!m->len || m->gso_size || total % r->head ||
-		    m->ttl != first->ttl || m->tos != first->tos)
-			break;
 		total += m->len;
 	}
 	if (r->pack && k)
-		fill(u, s, &r->frames[0], &r->meta[0], total, r->head);
+		fill(u, &r->side[0], &r->frames[0], &r->meta[0], total,
+		     r->head);
 	return k;
 }
 
-/**
- * udp_rx_copy() - Send a message that is in a buffer of ours
- * @u:		UDP
- * @s:		From whom (ours) to which port of the guest (endpoint)
- * @m:		What is known about it
- * @data:	The buffer
- */
-void udp_rx_copy(struct udp *u, const struct flowside *s,
-		 const struct udp_meta *m, const uint8_t *data)
+/* Send a message that is in a buffer of ours */
+static void rx_copy(struct udp *u, const struct flowside *s,
+		    const struct udp_meta *m, const uint8_t *data)
 {
 	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
 			sizeof(struct udp_hdr);
@@ -175,26 +167,23 @@ void udp_rx_copy(struct udp *u, const struct flowside *s,
 	u->lost += !tap_commit(u->tap, 1);
 }
 
-/* Hand over what was received. Frames end with the commit, so what is not in
- * place is moved before */
-static void rx_deliver(struct udp *u, const struct flowside *s, struct rx *r)
+/**
+ * udp_rx_data() - Message in one piece, outside of the lent frames
+ * @u:		UDP
+ * @r:		What was received
+ * @k:		Message; to be asked for once
+ */
+const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k)
 {
-	unsigned ready = rx_in_place(u, s, r), frames, k;
+	size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
 
-	for (k = ready; k < r->got; k++) {
-		size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
-
+	if (len)
 		memcpy(u->io.tail[k], rx_place(r, k), len);
-	}
-	frames = r->pack && ready ? 1 : ready;
-	if (frames)
-		u->lost += frames - tap_commit(u->tap, frames);
-	for (k = ready; k < r->got; k++)
-		udp_rx_copy(u, s, &r->meta[k], u->io.tail[k]);
+	return u->io.tail[k];
 }
 
 /* What sizes come: the base for receiving into one frame */
-static void rx_learn(struct udp_rx_sizes *sizes, const struct rx *r)
+static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx *r)
 {
 	unsigned k;
 
@@ -210,37 +199,58 @@ static void rx_learn(struct udp_rx_sizes *sizes, const struct rx *r)
 }
 
 /**
- * udp_rx_read() - One recvmmsg() from a connected socket, for the guest
- * @u:		UDP: its tap, its arrays; counts what is lost
+ * udp_rx_read() - One recvmmsg() for the guest
+ * @u:		UDP: its tap, its arrays
  * @fd:		Socket
- * @s:		From whom (ours) to which port of the guest (endpoint)
  * @sizes:	Kept from call to call
  * @want:	Messages to ask for, not 0
- * @more:	Set: there were as many as were asked for
+ * @r:		Filled in but for what the caller sets, to be handed to udp_rx_deliver(); the tap must not be
+ *		used before
  *
- * Return: messages received, 0 if there are none; -ENOBUFS if the tap has no
- * room
+ * Return: messages received; -ENOBUFS: the tap has no room, else negative errno
  */
 /* #syscalls recvmmsg recvmsg */
-int udp_rx_read(struct udp *u, int fd, const struct flowside *s,
-		struct udp_rx_sizes *sizes, unsigned want, bool *more)
+int udp_rx_read(struct udp *u, int fd, const struct udp_rx_sizes *sizes,
+		unsigned want, struct udp_rx *r)
 {
-	struct rx r;
 	unsigned k;
 	int got;
 
-	if (!rx_prepare(u, inany_is_v4(&s->oaddr), sizes, want, &r))
+	r->got = 0;
+	if (!rx_prepare(u, sizes, want, r))
 		return -ENOBUFS;
-	rx_messages(&u->io, &r);
-	got = recvmmsg(fd, u->io.mm, r.n, MSG_DONTWAIT, NULL);
-	if (got <= 0)
-		return 0;
+	rx_messages(&u->io, r);
+	got = recvmmsg(fd, u->io.mm, r->n, MSG_DONTWAIT, NULL);
+	if (got < 0)
+		return errno == ENOBUFS ? -EAGAIN : -errno;
 
-	r.got = (unsigned)got;
-	for (k = 0; k < r.got; k++)
-		udp_meta_get(&r.meta[k], &u->io.mm[k]);
-	rx_deliver(u, s, &r);
-	rx_learn(sizes, &r);
-	*more = r.got == r.n;
+	r->got = (unsigned)got;
+	for (k = 0; k < r->got; k++)
+		udp_meta_get(&r->meta[k], &u->io.mm[k]);
 	return got;
+}
+
+/**
+ * udp_rx_deliver() - Hand received messages over to the guest
+ * @u:		UDP: its tap; counts what is lost
+ * @sizes:	As for udp_rx_read()
+ * @r:		What was received, with sides
+ *
+ * Frames end with the commit, so messages that are not in place are moved before.
+ */
+void udp_rx_deliver(struct udp *u, struct udp_rx_sizes *sizes,
+		    struct udp_rx *r)
+{
+	unsigned ready = rx_in_place(u, r), frames, k;
+
+	for (k = ready; k < r->got; k++)
+		if (inany_is_set(&r->side[k].eaddr))
+			udp_rx_data(u, r, k);
+	frames = r->pack && ready ? 1 : ready;
+	if (frames)
+		u->lost += frames - tap_commit(u->tap, frames);
+	for (k = ready; k < r->got; k++)
+		if (inany_is_set(&r->side[k].eaddr))
+			rx_copy(u, &r->side[k], &r->meta[k], u->io.tail[k]);
+	rx_learn(sizes, r);
 }

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_sock.c - Sockets of UDP flows, and what comes along with a datagram
+ * udp_sock.c - Host sockets of UDP, and what comes along with a datagram
  *
- * Three kinds of sockets on the host:
+ * No socket here is connected, and none shares its port: SO_REUSEPORT would let
+ * any other process of this user, another instance of this program for one, take
+ * part in a port's datagrams. A connected socket would not get answers from
+ * another port or address of a server, nor recover when the host's address
+ * changes. So each message names its destination, and the kernel chooses its
+ * source anew, unless an address was asked for.
  *
- *	outbound	connected to whom the guest dialled, bound to the guest's
- *			own port where that is free
- *	inbound		connected to who sent to a listening socket of ours, bound
- *			to the address and port it sent to: so answers come from
- *			there, and only its datagrams come here
- *	to many		for multicast and broadcast, not connected, because answers
- *			come from anybody
- *
- * All have SO_REUSEPORT set before they are bound. Outbound ones share the port
- * of the guest between its destinations. Inbound ones share that of the
- * listening socket, which got SO_REUSEPORT after its bind, so that nobody but
- * us (the kernel compares users) could bind beside it.
- *
- * Between bind() and connect() a socket takes what comes from anybody. For an
- * outbound one that is thrown away; what an inbound one holds was for the
- * listening socket, and the caller has to look at it.
+ * One socket serves multicast and unicast. It gets no multicast that other
+ * processes of the host joined.
  */
 
 #include "udp_sock.h"
@@ -32,18 +23,17 @@
 
 #include "hostsock.h"
 
+#define DISCARD_MAX	64		/* datagrams thrown away at once */
 #define BUFFER		(4 << 20)	/* wish: the host's limit is far below */
-#define DRAIN_MAX	32		/* datagrams of strangers thrown away */
+
+#ifndef IP_MULTICAST_ALL
+#define IP_MULTICAST_ALL	49		/* Linux 2.6.31 */
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL	29		/* Linux 4.20 */
+#endif
 
 /* ---- Options ---- */
-
-static void common_options(int fd, bool v4)
-{
-	hostsock_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (!v4)
-		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	hostsock_recv_all(fd, v4);
-}
 
 /**
  * udp_sock_bulk() - Prepare for more than a question and its answer
@@ -72,6 +62,23 @@ void udp_sock_clear_error(int fd)
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 }
 
+/**
+ * udp_sock_discard() - Throw away some of the datagrams that were received
+ *
+ * Return: how many
+ */
+/* #syscalls recvfrom recv */
+unsigned udp_sock_discard(int fd)
+{
+	uint8_t byte;
+	unsigned n;
+
+	for (n = 0; n < DISCARD_MAX; n++)
+		if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0)
+			break;
+	return n;
+}
+
 /* ---- Sockets ---- */
 
 /* 0 or negative errno */
@@ -85,27 +92,6 @@ static int bind_to(int fd, const union inany *addr, uint16_t port,
 	return bind(fd, &sa.sa, len) ? -errno : 0;
 }
 
-/* #syscalls connect */
-static int connect_to(int fd, const struct flowside *host, unsigned scope)
-{
-	union sockaddr_inany sa;
-	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport, scope, &sa);
-
-	return connect(fd, &sa.sa, len) ? -errno : 0;
-}
-
-/* Datagrams of others may have come in before connect(): not for this flow */
-/* #syscalls recvfrom recv */
-static void drain(int fd)
-{
-	uint8_t byte;
-	unsigned i;
-
-	for (i = 0; i < DRAIN_MAX; i++)
-		if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0)
-			break;
-}
-
 /* The socket, or the error after it is closed */
 /* #syscalls close */
 static int fd_or_error(int fd, int rc)
@@ -116,32 +102,9 @@ static int fd_or_error(int fd, int rc)
 	return rc;
 }
 
-/* Bound to @port, or to any if it is 0 or taken, and connected */
-static int outbound(const struct conf *c, const struct flowside *host,
-		    uint16_t port, unsigned scope, bool gro)
-{
-	int fd = hostsock_open(c, &host->eaddr, SOCK_DGRAM, IPPROTO_UDP), rc;
-
-	if (fd < 0)
-		return fd;
-	common_options(fd, inany_is_v4(&host->eaddr));
-	if (host->eport != UDP_PORT_DNS)
-		udp_sock_bulk(fd, gro);
-
-	rc = bind_to(fd, &host->oaddr, port, scope);
-	if (rc)
-		rc = bind_to(fd, &host->oaddr, 0, scope);
-	if (!rc)
-		rc = connect_to(fd, host, scope);
-	if (!rc)
-		drain(fd);
-	return fd_or_error(fd, rc);
-}
-
-/* Is the socket connected to itself? Guest's port and destination's are equal,
- * and the destination is an address of this host */
+/* Port that a socket is bound to, 0 if that can't be told */
 /* #syscalls getsockname */
-static bool is_own_peer(int fd, const struct flowside *host)
+static uint16_t bound_port(int fd)
 {
 	union sockaddr_inany sa;
 	socklen_t len = sizeof(sa);
@@ -150,126 +113,86 @@ static bool is_own_peer(int fd, const struct flowside *host)
 
 	if (getsockname(fd, &sa.sa, &len) ||
 	    !inany_from_sockaddr(&sa, &addr, &port))
-		return false;
-	return port == host->eport && inany_equals(&addr, &host->eaddr);
+		return 0;
+	return port;
 }
 
 /**
- * udp_sock_outbound() - Connected socket of a flow that the guest starts
+ * udp_sock_port() - Socket for a port of the guest
  * @c:		Configuration
- * @host:	Whom to connect to, what to bind; the port is a wish
- * @scope:	Interface of a link-local peer
- * @gro:	Several datagrams may come as one message
+ * @peer:	First peer: tells the family, and whether it is on this host
+ * @addr:	Address to bind, unspecified: any
+ * @port:	Port to bind if it is free, 0: any. Set to the one that is bound
  *
  * Return: file descriptor, negative errno on failure
  */
-/* #syscalls close */
-int udp_sock_outbound(const struct conf *c, const struct flowside *host,
-		      unsigned scope, bool gro)
+int udp_sock_port(const struct conf *c, const union inany *peer,
+		  const union inany *addr, uint16_t *port)
 {
-	int fd = outbound(c, host, host->oport, scope, gro);
-
-	if (fd >= 0 && host->oport == host->eport && is_own_peer(fd, host)) {
-		close(fd);
-		fd = outbound(c, host, 0, scope, gro);
-	}
-	return fd;
-}
-
-/**
- * udp_sock_between() - Bind and connect a socket beside a listening one
- * @fd:		New socket
- * @side:	What to bind (ours), whom to connect to (endpoint)
- * @scope:	Interface of a link-local peer
- *
- * Return: 0 or negative errno
- */
-int udp_sock_between(int fd, const struct flowside *side, unsigned scope)
-{
-	int rc;
-
-	hostsock_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (!inany_is_v4(&side->eaddr))
-		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	rc = bind_to(fd, &side->oaddr, side->oport, scope);
-	return rc ? rc : connect_to(fd, side, scope);
-}
-
-/**
- * udp_sock_inbound() - Connected socket of a flow that came to a listening one
- * @c:		Configuration
- * @host:	Whom to connect to; address and port that it sent to
- * @scope:	Interface of a link-local peer
- * @ifname:	What the listening socket is bound to, "": any interface
- * @gro:	Several datagrams may come as one message
- *
- * The socket may hold datagrams of others that came in before it was connected.
- *
- * Return: file descriptor, negative errno on failure: -EADDRINUSE where the
- * listening socket does not share its port
- */
-int udp_sock_inbound(const struct conf *c, const struct flowside *host,
-		     unsigned scope, const char ifname[IFNAMSIZ], bool gro)
-{
-	bool v4 = inany_is_v4(&host->eaddr);
-	int fd = hostsock_open_if(c, v4, SOCK_DGRAM, IPPROTO_UDP, ifname), rc;
+	bool v4 = inany_is_v4(peer);
+	int fd = hostsock_open(c, peer, SOCK_DGRAM, IPPROTO_UDP), rc;
 
 	if (fd < 0)
 		return fd;
-	udp_sock_bulk(fd, gro);
+	if (v4) {
+		hostsock_set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	} else {
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+	}
 	hostsock_recv_all(fd, v4);
-	rc = udp_sock_between(fd, host, scope);
+	rc = bind_to(fd, addr, *port, c->ip6.ifindex);
+	if (!rc && *port)
+		return fd;
+	if (rc)
+		rc = bind_to(fd, addr, 0, c->ip6.ifindex);
+	*port = bound_port(fd);
 	return fd_or_error(fd, rc);
 }
 
-/* Where multicast and limited broadcast leave */
-/* #syscalls setsockopt */
-static void leave_by(int fd, bool v4, unsigned ifindex)
+/**
+ * udp_sock_is_own() - Is this an address of this host?
+ * @addr:	Address
+ * @scope:	Its interface, if it is link-local
+ *
+ * To its own addresses a host sends from the same one.
+ */
+/* #syscalls socket connect close */
+bool udp_sock_is_own(const union inany *addr, unsigned scope)
 {
-	const struct ip_mreqn mreq = { .imr_ifindex = (int)ifindex };
+	union sockaddr_inany sa, own;
+	socklen_t len = inany_to_sockaddr(addr, 9, scope, &sa);
+	socklen_t own_len = sizeof(own);
+	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	union inany from;
+	bool same;
 
-	if (!v4) {
-		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF,
-				 (int)ifindex);
-		return;
-	}
-	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &mreq, sizeof(mreq));
-	hostsock_set_int(fd, IPPROTO_IP, IP_UNICAST_IF, (int)htonl(ifindex));
+	if (fd < 0)
+		return false;
+	same = !connect(fd, &sa.sa, len) &&
+	       !getsockname(fd, &own.sa, &own_len) &&
+	       inany_from_sockaddr(&own, &from, NULL) &&
+	       inany_equals(&from, addr);
+	close(fd);
+	return same;
 }
 
 /**
- * udp_sock_to_many() - Socket for multicast and broadcast of one guest port
- * @c:		Configuration
- * @host:	What to bind; the peer is unspecified and says the family
+ * udp_sock_to_many() - Prepare a socket for sending multicast and broadcast
+ * @fd:		UDP socket
+ * @v4:		Family
  *
- * They leave by the interface that the user chose, else by the template one.
  * This host does not hear them: its answers would come from an address that the
  * guest has, too.
- *
- * Return: file descriptor, negative errno on failure
  */
-int udp_sock_to_many(const struct conf *c, const struct flowside *host)
+void udp_sock_to_many(int fd, bool v4)
 {
-	bool v4 = inany_is_v4(&host->eaddr);
-	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
-	int fd = hostsock_open(c, &host->eaddr, SOCK_DGRAM, IPPROTO_UDP), rc;
-
-	if (fd < 0)
-		return fd;
-	common_options(fd, v4);
 	if (v4) {
 		hostsock_set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
 		hostsock_set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
 	} else {
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0);
 	}
-	if (!ip->outbound_if[0] && ip->ifindex)
-		leave_by(fd, v4, ip->ifindex);
-
-	rc = bind_to(fd, &host->oaddr, host->oport, ip->ifindex);
-	if (rc)
-		rc = bind_to(fd, &host->oaddr, 0, ip->ifindex);
-	return fd_or_error(fd, rc);
 }
 
 /**
@@ -304,12 +227,17 @@ static uint64_t cookie(int fd)
 /* #syscalls getsockopt */
 void udp_shared_set(struct udp_shared *s, int fd)
 {
-	socklen_t len = sizeof(int);
-	int domain = AF_INET;
+	socklen_t len = sizeof(int), v6only_len = sizeof(int);
+	int domain = AF_INET, v6only = 0;
 
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
-	*s = (struct udp_shared){ .fd = fd, .dual = domain == AF_INET6,
-				  .cookie = cookie(fd) };
+	if (domain == AF_INET6)
+		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
+			   &v6only_len);
+	*s = (struct udp_shared){
+		.fd = fd, .cookie = cookie(fd),
+		.v4 = domain == AF_INET || !v6only, .v6 = domain == AF_INET6,
+	};
 }
 
 /* udp_shared_is_there() - Is the descriptor still that socket's? */
@@ -321,7 +249,7 @@ bool udp_shared_is_there(const struct udp_shared *s)
 /**
  * udp_shared_dest() - How to reach the endpoint of a side by such a socket
  * @s:		The socket
- * @side:	The side; its own address is what messages will come from
+ * @side:	The side; its own address is the source of messages
  * @scope:	Interface of a link-local endpoint
  */
 struct udp_dest udp_shared_dest(const struct udp_shared *s,
@@ -332,7 +260,7 @@ struct udp_dest udp_shared_dest(const struct udp_shared *s,
 	if (inany_is_unspecified(&side->oaddr))
 		d.src = NULL;
 	d.len = inany_to_sockaddr(&side->eaddr, side->eport, scope, &d.sa);
-	if (!s->dual || !inany_is_v4(&side->eaddr))
+	if (!s->v6 || !inany_is_v4(&side->eaddr))
 		return d;
 	d.sa = (union sockaddr_inany){
 		.sin6 = { .sin6_family = AF_INET6,
@@ -420,7 +348,7 @@ struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
 		mh.msg_namelen = d->len;
 	}
 	if (d->src)
-		udp_put_source(&mh, d->src);
+		udp_put_source(&mh, d->src, d->ifindex);
 	return mh;
 }
 
@@ -435,14 +363,21 @@ void udp_put_segment_size(struct msghdr *mh, uint16_t size)
 }
 
 /**
- * udp_put_source() - A message is to be sent from this address
+ * udp_put_source() - A message is to be sent from this address, this way
  * @mh:		The message; msg_control has room behind msg_controllen
- * @src:	Address of this host; also for an IPv6 socket that sends IPv4
+ * @src:	Address of this host, unspecified: the kernel chooses; also for an
+ *		IPv6 socket that sends IPv4
+ * @ifindex:	Interface, 0: the routes tell
  */
-void udp_put_source(struct msghdr *mh, const union inany *src)
+void udp_put_source(struct msghdr *mh, const union inany *src,
+		    unsigned ifindex)
 {
-	struct in6_pktinfo info6 = { .ipi6_addr = src->a6 };
-	struct in_pktinfo info4 = { .ipi_spec_dst = src->v4mapped.a4 };
+	struct in6_pktinfo info6 = {
+		.ipi6_addr = src->a6, .ipi6_ifindex = ifindex,
+	};
+	struct in_pktinfo info4 = {
+		.ipi_spec_dst = src->v4mapped.a4, .ipi_ifindex = (int)ifindex,
+	};
 
 	if (inany_is_v4(src))
 		put(mh, IPPROTO_IP, IP_PKTINFO, &info4, sizeof(info4));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_sock.h - Sockets of UDP flows, and what comes along with a datagram
+ * udp_sock.h - Host sockets of UDP, and what comes along with a datagram
  */
 
 #ifndef UDP_SOCK_H
@@ -48,46 +48,49 @@ struct udp_meta {
 };
 
 /**
- * struct udp_dest - Where messages go, if the socket isn't connected to that
- * @sa, @len:	Address of it, 0 for @len: it is connected
- * @src:	What they are to come from, NULL: what the socket is bound to
+ * struct udp_dest - Destination and source of messages
+ * @sa, @len:	Destination; 0 for @len: the socket is connected to it
+ * @src:	Source address, may be unspecified for @ifindex alone; NULL: the
+ *		socket and the kernel choose
+ * @ifindex:	Interface to leave by if @src is not NULL, 0: the routes tell
  */
 struct udp_dest {
 	union sockaddr_inany sa;
 	socklen_t len;
 	const union inany *src;
+	unsigned ifindex;
 };
 
 /**
  * struct udp_shared - A socket that a flow may use, but does not own
  * @fd:		Descriptor, which may be closed, and another socket's later
+ * @v4, @v6:	Families that it sends and receives
  * @cookie:	Number of the socket
- * @dual:	It is an IPv6 socket, for both families
  */
 struct udp_shared {
 	int fd;
-	bool dual;
+	bool v4, v6;
 	uint64_t cookie;
 };
 
 void udp_sock_bulk(int fd, bool gro);
-int udp_sock_outbound(const struct conf *c, const struct flowside *host,
-		      unsigned scope, bool gro);
-int udp_sock_inbound(const struct conf *c, const struct flowside *host,
-		     unsigned scope, const char ifname[IFNAMSIZ], bool gro);
-int udp_sock_to_many(const struct conf *c, const struct flowside *host);
+int udp_sock_port(const struct conf *c, const union inany *peer,
+		  const union inany *addr, uint16_t *port);
+bool udp_sock_is_own(const union inany *addr, unsigned scope);
+void udp_sock_to_many(int fd, bool v4);
 void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl);
 void udp_shared_set(struct udp_shared *s, int fd);
 bool udp_shared_is_there(const struct udp_shared *s);
 struct udp_dest udp_shared_dest(const struct udp_shared *s,
 				const struct flowside *side, unsigned scope);
-int udp_sock_between(int fd, const struct flowside *side, unsigned scope);
 void udp_sock_clear_error(int fd);
+unsigned udp_sock_discard(int fd);
 
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm);
 struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
 			     void *control);
 void udp_put_segment_size(struct msghdr *mh, uint16_t size);
-void udp_put_source(struct msghdr *mh, const union inany *src);
+void udp_put_source(struct msghdr *mh, const union inany *src,
+		    unsigned ifindex);
 
 #endif /* UDP_SOCK_H */

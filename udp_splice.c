@@ -2,18 +2,13 @@
 /*
  * udp_splice.c - UDP between the two loopbacks, past the tap
  *
- * A flow is one peer of a listening socket, and has two connected sockets, one
- * on the host and one in the namespace (made by nshelper.c). Who listens is the
- * initiating side, on either. The code is the same for both directions: what
- * one socket gets, the other one sends.
+ * A flow is one peer of a listening socket. The listening socket, on the host or in
+ * the namespace, is on the initiating side, and answers leave by it, from the
+ * address that the peer dialled. On the other side each flow has a socket, on any
+ * port. The code is the same for both directions. Sockets of the namespace are made
+ * by nshelper.c.
  *
- *	peer -> [INI: bound to what the peer dialled] [TGT: any port] -> target
- *
- * So answers have the address and port that the peer dialled. The INI socket is
- * bound beside the listening one (udp_sock.c); where that can't be, datagrams
- * come and go through the listening socket. It may have got datagrams of other
- * peers before it was connected: until one of its own peer is seen last, each
- * is looked at, and handled as if the listening socket had got it.
+ *	peer -> [INI: the listening socket] [TGT: any port] -> target
  *
  * Datagrams that came as one message leave as one message, and equal ones in a
  * row do, too (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart in
@@ -23,8 +18,8 @@
  * its target has no such port: on the host that takes a privilege.
  *
  * Life: as for flows through the tap (udp.c), 60 s idle, 180 s once datagrams
- * went both ways. An eighth of the descriptors may be flows of this kind, two
- * each; above that the longest idle of some ends.
+ * went both ways. An eighth of the descriptors may be flows of this kind; above
+ * that the longest idle of some ends.
  */
 
 #include "udp_splice.h"
@@ -49,21 +44,16 @@
 
 /**
  * struct udp_splice_flow - In flow->priv
- * @fd:		Sockets of both sides; -1 for INI: datagrams go through @listener
+ * @fd:		Socket of the target's side, -1: not yet
  * @listener:	Listening socket
- * @rule:	Its rule
- * @port:	Its port
- * @fresh:	The INI socket may hold datagrams of others
+ * @scope:	Interface of a link-local peer
  * @seen:	Bit per side: something came from there
  * @whole:	Bit per side: the socket doesn't take several datagrams at once
  */
 struct udp_splice_flow {
-	int fd[2];
+	int fd;
 	struct udp_shared listener;
-	const struct fwd_rule *rule;
-	uint16_t port;
 	unsigned scope;
-	bool fresh;
 	uint8_t seen, whole;
 };
 static_assert(sizeof(struct udp_splice_flow) <= FLOW_PRIV, "fits into a flow");
@@ -108,20 +98,16 @@ static uint64_t deadline_ms(struct flow *f)
 static void end(struct udp_splice *s, struct flow *f, const char *why)
 {
 	char str[FLOW_STRLEN];
-	unsigned side;
 
 	debug("%s: closed, %s", flow_str(s->flows, f, str), why);
-	for (side = 0; side < 2; side++)
-		if (priv(f)->fd[side] >= 0)
-			close(priv(f)->fd[side]);
+	if (priv(f)->fd >= 0)
+		close(priv(f)->fd);
 	flow_free(s->flows, s->loop, f);
 }
 
 /**
  * udp_splice_listener_gone() - End the flows of listening sockets that are closed
  * @s:		Bypass
- *
- * Their sockets would keep the port from whoever wants it next: us, for instance.
  */
 void udp_splice_listener_gone(struct udp_splice *s)
 {
@@ -152,29 +138,6 @@ static int ns_socket(struct udp_splice *s, bool v4)
 	if (!s->nsh)
 		return -ENOTCONN;
 	return nshelper_socket(s->nsh, v4 ? NSSOCK_UDP4 : NSSOCK_UDP6);
-}
-
-/* Socket of the listening side; -1 if the listening one has to do */
-/* #syscalls:pasta close */
-static int socket_ini(struct udp_splice *s, struct flow *f,
-		      const struct fwd_rule *r)
-{
-	const struct flowside *side = &f->side[INI];
-	bool v4 = inany_is_v4(&side->eaddr);
-	int fd;
-
-	if (f->pif[INI] == PIF_SPLICE)
-		fd = ns_socket(s, v4);
-	else
-		fd = hostsock_open_if(s->conf, v4, SOCK_DGRAM, IPPROTO_UDP,
-				      r->ifname);
-	if (fd < 0)
-		return -1;
-	udp_sock_bulk(fd, true);
-	if (!udp_sock_between(fd, side, priv(f)->scope))
-		return fd;
-	close(fd);
-	return -1;
 }
 
 /* Socket of the other side, or negative errno */
@@ -209,57 +172,36 @@ static int socket_tgt(struct udp_splice *s, const struct flow *f)
 
 /* ---- New flows ---- */
 
-/* Watch the sockets; 0 or negative errno */
-static int watch(struct udp_splice *s, struct flow *f)
-{
-	unsigned side;
-	int rc = 0;
-
-	for (side = 0; side < 2 && !rc; side++)
-		if (priv(f)->fd[side] >= 0)
-			rc = loop_add(s->loop, priv(f)->fd[side], EPOLLIN,
-				      flow_ref(s->flows, f, REF_UDP_SPLICE,
-					       side));
-	return rc;
-}
-
-/* Listening socket that a datagram came to, or was meant for; -1 if it is
- * closed */
-struct origin {
-	int fd;
-	const struct fwd_rule *rule;
-	uint16_t port;
-	unsigned scope;
-};
-
-static struct flow *flow_new(struct udp_splice *s, const struct origin *o,
-			     const struct flowside *ini,
-			     const struct flowside *tgt)
+/* A new flow of the listening socket @fd */
+static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
+			     int fd, const struct flowside *ini,
+			     const struct flowside *tgt, unsigned scope)
 {
 	char str[FLOW_STRLEN];
 	struct flow *f;
 	int rc;
 
-	f = flow_alloc(s->flows, IPPROTO_UDP, FLOW_DATAGRAM, 2,
+	f = flow_alloc(s->flows, IPPROTO_UDP, FLOW_DATAGRAM, 1,
 		       s->loop->now_ms);
 	if (!f)
 		return NULL;
 	f->side[INI] = *ini;
 	f->side[TGT] = *tgt;
-	f->pif[INI] = o->rule->from_ns ? PIF_SPLICE : PIF_HOST;
-	f->pif[TGT] = o->rule->from_ns ? PIF_HOST : PIF_SPLICE;
+	f->pif[INI] = r->from_ns ? PIF_SPLICE : PIF_HOST;
+	f->pif[TGT] = r->from_ns ? PIF_HOST : PIF_SPLICE;
 	*priv(f) = (struct udp_splice_flow){
-		.rule = o->rule, .port = o->port, .scope = o->scope,
-		.fresh = true,
+		.scope = scope,
 	};
-	udp_shared_set(&priv(f)->listener, o->fd);
-	priv(f)->fd[INI] = socket_ini(s, f, o->rule);
-	priv(f)->fd[TGT] = rc = socket_tgt(s, f);
+	udp_shared_set(&priv(f)->listener, fd);
+	if (r->from_ns)			/* of the host's, see udp_port.c */
+		udp_sock_bulk(fd, true);
+	priv(f)->fd = rc = socket_tgt(s, f);
 	if (rc >= 0)
-		rc = watch(s, f);
+		rc = loop_add(s->loop, rc, EPOLLIN,
+			      flow_ref(s->flows, f, REF_UDP_SPLICE, TGT));
 	if (rc < 0) {
 		debug_limited("UDP: no bypass for a flow (error %i)", -rc);
-		end(s, f, "it has no sockets");
+		end(s, f, "it has no socket");
 		return NULL;
 	}
 	flow_hash_insert(s->flows, f, INI);
@@ -362,11 +304,11 @@ static int sender(struct flow *f, unsigned side, struct udp_dest *d)
 	struct udp_splice_flow *sf = priv(f);
 
 	*d = (struct udp_dest){ .len = 0 };
-	if (sf->fd[side] >= 0)
-		return sf->fd[side];
+	if (side == TGT)
+		return sf->fd;
 	if (!udp_shared_is_there(&sf->listener))
 		return -1;
-	*d = udp_shared_dest(&sf->listener, &f->side[side], sf->scope);
+	*d = udp_shared_dest(&sf->listener, &f->side[INI], sf->scope);
 	return sf->listener.fd;
 }
 
@@ -399,23 +341,17 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 		if (sent > 0) {
 			b = at[sent];
 			retried = false;
-		} else if (joined && errno != EAGAIN && errno != ECONNREFUSED) {
-			sf->whole |= bit;
 		} else if (!retried && errno != EAGAIN) {
-			retried = true;		/* it was about an earlier one */
+			retried = true;		/* it may be about another */
+		} else if (joined && errno != EAGAIN) {
+			sf->whole |= bit;
+			retried = false;
 		} else {
 			s->dropped++;
 			b = at[1];
 			retried = false;
 		}
 	}
-}
-
-/* One datagram or message that is in a buffer */
-static void forward_one(struct udp_splice *s, struct flow *f, unsigned from,
-			const struct udp_meta *m, const uint8_t *data)
-{
-	forward(s, f, from, (struct batch){ .meta = m, .data = &data, .n = 1 });
 }
 
 /* ---- Receiving ---- */
@@ -445,88 +381,44 @@ static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
 	return got > 0 ? (unsigned)got : 0;
 }
 
-/* Where does this go that a listening socket got? False if nowhere, past the
- * tap */
-static bool target(struct udp_splice *s, const struct fwd_rule *r,
-		   unsigned scope, const struct flowside *ini,
-		   struct flowside *tgt)
+/* Have two messages the same sender and destination? */
+static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
 {
-	if (r->from_ns)		/* the host's loopback is not for others in there */
-		return nshelper_is_local(s->nsh, &ini->eaddr, &ini->oaddr,
-					 scope) &&
-		       fwd_from_ns(s->conf, r, ini, tgt);
-	return fwd_from_host(s->conf, s->guest, r, ini, tgt) == PIF_SPLICE;
+	return a->sport == b->sport && inany_equals(&a->src, &b->src) &&
+	       inany_equals(&a->dst, &b->dst);
 }
 
-/* One that a listening socket got, or that was meant for it */
-static void from_listener(struct udp_splice *s, const struct origin *o,
-			  const struct udp_meta *m, const uint8_t *data)
+/* Forward what a listening socket got from one peer, to @tgt unless there is a
+ * flow */
+static void from_listener(struct udp_splice *s, const struct fwd_rule *r, int fd,
+			  const struct flowside *ini,
+			  const struct flowside *tgt, struct batch b)
 {
-	const struct flowside ini = {
-		.oaddr = m->dst, .oport = o->port,
-		.eaddr = m->src, .eport = m->sport,
-	};
-	uint8_t pif = o->rule->from_ns ? PIF_SPLICE : PIF_HOST;
-	struct flowside tgt;
+	uint8_t pif = r->from_ns ? PIF_SPLICE : PIF_HOST;
 	struct flow *f;
 
-	f = flow_lookup(s->flows, IPPROTO_UDP, pif, &ini, NULL);
-	if (!f && m->sport && target(s, o->rule, m->scope, &ini, &tgt)) {
-		struct origin from = *o;
-
-		from.scope = m->scope;
-		f = flow_new(s, &from, &ini, &tgt);
-	}
-	if (f && is_ours(f))
-		forward_one(s, f, INI, m, data);
+	f = flow_lookup(s->flows, IPPROTO_UDP, pif, ini, NULL);
+	if (f && !is_ours(f))
+		f = NULL;
+	else if (!f)
+		f = flow_new(s, r, fd, ini, tgt, b.meta->scope);
+	if (f)
+		forward(s, f, INI, b);
 	else
-		s->dropped++;
+		s->dropped += b.n;
 }
 
-/* Was this sent by the peer of a flow? */
-static bool is_peers(const struct flow *f, const struct udp_meta *m)
-{
-	return m->sport == f->side[INI].eport &&
-	       inany_equals(&m->src, &f->side[INI].eaddr);
-}
-
-/* First reads of an INI socket: those of others are as if to the listening
- * one */
-static void read_fresh(struct udp_splice *s, struct flow *f,
-		       struct udp_meta *meta, const uint8_t **data)
-{
-	const struct udp_shared *l = &priv(f)->listener;
-	const struct origin o = { udp_shared_is_there(l) ? l->fd : -1,
-				  priv(f)->rule, priv(f)->port, 0 };
-	const union inany dst = f->side[INI].oaddr;
-	const union epoll_ref ref = f->timer.ref;
-	unsigned n = receive(s, priv(f)->fd[INI], meta, data), k;
-
-	/* Behind one of its peer there is none of others: it is connected */
-	if (n && is_peers(f, &meta[n - 1]))
-		priv(f)->fresh = false;
-	for (k = 0; k < n && f; k++) {
-		meta[k].dst = dst;
-		from_listener(s, &o, &meta[k], data[k]);
-		f = flow_from_ref(s->flows, ref);
-	}
-}
-
-/* What came to the socket of one side */
-static void read_side(struct udp_splice *s, struct flow *f, unsigned side)
+/* What came to the socket of a target */
+static void read_target(struct udp_splice *s, struct flow *f)
 {
 	struct udp_meta meta[UDP_SPLICE_MSGS];
 	const uint8_t *data[UDP_SPLICE_MSGS];
 	unsigned i, n = UDP_SPLICE_MSGS;
 
-	if (side == INI && priv(f)->fresh) {
-		read_fresh(s, f, meta, data);
-		return;
-	}
 	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS; i++) {
-		n = receive(s, priv(f)->fd[side], meta, data);
+		n = receive(s, priv(f)->fd, meta, data);
 		if (n)
-			forward(s, f, side, (struct batch){
+			forward(s, f, TGT, (struct batch){
 				.meta = meta, .data = data, .n = n });
 	}
 }
@@ -534,56 +426,64 @@ static void read_side(struct udp_splice *s, struct flow *f, unsigned side)
 /* ---- Events ---- */
 
 /**
- * udp_splice_sock_event() - A socket of a flow is readable or has an error
+ * udp_splice_sock_event() - The socket of a flow is readable or has an error
  * @s:		Bypass
  * @f:		The flow
- * @side:	Whose socket
  * @events:	EPOLLIN, EPOLLERR
  */
-void udp_splice_sock_event(struct udp_splice *s, struct flow *f, unsigned side,
+void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
 			   uint32_t events)
 {
 	if (events & EPOLLERR)
-		udp_sock_clear_error(priv(f)->fd[side]);
+		udp_sock_clear_error(priv(f)->fd);
 	if (events & EPOLLIN)
-		read_side(s, f, side);
+		read_target(s, f);
 }
 
 /**
- * udp_splice_from_host() - First datagram of a flow, from a socket of the host's
+ * udp_splice_from_host() - Datagrams of one peer, from a socket of the host's
  * @s:		Bypass
  * @r:		Rule of the socket
  * @fd:		Listening socket
  * @host:	Its side
  * @tgt:	Side in the namespace, by fwd_from_host()
- * @m:		About the datagram
- * @data:	Its bytes
+ * @m:		About each message
+ * @data:	Their bytes
+ * @n:		How many
  */
 void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
 			  int fd, const struct flowside *host,
 			  const struct flowside *tgt, const struct udp_meta *m,
-			  const uint8_t *data)
+			  const uint8_t *const *data, unsigned n)
 {
-	const struct origin o = { fd, r, host->oport, 0 };
-	struct flow *f = flow_new(s, &o, host, tgt);
-
-	if (f)
-		forward_one(s, f, INI, m, data);
-	else
-		s->dropped++;
+	from_listener(s, r, fd, host, tgt,
+		      (struct batch){ .meta = m, .data = data, .n = n });
 }
 
-/**
- * udp_splice_datagram() - A listening socket got one for a flow that is there
- * @s:		Bypass
- * @f:		The flow
- * @m:		About the datagram
- * @data:	Its bytes
- */
-void udp_splice_datagram(struct udp_splice *s, struct flow *f,
-			 const struct udp_meta *m, const uint8_t *data)
+/* Is this sent by a program of the namespace itself? The host's loopback is not for
+ * others in there */
+static bool is_from_inside(struct udp_splice *s, const struct flowside *ini,
+			   unsigned scope)
 {
-	forward_one(s, f, INI, m, data);
+	return flow_lookup(s->flows, IPPROTO_UDP, PIF_SPLICE, ini, NULL) ||
+	       nshelper_is_local(s->nsh, &ini->eaddr, &ini->oaddr, scope);
+}
+
+/* Messages of one peer that a socket in the namespace got */
+static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
+		    uint16_t port, struct batch b)
+{
+	const struct flowside ini = {
+		.oaddr = b.meta->dst, .oport = port,
+		.eaddr = b.meta->src, .eport = b.meta->sport,
+	};
+	struct flowside tgt;
+
+	if (b.meta->sport && is_from_inside(s, &ini, b.meta->scope) &&
+	    fwd_from_ns(s->conf, r, &ini, &tgt))
+		from_listener(s, r, fd, &ini, &tgt, b);
+	else
+		s->dropped += b.n;
 }
 
 /**
@@ -596,17 +496,21 @@ void udp_splice_datagram(struct udp_splice *s, struct flow *f,
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port)
 {
-	const struct origin o = { fd, r, port, 0 };
 	struct udp_meta meta[UDP_SPLICE_MSGS];
 	const uint8_t *data[UDP_SPLICE_MSGS];
-	unsigned i, k, n = UDP_SPLICE_MSGS;
+	unsigned i, k, n = UDP_SPLICE_MSGS, len;
 
 	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS; i++) {
 		n = receive(s, fd, meta, data);
-		for (k = 0; k < n; k++) {
+		for (k = 0; k < n; k++)
 			if (!inany_is_set(&meta[k].dst))
 				meta[k].dst = r->addr;
-			from_listener(s, &o, &meta[k], data[k]);
+		for (k = 0; k < n; k += len) {
+			for (len = 1; k + len < n; len++)
+				if (!same_way(&meta[k], &meta[k + len]))
+					break;
+			from_ns(s, r, fd, port, (struct batch){
+				.meta = &meta[k], .data = &data[k], .n = len });
 		}
 	}
 }

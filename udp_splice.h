@@ -53,10 +53,8 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
 void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
 			  int fd, const struct flowside *host,
 			  const struct flowside *tgt, const struct udp_meta *m,
-			  const uint8_t *data);
-void udp_splice_datagram(struct udp_splice *s, struct flow *f,
-			 const struct udp_meta *m, const uint8_t *data);
-void udp_splice_sock_event(struct udp_splice *s, struct flow *f, unsigned side,
+			  const uint8_t *const *data, unsigned n);
+void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
 			   uint32_t events);
 void udp_splice_listener_gone(struct udp_splice *s);
 void udp_splice_evict(struct udp_splice *s, struct flow *f);

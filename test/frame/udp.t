@@ -129,15 +129,64 @@ def one_port_two_peers(env, ip):
                 (ip.peer2, two.getsockname()[1]): b"from two"}, "answers")
 
 
-@test("datagrams of strangers to the mapped port do not reach the guest")
-def strangers(env, ip):
-    srv, other = env.udp_peer(ip), env.udp_peer(ip)
+@test("an answer from another port or address arrives, and can be answered")
+def other_source(env, ip):
+    srv, others = env.udp_peer(ip), (env.udp_peer(ip), env.udp_peer(ip, ip.peer2))
     sport, _, src = ask(env, ip, srv, b"hello")
-    other.sendto(b"attack", src)
+    for other in others:
+        addr, port = other.getsockname()[:2]
+        other.sendto(b"from elsewhere", src)
+        env.expect_udp(sport, addr, port, b"from elsewhere")
+        ask(env, ip, other, b"acknowledged", sport=sport, dst=addr)
     srv.sendto(b"answer", src)
     env.expect_udp(sport, ip.peer, srv.getsockname()[1], b"answer")
-    env.barrier()
-    check(not env.guest.find(lambda p: p.kind == "udp"), "a stranger came through")
+
+
+@test("an answer from another port of the host's loopback comes from the gateway")
+def other_source_loopback(env, ip):
+    srv, other = env.udp_peer(ip, ip.loop), env.udp_peer(ip, ip.loop)
+    sport, _, src = ask(env, ip, srv, b"hello", dst=ip.gw)
+    other.sendto(b"from elsewhere", src)
+    env.expect_udp(sport, ip.gw, other.getsockname()[1], b"from elsewhere")
+    ask(env, ip, other, b"acknowledged", sport=sport, dst=ip.gw)
+
+
+@test("two names of one peer, one port of the guest: each answer has its name", ip=(IP6,))
+def two_names(env, ip):
+    srv = env.udp_peer(ip, ip.loop)
+    port = srv.getsockname()[1]
+    sport, _, src1 = ask(env, ip, srv, b"first", dst=ip.gw)
+    _, _, src2 = ask(env, ip, srv, b"second", sport=sport, dst=OUR_LL)
+    check(src1 != src2, "one source for both")
+    srv.sendto(b"to second", src2)
+    env.expect_udp(sport, OUR_LL, port, b"to second")
+    srv.sendto(b"to first", src1)
+    env.expect_udp(sport, ip.gw, port, b"to first")
+
+
+@test("what the guest sends to another of its own ports, by the host, is refused")
+def no_hairpin(env, ip):
+    srv = env.udp_peer(ip)
+    one, _, _ = ask(env, ip, srv, b"hello")
+    sport = env.next_port()
+    env.send_udp(ip, sport, ip.gw, one, b"hello")
+    p = env.guest.wait(lambda p: p.kind in ("icmp", "udp"))
+    check(p, "no answer")
+    equal((p.kind, p.src), ("icmp", ip.gw), "answer")
+
+
+@test("a mapped port is nobody else's: no socket can be bound beside it")
+def port_exclusive(env, ip):
+    srv = env.udp_peer(ip)
+    _, _, src = ask(env, ip, srv, b"hello")
+    for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
+        with socket.socket(ip.af, socket.SOCK_DGRAM) as s:
+            s.setsockopt(socket.SOL_SOCKET, option, 1)
+            try:
+                s.bind((src[0], src[1]))
+            except OSError:
+                continue
+            raise Failed(f"bound with option {option}")
 
 
 @test("the gateway's address is the host's loopback")

@@ -68,12 +68,13 @@ static void on_splice(void *ctx, int fd, bool from_ns,
 }
 
 static void on_datagrams(void *ctx, int fd, const struct fwd_rule *r,
-			 uint16_t port)
+			 uint16_t port, uint32_t index)
 {
 	char c;
 
 	(void)ctx;
 	(void)r;
+	(void)index;
 	got.datagrams++;
 	got.port = port;
 	if (recv(fd, &c, 1, 0) != 1)

@@ -232,23 +232,30 @@ static void test_families(void)
 	is(l.count, 0, "then its rules mean nothing");
 }
 
-/* A flow's socket beside the listener, but no second listener */
-static void test_udp_share(void)
+/* Nobody, of this user either, takes part in the datagrams of a port */
+static void test_udp_exclusive(void)
 {
-	int flow, on = 1, plain;
+	static const int options[] = { SO_REUSEPORT, SO_REUSEADDR };
 	union inany a = ip("127.0.0.1");
 	union sockaddr_inany sa;
 	socklen_t len = inany_to_sockaddr(&a, 5000, 0, &sa);
+	int other, on = 1;
+	unsigned i;
 
 	begin();
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
 	is(listen_open(&l), 0, "a UDP port is bound");
-	plain = sock(SOCK_DGRAM, "127.0.0.1", 5000);
-	ok(plain < 0, "nobody else can bind it");
-	flow = socket(AF_INET, SOCK_DGRAM, 0);
-	setsockopt(flow, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	is(bind(flow, &sa.sa, len), 0, "but sockets of flows can");
-	close(flow);
+	for (i = 0; i < 2; i++) {
+		other = socket(AF_INET, SOCK_DGRAM, 0);
+		setsockopt(other, SOL_SOCKET, options[i], &on, sizeof(on));
+		is(bind(other, &sa.sa, len), -1, "nobody binds a forwarded UDP "
+		   "port beside us, whatever option it sets");
+		close(other);
+	}
+	is(listen_find(&l, &conf.rules[0], 5000), 0,
+	   "the socket of a rule is found by its port");
+	is(listen_find(&l, &conf.rules[0], 5001), LISTEN_MAX,
+	   "no socket is found for a port that is not bound");
 	listen_close(&l);
 }
 
@@ -735,7 +742,7 @@ int main(void)
 	test_plain();
 	test_linger();
 	test_families();
-	test_udp_share();
+	test_udp_exclusive();
 	test_errors();
 	test_retry();
 	test_limit();

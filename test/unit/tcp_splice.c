@@ -766,7 +766,7 @@ static void sockets_run_out(void)
 	back = listener(&back_port);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, helper))
 		ok(false, "there are sockets to a helper");
-	nshelper_start(&nsh, helper[0], &loop);	/* which never answers */
+	nshelper_start(&nsh, helper[0], &loop, 1024);	/* which never answers */
 	nsh.late = true;
 	nsh.error[NSSOCK_TCP4] = -ETOOMANYREFS;
 	wheel_arm(&loop.wheel, &nsh.timer, loop.now_ms + 3600000);

@@ -20,6 +20,7 @@
 #include "frag.h"
 #include "frame.h"
 #include "tap.h"
+#include "udp_port.h"
 
 #define GPORT	33333
 
@@ -76,6 +77,20 @@ static void teardown(void)
 		if (flow_at(&flows, i))
 			udp_timer(&udp, flow_at(&flows, i));
 	close(loop.epfd);
+}
+
+/* Flows with a peer, without the ports that they use */
+static unsigned peers(void)
+{
+	unsigned n = 0;
+	uint32_t i;
+
+	for (i = 0; i < flows.high; i++) {
+		struct flow *f = flow_at(&flows, i);
+
+		n += f && udp_life(f)->kind == UDP_PEER;
+	}
+	return n;
 }
 
 /* A socket of the host on its loopback; @port is set where it is 0 */
@@ -207,7 +222,9 @@ static void test_both_ways(void)
 		ok(fake.n == 1 && sent(0, &p) && is_reply(&p, port, sizes[i]) &&
 		   !memcmp(p.payload, data, sizes[i]), "the answer comes back");
 	}
-	is(flows.count, 1, "all that is one flow");
+	is(peers(), 1, "all that is one flow");
+	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
+	   "all that takes one descriptor");
 	close(s);
 	teardown();
 }
@@ -395,7 +412,7 @@ static unsigned flows_after(uint64_t ms)
 	loop.now_ms += ms;
 	while ((t = wheel_expire(&loop.wheel, loop.now_ms)))
 		udp_timer(&udp, flow_from_ref(&flows, t->ref));
-	return flows.count;
+	return peers();
 }
 
 static void test_time(void)
@@ -450,7 +467,7 @@ static void test_nowhere(void)
 /* ---- Inbound ---- */
 
 /* A socket that peers send to, as it is for forwarded ports */
-static int listener(bool dual, bool shares, uint16_t *port)
+static int listener(bool dual, uint16_t *port)
 {
 	union sockaddr_inany sa = { .sin6.sin6_family = AF_INET6 };
 	socklen_t len = sizeof(sa.sin6);
@@ -465,8 +482,6 @@ static int listener(bool dual, bool shares, uint16_t *port)
 	if (bind(fd, &sa.sa, len) || getsockname(fd, &sa.sa, &len))
 		perror("# bind");
 	*port = ntohs(sa.sin.sin_port);
-	if (shares)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 	if (sa.sa.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
@@ -503,7 +518,7 @@ static struct fwd_rule rule_for(uint16_t port)
 				  .last = port, .to = 7777 };
 }
 
-static void test_inbound(bool dual, bool shares)
+static void test_inbound(bool dual)
 {
 	uint16_t port, pport[2] = { 0 }, from = 0;
 	struct fwd_rule r;
@@ -513,7 +528,7 @@ static void test_inbound(bool dual, bool shares)
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
 	guest.addr4 = conf.ip4.addr;
 	guest.addr6 = conf.ip6.addr;
-	l = listener(dual, shares, &port);
+	l = listener(dual, &port);
 	r = rule_for(port);
 	for (i = 0; i < 2; i++)
 		s[i] = server(&pport[i]);
@@ -521,12 +536,14 @@ static void test_inbound(bool dual, bool shares)
 	put(s[0], port, 10);
 	put(s[1], port, 0);
 	put(s[0], port, 3000);
-	udp_listen_event(&udp, l, &r, port);
+	udp_listen_event(&udp, l, &r, port, 0);
 	is(fake.n, 3, "what comes to a forwarded port goes to the guest");
 	ok(is_inbound(0, pport[0], 10) && is_inbound(1, pport[1], 0) &&
 	   is_inbound(2, pport[0], 3000),
 	   "to its port there, from the gateway, in order");
-	is(flows.count, 2, "one flow for each peer");
+	is(peers(), 2, "one flow for each peer");
+	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 0,
+	   "flows of a listening socket hold no descriptor");
 
 	guest_answers(100);
 	is(get(s[0], &from), 100, "an answer goes back");
@@ -535,14 +552,9 @@ static void test_inbound(bool dual, bool shares)
 
 	fake.n = 0;
 	put(s[0], port, 20);
-	if (shares) {
-		is(recv(l, buf, sizeof(buf), 0), -1,
-		   "from then on it has a socket of its own");
-		turn();
-	} else {
-		udp_listen_event(&udp, l, &r, port);
-	}
-	ok(fake.n == 1 && is_inbound(0, pport[0], 20), "which leads to the guest");
+	udp_listen_event(&udp, l, &r, port, 0);
+	ok(fake.n == 1 && is_inbound(0, pport[0], 20),
+	   "more datagrams of a peer get to the guest");
 	is(flows_after(170000), 1, "the flow with an answer lives longer");
 	is(flows_after(40000), 0, "and ends");
 
@@ -562,13 +574,14 @@ static void test_listener_gone(void)
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
 	guest.addr4 = conf.ip4.addr;
 	guest.addr6 = conf.ip6.addr;
-	l = listener(true, false, &port);
+	l = listener(true, &port);
 	r = rule_for(port);
 	s = server(&pport);
 	put(s, port, 10);
-	udp_listen_event(&udp, l, &r, port);
+	udp_listen_event(&udp, l, &r, port, 0);
 	o = server(&other);
 	dup2(o, l);
+	udp_listener_gone(&udp);
 	guest_answers(5);
 	is(get(s, &from) == 5 && from == other, 0,
 	   "nothing leaves by a descriptor that is another socket now");
@@ -588,16 +601,16 @@ static void test_inbound_same(void)
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
 	guest.addr4 = conf.ip4.addr;
 	guest.addr6 = conf.ip6.addr;
-	l = listener(true, true, &port);
+	l = listener(true, &port);
 	r = rule_for(port);
 	s = server(&pport);
 	guest_sends(gateway(), 7777, pport, 1);
 	get(s, &from);
 	put(s, port, 33);
-	udp_listen_event(&udp, l, &r, port);
+	udp_listen_event(&udp, l, &r, port, 0);
 	ok(fake.n == 1 && is_inbound(0, pport, 33),
 	   "a peer that the guest talks to may use the forwarded port, too");
-	is(flows.count, 1, "the guest can't tell: it stays one flow");
+	is(peers(), 1, "the guest can't tell: it stays one flow");
 	close(l);
 	close(s);
 	teardown();
@@ -628,7 +641,8 @@ static void test_many_flows(void)
 		guest_sends(gateway(), (uint16_t)(GPORT + 1 + i), port, 1);
 		get(s, &from);
 	}
-	is(flows.count, 8, "there are never more flows than there may be");
+	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 8,
+	   "there are never more sockets than there may be");
 	is(from, GPORT + 30, "a new one always finds room");
 	fake.n = 0;
 	put(s, GPORT, 7);
@@ -655,9 +669,8 @@ int main(void)
 		test_no_room();
 		test_time();
 		test_nowhere();
-		test_inbound(false, true);
-		test_inbound(true, true);
-		test_inbound(true, false);
+		test_inbound(false);
+		test_inbound(true);
 		test_inbound_same();
 		test_listener_gone();
 		test_many_flows();

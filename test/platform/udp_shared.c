@@ -1,63 +1,87 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What sockets of UDP flows rest on: a listener that was made by another user can
- * be given away by fchown(), so that sockets can be bound beside it; SO_COOKIE
- * tells sockets apart whose descriptors are equal; IP_PKTINFO on a dual-stack
- * socket tells the address of IPv4 datagrams, and sets that of answers.
+ * What the sockets rest on that flows of UDP share: nobody binds beside a socket
+ * that was bound plainly; the error queue of a socket that is not connected names
+ * the destination of each error, which fails one call, to anybody; SO_COOKIE tells
+ * sockets apart whose descriptors are equal; IP_PKTINFO on a dual-stack socket
+ * tells the address of IPv4 datagrams, and sets that of answers.
  */
 #include "plat.h"
 
 #include <poll.h>
-#include <sys/wait.h>
 
 static int udp6(uint16_t *port)
 {
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
 	socklen_t len = sizeof(a);
-	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (s < 0 || bind(s, (void *)&a, len) ||
 	    getsockname(s, (void *)&a, &len))
 		bail("dual-stack socket");
-	setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	*port = ntohs(a.sin6_port);
 	return s;
 }
 
-/* Another user binds beside a listener: 0 or errno */
-static int other_binds(uint16_t port)
+/* bind() of the loopback beside a socket, with an option: 0 or errno */
+static int binds_beside(uint16_t port, int option)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				 .sin_port = htons(port) };
-	int st;
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1, rc;
 
-	if (!fork()) {
-		int s, one = 1;
-
-		if (setuid(65534))
-			_exit(255);
-		s = socket(AF_INET, SOCK_DGRAM, 0);
-		setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-		_exit(bind(s, (void *)&a, sizeof(a)) ? errno : 0);
-	}
-	wait(&st);
-	return WEXITSTATUS(st);
+	setsockopt(s, SOL_SOCKET, option, &one, sizeof(one));
+	rc = bind(s, (void *)&a, sizeof(a)) ? errno : 0;
+	close(s);
+	return rc;
 }
 
-static void owner(void)
+static void exclusive(void)
 {
 	uint16_t port;
 	int s = udp6(&port);
 
-	if (geteuid()) {
-		skip("a listener changes hands", "not root");
-	} else {
-		ok(other_binds(port) == EADDRINUSE,
-		      "a port of one user is not to be shared by another");
-		ok(!fchown(s, 65534, (gid_t)-1), "fchown() of a socket");
-		ok(!other_binds(port), "its new owner shares it");
-	}
+	ok(binds_beside(port, SO_REUSEPORT) == EADDRINUSE,
+	   "SO_REUSEPORT does not let another socket in");
+	ok(binds_beside(port, SO_REUSEADDR) == EADDRINUSE,
+	   "nor does SO_REUSEADDR");
+	close(s);
+}
+
+/* A port of the loopback that nobody listens on */
+static struct sockaddr_in closed_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (bind(s, (void *)&a, len) || getsockname(s, (void *)&a, &len))
+		bail("bind");
+	close(s);
+	return a;
+}
+
+static void errors(void)
+{
+	struct sockaddr_in to[2] = { closed_port(), closed_port() }, name;
+	struct msghdr mh = { .msg_name = &name, .msg_namelen = sizeof(name) };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+	struct pollfd pfd = { .fd = s };
+
+	setsockopt(s, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+	sendto(s, "x", 1, 0, (void *)&to[0], sizeof(to[0]));
+	if (poll(&pfd, 1, 10000) != 1)
+		bail("poll");
+	ok(sendto(s, "x", 1, 0, (void *)&to[1], sizeof(to[1])) < 0 &&
+	   errno == ECONNREFUSED, "an error fails a send to another peer");
+	ok(sendto(s, "x", 1, 0, (void *)&to[1], sizeof(to[1])) == 1,
+	   "and the next one does not fail");
+	ok(recvmsg(s, &mh, MSG_ERRQUEUE) >= 0 &&
+	   name.sin_port == to[0].sin_port &&
+	   name.sin_addr.s_addr == to[0].sin_addr.s_addr,
+	   "the error queue names the destination");
 	close(s);
 }
 
@@ -131,7 +155,8 @@ static void pktinfo(void)
 
 int main(void)
 {
-	owner();
+	exclusive();
+	errors();
 	cookies();
 	pktinfo();
 	return done_testing();

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_port.c - Flows of UDP through the tap, and the host sockets they share
+ *
+ * The flow table holds two kinds of entries of UDP:
+ *
+ *	port	a host socket that is not connected: of one address and port of
+ *		the guest, bound to the same number where that is free, or a
+ *		listening socket of a forwarding rule
+ *	peer	one address and port of the guest and one peer, by a port
+ *
+ * So whatever the destination, the source port is the same (RFC 4787, REQ-1),
+ * and flows hold no descriptors. What the guest sends from a port that a rule
+ * leads to goes out by the listening socket of that rule.
+ *
+ * The tap side of a port's entry has no address of ours, and the class of the
+ * socket for our port: classes are bound to another address or interface. The
+ * host side has no peer. That of a listening socket has the descriptor in place
+ * of the peer, so that it is found by it.
+ *
+ * A flow names its port by index and generation. If the port has ended, so has
+ * the flow, even if its entry is still there.
+ *
+ * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both
+ * ways; a question to a name server 15 s. The timer is not touched by traffic:
+ * when it fires it looks at the time of the last datagram. A port lives as long
+ * as any of its flows. Where entries or descriptors run out, flow.c says which one
+ * ends early.
+ */
+
+#include "udp_port.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "fwd.h"
+#include "listen.h"
+#include "log.h"
+#include "udp.h"
+
+#define TIMEOUT_DNS_MS		15000
+#define TIMEOUT_ONE_WAY_MS	60000
+#define TIMEOUT_MS		180000
+
+/* Classes of sockets, bits; from CLASS_ALT on: a number */
+enum { CLASS_LOCAL = 1, CLASS_LOOPBACK = 2, CLASS_ALT = 4 };
+
+static const struct conf_ip *family(const struct udp *u, bool v4)
+{
+	return v4 ? &u->conf->ip4 : &u->conf->ip6;
+}
+
+static union inany unspecified(bool v4)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+
+	return v4 ? inany_from_v4(any4) : inany_from_v6(&in6addr_any);
+}
+
+/* ---- Life ---- */
+
+/* udp_deadline() - When an entry ends if there are no more datagrams */
+uint64_t udp_deadline(struct flow *f)
+{
+	const struct udp_life *l = udp_life(f);
+
+	if (l->dns)
+		return f->last_ms + TIMEOUT_DNS_MS;
+	return f->last_ms +
+	       (l->seen == SEEN_BOTH ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
+}
+
+static void touch(const struct udp *u, struct flow *f, uint8_t seen)
+{
+	struct udp_life *l = udp_life(f);
+
+	f->last_ms = u->loop->now_ms;
+	l->seen |= seen;
+	if (l->seen == SEEN_BOTH)
+		flow_set_rank(u->flows, f, FLOW_ANSWERED);
+}
+
+/**
+ * udp_touch() - There was a datagram
+ * @u:		UDP
+ * @port:	Its port
+ * @f:		Its flow, NULL: none
+ * @seen:	SEEN_FROM_HOST or SEEN_FROM_GUEST
+ */
+void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
+	       uint8_t seen)
+{
+	touch(u, port, seen);
+	if (f)
+		touch(u, f, seen);
+}
+
+/**
+ * udp_port_block() - Read nothing from a port until there is room in the tap
+ */
+void udp_port_block(struct udp *u, struct flow *port)
+{
+	struct udp_port *p = udp_port(port);
+
+	if (p->blocked)
+		return;
+	p->blocked = true;
+	port->list_prev = FLOW_NONE;
+	port->list_next = u->blocked;
+	if (u->blocked != FLOW_NONE)
+		flow_at(u->flows, u->blocked)->list_prev =
+			flow_index(u->flows, port);
+	u->blocked = flow_index(u->flows, port);
+	loop_mod(u->loop, p->sock.fd, 0, p->watch);
+}
+
+static void unblock(struct udp *u, struct flow *port)
+{
+	if (!udp_port(port)->blocked)
+		return;
+	udp_port(port)->blocked = false;
+	if (port->list_prev == FLOW_NONE)
+		u->blocked = port->list_next;
+	else
+		flow_at(u->flows, port->list_prev)->list_next = port->list_next;
+	if (port->list_next != FLOW_NONE)
+		flow_at(u->flows, port->list_next)->list_prev = port->list_prev;
+}
+
+/**
+ * udp_port_unblock_all() - There is room in the tap again
+ *
+ * Sockets with data report it at once.
+ */
+void udp_port_unblock_all(struct udp *u)
+{
+	while (u->blocked != FLOW_NONE) {
+		struct flow *port = flow_at(u->flows, u->blocked);
+
+		unblock(u, port);
+		loop_mod(u->loop, udp_port(port)->sock.fd, EPOLLIN,
+			 udp_port(port)->watch);
+	}
+}
+
+/* End a port. A listening socket stays, and is watched again */
+/* #syscalls close */
+static void port_close(struct udp *u, struct flow *port)
+{
+	struct udp_port *p = udp_port(port);
+	bool blocked = p->blocked;
+
+	unblock(u, port);
+	if (!p->rule) {
+		close(p->sock.fd);	/* epoll forgets it, too */
+	} else if (blocked && udp_shared_is_there(&p->sock)) {
+		loop_mod(u->loop, p->sock.fd, EPOLLIN, p->watch);
+	}
+}
+
+static void entry_close(struct udp *u, struct flow *f)
+{
+	if (udp_life(f)->kind == UDP_PORT)
+		port_close(u, f);
+	flow_free(u->flows, u->loop, f);
+}
+
+/**
+ * udp_end() - End a flow, or a port and with it its flows
+ * @u:		UDP
+ * @f:		The entry
+ * @why:	For the log
+ */
+void udp_end(struct udp *u, struct flow *f, const char *why)
+{
+	char s[FLOW_STRLEN];
+
+	debug("%s: closed, %s", flow_str(u->flows, f, s), why);
+	entry_close(u, f);
+}
+
+/* ---- Entries ---- */
+
+/* An entry that holds @fds descriptors, zeroed; NULL if there is none. @keep is not
+ * evicted for it, NULL: nothing to keep */
+static struct flow *alloc(struct udp *u, unsigned fds, struct flow *keep)
+{
+	enum flow_rank rank = keep ? keep->rank : FLOW_KEPT;
+	struct flow *f;
+
+	if (keep)
+		flow_set_rank(u->flows, keep, FLOW_KEPT);
+	f = flow_alloc(u->flows, IPPROTO_UDP, FLOW_DATAGRAM, fds,
+		       u->loop->now_ms);
+	if (keep)
+		flow_set_rank(u->flows, keep, rank);
+	return f;
+}
+
+static bool no_descriptors(int error)
+{
+	return error == EMFILE || error == ENFILE;
+}
+
+/* Start the life of an entry, whose sides are set */
+static void entry_start(struct udp *u, struct flow *f)
+{
+	char s[FLOW_STRLEN];
+
+	f->timer.ref = flow_ref(u->flows, f, REF_UDP, TGT);
+	wheel_arm(&u->loop->wheel, &f->timer, udp_deadline(f));
+	debug("%s: new", flow_str(u->flows, f, s));
+}
+
+/* ---- Ports ---- */
+
+/* Address to bind for flows with this host side */
+static union inany bind_address(const struct udp *u,
+				const struct flowside *host)
+{
+	bool v4 = inany_is_v4(&host->eaddr);
+
+	return inany_is_set(&family(u, v4)->outbound_addr) ? host->oaddr :
+							     unspecified(v4);
+}
+
+static uint16_t port_class(const struct udp *u, const struct flowside *host,
+			   unsigned alt)
+{
+	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
+	unsigned class = alt * CLASS_ALT;
+
+	if (ip->outbound_if[0] && hostsock_is_local(u->conf, &host->eaddr))
+		class |= CLASS_LOCAL;
+	if (inany_is_set(&ip->outbound_addr) && inany_is_loopback(&host->oaddr))
+		class |= CLASS_LOOPBACK;
+	return (uint16_t)class;
+}
+
+static struct flowside key_of_port(const struct flowside *tap, uint16_t class)
+{
+	return (struct flowside){
+		.oaddr = unspecified(inany_is_v4(&tap->eaddr)), .oport = class,
+		.eaddr = tap->eaddr, .eport = tap->eport,
+	};
+}
+
+/* Socket for a port of the guest; if need be, another port ends */
+static int socket_new(struct udp *u, const struct flowside *host,
+		      const union inany *addr, uint16_t *port)
+{
+	uint16_t wish = *port;
+	int fd;
+
+	if (!flow_make_room(u->flows, FLOW_DATAGRAM, 1, u->loop->now_ms))
+		return -ENOSPC;
+	fd = udp_sock_port(u->conf, &host->eaddr, addr, port);
+	if (fd >= 0 || !no_descriptors(-fd) ||
+	    !flow_evict(u->flows, FLOW_DATAGRAM, u->loop->now_ms))
+		return fd;
+	*port = wish;
+	return udp_sock_port(u->conf, &host->eaddr, addr, port);
+}
+
+static void port_set(struct flow *f, int fd, uint16_t number)
+{
+	struct udp_port *p = udp_port(f);
+
+	p->life.kind = UDP_PORT;
+	udp_shared_set(&p->sock, fd);
+	p->number = number;
+	p->want = 1;
+	p->gso_many = UINT16_MAX;
+}
+
+/* #syscalls close */
+static struct flow *port_new(struct udp *u, const struct flowside *key,
+			     const struct flowside *host, bool alt, int *error)
+{
+	struct flowside side = {
+		.oaddr = bind_address(u, host), .oport = alt ? 0 : key->eport,
+		.eaddr = unspecified(inany_is_v4(&host->eaddr)),
+	};
+	int fd = socket_new(u, host, &side.oaddr, &side.oport), rc;
+	struct flow *f = fd < 0 ? NULL : alloc(u, 1, NULL);
+	struct udp_port *p;
+
+	*error = fd < 0 ? -fd : ENOSPC;
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	f->pif[INI] = PIF_TAP;
+	f->pif[TGT] = PIF_HOST;
+	f->side[INI] = *key;
+	f->side[TGT] = side;
+	port_set(f, fd, side.oport);
+	p = udp_port(f);
+	p->life.dns = host->eport == UDP_PORT_DNS;
+	p->rx_v4 = inany_is_v4(&host->eaddr);
+	p->watch = flow_ref(u->flows, f, REF_UDP, TGT);
+	rc = loop_add(u->loop, fd, EPOLLIN, p->watch);
+	if (rc) {
+		*error = -rc;
+		entry_close(u, f);
+		return NULL;
+	}
+	flow_hash_insert(u->flows, f, INI);
+	flow_hash_insert(u->flows, f, TGT);
+	entry_start(u, f);
+	return f;
+}
+
+/**
+ * udp_port_is_at() - Is a socket of one of the guest's ports bound here?
+ * @u:		UDP
+ * @addr:	Address
+ * @scope:	Its interface, if it is link-local
+ * @number:	Port
+ */
+bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
+		    uint16_t number)
+{
+	struct flowside side = {
+		.oaddr = unspecified(inany_is_v4(addr)), .oport = number,
+		.eaddr = unspecified(inany_is_v4(addr)),
+	};
+	bool bound = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &side, NULL);
+
+	if (!bound) {
+		side.oaddr = *addr;
+		bound = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &side,
+				    NULL);
+	}
+	return bound && udp_sock_is_own(addr, scope);
+}
+
+/* May a listening socket of this rule reach the peer? */
+static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
+			     const struct flowside *host)
+{
+	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
+	bool local = hostsock_is_local(u->conf, &host->eaddr);
+
+	if (strcmp(r->ifname, local ? "" : ip->outbound_if))
+		return false;
+	if (!inany_is_set(&r->addr))
+		return true;
+	if (inany_is_v4(&r->addr) != inany_is_v4(&host->eaddr))
+		return false;
+	if (!inany_is_unspecified(&host->oaddr))
+		return inany_equals(&r->addr, &host->oaddr);
+	return !inany_is_loopback(&r->addr);
+}
+
+/* Listening socket of a rule that leads to the guest's port, NULL: none */
+static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
+				 const struct flowside *host)
+{
+	const struct fwd_rule *r = u->conf->rules, *end = r + u->conf->nrules;
+
+	if (!u->listen || !fwd_is_guests(u->conf, u->guest, &tap->eaddr))
+		return NULL;
+	for (; r < end; r++) {
+		uint16_t port = (uint16_t)(r->first + (tap->eport - r->to));
+		struct flow *f;
+		uint32_t index;
+
+		if (r->proto != IPPROTO_UDP || r->from_ns || port < r->first ||
+		    port > r->last || tap->eport < r->to ||
+		    !listener_reaches(u, r, host))
+			continue;
+		index = listen_find(u->listen, r, port);
+		if (index == LISTEN_MAX)
+			continue;
+		f = udp_port_listener(u, listen_at(u->listen, index)->fd, r,
+				      port, index);
+		if (f && (inany_is_v4(&tap->eaddr) ? udp_port(f)->sock.v4 :
+						     udp_port(f)->sock.v6))
+			return f;
+	}
+	return NULL;
+}
+
+/**
+ * udp_port_get() - Port by which the guest's datagrams leave
+ * @u:		UDP
+ * @tap:	Tap side: the guest is the endpoint
+ * @host:	Host side, by fwd_from_tap(); the peer is unspecified for multicast
+ *		and broadcast
+ * @alt:	0; others for ports of their own, which do not show through
+ * @error:	Set to a positive errno if there is none
+ *
+ * Return: the port, NULL if there can't be one
+ */
+struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
+			  const struct flowside *host, unsigned alt,
+			  int *error)
+{
+	struct flowside key = key_of_port(tap, port_class(u, host, alt));
+	struct flow *f;
+
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
+	if (!f && !alt)
+		f = port_of_rule(u, tap, host);
+	if (!f)
+		f = port_new(u, &key, host, alt, error);
+	if (f && !udp_port(f)->bulk && host->eport != UDP_PORT_DNS) {
+		udp_port(f)->bulk = true;
+		udp_life(f)->dns = false;
+		udp_sock_bulk(udp_port(f)->sock.fd, frame_can_uso(u->tap));
+	}
+	return f;
+}
+
+/**
+ * udp_port_listener() - Port of a listening socket
+ * @u:		UDP
+ * @fd:		The socket
+ * @r:		Its rule
+ * @port:	Port that it is bound to
+ * @index:	Its index in the table of listening sockets
+ *
+ * Return: the port, NULL if there is no room for one
+ */
+struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
+			       uint16_t port, uint32_t index)
+{
+	struct flowside side = { .oaddr = r->addr, .oport = port, .eport = 1 };
+	struct udp_port *p;
+	struct flow *f;
+
+	/* No address of a peer begins like this */
+	side.eaddr.u64[0] = UINT64_MAX;
+	side.eaddr.u64[1] = (uint64_t)fd;
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &side, NULL);
+	if (f)
+		return f;
+	f = alloc(u, 0, NULL);
+	if (!f)
+		return NULL;
+	f->pif[INI] = PIF_HOST;
+	f->pif[TGT] = PIF_TAP;
+	f->side[INI] = side;
+	port_set(f, fd, port);
+	p = udp_port(f);
+	p->rule = r;
+	p->watch = (union epoll_ref){ .kind = REF_LISTEN, .index = index };
+	p->bulk = true;
+	p->want = UDP_RX_MSGS;
+	p->rx_v4 = !p->sock.v6;
+	udp_sock_bulk(fd, frame_can_uso(u->tap));
+	if (p->sock.v4)
+		hostsock_recv_all(fd, true);
+	if (p->sock.v6)
+		hostsock_recv_all(fd, false);
+	flow_hash_insert(u->flows, f, INI);
+	entry_start(u, f);
+	return f;
+}
+
+/* ---- Flows ---- */
+
+/* udp_port_of() - Port of a flow, NULL if it has ended */
+struct flow *udp_port_of(struct udp *u, struct flow *f)
+{
+	return flow_from_ref(u->flows, udp_flow(f)->port);
+}
+
+/**
+ * udp_flow_start() - A flow of these sides, which may be found from now on
+ * @u:		UDP
+ * @port:	Its port
+ * @ini, @ini_pif:	Initiating side: PIF_TAP or PIF_HOST
+ * @tgt:	The other one
+ * @scope:	Interface of a link-local peer
+ *
+ * Return: the flow, NULL if there is no room
+ */
+struct flow *udp_flow_start(struct udp *u, struct flow *port,
+			    const struct flowside *ini, enum pif ini_pif,
+			    const struct flowside *tgt, unsigned scope)
+{
+	struct flow *f = alloc(u, 0, port);
+
+	if (!f)
+		return NULL;
+	f->pif[INI] = (uint8_t)ini_pif;
+	f->pif[TGT] = ini_pif == PIF_TAP ? PIF_HOST : PIF_TAP;
+	f->side[INI] = *ini;
+	f->side[TGT] = *tgt;
+	*udp_flow(f) = (struct udp_flow){
+		.life = { .kind = UDP_PEER,
+			  .dns = udp_host_side(f)->eport == UDP_PORT_DNS },
+		.port = flow_ref(u->flows, port, REF_UDP, TGT),
+		.v4 = inany_is_v4(&ini->eaddr), .gso_max = UINT16_MAX,
+		.scope = scope,
+	};
+	udp_life(port)->dns &= udp_life(f)->dns;
+	flow_hash_insert(u->flows, f, INI);
+	flow_hash_insert(u->flows, f, TGT);
+	entry_start(u, f);
+	return f;
+}
+
+/* The flow of a host side, if it is of this port; one of a port that has ended
+ * ends, too */
+static struct flow *by_host_side(struct udp *u, struct flow *port,
+				 const struct flowside *host)
+{
+	struct flow *f, *its;
+
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, host, NULL);
+	if (!f || !udp_through_tap(f) || udp_life(f)->kind != UDP_PEER)
+		return NULL;
+	its = udp_port_of(u, f);
+	if (!its)
+		udp_end(u, f, "its port has ended");
+	return its == port ? f : NULL;
+}
+
+/**
+ * udp_flow_by_peer() - Flow of a port and a peer
+ * @u:		UDP
+ * @port:	The port
+ * @dst:	Our address, as far as it is known; NULL or unset: unknown
+ * @peer, @peer_port:	The peer
+ *
+ * Return: the flow, NULL if there is none
+ */
+struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
+			      const union inany *dst, const union inany *peer,
+			      uint16_t peer_port)
+{
+	struct flowside host = {
+		.oport = udp_port(port)->number,
+		.eaddr = *peer, .eport = peer_port,
+	};
+	struct flow *f = NULL;
+
+	if (!udp_port(port)->rule) {
+		host.oaddr = udp_host_side(port)->oaddr;
+		return by_host_side(u, port, &host);
+	}
+	if (dst && inany_is_set(dst)) {
+		host.oaddr = *dst;
+		f = by_host_side(u, port, &host);
+	}
+	if (!f) {
+		host.oaddr = unspecified(inany_is_v4(peer));
+		f = by_host_side(u, port, &host);
+	}
+	return f;
+}

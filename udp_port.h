@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_port.h - Flows of UDP through the tap, and the host sockets they share
+ */
+
+#ifndef UDP_PORT_H
+#define UDP_PORT_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow.h"
+#include "hostsock.h"
+#include "loop.h"
+#include "types.h"
+#include "udp_rx.h"
+#include "udp_sock.h"
+
+struct udp;
+
+/* Which way datagrams went */
+enum { SEEN_FROM_HOST = 1, SEEN_FROM_GUEST = 2, SEEN_BOTH = 3 };
+
+/* What an entry of the flow table is */
+enum udp_kind { UDP_PEER, UDP_PORT };
+
+/**
+ * struct udp_life - Beginning of both kinds
+ * @kind:	enum udp_kind
+ * @seen:	SEEN_*
+ * @dns:	Name servers are the only peers so far
+ */
+struct udp_life {
+	uint8_t kind, seen;
+	bool dns;
+};
+
+/**
+ * struct udp_flow - UDP_PEER: one port of the guest and one peer
+ * @port:	Reference of its port, which may have ended
+ * @v4:		Family
+ * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @scope:	Interface of a link-local peer
+ */
+struct udp_flow {
+	struct udp_life life;
+	union epoll_ref port;
+	bool v4;
+	uint16_t gso_max;
+	unsigned scope;
+};
+static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
+
+/**
+ * struct udp_port - UDP_PORT: a host socket, not connected
+ * @sock:	The socket; a listening one is not closed with this entry
+ * @rule:	Rule of a listening socket; NULL: it is of a port of the guest
+ * @watch:	Reference that its events carry
+ * @number:	Port that it is bound to
+ * @blocked:	In the list of those that wait for room in the tap
+ * @bulk:	Its buffers were enlarged
+ * @many:	Prepared for multicast and broadcast; index: IPv4
+ * @many_ttl:	TTL set for multicast, 0: not yet; index: IPv4
+ * @hops:	TTL and so on, as set; index: IPv4
+ * @gso_many:	Largest multicast datagram to be sent with UDP_SEGMENT
+ * @want:	Messages to read at the next event
+ * @full:	Events in a row that had as many
+ * @rx_v4:	Family of the last datagram that was received
+ * @past_tap:	The last batch had datagrams that bypass the tap
+ * @sizes:	Sizes of received datagrams
+ */
+struct udp_port {
+	struct udp_life life;
+	struct udp_shared sock;
+	const struct fwd_rule *rule;
+	union epoll_ref watch;
+	uint16_t number;
+	bool blocked, bulk;
+	bool many[2];
+	uint8_t many_ttl[2];
+	struct hostsock_hops hops[2];
+	uint16_t gso_many;
+	uint8_t want, full;
+	bool rx_v4, past_tap;
+	struct udp_rx_sizes sizes;
+};
+static_assert(sizeof(struct udp_port) <= FLOW_PRIV, "fits into a flow");
+
+static inline struct udp_life *udp_life(struct flow *f)
+{
+	return (struct udp_life *)f->priv;
+}
+
+static inline struct udp_flow *udp_flow(struct flow *f)
+{
+	return (struct udp_flow *)f->priv;
+}
+
+static inline struct udp_port *udp_port(struct flow *f)
+{
+	return (struct udp_port *)f->priv;
+}
+
+static inline const struct flowside *udp_tap_side(const struct flow *f)
+{
+	return &f->side[f->pif[INI] == PIF_TAP ? INI : TGT];
+}
+
+static inline const struct flowside *udp_host_side(const struct flow *f)
+{
+	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
+}
+
+static inline bool udp_through_tap(const struct flow *f)
+{
+	return f->proto == IPPROTO_UDP &&
+	       (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP);
+}
+
+void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
+	       uint8_t seen);
+uint64_t udp_deadline(struct flow *f);
+void udp_end(struct udp *u, struct flow *f, const char *why);
+
+struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
+			  const struct flowside *host, unsigned alt,
+			  int *error);
+struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
+			       uint16_t port, uint32_t index);
+bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
+		    uint16_t number);
+struct flow *udp_port_of(struct udp *u, struct flow *f);
+void udp_port_block(struct udp *u, struct flow *port);
+void udp_port_unblock_all(struct udp *u);
+
+struct flow *udp_flow_start(struct udp *u, struct flow *port,
+			    const struct flowside *ini, enum pif ini_pif,
+			    const struct flowside *tgt, unsigned scope);
+struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
+			      const union inany *dst, const union inany *peer,
+			      uint16_t peer_port);
+
+#endif /* UDP_PORT_H */

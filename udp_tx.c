@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_tx.c - Datagrams of the guest to the host's sockets, and their errors
+ *
+ * Runs of datagrams of one flow go out with one sendmmsg(); unsegmented frames and
+ * equal datagrams in a row as one message with UDP_SEGMENT, until the kernel says
+ * for what size that does not work. TTL (hop limit), TOS (traffic class) and
+ * "don't fragment" are those of the guest. The host is no hop: TTL 1 gets as far
+ * as the host's first router, which says so.
+ *
+ * "Don't fragment" of a guest that believes in the MTU of the tap means that its
+ * kernel wants to learn the MTU of the path, not that the datagram may be lost.
+ * So a datagram that the host refuses to send for its size is sent again without,
+ * in fragments, and the guest is told the MTU.
+ *
+ * A socket is shared by flows, and errors of all of them are in its error queue:
+ * each becomes an ICMP error about the flow of its destination, see icmperr.c. An
+ * error of one flow fails the next call for any: that is tried again.
+ */
+
+#include "udp_tx.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "hostsock.h"
+#include "icmperr.h"
+#include "udp.h"
+#include "udp_port.h"
+#include "wire.h"
+
+#define ERRORS_MAX	16		/* taken out of the queue for one event */
+#define RETRIES_MAX	8		/* sending after errors of other datagrams */
+
+/* ---- Errors ---- */
+
+/* Pass on an error about a datagram that the guest sent */
+static void pass_error(struct udp *u, struct flow *port,
+		       const struct icmperr *e)
+{
+	struct flow *f = udp_flow_by_peer(u, port, &e->src, &e->dst, e->dport);
+	const struct flowside *tap;
+	struct udp_hdr quoted;
+
+	if (!f)
+		return;
+	tap = udp_tap_side(f);
+	quoted = (struct udp_hdr){
+		.sport = htons(tap->eport), .dport = htons(tap->oport),
+		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
+	};
+	icmperr_send(e, u->tap, u->conf, u->guest, tap, udp_host_side(f),
+		     IPPROTO_UDP, &quoted, sizeof(quoted));
+}
+
+/* Pass on what the error queue holds, return the number of errors. *@mtu is set
+ * to the MTU that a datagram was over, if the host itself says so */
+static unsigned read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
+{
+	const struct udp_port *p = udp_port(port);
+	struct icmperr e;
+	unsigned n;
+	int rc;
+
+	for (n = 0; n < ERRORS_MAX; n++) {
+		rc = icmperr_read(p->sock.fd, p->sock.v4, &e);
+		if (rc == -EAGAIN)
+			break;
+		if (!rc && !e.local)
+			pass_error(u, port, &e);
+		else if (!rc && icmperr_is_too_big(&e))
+			*mtu = e.word;
+	}
+	if (!n)
+		udp_sock_clear_error(p->sock.fd);
+	return n;
+}
+
+/**
+ * udp_tx_errors() - Pass on the errors that a port's socket has
+ */
+void udp_tx_errors(struct udp *u, struct flow *port)
+{
+	uint32_t mtu;
+
+	read_errors(u, port, &mtu);
+}
+
+/* ---- Messages ---- */
+
+/**
+ * struct cursor - Where we are in a run of datagrams of one flow
+ * @pkts, @n:	The run
+ * @i:		Packet
+ * @off:	Offset in its payload, for unsegmented ones
+ */
+struct cursor {
+	const struct pkt *pkts;
+	unsigned n, i;
+	size_t off;
+};
+
+/* Bytes of a datagram: those of a segment for an unsegmented frame */
+static size_t datagram_len(const struct pkt *p)
+{
+	if (p->off.gso_type == VNET_GSO_UDP_L4 && p->len > p->off.gso_size)
+		return p->off.gso_size;
+	return p->len;
+}
+
+/* Add @bytes of the current packet to a message, step over them */
+static void take(struct cursor *c, struct msghdr *mh, size_t bytes)
+{
+	const struct pkt *p = &c->pkts[c->i];
+
+	mh->msg_iov[mh->msg_iovlen++] = (struct iovec){
+		(void *)(p->payload + c->off), bytes
+	};
+	c->off += bytes;
+	if (c->off >= p->len) {
+		c->off = 0;
+		c->i++;
+	}
+}
+
+/* Following datagrams of @size bytes, and a last shorter one: how many taken */
+static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
+{
+	size_t total = 0;
+	unsigned n = 0;
+
+	while (c->i < c->n && n < UDP_SEGMENTS_MAX) {
+		const struct pkt *p = &c->pkts[c->i];
+		size_t len = p->len;
+
+		if (!len || len > size || datagram_len(p) != len ||
+		    total + len > UDP_MESSAGE_MAX)
+			break;
+		take(c, mh, len);
+		total += len;
+		n++;
+		if (len < size)
+			break;
+	}
+	return n;
+}
+
+/* The next message: one datagram, or as many as one call may carry; true
+ * then */
+static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
+{
+	const struct pkt *p = &c->pkts[c->i];
+	size_t size = datagram_len(p), left = p->len - c->off, bytes;
+	bool segmented;
+
+	if (size > gso_max || !size) {
+		take(c, mh, left < size ? left : size);
+		return false;
+	}
+	if (p->len > size) {
+		bytes = size < UDP_MESSAGE_MAX ? UDP_MESSAGE_MAX / size : 1;
+		if (bytes > UDP_SEGMENTS_MAX)
+			bytes = UDP_SEGMENTS_MAX;
+		bytes *= size;
+		if (bytes > left)
+			bytes = left;
+		take(c, mh, bytes);
+		segmented = bytes > size;
+	} else {
+		segmented = take_equal(c, mh, size) > 1;
+	}
+	if (segmented)
+		udp_put_segment_size(mh, (uint16_t)size);
+	return segmented;
+}
+
+/* Build messages from @c on; @at[k] is where the k-th starts, and the end */
+static unsigned build(struct udp_io *io, const struct udp_dest *d,
+		      struct cursor c, size_t gso_max,
+		      struct cursor at[UDP_TX_MSGS + 1])
+{
+	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
+	size_t used = 0;
+	unsigned k;
+
+	for (k = 0; k < UDP_TX_MSGS && c.i < c.n; k++) {
+		struct msghdr *mh = &io->mm[k].msg_hdr;
+
+		if (used + UDP_SEGMENTS_MAX > iov_max && k)
+			break;
+		*mh = udp_message_to(d, io->iov + used, io->control[k].buf);
+		at[k] = c;
+		io->segmented[k] = build_message(&c, mh, gso_max);
+		used += mh->msg_iovlen;
+	}
+	at[k] = c;
+	return k;
+}
+
+/* ---- Sending ---- */
+
+/**
+ * struct run - A run of datagrams while it is sent
+ * @u, @o:	UDP; how they leave
+ * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @errors:	Calls that failed since something was sent
+ */
+struct run {
+	struct udp *u;
+	const struct udp_out *o;
+	uint16_t *gso_max;
+	unsigned errors;
+};
+
+/* Is this about segmentation? Then try smaller ones, or none */
+static bool lower_gso(uint16_t *gso_max, size_t size, int error)
+{
+	switch (error) {
+	case EIO:				/* the device can't checksum */
+		*gso_max = 0;
+		return true;
+	case EINVAL:				/* unknown, or as below */
+		*gso_max = (uint16_t)(size / 2);
+		return true;
+	case EMSGSIZE:				/* over the path's MTU */
+		*gso_max = (uint16_t)(size - 1);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Tell the guest that a packet is over the MTU, or why it can't be sent */
+static void tell_failed(const struct run *r, const struct pkt *p, int error,
+			uint32_t mtu)
+{
+	const struct udp_out *o = r->o;
+	struct icmperr e;
+
+	if (!o->f)
+		return;
+	if (error != EMSGSIZE) {
+		if (!icmperr_from_errno(error, o->host, &e))
+			return;
+	} else {
+		if (!mtu || mtu >= p->l3_len)
+			return;
+		icmperr_set_too_big(o->host, mtu, &e);
+	}
+	icmperr_send_pkt(&e, r->u->tap, r->u->conf, r->u->guest, o->tap,
+			 o->host, p);
+}
+
+/**
+ * send_failed() - The first message of a batch was not sent
+ * @r:		The run
+ * @p:		Packet that it starts with
+ * @error:	Positive errno
+ * @mtu:	Set to the MTU that the message is over, if that is why
+ *
+ * Return: true to build and send it again, false if it can't be sent like this
+ */
+static bool send_failed(struct run *r, const struct pkt *p, int error,
+			uint32_t *mtu)
+{
+	unsigned n;
+
+	*mtu = 0;
+	if (r->u->io.segmented[0] &&
+	    lower_gso(r->gso_max, datagram_len(p), error))
+		return true;
+	if (error == EAGAIN || error == ENOBUFS)
+		return false;
+	/* It may be about an earlier datagram, of another flow: once told, it is
+	 * gone. An error without an entry in the queue is about this one, if it
+	 * comes twice */
+	n = read_errors(r->u, r->o->port, mtu);
+	if (error == EMSGSIZE && *mtu)
+		return false;
+	return r->errors++ < (n ? RETRIES_MAX : 1);
+}
+
+/* #syscalls sendmmsg sendmsg */
+static int send_batch(const struct run *r, struct cursor c, size_t gso_max,
+		      struct cursor at[UDP_TX_MSGS + 1])
+{
+	unsigned count = build(&r->u->io, &r->o->dest, c, gso_max, at);
+	int sent = sendmmsg(udp_port(r->o->port)->sock.fd, r->u->io.mm, count,
+			    MSG_NOSIGNAL);
+
+	return sent > 0 ? sent : -errno;
+}
+
+/* Send the rest of the packet at *@c in fragments: it is over the MTU. All
+ * datagrams of a packet are as large as the first, but for the last */
+static void send_fragmented(struct run *r, struct cursor *c)
+{
+	struct cursor at[UDP_TX_MSGS + 1], rest = *c;
+	struct udp_port *port = udp_port(r->o->port);
+	bool v4 = inany_is_v4(&r->o->tap->eaddr);
+	const struct pkt *p = &c->pkts[c->i];
+	uint32_t mtu;
+
+	rest.n = c->i + 1;
+	hostsock_set_df(port->sock.fd, v4, &port->hops[v4], false);
+	while (rest.i < rest.n) {
+		int sent = send_batch(r, rest, 0, at);
+
+		if (sent < 0 && send_failed(r, p, -sent, &mtu))
+			continue;
+		r->u->dropped += sent < 0;
+		r->errors = 0;
+		rest = at[sent > 0 ? sent : 1];
+	}
+	hostsock_set_df(port->sock.fd, v4, &port->hops[v4], p->df);
+	*c = (struct cursor){ c->pkts, c->n, c->i + 1, 0 };
+}
+
+/**
+ * udp_tx_run() - Send datagrams that are alike
+ * @u:		UDP
+ * @o:		How
+ * @pkts:	Packets, all of one flow
+ * @n:		How many
+ */
+void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
+		unsigned n)
+{
+	struct cursor at[UDP_TX_MSGS + 1], c = { .pkts = pkts, .n = n };
+	struct run r = {
+		.u = u, .o = o,
+		.gso_max = o->f ? &udp_flow(o->f)->gso_max :
+				  &udp_port(o->port)->gso_many,
+	};
+	uint32_t mtu;
+
+	while (c.i < c.n) {
+		const struct pkt *p = &pkts[c.i];
+		int sent = send_batch(&r, c, *r.gso_max, at);
+
+		if (sent > 0) {
+			c = at[sent];
+			r.errors = 0;
+			continue;
+		}
+		if (send_failed(&r, p, -sent, &mtu))
+			continue;
+		tell_failed(&r, p, -sent, mtu);
+		r.errors = 0;
+		if (sent == -EMSGSIZE && mtu) {
+			send_fragmented(&r, &c);
+		} else {
+			u->dropped++;
+			c = at[1];
+		}
+	}
+}
