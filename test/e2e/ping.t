@@ -12,8 +12,6 @@ pings() {
 		in_ns -m 1500 -- ping -n -c3 -i0.01 -W5 -s 1400 "$addr"
 	t "$what: ping with 8000 bytes at MTU 1500" \
 		in_ns -m 1500 -- ping -n -c3 -i0.01 -W5 -s 8000 "$addr"
-	like "$(in_ns -- ping -n -c3 -i0.01 -W5 -s 3000 "$addr" 2>&1)" \
-		"3 received" "$what: each ping over the MTU of the path is answered"
 	# shellcheck disable=SC2016
 	t "$what: $n pings at once, each its own answers" in_ns -- bash -c '
 		for ((i = 0; i < $1; i++)); do
