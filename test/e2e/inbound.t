@@ -126,6 +126,47 @@ link_local() {
 	like "$(value from "$server")" "^fe80:" "$WHO: is seen as link-local"
 }
 
+# speak FROM TO: a datagram of the namespace, from an address of its
+speak() {
+	inside python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET,
+		  socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 0)); s.sendto(b"x", (sys.argv[2], 9))' "$1" "$2"
+}
+
+# arrives ADDR FROM: a connection reaches the namespace, and its address FROM
+arrives() {
+	ANY=$2 serve -r 1k -s 1k
+	client=$(peer timeout 3 tcpx connect "$1" $P -s 1k -r 1k 2>&1) && wait $SERVER
+}
+
+# Which address of the namespace connections go to
+addresses() {
+	local fam=$1 addr=$2 stray=$3 new=$4 to=$5 len=$6 gw=$7 v=-4
+
+	[ $fam = IPv6 ] && v=-6
+	pasta_start -t 7001-7099
+	inside ip addr add "$stray" dev lo
+	arrives "$addr" "$addr" && speak "$stray" "$to"
+	ok $? "$WHO, $fam: a packet from another address leaves the namespace"
+	arrives "$addr" "$addr"
+	ok $? "$WHO, $fam: connections go to the configured address after that" ||
+		diag "$client"
+	pasta_stop
+	P=7000
+
+	pasta_start -t 7001-7099
+	inside ip $v addr flush dev eth0 scope global
+	inside ip addr add "$new/$len" dev eth0
+	inside ip $v route replace default via "$gw" dev eth0
+	wait_for speak "$new" "$to"
+	wait_for arrives "$addr" "$new"
+	ok $? "$WHO, $fam: they follow an address that is changed by hand" ||
+		diag "$client"
+	pasta_stop
+	P=7000
+}
+
 # Clients on this host, not past the tap
 loopback() {
 	pasta_start --no-splice -t 7001-7099
@@ -175,5 +216,8 @@ for WHO in $WHOM; do
 	pasta_stop
 	P=7000
 	loopback
+	[ "$WHO" = user ] || continue
+	addresses IPv4 $HOST4 10.89.0.5 198.51.100.66 $PEER4 24 $GW4
+	addresses IPv6 $HOST6 fd00:89::5 2001:db8:1::66 $PEER6 64 $GW6
 done
 done_testing
