@@ -12,6 +12,9 @@
  * over the MTU of the way out is in the error queue, too, with that MTU and no
  * packet.
  *
+ * A flow to a name server may be of another family on the host's side. Then the error
+ * is translated as by RFC 7915, 4.2 and 5.2, whose tables are below.
+ *
  * This way of an error is from the network to the guest. There is none the
  * other way: an error that the guest sends about what it got (port unreachable,
  * say) can't be passed on, because the host takes ICMP from the privileged
@@ -244,6 +247,75 @@ void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
 	set_too_big(e, mtu);
 }
 
+/* RFC 7915, 4.2. All types that are passed on have an equivalent */
+static void to_icmp6(struct icmperr *e)
+{
+	if (e->type == ICMP4_TIME_EXCEEDED) {
+		set(e, ICMP6_TIME_EXCEEDED_, e->code, 0);
+		return;
+	}
+	switch (e->code) {
+	case ICMP4_UNREACH_FRAG:
+		set(e, ICMP6_TOO_BIG, 0, icmperr_mtu(true, false, e->word));
+		return;
+	case ICMP4_UNREACH_PORT:
+		set(e, ICMP6_UNREACH, ICMP6_UNREACH_PORT, 0);
+		return;
+	case ICMP4_UNREACH_PROTO: case ICMP4_UNREACH_NET_PROHIBITED:
+	case ICMP4_UNREACH_HOST_PROHIBITED: case ICMP4_UNREACH_ADMIN:
+	case ICMP4_UNREACH_CUTOFF:
+		set(e, ICMP6_UNREACH, ICMP6_UNREACH_ADMIN_, 0);
+		return;
+	default:
+		set(e, ICMP6_UNREACH, ICMP6_UNREACH_NOROUTE, 0);
+	}
+}
+
+/* RFC 7915, 5.2 */
+static void to_icmp4(struct icmperr *e)
+{
+	if (e->type == ICMP6_TIME_EXCEEDED_) {
+		set(e, ICMP4_TIME_EXCEEDED, e->code, 0);
+		return;
+	}
+	if (e->type == ICMP6_TOO_BIG) {
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_FRAG,
+		    icmperr_mtu(false, true, e->word));
+		return;
+	}
+	switch (e->code) {
+	case ICMP6_UNREACH_PORT:
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_PORT, 0);
+		return;
+	case ICMP6_UNREACH_ADMIN_: case ICMP6_UNREACH_POLICY:
+	case ICMP6_UNREACH_REJECT:
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_HOST_PROHIBITED, 0);
+		return;
+	default:
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_HOST, 0);
+	}
+}
+
+/**
+ * icmperr_mtu() - MTU as the guest has to see it
+ * @host_v4:	Family of the host's side, whose MTU it is
+ * @tap_v4:	Family of the guest's packets
+ * @mtu:	Bytes of an IP packet
+ *
+ * Return: bytes of a packet of the guest that fits, at least what its family wants
+ */
+uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu)
+{
+	const uint32_t diff = sizeof(struct ip6_hdr) - sizeof(struct ip4_hdr);
+
+	if (host_v4 == tap_v4)
+		return mtu;
+	if (tap_v4)
+		return mtu > CONF_MTU_MIN_IPV4 + diff ? mtu - diff :
+							CONF_MTU_MIN_IPV4;
+	return mtu + diff > CONF_MTU_MIN_IPV6 ? mtu + diff : CONF_MTU_MIN_IPV6;
+}
+
 /* Header of a packet from the guest with @len bytes behind it, for quoting */
 static size_t put_ip(uint8_t *to, const struct flowside *tap, uint8_t proto,
 		     size_t len)
@@ -292,10 +364,18 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 		.src = fwd_error_src(c, g, tap, host, &e->offender),
 		.dst = &tap->eaddr,
 	};
+	struct icmperr seen = {
+		.type = e->type, .code = e->code, .word = e->word,
+	};
 
 	if (went_to_many(c, tap))
 		return;
-	frame_send_icmp_error(t, &a, e->type, e->code, e->word, quoted, len);
+	if (e->v4 && !inany_is_v4(&tap->eaddr))
+		to_icmp6(&seen);
+	else if (!e->v4 && inany_is_v4(&tap->eaddr))
+		to_icmp4(&seen);
+	frame_send_icmp_error(t, &a, seen.type, seen.code, seen.word, quoted,
+			      len);
 }
 
 /**

@@ -50,6 +50,7 @@ bool icmperr_from_errno(int error, const struct flowside *host,
 bool icmperr_is_too_big(const struct icmperr *e);
 void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
 			 struct icmperr *e);
+uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu);
 void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 		  const struct guest *g, const struct flowside *tap,
 		  const struct flowside *host, uint8_t proto,

@@ -247,10 +247,11 @@ static bool out_to_many(struct udp *u, const struct flowside *tap,
 	return true;
 }
 
-/* TTL and TOS as the guest has them */
-static void set_hops(struct udp_port *port, const struct pkt *p, bool to_many)
+/* TTL and TOS as the guest has them, for the family of @host */
+static void set_hops(struct udp_port *port, const struct pkt *p,
+		     const struct flowside *host, bool to_many)
 {
-	bool v4 = inany_is_v4(&p->src);
+	bool v4 = inany_is_v4(&host->eaddr);
 
 	hostsock_set_hops(port->sock.fd, v4, &port->hops[v4], p->ttl, p->tos,
 			  p->df);
@@ -292,7 +293,7 @@ static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
 		      !out_to_one(u, &tap, p, &o))
 		return n;
 	udp_touch(u, o.port, o.f, SEEN_FROM_GUEST);
-	set_hops(udp_port(o.port), p, to_many);
+	set_hops(udp_port(o.port), p, o.host, to_many);
 	udp_tx_run(u, &o, p, n);
 	return 0;
 }
@@ -347,7 +348,8 @@ static void to_guest_port(struct udp *u, struct flow *port,
 		if (!m->sport ||
 		    udp_port_is_at(u, &m->src, m->scope, m->sport) ||
 		    !fwd_to_guest(u->conf, u->dns, u->guest, &m->src,
-				  &tap->oaddr)) {
+				  &tap->oaddr) ||
+		    inany_is_v4(&tap->oaddr) != inany_is_v4(&guest->eaddr)) {
 			u->lost++;
 			return;
 		}

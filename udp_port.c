@@ -14,7 +14,8 @@
  * leads to goes out by the listening socket of that rule.
  *
  * The tap side of a port's entry has no address of ours, and the class of the
- * socket for our port: classes are bound to another address or interface. The
+ * socket for our port: classes are bound to another address or interface, or are of
+ * another family than the guest's address (name servers, see fwd.c). The
  * host side has no peer. That of a listening socket has the descriptor in place
  * of the peer, so that it is found by it.
  *
@@ -47,7 +48,7 @@
 #define TIMEOUT_MS		180000
 
 /* Classes of sockets, bits; from CLASS_ALT on: a number */
-enum { CLASS_LOCAL = 1, CLASS_LOOPBACK = 2, CLASS_ALT = 4 };
+enum { CLASS_LOCAL = 1, CLASS_LOOPBACK = 2, CLASS_FAMILY = 4, CLASS_ALT = 8 };
 
 static const struct conf_ip *family(const struct udp *u, bool v4)
 {
@@ -228,8 +229,8 @@ static union inany bind_address(const struct udp *u,
 							     unspecified(v4);
 }
 
-static uint16_t port_class(const struct udp *u, const struct flowside *host,
-			   unsigned alt)
+static uint16_t port_class(const struct udp *u, const struct flowside *tap,
+			   const struct flowside *host, unsigned alt)
 {
 	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
 	unsigned class = alt * CLASS_ALT;
@@ -238,6 +239,8 @@ static uint16_t port_class(const struct udp *u, const struct flowside *host,
 		class |= CLASS_LOCAL;
 	if (inany_is_set(&ip->outbound_addr) && inany_is_loopback(&host->oaddr))
 		class |= CLASS_LOOPBACK;
+	if (inany_is_v4(&tap->eaddr) != inany_is_v4(&host->eaddr))
+		class |= CLASS_FAMILY;
 	return (uint16_t)class;
 }
 
@@ -380,8 +383,8 @@ static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 			continue;
 		f = udp_port_listener(u, listen_at(u->listen, index)->fd, r,
 				      port, index);
-		if (f && (inany_is_v4(&tap->eaddr) ? udp_port(f)->sock.v4 :
-						     udp_port(f)->sock.v6))
+		if (f && (inany_is_v4(&host->eaddr) ? udp_port(f)->sock.v4 :
+						      udp_port(f)->sock.v6))
 			return f;
 	}
 	return NULL;
@@ -402,7 +405,7 @@ struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 			  const struct flowside *host, unsigned alt,
 			  int *error)
 {
-	struct flowside key = key_of_port(tap, port_class(u, host, alt));
+	struct flowside key = key_of_port(tap, port_class(u, tap, host, alt));
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
@@ -498,7 +501,7 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 		.life = { .kind = UDP_PEER,
 			  .dns = udp_host_side(f)->eport == UDP_PORT_DNS },
 		.port = flow_ref(u->flows, port, REF_UDP, TGT),
-		.v4 = inany_is_v4(&ini->eaddr), .gso_max = UINT16_MAX,
+		.v4 = inany_is_v4(&udp_host_side(f)->eaddr), .gso_max = UINT16_MAX,
 		.scope = scope,
 	};
 	udp_life(port)->dns &= udp_life(f)->dns;

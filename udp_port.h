@@ -39,7 +39,7 @@ struct udp_life {
 /**
  * struct udp_flow - UDP_PEER: one port of the guest and one peer
  * @port:	Reference of its port, which may have ended
- * @v4:		Family
+ * @v4:		Family of the host side
  * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
  * @scope:	Interface of a link-local peer
  */

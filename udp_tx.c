@@ -246,7 +246,8 @@ static void tell_failed(const struct run *r, const struct pkt *p, int error,
 		if (!icmperr_from_errno(error, o->host, &e))
 			return;
 	} else {
-		if (!mtu || mtu >= p->l3_len)
+		if (!mtu || icmperr_mtu(inany_is_v4(&o->host->eaddr),
+					inany_is_v4(&p->src), mtu) >= p->l3_len)
 			return;
 		icmperr_set_too_big(o->host, mtu, &e);
 	}
@@ -300,7 +301,7 @@ static void send_fragmented(struct run *r, struct cursor *c)
 {
 	struct cursor at[UDP_TX_MSGS + 1], rest = *c;
 	struct udp_port *port = udp_port(r->o->port);
-	bool v4 = inany_is_v4(&r->o->tap->eaddr);
+	bool v4 = inany_is_v4(&r->o->host->eaddr);
 	const struct pkt *p = &c->pkts[c->i];
 	uint32_t mtu;
 

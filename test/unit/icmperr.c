@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Errors about flows whose two sides are of different families: what the guest gets
+ */
+
+#include "icmperr.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fake_tap.h"
+#include "packet.h"
+#include "tap.h"
+#include "wire.h"
+
+static struct fake_tap fake;
+static struct conf conf;
+static struct guest guest;
+
+static union inany addr(const char *s)
+{
+	union inany a;
+
+	if (!inany_pton(s, &a))
+		printf("# bad address %s\n", s);
+	return a;
+}
+
+static void setup(void)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	conf.ip4.addr = addr("198.51.100.5");
+	conf.ip4.gw = addr("198.51.100.1");
+	conf.ip6.addr = addr("2001:db8::5");
+	conf.ip6.gw = addr("2001:db8::1");
+	fake_tap_init(&fake, 0, 1500);
+}
+
+/* A query of the guest, by IPv4 if @v4, to a server of the other family */
+static struct flowside tap_of(bool v4)
+{
+	return (struct flowside){
+		.eaddr = addr(v4 ? "198.51.100.5" : "2001:db8::5"),
+		.eport = 33000,
+		.oaddr = addr(v4 ? "169.254.1.1" : "2001:db8::53"),
+		.oport = 53,
+	};
+}
+
+static struct flowside host_of(bool tap_v4)
+{
+	return (struct flowside){
+		.oaddr = addr(tap_v4 ? "2001:db8:1::2" : "203.0.113.2"),
+		.oport = 33000,
+		.eaddr = addr(tap_v4 ? "2001:db8:9::53" : "203.0.113.53"),
+		.eport = 53,
+	};
+}
+
+/* What the host's side says, and what the guest is to get */
+static const struct {
+	bool tap_v4;
+	uint8_t type, code;
+	uint32_t word;
+	uint8_t to_type, to_code;
+	uint32_t to_word;
+	const char *name;
+} errors[] = {
+	{ true, 1, 4, 0, 3, 3, 0, "ICMPv6 port unreachable" },
+	{ true, 1, 0, 0, 3, 1, 0, "ICMPv6 no route" },
+	{ true, 1, 1, 0, 3, 10, 0, "ICMPv6 prohibited" },
+	{ true, 1, 3, 0, 3, 1, 0, "ICMPv6 address unreachable" },
+	{ true, 1, 5, 0, 3, 10, 0, "ICMPv6 source address policy" },
+	{ true, 1, 6, 0, 3, 10, 0, "ICMPv6 reject route" },
+	{ true, 1, 200, 0, 3, 1, 0, "ICMPv6 unreachable, unknown code" },
+	{ true, 2, 0, 1400, 3, 4, 1380, "ICMPv6 packet too big" },
+	{ true, 2, 0, 50, 3, 4, 68, "ICMPv6 too big, absurd MTU" },
+	{ true, 3, 0, 0, 11, 0, 0, "ICMPv6 hop limit" },
+	{ true, 3, 1, 0, 11, 1, 0, "ICMPv6 reassembly" },
+	{ false, 3, 0, 0, 1, 0, 0, "ICMP network unreachable" },
+	{ false, 3, 1, 0, 1, 0, 0, "ICMP host unreachable" },
+	{ false, 3, 2, 0, 1, 1, 0, "ICMP protocol unreachable" },
+	{ false, 3, 3, 0, 1, 4, 0, "ICMP port unreachable" },
+	{ false, 3, 4, 1400, 2, 0, 1420, "ICMP fragmentation needed" },
+	{ false, 3, 4, 0, 2, 0, 1280, "ICMP fragmentation needed, no MTU" },
+	{ false, 3, 9, 0, 1, 1, 0, "ICMP network prohibited" },
+	{ false, 3, 10, 0, 1, 1, 0, "ICMP host prohibited" },
+	{ false, 3, 13, 0, 1, 1, 0, "ICMP prohibited" },
+	{ false, 3, 15, 0, 1, 1, 0, "ICMP precedence cutoff" },
+	{ false, 3, 200, 0, 1, 0, 0, "ICMP unreachable, unknown code" },
+	{ false, 11, 0, 0, 3, 0, 0, "ICMP time exceeded" },
+};
+
+/* The packet in the error is the guest's own: addresses, ports, length, data */
+static bool quotes(const struct pkt *p, const struct flowside *tap, size_t len)
+{
+	struct pkt_quote q;
+
+	return pkt_quoted(p, &q) && q.proto == IPPROTO_UDP &&
+	       inany_equals(&q.src, &tap->eaddr) &&
+	       inany_equals(&q.dst, &tap->oaddr) && q.sport == tap->eport &&
+	       q.dport == tap->oport &&
+	       p->len == (inany_is_v4(&tap->eaddr) ? 20U : 40U) + 8 + len;
+}
+
+static void test_error(unsigned i)
+{
+	bool v4 = errors[i].tap_v4;
+	struct flowside tap = tap_of(v4), host = host_of(v4);
+	struct icmperr e = {
+		.v4 = !v4, .type = errors[i].type, .code = errors[i].code,
+		.word = errors[i].word, .offender = host.eaddr,
+		.len = 40,
+	};
+	const struct udp_hdr l4 = {
+		.sport = htons(tap.eport), .dport = htons(tap.oport),
+		.len = htons(48),
+	};
+	struct pkt p;
+
+	setup();
+	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
+		     &l4, sizeof(l4));
+	ok(fake.n == 1 &&
+	   !pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
+	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
+	   p.icmp.type == errors[i].to_type &&
+	   p.icmp.code == errors[i].to_code &&
+	   ntohl(p.icmp.word) == errors[i].to_word, errors[i].name);
+	ok(inany_equals(&p.src, &tap.oaddr) && inany_equals(&p.dst, &tap.eaddr) &&
+	   quotes(&p, &tap, 40), " it quotes the guest's packet");
+}
+
+/* Errors that another host reports, or that are made of an errno */
+static void test_source(void)
+{
+	struct flowside tap = tap_of(true), host = host_of(true);
+	struct icmperr e;
+	struct pkt p;
+
+	setup();
+	ok(icmperr_from_errno(ENETUNREACH, &host, &e) && !e.v4,
+	   "a failed call speaks in terms of the host's side");
+	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
+		     "12345678", 8);
+	ok(fake.n == 1 &&
+	   !pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
+	   p.kind == PKT_ICMP4 && p.icmp.type == 3 &&
+	   inany_equals(&p.src, &conf.ip4.gw), "the guest hears of it in its own");
+	e.offender = addr("2001:db8:7::7");
+	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
+		     "12345678", 8);
+	ok(fake.n == 2 &&
+	   !pkt_parse(&p, fake.sent[1].b, fake.sent[1].len, NULL) &&
+	   inany_equals(&p.src, &conf.ip4.gw),
+	   "a router of the other family is shown as the gateway");
+}
+
+int main(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		test_error(i);
+	test_source();
+	return done();
+}
