@@ -4,13 +4,20 @@
  *
  * Translation of addresses, all of it, as pure functions: no socket, no table,
  * no state. What one side dials stays what is dialled on the other, with the
- * exceptions below. Both sides are of one family, always.
+ * exceptions below. Both sides are of one family, except for queries that go to a name
+ * server: a DNS message is the same over both, so a server of the other family does
+ * where there is none of the guest's.
  *
  * What the guest dials, the first line that fits ("DNS" is port 53 or 853 over
  * TCP or UDP, "resolver" what the host's resolv.conf says):
  *
- *	dns_forward, DNS	dns_host, else the first resolver of the family,
- *				else nowhere
+ *	dns_forward, DNS	the first of these that there is:
+ *				dns_host;
+ *				that of the other family, if it serves no dns_forward
+ *				of its own;
+ *				the first resolver of the family;
+ *				dns_host of the other family;
+ *				the first resolver of the other family
  *	map_host_loopback, DNS	the first resolver that the guest could not
  *				reach by its own address: on loopback
  *				(127.0.0.53), or at the address that the guest
@@ -156,13 +163,22 @@ static const union inany *dns_of_loopback(const struct dns *d, bool v4)
 	return v4 ? &d->via4 : &d->via6;
 }
 
-/* What a query to dns_forward is for; unset: for nobody */
-static const union inany *dns_of_forward(const struct conf_ip *ip,
+/* What a query to dns_forward is for, as the table at the top says; unset: nobody */
+static const union inany *dns_of_forward(const struct conf *c,
 					 const struct dns *d, bool v4)
 {
+	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
+	const struct conf_ip *other = v4 ? &c->ip6 : &c->ip4;
+	const union inany *host = v4 ? &d->host4 : &d->host6;
+	bool spare = other->enabled && inany_is_set(&other->dns_host);
+
 	if (inany_is_set(&ip->dns_host))
 		return &ip->dns_host;
-	return v4 ? &d->host4 : &d->host6;
+	if (spare && !inany_is_set(&other->dns_forward))
+		return &other->dns_host;
+	if (spare && (!inany_is_set(host) || inany_is_v4(host) != v4))
+		return &other->dns_host;
+	return host;
 }
 
 /* Addresses of ours that lead nowhere, or only on some ports */
@@ -181,7 +197,7 @@ static union inany translate(const struct conf *c, const struct dns *d,
 	bool v4 = inany_is_v4(dst);
 
 	if (dns && is(&ip->dns_forward, dst))
-		return *dns_of_forward(ip, d, v4);
+		return *dns_of_forward(c, d, v4);
 	if (reaches_loopback(c, dst)) {
 		const union inany *via = dns_of_loopback(d, v4);
 
@@ -193,9 +209,9 @@ static union inany translate(const struct conf *c, const struct dns *d,
 }
 
 /* What to bind to reach @peer; unspecified: the kernel is to choose */
-static union inany source_for(const struct conf_ip *ip,
-			      const union inany *peer)
+static union inany source_for(const struct conf *c, const union inany *peer)
 {
+	const struct conf_ip *ip = family(c, peer);
 	bool v4 = inany_is_v4(peer);
 
 	if (inany_is_loopback(peer))
@@ -232,7 +248,7 @@ bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 	host->eaddr = translate(c, d, is_dns(proto, tap->oport), &tap->oaddr);
 	if (!inany_is_set(&host->eaddr))
 		return false;
-	host->oaddr = source_for(ip, &host->eaddr);
+	host->oaddr = source_for(c, &host->eaddr);
 	host->eport = tap->oport;
 	host->oport = tap->eport;
 	return true;
@@ -468,7 +484,7 @@ unsigned fwd_scope(const struct conf *c, const struct dns *d,
 {
 	if (inany_is_v4(a) || !inany_is_linklocal(a))
 		return 0;
-	if (d->scope6 && is(&d->host6, a))
+	if (d->scope6 && (is(&d->host6, a) || is(&d->host4, a)))
 		return d->scope6;
 	return c->ip6.ifindex;
 }

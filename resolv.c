@@ -12,10 +12,15 @@
  *
  *	the address that stands for the host's loopback, if there is one
  *	dns_forward, if there is one
+ *	the same of the other family, if that is enabled
  *
  * or is left out. In the first case via4 or via6 tells fwd.c where to send the
  * queries. The same fields tell it that the address for the host's loopback,
  * the gateway as a rule, is a server itself, which is not to be hidden.
+ *
+ * A DNS message is the same over IPv4 and IPv6. So where a server of one family is
+ * needed and there is none, one of the other family is taken, if that is enabled; and
+ * to a family without a server its dns_forward is handed out.
  *
  * The follower is a process of its own, since the daemon can open no files, and
  * a descriptor of a folder would lead it out of its empty root:
@@ -298,6 +303,18 @@ static void hand_out(struct dns *d, const union inany *a)
 	list[(*n)++] = *a;
 }
 
+/* The address of one family by which a server that is hidden can be reached */
+static union inany way_to_hidden(const struct conf *c, bool v4)
+{
+	union inany a = stand_in(c, v4);
+
+	if (!inany_is_set(&a))
+		a = family(c, v4)->dns_forward;
+	if (!family(c, v4)->enabled)
+		a = (union inany){ 0 };
+	return a;
+}
+
 /* Servers in the form in which the guest can reach them */
 static void hand_out_all(const struct conf *c, const union inany *ns,
 			 unsigned n, struct dns *d)
@@ -306,31 +323,39 @@ static void hand_out_all(const struct conf *c, const union inany *ns,
 
 	for (i = 0; i < n; i++) {
 		bool v4 = inany_is_v4(&ns[i]);
-		const struct conf_ip *ip = family(c, v4);
 		union inany a = ns[i];
 
+		if (!family(c, v4)->enabled)
+			continue;
 		if (is_hidden(c, &a))
-			a = stand_in(c, v4);
+			a = way_to_hidden(c, v4);
 		if (!inany_is_set(&a))
-			a = ip->dns_forward;
-		if (ip->enabled)
-			hand_out(d, &a);
+			a = way_to_hidden(c, !v4);
+		hand_out(d, &a);
 	}
 }
 
-/* Which of @ns is behind the address that stands for loopback? */
+/* Which of @ns is behind the address that stands for loopback in family @v4? A
+ * server of the other family is, if it has no other way */
 static void find_via(const struct conf *c, const union inany *ns, unsigned n,
-		     struct dns *d)
+		     struct dns *d, bool v4)
 {
+	union inany *via = v4 ? &d->via4 : &d->via6, way;
+	const union inany stands = stand_in(c, v4), *other = NULL;
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
-		bool v4 = inany_is_v4(&ns[i]);
-		union inany *via = v4 ? &d->via4 : &d->via6;
-
-		if (!inany_is_set(via) && is_hidden(c, &ns[i]))
+	for (i = 0; i < n && !inany_is_set(via); i++) {
+		if (!is_hidden(c, &ns[i]))
+			continue;
+		if (inany_is_v4(&ns[i]) == v4)
 			*via = ns[i];
+		else if (!other)
+			other = &ns[i];
 	}
+	way = way_to_hidden(c, !v4);
+	if (!inany_is_set(via) && other && !inany_is_set(&way) &&
+	    inany_is_set(&stands) && family(c, !v4)->enabled)
+		*via = *other;
 }
 
 /* With no such one, that address may be a server itself */
@@ -350,7 +375,8 @@ static void find_direct(const struct conf *c, const struct resolv *r,
 }
 
 /* Where dns_forward leads, unless dns_host is given */
-static void find_host(const struct resolv *r, struct dns *d)
+static void find_host(const struct conf *c, const struct resolv *r,
+		      struct dns *d)
 {
 	unsigned i;
 
@@ -358,12 +384,26 @@ static void find_host(const struct resolv *r, struct dns *d)
 		bool v4 = inany_is_v4(&r->ns[i]);
 		union inany *host = v4 ? &d->host4 : &d->host6;
 
-		if (inany_is_set(host))
+		if (inany_is_set(host) || !family(c, v4)->enabled)
 			continue;
 		*host = r->ns[i];
 		if (!v4)
 			d->scope6 = r->scope[i];
 	}
+	if (!inany_is_set(&d->host4))
+		d->host4 = d->host6;
+	else if (!inany_is_set(&d->host6))
+		d->host6 = d->host4;
+}
+
+/* A family that has no server, but a way to one */
+static void hand_out_forward(const struct conf *c, struct dns *d, bool v4)
+{
+	const union inany *host = v4 ? &d->host4 : &d->host6;
+
+	if (family(c, v4)->enabled && !(v4 ? d->n4 : d->n6) &&
+	    inany_is_set(host))
+		hand_out(d, &family(c, v4)->dns_forward);
 }
 
 /**
@@ -374,11 +414,17 @@ static void find_host(const struct resolv *r, struct dns *d)
  */
 void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d)
 {
+	unsigned i;
+
 	memset(d, 0, sizeof(*d));
-	if (c->dhcp_dns && c->dns_given)
+	find_host(c, r, d);
+	if (c->dhcp_dns && c->dns_given) {
 		hand_out_all(c, c->dns, c->ndns, d);
-	else if (c->dhcp_dns)
+	} else if (c->dhcp_dns) {
 		hand_out_all(c, r->ns, r->n, d);
+		hand_out_forward(c, d, true);
+		hand_out_forward(c, d, false);
+	}
 
 	if (c->dhcp_search) {
 		d->nsearch = c->search_given ? c->nsearch : r->nsearch;
@@ -386,10 +432,11 @@ void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d)
 		       sizeof(d->search));
 	}
 
-	find_host(r, d);
-	if (c->dns_given)
-		find_via(c, c->dns, c->ndns, d);
-	find_via(c, r->ns, r->n, d);
+	for (i = 0; i < 2; i++) {
+		if (c->dns_given)
+			find_via(c, c->dns, c->ndns, d, i);
+		find_via(c, r->ns, r->n, d, i);
+	}
 	find_direct(c, r, d);
 }
 

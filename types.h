@@ -160,10 +160,11 @@ struct conf {
  * struct dns - Name servers and search list as they are at the moment
  * @n4, @n6:	Servers of each family to hand out, as the guest can reach them
  * @nsearch:	Domains to hand out
- * @host4, @host6:	Where conf->ipN.dns_forward leads; unset: nowhere
+ * @host4, @host6:	Where conf->ipN.dns_forward leads; unset: nowhere. Of the other
+ *		family where there is none of this one; so are @via4, @via6
  * @via4, @via6:	Where queries to the address that stands for the host's
  *		loopback lead; unset: to the loopback, as other ports
- * @scope6:	Interface of @host6, if it is link-local
+ * @scope6:	Interface of @host6 or @host4, if that is link-local
  *
  * From the command line, else from the host's resolv.conf: written by resolv.c
  * at start and when that file changes.

@@ -83,6 +83,74 @@ forwarded() {
 	is "$(ask $B)" "$B 53 udp" "$WHO: servers are reached as they are, too"
 }
 
+# fails ADDRESS ERROR: a query by UDP does, with that error
+fails() {
+	inside python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET,
+		  socket.SOCK_DGRAM)
+s.settimeout(1); s.connect((sys.argv[1], 53)); s.send(bytes(17))
+try: s.recv(99)
+except OSError as e: sys.exit(type(e).__name__ != sys.argv[2])
+sys.exit(1)' "$1" "$2"
+}
+refused() { fails "$1" ConnectionRefusedError; }
+lost() { fails "$1" TimeoutError; }
+
+# Servers of one family only: the other one's --dns-forward leads to them
+other_family() {
+	replace $D
+	pasta_start --dns-forward $FWD4
+	is "$(ask $FWD4)" "$D 53 udp" "$WHO: IPv6 servers only, asked by IPv4"
+	is "$(ask $FWD4 +tcp)" "$D 53 tcp" "$WHO: over TCP"
+	is "$(ask $FWD4 +tcp -p 853)" "$D 853 tcp" "$WHO: over TCP, port 853"
+	replace $PEER6
+	wait_for refused $FWD4
+	ok $? "$WHO: an IPv6 server that refuses queries by ICMPv6 does so by ICMP"
+	replace $A
+	follows $A "a server of its own family"
+	replace $D
+	follows $D "the loss of that"
+	replace ::1
+	follows ::1 "IPv6 loopback"
+	link_local_server
+	pasta_stop
+
+	replace $A
+	pasta_start --dns-forward $FWD6
+	is "$(ask $FWD6)" "$A 53 udp" "$WHO: IPv4 servers only, asked by IPv6"
+	is "$(ask $FWD6 +tcp)" "$A 53 tcp" "$WHO: over TCP"
+	replace $PEER4
+	wait_for refused $FWD6
+	ok $? "$WHO: an IPv4 server that refuses queries by ICMP does so by ICMPv6"
+	replace 127.0.0.53
+	wait_for answers 127.0.0.53 $FWD6
+	ok $? "$WHO: IPv4 loopback asked by IPv6"
+	replace $C
+	pasta_stop
+	pasta_start --dns-forward $FWD4 --dns-host $D
+	is "$(ask $FWD4)" "$D 53 udp" "$WHO: --dns-host of the other family"
+	pasta_stop
+	pasta_start -4 --dns-forward $FWD4
+	is "$(ask $FWD4)" "$C 53 udp" "$WHO: -4: the IPv4 server"
+	replace $D
+	wait_for lost $FWD4
+	ok $? "$WHO: -4: no IPv6 server" || diag "$(ask $FWD4)"
+	pasta_stop
+}
+
+# An IPv6 server by its link-local address, with an interface
+link_local_server() {
+	local ll
+
+	ll=$(peer ip -6 -o addr show dev eth0 scope link |
+		sed 's/.*inet6 \([^/]*\).*/\1/')
+	exec_peer "$NS_TOP/test/tools/dnsd.py" "$ll%eth0" > "$T/ll" &
+	wait_for grep -q ready "$T/ll"
+	replace "$ll%eth0"
+	follows "$ll%eth0" "a link-local server"
+	kill %%
+}
+
 # Each way in which resolv.conf changes; starts with server A
 changes() {
 	local old
@@ -316,6 +384,7 @@ for WHO in $WHOM; do
 	mounted
 	local_resolver
 	dns_host
+	other_family
 	host_itself
 	missing
 	handed_out

@@ -18,7 +18,7 @@ import time
 
 import frames
 from frames import ACK, RST, SYN
-from harness import (IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check, equal, main,
+from harness import (IP4, IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check, equal, main,
                      test, wait_until)
 
 RTO = 10.0			# surely after the first retransmission
@@ -248,6 +248,32 @@ def syn_again_while_connecting(env, ip):
               "second connection to the peer")
     c.send("A")
     far.expect("A", ack=1)
+
+
+@test("a name server of the other family: data both ways, no route is told by ICMP")
+def other_family(env, ip):
+    other, fwd = (IP4, "2001:db8:5::53") if ip is IP6 else (IP6, "169.254.1.1")
+    shared = env.guest
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    for host in (other.peer, other.denied):
+        d = env.spawn("--dns-forward", fwd, "--dns-host", host)
+        env.stack.callback(d.stop)
+        env.guest = d.link
+        c = env.conn(ip, 53, dst=fwd)
+        if host == other.peer:
+            with env.listen(other, port=53) as srv:
+                c.open(srv)
+            c.send("PA", b"question")
+            equal(env.recv(c.peer, 8), b"question", "data from the guest")
+            c.peer.sendall(pattern(30000))
+            equal(c.read(30000), pattern(30000), "data to the guest")
+            continue
+        c.send("S")
+        p = env.guest.wait(lambda p: p.kind == "icmp")
+        check(p, "no ICMP error")
+        equal((p.type, p.dst), (3 if ip.version == 4 else 1, ip.guest), "type, to")
+        equal(struct.unpack_from("!HHI", p.data[ip.hdrlen:]), (c.sport, 53, c.iss),
+              "quoted ports and sequence")
 
 
 @test("a peer that refuses by hand is refused to the guest")

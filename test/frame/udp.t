@@ -524,6 +524,52 @@ def own_error(env, ip):
     check(p and p.src not in (ip.guest, ip.loop), f"error from {p and p.src}")
 
 
+# --- a name server of the other family ----------------------------------------------------------
+
+IP_RECVTTL = 12
+FORWARD = {4: "169.254.1.1", 6: "2001:db8:5::53"}
+
+
+@test("queries to a name server of the other family: bytes, ports, TTL, errors")
+def other_family(env, ip):
+    other, fwd = IP6 if ip is IP4 else IP4, FORWARD[ip.version]
+    d = env.spawn("--dns-forward", fwd, "--dns-host", other.peer)
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    sport = env.next_port()
+    with env.udp_peer(other, port=53) as srv:
+        level, option, kind = (socket.IPPROTO_IP, IP_RECVTTL, socket.IP_TTL) \
+            if other is IP4 else (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT,
+                                  socket.IPV6_HOPLIMIT)
+        srv.setsockopt(level, option, 1)
+        for n in (0, 17, 1200):
+            data = pattern(n)
+            env.send_udp(ip, sport, fwd, 53, data, ttl=9)
+            got, cmsgs, _, src = srv.recvmsg(9000, 200)
+            equal((got, src[1]), (data, sport), "data, port")
+            equal([(c[1], c[2][0]) for c in cmsgs], [(kind, 9)], "TTL")
+            srv.sendto(data, src)
+            env.expect_udp(sport, fwd, 53, data)
+    for data in (b"hello there", b"", b"again"):
+        env.send_udp(ip, sport, fwd, 53, data)
+        p = icmp_error(env, ip, *PORT_UNREACH[ip.version], sport, fwd, 53, data)
+        equal(p.src, fwd, "from whom the guest dialled")
+
+
+@test("a name server of the other family that can't be reached is unreachable")
+def other_family_no_route(env, ip):
+    other, fwd = IP6 if ip is IP4 else IP4, FORWARD[ip.version]
+    d = env.spawn("--dns-forward", fwd, "--dns-host", other.denied)
+    env.stack.callback(d.stop)
+    shared, env.guest = env.guest, d.link
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    env.send_udp(ip, env.next_port(), fwd, 53, b"hello")
+    p = env.guest.wait(lambda p: p.kind == "icmp")
+    check(p, "no ICMP error")
+    equal(p.type, UNREACH[ip.version], "type")
+
+
 # --- nonsense, and much -----------------------------------------------------------------------
 
 @test("broadcast, multicast and impossible destinations do no harm")

@@ -123,17 +123,46 @@ static void check_list(const struct conf_ip *ip, const union inany *list,
 	}
 }
 
-/* Behind the address for loopback: what can't be reached, or that address */
+/* Behind the address for loopback: what can't be reached, or that address. A server
+ * of the other family only if nothing of its own stands for it */
 static void check_via(const struct conf_ip *ip, const union inany *via,
 		      bool v4)
 {
 	if (!inany_is_set(via))
 		return;
-	assert(inany_is_v4(via) == v4);
+	if (inany_is_v4(via) != v4) {
+		const struct conf_ip *other = v4 ? &conf.ip6 : &conf.ip4;
+
+		assert(other->enabled && !inany_is_set(&other->dns_forward) &&
+		       !inany_is_set(&other->map_host_loopback) &&
+		       (conf.no_map_gw || !inany_is_set(&other->gw)));
+		ip = other;
+	}
 	assert(inany_is_loopback(via) || inany_equals(via, &ip->addr) ||
 	       (inany_is_set(&ip->map_host_loopback) ?
 		inany_equals(via, &ip->map_host_loopback) :
 		!conf.no_map_gw && inany_equals(via, &ip->gw)));
+}
+
+/* Index of the first server of a family that is enabled; res.n: there is none */
+static unsigned first(bool v4)
+{
+	unsigned i;
+
+	if (!(v4 ? &conf.ip4 : &conf.ip6)->enabled)
+		return res.n;
+	for (i = 0; i < res.n && inany_is_v4(&res.ns[i]) != v4; i++)
+		;
+	return i;
+}
+
+/* The first server of the family, else of the other one */
+static void check_host(const union inany *host, unsigned own, unsigned other)
+{
+	if (own == res.n)
+		own = other;
+	assert(own == res.n ? !inany_is_set(host) :
+			      inany_equals(host, &res.ns[own]));
 }
 
 static void check_applied(void)
@@ -145,15 +174,10 @@ static void check_applied(void)
 	check_via(&conf.ip4, &dns.via4, true);
 	check_via(&conf.ip6, &dns.via6, false);
 	assert(dns.nsearch == (conf.dhcp_search ? res.nsearch : 0));
-	for (i = 0; i < res.n && !inany_is_v4(&res.ns[i]); i++)
-		;
-	assert(i == res.n ? !inany_is_set(&dns.host4) :
-			    inany_equals(&dns.host4, &res.ns[i]));
-	for (i = 0; i < res.n && inany_is_v4(&res.ns[i]); i++)
-		;
-	assert(i == res.n ? !inany_is_set(&dns.host6) && !dns.scope6 :
-			    inany_equals(&dns.host6, &res.ns[i]) &&
-			    dns.scope6 == res.scope[i]);
+	check_host(&dns.host4, first(true), first(false));
+	check_host(&dns.host6, first(false), first(true));
+	i = first(false);
+	assert(dns.scope6 == (i < res.n ? res.scope[i] : 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,7 +4,7 @@
 # A name server that knows one answer: to whatever question, a TXT record with
 # the address and the port that were asked, and how: "203.0.113.2 53 udp".
 #
-# usage: dnsd.py ADDRESS...	ports 53 and 853 of each, UDP and TCP, without TLS;
+# usage: dnsd.py ADDRESS[%IF]...	ports 53 and 853 of each, UDP and TCP, without TLS;
 #				prints "ready"
 
 import select
@@ -48,7 +48,7 @@ for address in sys.argv[1:]:
                                   (socket.SOCK_STREAM, 'tcp', serve_tcp)):
             sock = socket.socket(family, kind)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((address, port))
+            sock.bind(socket.getaddrinfo(address, port)[0][4])
             if kind == socket.SOCK_STREAM:
                 sock.listen(16)
             poll.register(sock, select.POLLIN)

@@ -178,7 +178,8 @@ static void test_errors(void)
 /* Names: what is configured, and what is dialled */
 enum {
 	FORWARD = 1, HOST = 2, LOCAL_RESOLVER = 4, GW_RESOLVER = 8,
-	MAP_GUEST = 16, NO_MAP = 32, OTHER_FORWARD = 64,
+	MAP_GUEST = 16, NO_MAP = 32, OTHER_FORWARD = 64, RESOLVER4 = 128,
+	FORWARD6 = 256, IP6_OFF = 512, RESOLVER6 = 1024, VIA6 = 2048,
 };
 
 static const struct {
@@ -203,8 +204,24 @@ static const struct {
 	  "unless somebody can have that address" },
 	{ FORWARD | HOST, "169.254.1.1", 17, 53, "203.0.113.54", "0.0.0.0",
 	  "dns_host goes before the resolver" },
-	{ OTHER_FORWARD | HOST, "169.254.1.1", 17, 53, NULL, NULL,
-	  "no server of the family: refused" },
+	{ OTHER_FORWARD | HOST, "169.254.1.1", 17, 53, "2001:db8:9::54", "::",
+	  "dns_host of the other family does as well" },
+	{ OTHER_FORWARD | HOST | RESOLVER4, "169.254.1.1", 6, 53,
+	  "2001:db8:9::54", "::", "it goes before a resolver" },
+	{ OTHER_FORWARD | HOST | RESOLVER4 | FORWARD6, "169.254.1.1", 6, 853,
+	  "203.0.113.53", "0.0.0.0", "unless it has a dns_forward itself" },
+	{ OTHER_FORWARD | HOST | FORWARD6, "169.254.1.1", 17, 53,
+	  "2001:db8:9::54", "::", "and there is a resolver" },
+	{ OTHER_FORWARD | HOST | IP6_OFF, "169.254.1.1", 17, 53, NULL, NULL,
+	  "a family that is off does not: refused" },
+	{ OTHER_FORWARD | RESOLVER6, "169.254.1.1", 17, 53, "2001:db8:9::53",
+	  "::", "a resolver of the other family does" },
+	{ OTHER_FORWARD | RESOLVER6, "169.254.1.1", 17, 80, NULL, NULL,
+	  "but on the ports of DNS only" },
+	{ OTHER_FORWARD, "169.254.1.1", 17, 53, NULL, NULL,
+	  "no server: refused" },
+	{ VIA6, "198.51.100.1", 17, 53, "::1", "::1",
+	  "a resolver on ::1 behind the IPv4 gateway" },
 	{ FORWARD | LOCAL_RESOLVER, "169.254.1.1", 17, 53, "127.0.0.53",
 	  "127.0.0.1", "a resolver on loopback is dialled from there" },
 	{ LOCAL_RESOLVER, "198.51.100.1", 17, 53, "127.0.0.53", "127.0.0.1",
@@ -261,6 +278,15 @@ static void set_names(unsigned set)
 		conf.ip4.dns_host = addr("203.0.113.54");
 	if (set & HOST && set & OTHER_FORWARD)
 		conf.ip6.dns_host = addr("2001:db8:9::54");
+	if (set & FORWARD6)
+		conf.ip6.dns_forward = addr("2001:db8::53");
+	if (set & RESOLVER4)
+		dns.host4 = dns.host6 = addr("203.0.113.53");
+	if (set & RESOLVER6)
+		dns.host4 = dns.host6 = addr("2001:db8:9::53");
+	if (set & VIA6)
+		dns.via4 = addr("::1");
+	conf.ip6.enabled = !(set & IP6_OFF);
 	if (set & LOCAL_RESOLVER)
 		dns.host4 = dns.via4 = addr("127.0.0.53");
 	if (set & GW_RESOLVER)

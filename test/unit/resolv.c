@@ -182,7 +182,7 @@ static void test_bytes(void)
 /* Where it differs from the default of all set: see setup() */
 enum {
 	NO_MAP = 1, MAP = 2, FORWARD = 4, DNS = 8, NONE = 16, NOT = 32,
-	ONLY4 = 64, DNS_LO = 128,
+	ONLY4 = 64, DNS_LO = 128, NO_GW6 = 256,
 };
 
 static const struct {
@@ -228,6 +228,18 @@ static const struct {
 	  "-D on loopback" },
 	{ DNS_LO, "nameserver 127.0.0.53\n", "198.51.100.1", "127.0.0.9", "",
 	  "it goes before the file" },
+	{ FORWARD, "nameserver 2001:db8:9::1\n", "169.254.1.1 2001:db8:9::1",
+	  "", "", "a family without a server gets its dns_forward" },
+	{ FORWARD | ONLY4, "nameserver 2001:db8:9::1\n", "", "", "",
+	  "not for a server of a family that is off" },
+	{ FORWARD, "nameserver 192.0.2.1\n", "192.0.2.1", "", "",
+	  "not where it has a server" },
+	{ NO_GW6, "nameserver ::1\n", "198.51.100.1", "::1", "::1",
+	  "::1 is behind the IPv4 gateway, if there is none of IPv6" },
+	{ NO_GW6, "nameserver ::1\nnameserver 127.0.0.53\n", "198.51.100.1",
+	  "127.0.0.53", "::1", "unless that stands for one of its own family" },
+	{ NO_GW6 | NO_MAP | FORWARD, "nameserver ::1\n", "169.254.1.1", "", "::1",
+	  "or behind dns_forward of IPv4" },
 	{ DNS, "nameserver 127.0.0.53\n", "203.0.113.5 2001:db8:5::5",
 	  "127.0.0.53", "", "-D elsewhere leaves the gateway as it is" },
 };
@@ -242,6 +254,8 @@ static void setup(unsigned set)
 	conf.ip6.addr = addr("2001:db8::5");
 	conf.ip6.gw = addr("2001:db8::1");
 	conf.dhcp_dns = conf.dhcp_search = !(set & NOT);
+	if (set & NO_GW6)
+		conf.ip6.gw = addr("");
 	conf.no_map_gw = set & NO_MAP;
 	if (set & MAP)
 		conf.ip4.map_host_loopback = addr("192.0.2.9");
@@ -299,8 +313,18 @@ static void test_host(void)
 	ok(leads(&dns.host4, "127.0.0.53") && leads(&dns.host6, "fe80::53"),
 	   "dns_forward leads to the first server of its family");
 	ok(dns.scope6 == 7, "with its interface");
-	apply("nameserver 2001:db8:9::1\nnameserver fe80::53%7\n");
-	ok(leads(&dns.host4, "") && !dns.scope6, "or nowhere");
+	apply("nameserver fe80::53%7\nnameserver 2001:db8:9::1\n");
+	ok(leads(&dns.host4, "fe80::53") && leads(&dns.host6, "fe80::53") &&
+	   dns.scope6 == 7, "without one of IPv4, to the first one of IPv6");
+	apply("nameserver 127.0.0.53\n");
+	ok(leads(&dns.host4, "127.0.0.53") && leads(&dns.host6, "127.0.0.53") &&
+	   !dns.scope6, "without one of IPv6, to the first one of IPv4");
+	apply("");
+	ok(leads(&dns.host4, "") && leads(&dns.host6, ""),
+	   "without any, nowhere");
+	setup(ONLY4);
+	apply("nameserver 2001:db8:9::1\n");
+	ok(leads(&dns.host4, ""), "to none of a family that is off");
 }
 
 static void test_search(void)
