@@ -117,7 +117,7 @@ static void accept_some(struct inbound *b, uint32_t index,
 	unsigned i;
 
 	for (i = 0; i < ACCEPT_BATCH; i++) {
-		union sockaddr_inany peer;
+		union sockaddr_inany peer = { .sa.sa_family = AF_UNSPEC };
 		socklen_t len = sizeof(peer);
 		int fd;
 

@@ -539,7 +539,7 @@ static int probe_connect(struct nshelper *h, const union inany *a,
 	if (h->probe[v6] < 0)
 		return h->probe[v6];
 	/* Forget the last source address, else it would be taken again */
-	connect(h->probe[v6], &none, sizeof(none));
+	(void)connect(h->probe[v6], &none, sizeof(none));
 	return connect(h->probe[v6], &sa.sa, len) ? -errno : 0;
 }
 
