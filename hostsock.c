@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -25,7 +26,10 @@
 
 #include "inany.h"
 #include "log.h"
+#include "util.h"
 #include "wire.h"
+
+#define NOTSENT_LOWAT	"/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 #ifndef IP_UNICAST_IF
 #define IP_UNICAST_IF	50		/* Linux 3.4 */
@@ -118,6 +122,30 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 }
 
 /**
+ * hostsock_init() - Look what the host's kernel wants of sockets
+ * @c:		Configuration: notsent_low is set
+ */
+void hostsock_init(struct conf *c)
+{
+	c->notsent_low = util_read_number(NOTSENT_LOWAT, UINT32_MAX,
+					  UINT32_MAX) < INT32_MAX;
+}
+
+/**
+ * hostsock_no_lowat() - Let a TCP socket queue all that its buffer has room for
+ * @fd:		Any TCP socket; those that a listener accepts inherit it
+ *
+ * With a low net.ipv4.tcp_notsent_lowat, a socket refuses data long before its send
+ * buffer is full: good for a program that would rather decide late what to send,
+ * but we relay what was sent already. The window that the guest sees is the room in
+ * the send buffer, so the guest would have to retransmit what is refused.
+ */
+void hostsock_no_lowat(int fd)
+{
+	hostsock_set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1);
+}
+
+/**
  * hostsock_open() - Socket of a flow on the host, not bound to an address yet
  * @c:		Configuration
  * @peer:	Whom it is to reach: says the family; unspecified for several
@@ -132,10 +160,13 @@ int hostsock_open(const struct conf *c, const union inany *peer, int type,
 {
 	bool v4 = inany_is_v4(peer);
 	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
+	int fd = hostsock_open_if(c, v4, type, protocol,
+				  hostsock_is_local(c, peer) ?
+				  "" : ip->outbound_if);
 
-	return hostsock_open_if(c, v4, type, protocol,
-				hostsock_is_local(c, peer) ?
-				"" : ip->outbound_if);
+	if (fd >= 0 && type == SOCK_STREAM && c->notsent_low)
+		hostsock_no_lowat(fd);
+	return fd;
 }
 
 /**

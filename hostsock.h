@@ -22,11 +22,13 @@ struct hostsock_hops {
 	uint8_t ttl, tos, df;
 };
 
+void hostsock_init(struct conf *c);
 int hostsock_open(const struct conf *c, const union inany *peer, int type,
 		  int protocol);
 bool hostsock_is_local(const struct conf *c, const union inany *peer);
 int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		     const char ifname[IFNAMSIZ]);
+void hostsock_no_lowat(int fd);
 void hostsock_set_int(int fd, int level, int option, int value);
 void hostsock_recv_all(int fd, bool v4);
 void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df);

@@ -46,6 +46,7 @@
 #include <unistd.h>
 
 #include "flow.h"
+#include "hostsock.h"
 #include "log.h"
 #include "nshelper.h"
 #include "util.h"
@@ -292,10 +293,12 @@ static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd
 	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
 			     sizeof(v6only)))
 		return -errno;
-	if (r->proto == IPPROTO_TCP)
+	if (r->proto == IPPROTO_TCP) {
 		set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-	else
+		hostsock_no_lowat(fd);		/* for those that it accepts */
+	} else {
 		set_udp_options(fd, v6);
+	}
 	if (s->conf->freebind)
 		set_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 		       v6 ? IPV6_FREEBIND : IP_FREEBIND);

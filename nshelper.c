@@ -46,6 +46,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hostsock.h"
 #include "log.h"
 #include "loop.h"
 #include "util.h"
@@ -179,11 +180,15 @@ static int socket_new(enum nssock kind)
 	int type = kind == NSSOCK_TCP4 || kind == NSSOCK_TCP6 ? SOCK_STREAM :
 								SOCK_DGRAM;
 
-	return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && type == SOCK_STREAM)
+		hostsock_no_lowat(fd);
+	return fd;
 }
 
 /* As many as can be had; an error only if that is none */
-/* #syscalls:nshelper socket */
+/* #syscalls:nshelper socket setsockopt */
 static int serve_sockets(const struct request *q, struct fds *f)
 {
 	while (f->n < q->n && f->n < NSHELPER_POOL) {

@@ -40,6 +40,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "inbound.h"
+#include "hostsock.h"
 #include "input.h"
 #include "isolation.h"
 #include "listen.h"
@@ -314,7 +315,7 @@ static void flow_evicted(void *ctx, struct flow *f)
 /* All modules above the tap, in the order in which they need each other */
 static void protocols_init(struct passt *s)
 {
-	const struct conf *c = &s->conf;
+	struct conf *c = &s->conf;
 	uint64_t key[4];
 	int rc = util_random(key, sizeof(key));
 
@@ -323,6 +324,7 @@ static void protocols_init(struct passt *s)
 		die_errno("Couldn't get random bytes");
 	}
 	csum_init();
+	hostsock_init(c);
 	flow_init(&s->flows, key);
 	s->flows.evict = flow_evicted;
 	s->flows.ctx = s;

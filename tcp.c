@@ -41,7 +41,6 @@
 #include "tcp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
@@ -60,6 +59,7 @@
 #include "inany.h"
 #include "log.h"
 #include "tcp_state.h"
+#include "util.h"
 #include "wire.h"
 
 #ifndef SO_PEEK_OFF
@@ -914,12 +914,24 @@ static bool unreachable(struct tcp *t, struct flow *f, int error)
 	return true;
 }
 
-/* connect_failed() - Tell the guest what a native connect() would have told */
+/* Is this error about our own resources, and may it pass? */
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ENOMEM || error == ENOSPC;
+}
+
+/*
+ * connect_failed() - Tell the guest what a native connect() would have told
+ *
+ * Stay silent on ETIMEDOUT: the guest's own SYN timer reports it. Likewise without
+ * resources: the guest retransmits its SYN, and there may be some by then.
+ */
 static void connect_failed(struct tcp *t, struct flow *f, int error)
 {
-	/* Of a time-out the guest's own timer tells */
-	if (error == ECONNREFUSED ||
-	    (error != ETIMEDOUT && !unreachable(t, f, error)))
+	bool silent = error == ETIMEDOUT || is_shortage(error);
+
+	if (error == ECONNREFUSED || (!silent && !unreachable(t, f, error)))
 		send_rst(t, f);
 	end_flow(t, f, true, "connection failed");
 }
@@ -1058,6 +1070,7 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 		     const struct tcp_seg *g)
 {
 	bool v4 = inany_is_v4(&tap->eaddr);
+	char buf[UTIL_ERROR_STRLEN];
 	struct flowside host;
 	struct tcp_conn *c;
 	struct flow *f;
@@ -1093,7 +1106,11 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 		return;
 	if (c->sock < 0) {
 		t->stats.refused_fd++;
-		warn_limited("No socket for a new connection: error %d", -rc);
+		warn_limited("No socket for a new connection: %s",
+			     util_strerror(rc, buf));
+		/* The retransmitted SYN may find one */
+		if (rc == -EMFILE || rc == -ENFILE)
+			flow_evict(t->flows, FLOW_STREAM, t->loop->now_ms);
 	}
 	connect_failed(t, f, -rc);
 }
@@ -1600,23 +1617,6 @@ bool tcp_run_ready(struct tcp *t)
 	return t->ready != FLOW_NONE;
 }
 
-/* sysctl_byte() - A number of the host's kernel, @otherwise if it can't be had */
-static uint8_t sysctl_byte(const char *path, uint8_t otherwise)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char buf[4] = "";
-	unsigned v = 0;
-	ssize_t n, i;
-
-	if (fd < 0)
-		return otherwise;
-	n = read(fd, buf, sizeof(buf));
-	close(fd);
-	for (i = 0; i < n && buf[i] >= '0' && buf[i] <= '9'; i++)
-		v = v * 10 + buf[i] - '0';
-	return i > 0 && v < 128 ? v : otherwise;
-}
-
 /**
  * tcp_init() - Start without flows
  * @key:	Random, for initial sequence numbers
@@ -1635,8 +1635,9 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	t->iss_key[0] = key[0];
 	t->iss_key[1] = key[1];
 	t->ready = t->blocked = FLOW_NONE;
-	t->syn.retries = sysctl_byte(SYSCTL "tcp_syn_retries", 6);
-	t->syn.linear = sysctl_byte(SYSCTL "tcp_syn_linear_timeouts", 0);
+	t->syn.retries = util_read_number(SYSCTL "tcp_syn_retries", 127, 6);
+	t->syn.linear = util_read_number(SYSCTL "tcp_syn_linear_timeouts", 127,
+					 0);
 }
 
 /**

@@ -145,6 +145,7 @@ struct conf {
 
 	/* Ports */
 	bool freebind;
+	bool notsent_low;	/* net.ipv4.tcp_notsent_lowat of the host is a limit */
 	uint16_t ephemeral_first, ephemeral_last;	/* of the host */
 	unsigned nrules;
 	struct fwd_rule rules[CONF_RULES_MAX];
