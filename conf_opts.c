@@ -799,6 +799,7 @@ static const struct opt options[] = {
 	  "  all   all but the ephemeral ones (passt)\n"
 	  "  auto  as they appear in the namespace (pasta)\n"
 	  "  [[ADDR][%IF]/]ITEM[,ITEM]...\n"
+	  "ADDR may be :: (IPv6), 0.0.0.0 (IPv4) or * (both).\n"
 	  "ITEM is a port or range, A or A-B, as it is, or\n"
 	  "with those they lead to, A:C or A-B:C-D, or, to\n"
 	  "leave it out, ~A or ~A-B" },

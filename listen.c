@@ -3,7 +3,8 @@
  * listen.c - Forwarding rules to bound sockets; the search for listeners
  *
  * Each port of a rule is one socket, on the host (-t, -u) or in the namespace
- * (-T, -U). Without an address it is one for both families. What arrives there is
+ * (-T, -U). Without an address it is one for both families; "::" and "0.0.0.0" are
+ * all addresses of one, and may both have the same port. What arrives there is
  * not our business: events carry REF_LISTEN and the index of the socket.
  *
  * Rules that name their ports are bound once, at start, while we still have the
@@ -160,7 +161,7 @@ static bool is_bound(const struct listen *s, const struct fwd_rule *r,
 	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
 		const struct fwd_rule *o = &s->conf->rules[s->l[i - 1].rule];
 
-		if (inany_equals(&o->addr, &r->addr) &&
+		if (fwd_rule_same_addr(o, r) &&
 		    !strcmp(o->ifname, r->ifname))
 			return true;
 	}
@@ -383,7 +384,7 @@ static int port_open(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	bool v4 = s->conf->ip4.enabled, v6 = s->conf->ip6.enabled;
 	int fd;
 
-	if (inany_is_set(&r->addr)) {
+	if (inany_is_set(&r->addr) || r->only6) {
 		v6 = !inany_is_v4(&r->addr);
 		return port_open_family(s, r, port, v6, true);
 	}

@@ -3,7 +3,7 @@
  * ports.c - Port specifications of -t, -u, -T and -U to rules
  *
  *	SPEC	none | [HEAD/]ITEM[,ITEM]...
- *	HEAD	ADDR, %IFNAME, or both; ADDR may be in brackets
+ *	HEAD	ADDR or "*", %IFNAME, or both; ADDR may be in brackets
  *	ITEM	RANGE	these ports, to the same ones
  *		RANGE:RANGE	to those, one by one
  *		~RANGE	not these, wherever it stands in the list
@@ -11,7 +11,8 @@
  *		auto	while somebody listens on the other side (pasta)
  *	RANGE	PORT or FIRST-LAST
  *
- * The address "::" stands for all of both families, as it does for a socket.
+ * The address "::" stands for all of IPv6, "0.0.0.0" for all of IPv4, "*" or none
+ * for all of both families. So the first two may have the same port.
  *
  * A list of exclusions alone stands for "all" or "auto" without them. The
  * specifications of one letter add up from left to right, "none" forgets those
@@ -184,13 +185,19 @@ static void forget_letter(struct conf *c, const struct fwd_rule *like)
 			rule_remove(c, i);
 }
 
-/* All addresses of @b are among those of @a */
-static bool addr_covers(const union inany *a, const union inany *b)
+/* Neither of one address nor of one family */
+static bool binds_all(const struct fwd_rule *r)
 {
-	if (!inany_is_set(a) || inany_equals(a, b))
+	return !inany_is_set(&r->addr) && !r->only6;
+}
+
+/* All addresses of @b are among those of @a */
+static bool addr_covers(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	if (binds_all(a) || fwd_rule_same_addr(a, b))
 		return true;
-	return inany_is_unspecified(a) && inany_is_set(b) &&
-	       inany_is_v4(a) == inany_is_v4(b);
+	return inany_is_unspecified(&a->addr) && !binds_all(b) &&
+	       inany_is_v4(&a->addr) == inany_is_v4(&b->addr);
 }
 
 static bool if_covers(const char *a, const char *b)
@@ -200,8 +207,7 @@ static bool if_covers(const char *a, const char *b)
 
 static bool rule_covers(const struct fwd_rule *a, const struct fwd_rule *b)
 {
-	return addr_covers(&a->addr, &b->addr) &&
-	       if_covers(a->ifname, b->ifname);
+	return addr_covers(a, b) && if_covers(a->ifname, b->ifname);
 }
 
 /* Some packets would be for both */
@@ -209,8 +215,7 @@ static bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 {
 	return same_letter(a, b) &&
 	       a->first <= b->last && b->first <= a->last &&
-	       (addr_covers(&a->addr, &b->addr) ||
-		addr_covers(&b->addr, &a->addr)) &&
+	       (addr_covers(a, b) || addr_covers(b, a)) &&
 	       (if_covers(a->ifname, b->ifname) ||
 		if_covers(b->ifname, a->ifname));
 }
@@ -220,7 +225,7 @@ static bool rule_is_there(const struct conf *c, const struct fwd_rule *r)
 	for (const struct fwd_rule *o = c->rules; o < c->rules + c->nrules; o++)
 		if (same_letter(o, r) && o->scan == r->scan &&
 		    o->weak == r->weak && o->first == r->first &&
-		    o->last == r->last && inany_equals(&o->addr, &r->addr) &&
+		    o->last == r->last && fwd_rule_same_addr(o, r) &&
 		    !strcmp(o->ifname, r->ifname))
 			return true;
 	return false;
@@ -490,6 +495,7 @@ static int parse_addr(struct spec *s, struct text t)
 		return item_fail(s, t, "is no address");
 	if (!inany_is_unicast(a) && !inany_is_unspecified(a))
 		return item_fail(s, t, "is no unicast address");
+	s->rule.only6 = !inany_is_set(a);
 	return 0;
 }
 
@@ -535,7 +541,9 @@ static int parse_head(struct spec *s, struct text head)
 	if (s->rule.from_ns)
 		return item_fail(s, head, "is too much: expected ports alone,"
 				 " without address and interface");
-	if (unbracket(s, &addr) || (addr.len && parse_addr(s, addr)))
+	if (unbracket(s, &addr))
+		return -EINVAL;
+	if (addr.len && !text_is(addr, "*") && parse_addr(s, addr))
 		return -EINVAL;
 	return ifname.s ? parse_ifname(s, ifname) : 0;
 }
@@ -596,7 +604,7 @@ int ports_parse(struct conf *c, uint8_t proto, bool from_ns, const char *spec,
 /* Why a rule can't be, with all that is known now; NULL if it can */
 static const char *rule_problem(const struct conf *c, const struct fwd_rule *r)
 {
-	bool v4 = inany_is_v4(&r->addr), given = inany_is_set(&r->addr);
+	bool v4 = inany_is_v4(&r->addr), given = !binds_all(r);
 	bool fd = c->netns_kind == NETNS_FD && c->mode == MODE_PASTA;
 
 	if (given && v4 && !c->ip4.enabled)
@@ -727,7 +735,7 @@ static void print_rule(const struct fwd_rule *r)
 {
 	char addr[INANY_STRLEN] = "*", from[12], to[12];
 
-	if (inany_is_set(&r->addr))
+	if (!binds_all(r))
 		inany_ntop(&r->addr, addr, sizeof(addr));
 	info("    [%s]%s%s:%s  =>  %s%s%s", addr, *r->ifname ? "%" : "",
 	     r->ifname, range_text(r->first, r->last, from),

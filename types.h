@@ -68,7 +68,8 @@ struct conf_ip {
  * @from_ns:	From the namespace to the host (-T, -U), else to the guest (-t, -u)
  * @scan:	Each port only while somebody listens on its target (auto)
  * @weak:	A port that can't be bound is no error
- * @addr:	Address to bind; unset: all, of both families
+ * @addr:	Address to bind; unset: all, of both families unless @only6
+ * @only6:	With @addr unset: all addresses of IPv6 alone
  * @ifname:	Interface to bind to, "": any
  * @first, @last:	Ports, host order
  * @to:		Target of @first, those of the others follow
@@ -76,12 +77,19 @@ struct conf_ip {
  */
 struct fwd_rule {
 	uint8_t proto;
-	bool from_ns, scan, weak;
+	bool from_ns, scan, weak, only6;
 	union inany addr;
 	char ifname[IFNAMSIZ];
 	uint16_t first, last, to;
 	const char *spec;
 };
+
+/* Do two rules bind the same addresses? */
+static inline bool fwd_rule_same_addr(const struct fwd_rule *a,
+				      const struct fwd_rule *b)
+{
+	return inany_equals(&a->addr, &b->addr) && a->only6 == b->only6;
+}
 
 /* How the namespace of pasta is found */
 enum netns_kind {

@@ -65,6 +65,50 @@ bound() {
 	pasta_stop
 }
 
+# One family each: the other one's port is free for somebody else, or for us
+families() {
+	ports -t '[::]/8001:81' -u '[::]/8001:81'
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	like "$(ss -Hltn 'sport = :8001')" " \[::\]:8001 " "$what: IPv6 alone is bound"
+	like "$(peer socat -u /dev/null TCP4:$HOST4:8001 2>&1)" "refused" \
+		"$what: IPv4 is refused"
+	tcpx listen 0.0.0.0 8001 >/dev/null 2>&1 &
+	t "$what: and free for others" \
+		wait_for -t 5 sh -c "ss -Hltn 'sport = :8001' | grep 0.0.0.0:8001"
+	kill $!
+	wait $! 2>/dev/null
+	pasta_stop
+
+	ports -t '[::]/8001:81' -t 0.0.0.0/8001:82 -u '[::]/8001:81' -u 0.0.0.0/8001:82
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	is "$(ss -Hltun 'sport = :8001' | wc -l)" 4 "$what: a socket for each family"
+	serve tcp :: 81
+	t "$what: TCP over IPv6" peer timeout 5 tcpx connect $HOST6 8001 -s 1 -r 0
+	unserve
+	serve tcp 0.0.0.0 82
+	t "$what: TCP over IPv4" peer timeout 5 tcpx connect $HOST4 8001 -s 1 -r 0
+	unserve
+	serve udp :: 81
+	t "$what: UDP over IPv6" peer timeout 5 udpx ask $HOST6 8001
+	t "$what: UDP from ::1" timeout 5 udpx ask ::1 8001
+	unserve
+	serve udp 0.0.0.0 82
+	t "$what: UDP over IPv4" peer timeout 5 udpx ask $HOST4 8001
+	t "$what: UDP from 127.0.0.1" timeout 5 udpx ask 127.0.0.1 8001
+	unserve
+	pasta_stop
+
+	ports -t '[::]/auto' -u '*/8001'
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	is "$(ss -Hlun 'sport = :8001' | wc -l)" 1 "$what: * is both in one socket"
+	serve tcp :: 8010
+	t "$what: a listener that appears" \
+		wait_for -t 5 sh -c "ss -Hltn 'sport = :8010' | grep '\[::\]:8010'"
+	unserve
+	t "$what: and goes" wait_for -t 5 free tcp 8010
+	pasta_stop
+}
+
 failing() {
 	ports -t 8001-8004
 	tcpx listen 0.0.0.0 8003 >/dev/null 2>&1 &
@@ -215,6 +259,7 @@ limit() {
 
 for WHO in $WHOM; do
 	bound
+	families
 	failing
 	restart
 	auto

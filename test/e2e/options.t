@@ -345,6 +345,9 @@ start_messages() {
 	tells "-u none -T none -U none -t 127.0.0.1%lo/28080-28082:80-82,~28081" \
 		"Inbound TCP forwarding:$lf    \[127.0.0.1\]%lo:28080  =>  80$lf    \[127.0.0.1\]%lo:28082  =>  82$lf" \
 		"-t with all of it"
+	tells "-u none -T none -U none -t [::]/28080 -t 0.0.0.0/28080 -t */28081" \
+		"Inbound TCP forwarding:$lf    \[::\]:28080  =>  28080$lf    \[0.0.0.0\]:28080  =>  28080$lf    \[\*\]:28081  =>  28081$lf" \
+		"-t with all addresses of a family"
 	tells "-t none -T none -U none -u 28053:53" \
 		"Inbound UDP forwarding:$lf    \[\*\]:28053  =>  53$lf" "-u"
 	tells "-t none -u none -U none -T none -T 28080" \

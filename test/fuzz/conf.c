@@ -54,6 +54,11 @@ static bool may_meet(const struct fwd_rule *a, const struct fwd_rule *b)
 {
 	bool addrs = !inany_is_set(&a->addr) || !inany_is_set(&b->addr) ||
 		     inany_equals(&a->addr, &b->addr);
+
+	/* Of one family each */
+	if (a->only6 || b->only6)
+		addrs = (!inany_is_set(&a->addr) || !inany_is_v4(&a->addr)) &&
+			(!inany_is_set(&b->addr) || !inany_is_v4(&b->addr));
 	bool ifs = !*a->ifname || !*b->ifname || !strcmp(a->ifname, b->ifname);
 
 	return a->proto == b->proto && a->from_ns == b->from_ns && addrs &&
@@ -67,7 +72,7 @@ static void check_pair(const struct fwd_rule *a, const struct fwd_rule *b)
 		return;
 	assert(a->to - a->first == b->to - b->first);
 	/* With both the same, one of them would be too much */
-	assert(!inany_equals(&a->addr, &b->addr) ||
+	assert(!fwd_rule_same_addr(a, b) ||
 	       strcmp(a->ifname, b->ifname));
 }
 
@@ -82,6 +87,7 @@ static void check_rule(const struct conf *c, const struct fwd_rule *r)
 	assert(!r->from_ns || (c->mode == MODE_PASTA && !c->no_splice));
 	assert(!r->from_ns || (!inany_is_set(&r->addr) && !*r->ifname));
 	assert(!*r->ifname || util_is_ifname(r->ifname));
+	assert(!r->only6 || (!inany_is_set(&r->addr) && c->ip6.enabled));
 	assert(!inany_is_set(&r->addr) || (v4 ? &c->ip4 : &c->ip6)->enabled);
 	assert(!(r->proto == IPPROTO_TCP ? c->no_tcp : c->no_udp));
 	assert(r->spec && *r->spec);
@@ -105,7 +111,8 @@ static void check_name(const char *s)
 
 	assert(len < CONF_NAME_LEN - 2);
 	for (size_t i = 0; i < len; i++)
-		assert(isalnum((unsigned char)s[i]) || strchr("-_.", s[i]));
+		assert((unsigned char)s[i] > ' ' && s[i] != 0x7f &&
+		       !strchr(",/:", s[i]));
 	assert(!len || s[len - 1] != '.');
 }
 

@@ -474,6 +474,11 @@ static const struct {
 	{ P "-t auto -F 100", "!Invalid value 'auto' for --tcp-ports: not with"
 	  " --fd: expected 'none' or ports" },
 
+	{ P "-t [::]/8080:80 -t 0.0.0.0/8080:80 -T none -u none -U none",
+	  "ports=t::/8080>80,t0.0.0.0/8080>80" },
+	{ P "-4 -t [::]/80", "!Invalid value '[::]/80' for --tcp-ports:"
+	  " an IPv6 address, and there is no IPv6" },
+
 	/* What is to come */
 	{ V "--vhost-user", "!--vhost-user is not built yet" },
 	{ V "--print-capabilities", "!--print-capabilities is not built yet" },
@@ -563,8 +568,8 @@ static void describe_ports(const struct conf *c)
 		char letter = r->proto == IPPROTO_TCP ? 't' : 'u';
 
 		more("%s%c", i ? "," : "", letter - (r->from_ns ? 32 : 0));
-		if (inany_is_set(&r->addr) || *r->ifname)
-			more("%s%s%s/", inany_is_set(&r->addr) ?
+		if (inany_is_set(&r->addr) || r->only6 || *r->ifname)
+			more("%s%s%s/", r->only6 ? "::" : inany_is_set(&r->addr) ?
 			     addr_or_none(&r->addr, s) : "",
 			     *r->ifname ? "%" : "", r->ifname);
 		if (r->weak)

@@ -226,6 +226,28 @@ static void test_families(void)
 	listen_close(&l);
 
 	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "[::]/5000")->only6 = true;
+	rule(IPPROTO_UDP, 5000, 5000, "[::]/5000")->only6 = true;
+	is(listen_open(&l), 0, "all addresses of IPv6 are bound");
+	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
+	   "and none of IPv4");
+	listen_close(&l);
+
+	begin();
+	for (unsigned i = 0; i < 4; i++) {
+		struct fwd_rule *r = rule(i & 2 ? IPPROTO_UDP : IPPROTO_TCP,
+					  5000, 5000, "");
+
+		r->only6 = i & 1;
+		r->addr = ip(i & 1 ? "" : "0.0.0.0");
+	}
+	is(listen_open(&l), 0, "both families may have the same port each");
+	is(l.count, 4, "with a socket of their own");
+	ok(connects("127.0.0.1", 5000) && connects("::1", 5000),
+	   "which are both reached");
+	listen_close(&l);
+
+	begin();
 	conf.no_udp = true;
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
 	is(listen_open(&l), 0, "a protocol may be off");

@@ -53,7 +53,14 @@ static const struct row good[] = {
 	{ "pasta t [::1]/80", "t ::1:80-80>80" },
 	{ "pasta t 2001:db8::1/8080:80", "t 2001:db8::1:8080-8080>80" },
 	{ "pasta t 0.0.0.0/80", "t 0.0.0.0:80-80>80" },
-	{ "pasta t ::/80", "t *:80-80>80" },
+	{ "pasta t ::/80", "t :::80-80>80" },
+	{ "pasta t [::]/80", "t :::80-80>80" },
+	{ "pasta t */80", "t *:80-80>80" },
+	{ "pasta t *%eth0/80", "t *%eth0:80-80>80" },
+	{ "pasta u ::%eth0/80:81", "u ::%eth0:80-80>81" },
+	{ "pasta t [::]/auto", "t :::1-65535>1 weak scan" },
+	{ "passt u [::]/all u 0.0.0.0/all",
+	  "u :::1-65535>1 weak, u 0.0.0.0:1-65535>1 weak" },
 	{ "pasta t %eth0/80", "t *%eth0:80-80>80" },
 	{ "pasta u 192.0.2.1%eth0/80-81:90-91", "u 192.0.2.1%eth0:80-81>90" },
 	{ "pasta t [fe80::1]%eth0/80", "t fe80::1%eth0:80-80>80" },
@@ -118,7 +125,16 @@ static const struct row good[] = {
 	{ "pasta t 127.0.0.1/80 t 80", "t *:80-80>80" },
 	{ "pasta t 0.0.0.0/80 t 127.0.0.1/80", "t 0.0.0.0:80-80>80" },
 	{ "pasta t 0.0.0.0/80 t ::1/80", "t 0.0.0.0:80-80>80, t ::1:80-80>80" },
-	{ "pasta t 0.0.0.0/80 t [::]/80", "t *:80-80>80" },
+	{ "pasta t 0.0.0.0/80 t [::]/80", "t 0.0.0.0:80-80>80, t :::80-80>80" },
+	{ "pasta t [::]/80:81 t 0.0.0.0/80:82",
+	  "t :::80-80>81, t 0.0.0.0:80-80>82" },
+	{ "pasta t [::]/80 t 80", "t *:80-80>80" },
+	{ "pasta t */80 t [::]/80 t 0.0.0.0/80", "t *:80-80>80" },
+	{ "pasta t [::]/80 t [2001:db8::1]/80", "t :::80-80>80" },
+	{ "pasta t [2001:db8::1]/80 t [::]/80", "t :::80-80>80" },
+	{ "pasta t [::]/80 t 127.0.0.1/80:81",
+	  "t :::80-80>80, t 127.0.0.1:80-80>81" },
+	{ "pasta t 0.0.0.0/80 t [::]/80 t 80", "t *:80-80>80" },
 	{ "pasta t 127.0.0.1/80-90 t 85",
 	  "t 127.0.0.1:80-84>80, t 127.0.0.1:86-90>86, t *:85-85>85" },
 	{ "pasta t 127.0.0.1/22 t 1-100,~22",
@@ -261,6 +277,11 @@ static const struct row bad[] = {
 	  "leads to 1085" },
 	{ "pasta t 127.0.0.1/80 t 0.0.0.0/80:81",
 	  "port 80 leads to 81, conflicts with '127.0.0.1/80', where" },
+	{ "pasta t [::]/80 t 80:81", "conflicts with '[::]/80', where" },
+	{ "pasta t 80 t [::]/80:81", "conflicts with '80', where" },
+	{ "pasta t [::1]/80 t [::]/80:81", "conflicts with '[::1]/80', where" },
+	{ "pasta t [*]x/80", "'[*]x' has one bracket without the other" },
+	{ "pasta t **/80", "'**' is no address" },
 	{ "pasta t %eth0/80 t 80:81", "conflicts with '%eth0/80', where" },
 	{ "pasta T 53 T 53:5353",
 	  "port 53 leads to 5353, conflicts with '53', where it leads to 53" },
@@ -280,7 +301,7 @@ static void describe(const struct conf *c, char *buf, size_t size)
 		const struct fwd_rule *r = &c->rules[i];
 		char addr[INANY_STRLEN] = "*";
 
-		if (inany_is_set(&r->addr))
+		if (inany_is_set(&r->addr) || r->only6)
 			inany_ntop(&r->addr, addr, sizeof(addr));
 		n += snprintf(buf + n, size - n, "%s%c %s%s%s:%u-%u>%u%s%s",
 			      i ? ", " : "",
@@ -443,6 +464,13 @@ static void fits(void)
 	   !strcmp(error, "Invalid value '[2001:db8::1]/80' for --tcp-ports: "
 			  "an IPv6 address, and there is no IPv6"),
 	   "an IPv6 address without IPv6");
+	parse(&c, 't', "none", error);
+	parse(&c, 't', "[::]/80", error);
+	ok(ports_check(&c, error, sizeof(error)) &&
+	   strstr(error, "an IPv6 address, and there is no IPv6"),
+	   "all IPv6 addresses without IPv6");
+	parse(&c, 't', "none", error);
+	parse(&c, 't', "192.0.2.1/80", error);
 	c.ip6.enabled = true;
 	c.ip4.enabled = false;
 	ok(ports_check(&c, error, sizeof(error)) &&
