@@ -20,6 +20,18 @@ static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
 		ip->map_host_loopback = ip->gw;
 }
 
+/* Name for the interface: of a template, one with a default route first */
+static const char *template_name(const struct conf *c)
+{
+	const struct conf_ip *const ips[] = { &c->ip4, &c->ip6 };
+
+	for (unsigned onlink = 0; onlink < 2; onlink++)
+		for (unsigned i = 0; i < ARRAY_SIZE(ips); i++)
+			if (ips[i]->ifindex && ips[i]->onlink == onlink)
+				return ips[i]->ifname;
+	return "tap0";
+}
+
 /**
  * conf_resolve() - Fill in what follows from the host
  * @c:		Parsed, and with the interface, address, prefix length and
@@ -27,13 +39,10 @@ static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
  */
 void conf_resolve(struct conf *c)
 {
-	const char *name = c->ip4.ifindex ? c->ip4.ifname :
-			   c->ip6.ifindex ? c->ip6.ifname : "tap0";
-
 	resolve_ip(&c->ip4, c->no_map_gw);
 	resolve_ip(&c->ip6, c->no_map_gw);
 	if (!*c->ns_ifname)
-		util_strcpy(c->ns_ifname, IFNAMSIZ, name);
+		util_strcpy(c->ns_ifname, IFNAMSIZ, template_name(c));
 }
 
 /* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */

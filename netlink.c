@@ -707,6 +707,7 @@ static bool probe_family_onlink(struct probe *p, struct conf_ip *ip,
 	if (ip->addr_given || !probe_onlink(p, prefer) ||
 	    !probe_copy(p, ip, false))
 		return false;
+	ip->onlink = true;
 	add_local_route(ip, family == AF_INET, host);
 	return true;
 }

@@ -35,10 +35,10 @@
  * changed to a user who could not send one. While the table is shared the socket
  * does not end; until then the signal for the death of a parent ends the child.
  *
- * IDs: a user is root inside, the only one there is. With --netns-only the command
- * stays in the user namespace of the caller, with all IDs that are there. Root
- * keeps all IDs that it has: mapped to themselves. The map of the second kind has to
- * be written from outside, with our privileges, for the first it makes no difference.
+ * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
+ * has: mapped to themselves. Such a map has to be written from outside, with our
+ * privileges, for that of one ID it makes no difference. With --netns-only there is
+ * no map: the command stays in the user namespace of the caller.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
  * becomes its foreground process group, so that Ctrl-C reaches it alone; we

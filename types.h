@@ -47,6 +47,7 @@ struct conf_ip {
 	bool enabled;
 	unsigned ifindex;		/* template interface, 0: local mode */
 	char ifname[IFNAMSIZ];
+	bool onlink;			/* found for its address: no default route */
 	union inany addr;		/* assigned to the other side */
 	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
 	union inany gw;			/* its default gateway, may be unset */

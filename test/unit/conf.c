@@ -890,6 +890,16 @@ static void resolving(void)
 	ok(inany_equals(&c.ip4.map_host_loopback, &gw),
 	   "the gateway reaches the host");
 	ok(!strcmp(c.ns_ifname, "eth6"), "the interface is named as the host's");
+	*c.ns_ifname = 0;
+	c.ip4.ifindex = 2;
+	util_strcpy(c.ip4.ifname, IFNAMSIZ, "eth4");
+	c.ip4.onlink = true;
+	conf_resolve(&c);
+	ok(!strcmp(c.ns_ifname, "eth6"), "that of a default route comes first");
+	*c.ns_ifname = 0;
+	c.ip4.onlink = false;
+	conf_resolve(&c);
+	ok(!strcmp(c.ns_ifname, "eth4"), "and IPv4 among equals");
 
 	conf_parse_argv(&c, 2, no, error, sizeof(error));
 	c.ip4.gw = gw;
