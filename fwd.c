@@ -254,8 +254,8 @@ bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 	return true;
 }
 
-/* The port of @r's target that belongs to @port, one of its own */
-static uint16_t port_to(const struct fwd_rule *r, uint16_t port)
+/* fwd_port() - The port of @r's target that belongs to @port, one of its own */
+uint16_t fwd_port(const struct fwd_rule *r, uint16_t port)
 {
 	return r->to + (port - r->first);
 }
@@ -379,7 +379,7 @@ enum pif fwd_from_host(const struct conf *c, const struct guest *g,
 	    (!local && !is_peer(c, peer)))
 		return PIF_NONE;
 
-	tgt->eport = port_to(r, host->oport);
+	tgt->eport = fwd_port(r, host->oport);
 	if (c->mode == MODE_PASTA && !c->no_splice && local)
 		return to_splice(c, g, host, tgt);
 	if (c->splice_only)
@@ -434,7 +434,7 @@ bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 		return false;
 
 	host->eaddr = host_for(ip, &ns->oaddr, v4);
-	host->eport = port_to(r, ns->oport);
+	host->eport = fwd_port(r, ns->oport);
 	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
 							unspecified(v4);
 	host->oport = 0;

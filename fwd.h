@@ -20,6 +20,7 @@ enum pif fwd_from_host(const struct conf *c, const struct guest *g,
 union inany fwd_other_family(const struct conf *c, const struct guest *g,
 			     const struct fwd_rule *r,
 			     const struct flowside *ini);
+uint16_t fwd_port(const struct fwd_rule *r, uint16_t port);
 bool fwd_to_guest(const struct conf *c, const struct dns *d,
 		  const struct guest *g, const union inany *peer,
 		  union inany *shown);

@@ -31,7 +31,14 @@
  * seconds. On the host, ports below 1024 need a privilege that only the first
  * search has.
  *
- * No UDP socket shares its port, or another process could take part in its
+ * Ports of protocols that find services by multicast (mDNS, SSDP, WS-Discovery,
+ * LLMNR) join their groups, on the template interface or that of the rule, if a
+ * rule names them. Programs of the host share such a port with SO_REUSEADDR; who
+ * shares it, too, may get their unicast datagrams. Then there are sockets bound to
+ * the groups alone: these get a copy of multicast, take nothing from anybody, and
+ * send from that port.
+ *
+ * No other UDP socket shares its port, or another process could take part in its
  * datagrams: flows use the listening socket itself.
  */
 
@@ -203,15 +210,20 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 
 /**
  * listen_find() - Socket of a rule and a port of it
+ * @s:		Listening sockets
+ * @r:		Rule
+ * @port:	Port
+ * @after:	Index of the last one that was found, LISTEN_MAX for the first
  *
  * Return: its index, LISTEN_MAX if there is none
  */
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
-		     uint16_t port)
+		     uint16_t port, uint32_t after)
 {
-	uint32_t i;
+	uint32_t i = after == LISTEN_MAX ? s->head[rule_kind(r)][port] :
+					   s->l[after].next;
 
-	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next)
+	for (; i; i = s->l[i - 1].next)
 		if (&s->conf->rules[s->l[i - 1].rule] == r)
 			return i - 1;
 	return LISTEN_MAX;
@@ -396,6 +408,126 @@ static int port_open(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	return fd;
 }
 
+/* Groups of protocols that find services by multicast */
+static const struct {
+	uint16_t port;
+	const char *group;
+} groups[] = {
+	{ 5353, "224.0.0.251" }, { 5353, "ff02::fb" },		/* RFC 6762 */
+	{ 1900, "239.255.255.250" }, { 1900, "ff02::c" },	/* UPnP 2.0 */
+	{ 1900, "ff05::c" },
+	{ 3702, "239.255.255.250" }, { 3702, "ff02::c" },	/* WS-Discovery */
+	{ 5355, "224.0.0.252" }, { 5355, "ff02::1:3" },		/* RFC 4795 */
+};
+
+/* Interface that groups are joined on, 0: none */
+static unsigned group_ifindex(const struct listen *s, const struct fwd_rule *r,
+			      bool v4)
+{
+	if (r->ifname[0])
+		return if_nametoindex(r->ifname);
+	return v4 ? s->conf->ip4.ifindex : s->conf->ip6.ifindex;
+}
+
+/* #syscalls setsockopt */
+static void group_join(const struct listen *s, const struct fwd_rule *r,
+		       int fd, const union inany *group)
+{
+	struct ip_mreqn m4 = { .imr_multiaddr = group->v4mapped.a4 };
+	struct ipv6_mreq m6 = { .ipv6mr_multiaddr = group->a6 };
+	bool v4 = inany_is_v4(group);
+	unsigned ifindex = group_ifindex(s, r, v4);
+
+	m4.imr_ifindex = (int)ifindex;
+	m6.ipv6mr_interface = ifindex;
+	if (ifindex &&
+	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+		       v4 ? IP_ADD_MEMBERSHIP : IPV6_JOIN_GROUP,
+		       v4 ? (void *)&m4 : (void *)&m6,
+		       v4 ? sizeof(m4) : sizeof(m6)))
+		debug("A multicast group of option '-u %s' can't be joined: "
+		      "errno %d", r->spec, errno);
+}
+
+/* Is this a rule that names the port, for the guest? */
+static bool wants_groups(const struct fwd_rule *r)
+{
+	return r->proto == IPPROTO_UDP && !r->from_ns && !r->scan && !r->weak;
+}
+
+/* Join the groups of the protocol that a port is of, if any */
+static void groups_join(const struct listen *s, const struct fwd_rule *r,
+			int fd, uint16_t port)
+{
+	union inany group;
+	unsigned i;
+
+	for (i = 0; wants_groups(r) && i < ARRAY_SIZE(groups); i++)
+		if (groups[i].port == port && inany_pton(groups[i].group, &group))
+			group_join(s, r, fd, &group);
+}
+
+/* Bind to a group alone, beside programs that share the port: 0 or negative
+ * errno */
+/* #syscalls socket setsockopt bind close */
+static int group_add(struct listen *s, uint16_t rule, const char *text,
+		     uint16_t port)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	union sockaddr_inany sa;
+	union inany group = { 0 };
+	socklen_t len;
+	int fd, rc;
+	bool v4;
+
+	inany_pton(text, &group);
+	v4 = inany_is_v4(&group);
+	if (!(v4 ? s->conf->ip4.enabled : s->conf->ip6.enabled) ||
+	    (inany_is_set(&r->addr) && inany_is_v4(&r->addr) != v4))
+		return 0;
+	fd = sock_new(s, r, !v4);
+	if (fd < 0)
+		return fd;
+	len = inany_to_sockaddr(&group, port, 0, &sa);
+	if (!v4 && IN6_IS_ADDR_MC_LINKLOCAL(&group.a6))
+		sa.sin6.sin6_scope_id = group_ifindex(s, r, v4);
+	rc = sock_options(s, r, fd, !v4, true);
+	set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (!rc && bind(fd, &sa.sa, len))
+		rc = -errno;
+	if (!rc) {
+		group_join(s, r, fd, &group);
+		rc = listener_add(s, fd, rule, port);
+	}
+	if (rc)
+		close(fd);
+	return rc;
+}
+
+/* Bind to the groups of a port that programs of the host share: 0 or negative
+ * errno if there are none, or they do not share it */
+static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	unsigned i, n = 0;
+	int rc;
+
+	for (i = 0; wants_groups(r) && i < ARRAY_SIZE(groups); i++) {
+		if (groups[i].port != port)
+			continue;
+		rc = group_add(s, rule, groups[i].group, port);
+		if (rc == -EADDRINUSE)
+			return rc;
+		n += !rc;
+	}
+	if (!n)
+		return -EADDRINUSE;
+	warn("UDP port %u is in use on the host, and shared: option '-u %s' "
+	     "forwards multicast only, other datagrams to that port stay with "
+	     "the program of the host", port, r->spec);
+	return 0;
+}
+
 /* rule_port_add() - Bind a port of a rule: 0 or negative errno */
 /* #syscalls close */
 static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
@@ -409,6 +541,8 @@ static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
 	     listener_add(s, fd, rule, port);
 	if (rc)
 		close(fd);
+	else
+		groups_join(s, r, fd, port);
 	return rc;
 }
 
@@ -433,6 +567,7 @@ static int rule_port_must(struct listen *s, uint16_t rule, uint16_t port)
 	int rc;
 
 	while ((rc = rule_port_add(s, rule, port)) == -EADDRINUSE &&
+	       (rc = groups_add(s, rule, port)) == -EADDRINUSE &&
 	       s->retry_ms) {
 		nanosleep(&step, NULL);
 		s->retry_ms -= RETRY_STEP_MS;

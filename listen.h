@@ -98,7 +98,7 @@ void listen_scan_start(struct listen *s, int diag_host, int diag_ns);
 void listen_scan(struct listen *s);
 const struct listener *listen_at(const struct listen *s, uint32_t index);
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
-		     uint16_t port);
+		     uint16_t port, uint32_t after);
 void listen_pause(struct listen *s, uint32_t index);
 void listen_resume(struct listen *s);
 void listen_close_host(struct listen *s, uint8_t proto);

@@ -12,9 +12,10 @@
  * their addresses. Such a datagram is shown with the source that it has, and starts
  * a flow only where that has to be translated.
  *
- * Multicast and broadcast leave by the same sockets, and need no flow. Nobody joins
- * groups here, so answers by multicast are not heard. This host itself does not get
- * what the guest sends to groups, and DHCP never leaves.
+ * Multicast and broadcast leave by the same sockets, and need no flow. Of what comes
+ * by multicast, that to forwarded ports gets to the guest, in the groups that
+ * listen.c joins. This host itself does not get what the guest sends to groups, and
+ * DHCP never leaves.
  *
  * A guest may reach one peer by two addresses, for instance a name server by its
  * own address and by that of --dns-forward. Two flows of one port to one peer can't
@@ -379,7 +380,8 @@ static struct flow *same_at_tap(struct udp *u, const struct flowside *tap)
 static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
 {
 	return a->sport == b->sport && inany_equals(&a->src, &b->src) &&
-	       inany_equals(&a->dst, &b->dst);
+	       inany_equals(&a->dst, &b->dst) &&
+	       inany_equals(&a->group, &b->group);
 }
 
 /* Hand over messages that bypass the tap: the @k-th and those of the same sender
@@ -404,6 +406,24 @@ static unsigned past_tap(struct udp *u, struct flow *port,
 	return n;
 }
 
+/* Set *@tap to a multicast group: the guest answers it like any other. Our own
+ * sockets don't hear each other */
+static void to_group(struct udp *u, struct flow *port,
+		     const struct udp_meta *m, struct flowside *tap)
+{
+	const struct udp_port *p = udp_port(port);
+
+	if (!m->sport || !fwd_to_guest(u->conf, u->dns, u->guest, &m->src,
+				       &tap->oaddr)) {
+		u->lost++;
+		return;
+	}
+	tap->oport = m->sport;
+	tap->eaddr = m->group;
+	tap->eport = fwd_port(p->rule, p->number);
+	udp_touch(u, port, NULL, SEEN_FROM_HOST);
+}
+
 /* Set where messages to a forwarded port go, the @k-th first; return for how many.
  * Those which bypass the tap are handed over */
 static unsigned to_forwarded(struct udp *u, struct flow *port,
@@ -419,6 +439,10 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	enum pif pif;
 	struct flow *f;
 
+	if (inany_is_set(&m->group)) {
+		to_group(u, port, m, &r->side[k]);
+		return 1;
+	}
 	f = udp_flow_by_peer(u, port, &m->dst, &m->src, m->sport);
 	if (!f) {
 		pif = fwd_from_host(u->conf, u->guest, p->rule, &host, &tgt);

@@ -361,33 +361,40 @@ static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
 	return !inany_is_loopback(&r->addr);
 }
 
+/* Listening socket of a rule and a port, for a family; NULL: none */
+static struct flow *listener_of(struct udp *u, const struct fwd_rule *r,
+				uint16_t port, bool v4)
+{
+	uint32_t i = LISTEN_MAX;
+	struct flow *f;
+
+	while ((i = listen_find(u->listen, r, port, i)) != LISTEN_MAX) {
+		f = udp_port_listener(u, listen_at(u->listen, i)->fd, r, port,
+				      i);
+		if (f && (v4 ? udp_port(f)->sock.v4 : udp_port(f)->sock.v6))
+			return f;
+	}
+	return NULL;
+}
+
 /* Listening socket of a rule that leads to the guest's port, NULL: none */
 static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 				 const struct flowside *host)
 {
 	const struct fwd_rule *r = u->conf->rules, *end = r + u->conf->nrules;
+	struct flow *f = NULL;
 
 	if (!u->listen || !fwd_is_guests(u->conf, u->guest, &tap->eaddr))
 		return NULL;
-	for (; r < end; r++) {
+	for (; r < end && !f; r++) {
 		uint16_t port = (uint16_t)(r->first + (tap->eport - r->to));
-		struct flow *f;
-		uint32_t index;
 
-		if (r->proto != IPPROTO_UDP || r->from_ns || port < r->first ||
-		    port > r->last || tap->eport < r->to ||
-		    !listener_reaches(u, r, host))
-			continue;
-		index = listen_find(u->listen, r, port);
-		if (index == LISTEN_MAX)
-			continue;
-		f = udp_port_listener(u, listen_at(u->listen, index)->fd, r,
-				      port, index);
-		if (f && (inany_is_v4(&host->eaddr) ? udp_port(f)->sock.v4 :
-						      udp_port(f)->sock.v6))
-			return f;
+		if (r->proto == IPPROTO_UDP && !r->from_ns &&
+		    tap->eport >= r->to && port >= r->first &&
+		    port <= r->last && listener_reaches(u, r, host))
+			f = listener_of(u, r, port, inany_is_v4(&host->eaddr));
 	}
-	return NULL;
+	return f;
 }
 
 /**

@@ -91,15 +91,34 @@ static void rx_messages(struct udp_io *io, const struct udp_rx *r)
 	}
 }
 
+/* MAC address of the guest, or of a group: RFC 1112, 6.4; RFC 2464, 7 */
+static void dst_mac(const struct udp *u, const union inany *to, uint8_t mac[6])
+{
+	static const uint8_t v4[3] = { 0x01, 0x00, 0x5e };
+
+	if (!inany_is_multicast(to)) {
+		memcpy(mac, guest_mac(u->guest, to), 6);
+		return;
+	}
+	memset(mac, 0x33, 2);
+	memcpy(mac + 2, &to->a6.s6_addr[12], 4);
+	if (inany_is_v4(to)) {
+		memcpy(mac, v4, sizeof(v4));
+		mac[3] &= 0x7f;
+	}
+}
+
 static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
 		 const struct udp_meta *m, size_t len, size_t gso_size)
 {
+	uint8_t mac[6];
 	const struct frame_addr a = {
-		.dst_mac = guest_mac(u->guest, &s->eaddr),
-		.src_mac = u->conf->our_mac, .src = &s->oaddr,
-		.dst = &s->eaddr, .ttl = m->ttl, .tos = m->tos,
+		.dst_mac = mac, .src_mac = u->conf->our_mac,
+		.src = &s->oaddr, .dst = &s->eaddr,
+		.ttl = m->ttl, .tos = m->tos,
 	};
 
+	dst_mac(u, &s->eaddr, mac);
 	tf->len = len;
 	frame_fill_udp(u->tap, tf, &a, s->oport, s->eport, (uint16_t)gso_size);
 }
@@ -144,14 +163,16 @@ static void rx_copy(struct udp *u, const struct flowside *s,
 {
 	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
 			sizeof(struct udp_hdr);
+	uint8_t mac[6];
 	const struct frame_addr a = {
-		.dst_mac = guest_mac(u->guest, &s->eaddr),
-		.src_mac = u->conf->our_mac, .src = &s->oaddr,
-		.dst = &s->eaddr, .ttl = m->ttl, .tos = m->tos,
+		.dst_mac = mac, .src_mac = u->conf->our_mac,
+		.src = &s->oaddr, .dst = &s->eaddr,
+		.ttl = m->ttl, .tos = m->tos,
 	};
 	struct txframe *tf;
 	unsigned n = 1;
 
+	dst_mac(u, &s->eaddr, mac);
 	if (!m->gso_size) {
 		u->lost += !frame_send_udp(u->tap, &a, s->oport, s->eport,
 					   data, m->len);

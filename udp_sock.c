@@ -277,17 +277,23 @@ struct udp_dest udp_shared_dest(const struct udp_shared *s,
  * mapped one; IP_PKTINFO knows better for broadcasts: what to answer from */
 static void get_dst(struct udp_meta *m, const struct cmsghdr *cm)
 {
+	union inany to = { 0 };
 	struct in6_pktinfo info6;
 	struct in_pktinfo info4;
 
 	if (cm->cmsg_level == IPPROTO_IP && cm->cmsg_type == IP_PKTINFO) {
 		memcpy(&info4, CMSG_DATA(cm), sizeof(info4));
 		m->dst = inany_from_v4(info4.ipi_spec_dst);
+		to = inany_from_v4(info4.ipi_addr);
 	} else if (cm->cmsg_level == IPPROTO_IPV6 &&
-		   cm->cmsg_type == IPV6_PKTINFO && !inany_is_set(&m->dst)) {
+		   cm->cmsg_type == IPV6_PKTINFO) {
 		memcpy(&info6, CMSG_DATA(cm), sizeof(info6));
-		m->dst = inany_from_v6(&info6.ipi6_addr);
+		to = inany_from_v6(&info6.ipi6_addr);
+		if (!inany_is_set(&m->dst))
+			m->dst = to;
 	}
+	if (inany_is_multicast(&to))
+		m->group = to;
 }
 
 /**

@@ -37,6 +37,7 @@
  * @src, @sport:	Who sent it, unset if not asked for
  * @dst:	Address of this host that it was for and that an answer is to come
  *		from; unset if unknown
+ * @group:	Multicast group that it was for, else unset
  * @scope:	Interface that @src is on, if that is link-local
  */
 struct udp_meta {
@@ -44,7 +45,7 @@ struct udp_meta {
 	uint16_t gso_size, sport;
 	uint8_t ttl, tos;
 	unsigned scope;
-	union inany src, dst;
+	union inany src, dst, group;
 };
 
 /**

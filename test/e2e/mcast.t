@@ -59,7 +59,46 @@ for text in sys.argv[5:]:
     data, src = s.recvfrom(2000)
     print(src[0].split("%")[0], src[1], data.decode())
 END
-chmod 755 "$T/bin/answer" "$T/bin/ask"
+# mdns GROUP PORT respond|share|query: a responder, which tells what it hears and
+# answers to the group; a program that shares the port; one question, and answers to
+# the group, with their source, until one says "answer"
+cat > "$T/bin/mdns" <<'END'
+#!/usr/bin/python3
+import socket, struct, sys
+group, port, what = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+v6 = ":" in group
+s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+index = socket.if_nametoindex("eth0")
+if v6:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(
+        socket.AF_INET6, group) + struct.pack("@I", index))
+else:
+    mreq = struct.pack("4s4si", socket.inet_aton(group), bytes(4), index)
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, mreq)
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, mreq)
+s.bind(("", port))
+if what == "query":
+    s.settimeout(0.5)
+    for _ in range(20):
+        s.sendto(b"query", (group, port))
+        try:
+            while True:
+                data, src = s.recvfrom(2000)
+                if data == b"answer":
+                    sys.exit(print(src[0].split("%")[0], src[1]))
+        except TimeoutError:
+            pass
+while True:
+    data, src = s.recvfrom(2000)
+    print(src[0].split("%")[0], src[1], data.decode(), flush=True)
+    if what == "respond":
+        s.sendto(b"answer", (group, port))
+END
+chmod 755 "$T/bin/answer" "$T/bin/ask" "$T/bin/mdns"
 
 # heard GROUP DST PORT SPORT TTL NAME: question and answer
 heard() {
@@ -82,6 +121,34 @@ $((port + 1000)) answer to two" "$what: answers come, from their port"
 	case $dst in ff02:*) to=$LINK6;; *:*) to=$GW6;; esac
 	is "$from" "$to" "$what: and from the address that answered"
 	kill $ANSWER; wait $ANSWER 2>/dev/null
+}
+
+# responder GROUP PORT NAME HOST: one in the namespace hears and answers, beside one
+# of the host and without
+responder() {
+	local group=$1 port=$2 what="$WHO: $3" host=$4 with other pids
+	for with in "alone on the host" "beside a program that shares the port"; do
+		pids=()
+		if [ "$with" != "alone on the host" ]; then
+			for other in 224.0.0.251 ff02::fb; do
+				mdns "$other" "$port" share >"$T/share" 2>&1 &
+				pids+=($!)
+			done
+			wait_for listening udp "$port"
+		fi
+		pasta_start -u "$port" 2>"$T/err"
+		inside mdns "$group" "$port" respond >"$T/home/heard" 2>&1 &
+		pids+=($!)
+		wait_for listening udp "$port" inside
+		is "$(peer mdns "$group" "$port" query)" "$host $port" \
+			"$what, $with: answers, from the group's port"
+		like "$(cat "$T/home/heard")" "query" "$what, $with: hears"
+		[ "$with" = "alone on the host" ] ||
+			like "$(cat "$T/err")" "UDP port $port is in use" \
+				"$what, $with: a warning"
+		kill "${pids[@]}" 2>/dev/null
+		pasta_stop
+	done
 }
 
 # DHCP is for services of ours: the question after it arrives, it does not
@@ -118,6 +185,7 @@ other_link() {
 }
 
 LINK6=$(peer ip -6 -o addr show dev eth0 scope link | awk '{ sub("/.*", "", $4); print $4 }')
+LINK_HOST=$(ip -6 -o addr show dev eth0 scope link | awk '{ sub("/.*", "", $4); print $4 }')
 PIDS=()
 other_link || { echo "Bail out! no second link"; exit 1; }
 for WHO in $WHOM; do
@@ -128,6 +196,9 @@ for WHO in $WHOM; do
 	heard ff05::c ff05::c 1900 40003 7 "multicast, IPv6"
 	heard 198.51.100.255 198.51.100.255 7010 40004 64 "broadcast of the subnet"
 	heard 198.51.100.255 255.255.255.255 7011 40005 64 "limited broadcast"
+	responder 224.0.0.251 5353 "a responder inside" $HOST4
+	responder ff02::fb 5353 "a responder inside, IPv6" "$LINK_HOST"
+	responder 239.255.255.250 1900 "a responder inside, SSDP" $HOST4
 	dhcp_stays
 done
 done_testing

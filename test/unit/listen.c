@@ -274,11 +274,49 @@ static void test_udp_exclusive(void)
 		   "port beside us, whatever option it sets");
 		close(other);
 	}
-	is(listen_find(&l, &conf.rules[0], 5000), 0,
+	is(listen_find(&l, &conf.rules[0], 5000, LISTEN_MAX), 0,
 	   "the socket of a rule is found by its port");
-	is(listen_find(&l, &conf.rules[0], 5001), LISTEN_MAX,
+	is(listen_find(&l, &conf.rules[0], 5001, LISTEN_MAX), LISTEN_MAX,
 	   "no socket is found for a port that is not bound");
 	listen_close(&l);
+}
+
+/* A port for multicast that programs of the host share, or one has alone */
+static void test_udp_groups(void)
+{
+	union inany any = ip("0.0.0.0");
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&any, 5353, 0, &sa);
+	int other = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	is(bind(other, &sa.sa, len), 0, "a responder shares its port");
+	begin();
+	conf.ip6.enabled = false;
+	rule(IPPROTO_UDP, 5353, 5353, "5353");
+	is(listen_open(&l), 0, "a port that a responder shares is no error");
+	ok(hear_is("UDP port 5353 is in use on the host, and shared: option "
+		   "'-u 5353' forwards multicast only, other datagrams to that "
+		   "port stay with the program of the host\n"),
+	   "a warning says what is not forwarded");
+	is(l.count, 1, "one socket is bound to the group");
+	len = sizeof(sa);
+	ok(!getsockname(l.l[0].fd, &sa.sa, &len) &&
+	   sa.sin.sin_addr.s_addr == htonl(0xe00000fb),
+	   "it is bound to the group's address alone");
+	listen_close(&l);
+	close(other);
+
+	other = sock(SOCK_DGRAM, "0.0.0.0", 5353);
+	begin();
+	rule(IPPROTO_UDP, 5353, 5353, "5353");
+	is(listen_open(&l), -EADDRINUSE,
+	   "a port that a responder does not share is an error");
+	ok(hear_is("Failed to bind port 5353 (Address already in use) for"
+		   " option '-u 5353'\n"), "which is said");
+	listen_close(&l);
+	close(other);
 }
 
 static void test_errors(void)
@@ -765,6 +803,7 @@ int main(void)
 	test_linger();
 	test_families();
 	test_udp_exclusive();
+	test_udp_groups();
 	test_errors();
 	test_retry();
 	test_limit();
