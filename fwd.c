@@ -41,7 +41,8 @@
  *
  * and to which of the guest's addresses it goes: to the known one (guest.c), link-
  * local for a link-local source, else global. In pasta what comes from loopback
- * bypasses the tap, to the same address.
+ * bypasses the tap, to the same address; with host_lo_to_ns_lo, or without a tap and
+ * an address, to the loopback address that was dialled.
  */
 
 #include "fwd.h"
@@ -281,11 +282,14 @@ static enum pif to_splice(const struct conf *c, const struct guest *g,
 	tgt->oaddr = unspecified(v4);
 	tgt->oport = 0;
 	/* Without a tap, loopback may be all there is */
-	if (c->host_lo_to_ns_lo ||
-	    (c->splice_only && !inany_is_set(&ip->addr)))
-		tgt->eaddr = loopback(v4);
-	else
+	if (!c->host_lo_to_ns_lo &&
+	    !(c->splice_only && !inany_is_set(&ip->addr)))
 		tgt->eaddr = known_addr(c, g, v4);
+	else if (inany_is_loopback(&host->oaddr) &&
+		 inany_is_v4(&host->oaddr) == v4)
+		tgt->eaddr = host->oaddr;
+	else
+		tgt->eaddr = loopback(v4);
 	/* In local mode IPv6 has no address: sockets may change the family */
 	if (!inany_is_set(&tgt->eaddr) && (v4 ? &c->ip6 : &c->ip4)->enabled) {
 		tgt->eaddr = known_addr(c, g, !v4);
@@ -441,34 +445,48 @@ bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 	return true;
 }
 
+static bool past_tap(const struct conf *c, const struct guest *g,
+		     const struct fwd_rule *r, const struct flowside *ini,
+		     struct flowside *tgt)
+{
+	*tgt = (struct flowside){ 0 };
+	return r->from_ns ? fwd_from_ns(c, r, ini, tgt) :
+			    fwd_from_host(c, g, r, ini, tgt) == PIF_SPLICE;
+}
+
 /**
- * fwd_other_family() - Whom to try if nobody listens where a name for loopback led
+ * fwd_targets() - Whom to try, one after the other, where a name for loopback led
  * @c:		Configuration
  * @g:		What is known about the guest
  * @r:		Rule of the socket
  * @ini:	Side of who dialled: PIF_HOST, or PIF_SPLICE by @r
+ * @tgt:	Filled in: where it goes, past the tap; then, in case nobody listens
+ *		there, where 127.0.0.1 or ::1 of the same and of the other family go
  *
- * Our socket takes connections of both families before it is known which one the
- * server has, so that a client of "localhost" finds no reason to try the next
- * address of that name.
+ * Our socket takes connections to all loopback addresses, of both families, before it
+ * is known which one the server has; so a client finds no reason to try another one.
  *
- * Return: address on the other side, unset if @ini did not dial its loopback, or
- * there is none
+ * Return: how many, 0 if this does not go past the tap
  */
-union inany fwd_other_family(const struct conf *c, const struct guest *g,
-			     const struct fwd_rule *r,
-			     const struct flowside *ini)
+unsigned fwd_targets(const struct conf *c, const struct guest *g,
+		     const struct fwd_rule *r, const struct flowside *ini,
+		     struct flowside tgt[FWD_TARGETS])
 {
-	const union inany none = { 0 };
-	struct flowside lo = *ini, tgt = { 0 };
-	bool there;
+	bool v4 = inany_is_v4(&ini->oaddr);
+	struct flowside lo = *ini;
+	unsigned n = 1, k;
 
+	if (!past_tap(c, g, r, ini, &tgt[0]))
+		return 0;
 	if (!inany_is_loopback(&ini->oaddr) || !inany_is_loopback(&ini->eaddr))
-		return none;
-	lo.oaddr = lo.eaddr = loopback(!inany_is_v4(&ini->oaddr));
-	there = r->from_ns ? fwd_from_ns(c, r, &lo, &tgt) :
-			     fwd_from_host(c, g, r, &lo, &tgt) == PIF_SPLICE;
-	return there ? tgt.eaddr : none;
+		return 1;
+	for (k = 0; k < 2; k++) {
+		lo.oaddr = lo.eaddr = loopback(k ? !v4 : v4);
+		if (past_tap(c, g, r, &lo, &tgt[n]) &&
+		    !inany_equals(&tgt[n].eaddr, &tgt[0].eaddr))
+			n++;
+	}
+	return n;
 }
 
 /**

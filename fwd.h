@@ -12,14 +12,16 @@
 #include "flow.h"
 #include "types.h"
 
+#define FWD_TARGETS	3		/* at most, see fwd_targets() */
+
 bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host);
 enum pif fwd_from_host(const struct conf *c, const struct guest *g,
 		       const struct fwd_rule *r, const struct flowside *host,
 		       struct flowside *tgt);
-union inany fwd_other_family(const struct conf *c, const struct guest *g,
-			     const struct fwd_rule *r,
-			     const struct flowside *ini);
+unsigned fwd_targets(const struct conf *c, const struct guest *g,
+		     const struct fwd_rule *r, const struct flowside *ini,
+		     struct flowside tgt[FWD_TARGETS]);
 uint16_t fwd_port(const struct fwd_rule *r, uint16_t port);
 bool fwd_to_guest(const struct conf *c, const struct dns *d,
 		  const struct guest *g, const union inany *peer,

@@ -52,6 +52,24 @@ static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
 				 scope);
 }
 
+/* past_tap() - Hand a connection to who carries it past the tap */
+static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
+		     const struct flowside *ini)
+{
+	union inany other[FWD_TARGETS - 1] = { 0 };
+	struct flowside tgt[FWD_TARGETS];
+	unsigned n = fwd_targets(b->conf, b->guest, r, ini, tgt), i;
+
+	if (!n || !b->accepted_splice) {
+		refuse(b, fd);
+		return;
+	}
+	for (i = 1; i < n; i++)
+		other[i - 1] = tgt[i].eaddr;
+	b->accepted++;
+	b->accepted_splice(b->ctx, fd, r->from_ns, ini, &tgt[0], other);
+}
+
 /* connection() - Where does it go? */
 /* #syscalls getsockname */
 static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
@@ -59,7 +77,6 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 {
 	struct flowside ini, tgt = { 0 };
 	union sockaddr_inany own;
-	union inany other;
 	socklen_t len = sizeof(own);
 	enum pif pif;
 
@@ -70,16 +87,12 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 		return;
 	}
 	if (r->from_ns)
-		pif = is_from_inside(b, &ini, peer) &&
-		      fwd_from_ns(b->conf, r, &ini, &tgt) ? PIF_SPLICE :
-							    PIF_NONE;
+		pif = is_from_inside(b, &ini, peer) ? PIF_SPLICE : PIF_NONE;
 	else
 		pif = fwd_from_host(b->conf, b->guest, r, &ini, &tgt);
 
-	if (pif == PIF_SPLICE && b->accepted_splice) {
-		b->accepted++;
-		other = fwd_other_family(b->conf, b->guest, r, &ini);
-		b->accepted_splice(b->ctx, fd, r->from_ns, &ini, &tgt, &other);
+	if (pif == PIF_SPLICE) {
+		past_tap(b, fd, r, &ini);
 	} else if (pif == PIF_TAP && b->accepted_tap) {
 		b->accepted++;
 		b->accepted_tap(b->ctx, fd, &ini, &tgt);

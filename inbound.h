@@ -21,7 +21,8 @@ struct listen;
  *			both sides of the flow
  * @accepted_splice:	The same past the tap: @ini is the side of @fd, @tgt whom to
  *			connect to: in the namespace, or on the host if @from_ns;
- *			@other instead if that refuses, may be unset
+ *			@other, FWD_TARGETS - 1 addresses, instead if that refuses;
+ *			unset ones are none
  * @datagrams:		Reads from a UDP socket that has some, @fd stays ours; @index
  *			is that of the socket
  * @datagrams_ns:	The same for a socket of the namespace

@@ -34,7 +34,8 @@
  * turn is over before that.
  *
  * A connection that was dialled by a loopback address and is refused on the other
- * side is tried in the other family; what it has sent by then waits in its pipe.
+ * side is tried at the next address that may be meant, see fwd_targets(); what it has
+ * sent by then waits in its pipe.
  *
  * If the namespace has no socket to give for the moment (see nshelper.c), an accepted
  * connection waits for the next one, WAIT_MS at most.
@@ -97,7 +98,7 @@ struct splice_dir {
  * struct splice_conn - What a flow is to this file
  * @sock:	By side
  * @dir:	By the side that is read
- * @other:	Address to try if nobody listens, unset: none
+ * @other:	Addresses to try if nobody listens, unset: none
  * @connected:	TGT is
  * @waiting:	There is no socket for TGT yet, and none is watched
  * @ready:	On the ready list
@@ -109,7 +110,7 @@ struct splice_dir {
 struct splice_conn {
 	int sock[2];
 	struct splice_dir dir[2];
-	union inany other;
+	union inany other[FWD_TARGETS - 1];
 	bool connected, waiting, ready, failed[2];
 	uint8_t poll_ms;
 	uint32_t left;
@@ -613,18 +614,21 @@ static int reach(struct tcp_splice *s, struct flow *f)
 	return -sock_error(c->sock[TGT]);	/* of the handshake, as above */
 }
 
-/* reach_other() - The same at the address that is left, if @rc, a refusal, is why */
+/* reach_other() - If @rc is a refusal, the same at the addresses that are left */
 static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
 {
 	struct splice_conn *c = conn(f);
 
-	if (rc != -ECONNREFUSED || !inany_is_set(&c->other))
-		return rc;
-	trace_flow(s, f, "refused, trying the other family");
-	close_socket(c->sock[TGT], false);
-	f->side[TGT].eaddr = c->other;
-	c->other = (union inany){ 0 };
-	return reach(s, f);
+	static_assert(FWD_TARGETS == 3, "two others");
+	while (rc == -ECONNREFUSED && inany_is_set(&c->other[0])) {
+		trace_flow(s, f, "refused, trying another address");
+		close_socket(c->sock[TGT], false);
+		f->side[TGT].eaddr = c->other[0];
+		c->other[0] = c->other[1];
+		c->other[1] = (union inany){ 0 };
+		rc = reach(s, f);
+	}
+	return rc;
 }
 
 static int watch(struct tcp_splice *s, struct flow *f, unsigned side)
@@ -751,7 +755,7 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  * @from_ns:	It was accepted in the namespace, else on the host
  * @ini:	Its side: the one who dialled is the endpoint
  * @tgt:	Whom to connect to (endpoint), on the other side
- * @other:	To be tried if nobody listens there, may be unset
+ * @other:	To be tried if nobody listens there, FWD_TARGETS - 1, may be unset
  *
  * If that is not possible, the one who dialled gets a reset.
  */
@@ -774,7 +778,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	c = conn(f);
 	c->sock[INI] = fd;
 	c->sock[TGT] = -1;
-	c->other = *other;
+	memcpy(c->other, other, sizeof(c->other));
 	c->dir[INI].writable = c->dir[TGT].writable = true;
 	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
 	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;

@@ -15,11 +15,12 @@
  * between, unless the receiver wants that.
  *
  * A full receive queue drops, as it would without us. Nobody tells a peer that
- * its target has no such port: on the host that takes a privilege.
+ * its target has no such port: on the host that takes a privilege. But what is refused
+ * goes to the next address that may be meant (fwd_targets()). If the refusal comes late,
+ * the datagram is lost, and the next one goes there.
  *
  * Life: as for flows through the tap (udp.c), 60 s idle, 180 s once datagrams
- * went both ways. An eighth of the descriptors may be flows of this kind; above
- * that the longest idle of some ends.
+ * went both ways, or until others need the room (flow.c).
  */
 
 #include "udp_splice.h"
@@ -39,6 +40,7 @@
 
 #define READS_MAX	4		/* batches for one event */
 
+#define TRY_MS			100	/* between two tries of all targets */
 #define TIMEOUT_ONE_WAY_MS	60000
 #define TIMEOUT_MS		180000
 
@@ -46,15 +48,19 @@
  * struct udp_splice_flow - In flow->priv
  * @fd:		Socket of the target's side, -1: not yet
  * @listener:	Listening socket
+ * @rule:	Its rule
  * @scope:	Interface of a link-local peer
  * @seen:	Bit per side: something came from there
  * @whole:	Bit per side: the socket doesn't take several datagrams at once
+ * @tried_ms:	When all targets had refused, 0: never
  */
 struct udp_splice_flow {
 	int fd;
 	struct udp_shared listener;
+	const struct fwd_rule *rule;
 	unsigned scope;
 	uint8_t seen, whole;
+	uint64_t tried_ms;
 };
 static_assert(sizeof(struct udp_splice_flow) <= FLOW_PRIV, "fits into a flow");
 
@@ -190,7 +196,7 @@ static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
 	f->pif[INI] = r->from_ns ? PIF_SPLICE : PIF_HOST;
 	f->pif[TGT] = r->from_ns ? PIF_HOST : PIF_SPLICE;
 	*priv(f) = (struct udp_splice_flow){
-		.scope = scope,
+		.rule = r, .scope = scope,
 	};
 	udp_shared_set(&priv(f)->listener, fd);
 	if (r->from_ns)			/* of the host's, see udp_port.c */
@@ -209,6 +215,62 @@ static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
 	wheel_arm(&s->loop->wheel, &f->timer, deadline_ms(f));
 	debug("%s: new", flow_str(s->flows, f, str));
 	return f;
+}
+
+/* The pending error, which is taken: EPOLLERR would stay otherwise */
+/* #syscalls:pasta getsockopt */
+static int sock_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return error;
+}
+
+/* The flow goes to @tgt from now on; false if that is not possible */
+/* #syscalls:pasta close */
+static bool change_target(struct udp_splice *s, struct flow *f,
+			  const struct flowside *tgt)
+{
+	struct flowside before = f->side[TGT];
+	int fd, old = priv(f)->fd;
+
+	f->side[TGT] = *tgt;
+	fd = socket_tgt(s, f);
+	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN,
+				 flow_ref(s->flows, f, REF_UDP_SPLICE, TGT))) {
+		priv(f)->fd = fd;
+		close(old);
+		return true;
+	}
+	if (fd >= 0)
+		close(fd);
+	f->side[TGT] = before;
+	return false;
+}
+
+/* Nobody listens where the flow goes: it goes to the next of its targets, after the
+ * last to the first again, where somebody may listen later. All of them are tried in
+ * a row, but not too often. Return: true if there is one that was not tried */
+static bool try_next(struct udp_splice *s, struct flow *f)
+{
+	struct udp_splice_flow *sf = priv(f);
+	struct flowside tgt[FWD_TARGETS];
+	unsigned n = fwd_targets(s->conf, s->guest, sf->rule, &f->side[INI],
+				 tgt), i, next;
+
+	sf->seen &= (uint8_t)~(1U << TGT);
+	for (i = 0; i < n; i++)
+		if (inany_equals(&tgt[i].eaddr, &f->side[TGT].eaddr))
+			break;
+	next = i + 1 < n ? i + 1 : 0;
+	if (n < 2 || (next == 1 && sf->tried_ms &&
+		      s->loop->now_ms < sf->tried_ms + TRY_MS))
+		return false;
+	if (!next)
+		sf->tried_ms = s->loop->now_ms;
+	return change_target(s, f, &tgt[next]) && next;
 }
 
 /* ---- Sending ---- */
@@ -312,6 +374,14 @@ static int sender(struct flow *f, unsigned side, struct udp_dest *d)
 	return sf->listener.fd;
 }
 
+/* Is it clear already that nobody got what was just sent? On loopback a refusal comes
+ * at once. Asked for until the target has answered */
+static bool is_refused(struct flow *f, unsigned from, int fd)
+{
+	return from == INI && !(priv(f)->seen & 1U << TGT) &&
+	       sock_error(fd) == ECONNREFUSED;
+}
+
 /**
  * forward() - Send what came from one side to the other
  * @s:		Bypass
@@ -338,7 +408,11 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 		unsigned n = build(s, &d, b, !(sf->whole & bit), at, &joined);
 
 		sent = sendmmsg(fd, s->tx, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent > 0) {
+		if (sent > 0 && is_refused(f, from, fd)) {
+			if (!try_next(s, f))
+				b = at[sent];
+			fd = sender(f, !from, &d);
+		} else if (sent > 0) {
 			b = at[sent];
 			retried = false;
 		} else if (!retried && errno != EAGAIN) {
@@ -434,10 +508,15 @@ static void read_target(struct udp_splice *s, struct flow *f)
 void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
 			   uint32_t events)
 {
+	const union epoll_ref ref = f->timer.ref;
+	int error = 0;
+
 	if (events & EPOLLERR)
-		udp_sock_clear_error(priv(f)->fd);
+		error = sock_error(priv(f)->fd);
 	if (events & EPOLLIN)
 		read_target(s, f);
+	if (error == ECONNREFUSED && (f = flow_from_ref(s->flows, ref)))
+		try_next(s, f);
 }
 
 /**

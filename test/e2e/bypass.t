@@ -144,6 +144,50 @@ idle() {
 	le "$(fds)" "$before" "$what: and leave none"
 }
 
+# Addresses of loopback but 127.0.0.1: to the same one in the namespace
+other_loopback() {
+	pasta_start "$@" -t 7001-7099 -T 7101-7199 -u 7060 -U 7160 || {
+		ok 1 "$WHO: $1 starts"
+		return
+	}
+	from_host 127.0.0.7 IPv4
+	serve 127.0.0.7 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO, $1: 127.0.0.7 of the host is that of the namespace"
+	serve 127.0.0.1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO, $1: if nobody listens there, 127.0.0.1"
+	serve ::1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO, $1: if nobody listens there either, ::1"
+	from_inside 127.0.0.7 IPv4
+	serve 127.0.0.7 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO, $1: 127.0.0.7 of the namespace is that of the host"
+	serve 127.0.0.1 -r 1k -s 1k
+	dial -s 1k -r 1k
+	good "$WHO, $1: if nobody listens there, 127.0.0.1"
+	for ON in 127.0.0.7 127.0.0.1 ::1; do
+		echoes $ON 7060 inside env
+		ok $? "$WHO, $1: UDP to 127.0.0.7 of the host, a server at $ON"
+	done
+	echoes 127.0.0.7 7160 env inside
+	ok $? "$WHO, $1: UDP to 127.0.0.7 of the namespace, a server there"
+	pasta_stop
+}
+
+# echoes ADDR PORT SERVE ASK: are answers from ADDR there for what goes to 127.0.0.7?
+echoes() {
+	local pid status
+	$3 timeout 20 udpx echo "$1" "$2" >/dev/null 2>&1 &
+	pid=$!
+	wait_for listening udp "$2" "$3" &&
+		$4 timeout 9 udpx ask 127.0.0.7 "$2" -c 3 -t 2000 >/dev/null
+	status=$?
+	end_job $pid
+	return $status
+}
+
 # Who sees whom, with which option
 reach() {
 	ON=127.0.0.1
@@ -167,6 +211,8 @@ reach() {
 	dial -s 1k -r 1k
 	good "$WHO: and IPv6"
 	pasta_stop
+	other_loopback --host-lo-to-ns-lo
+	other_loopback --splice-only
 
 	pasta_start --no-splice -t 7001-7099
 	from_host 127.0.0.1 IPv4

@@ -537,6 +537,79 @@ static void test_from_ns(void)
 	}
 }
 
+/* Past the tap: who dialled what, where it goes, and where in case of a refusal */
+enum { FROM_NS = 1, LO = 2, NO_TAP = 4, NO_IP6 = 8 };
+
+static const struct {
+	unsigned set;
+	const char *from, *dialled, *to[FWD_TARGETS], *name;
+} targets[] = {
+	{ 0, "127.0.0.1", "127.0.0.1", { "198.51.100.5", "2001:db8::5" },
+	  "loopback: the known address of each family" },
+	{ 0, "127.0.0.1", "127.0.0.7", { "198.51.100.5", "2001:db8::5" },
+	  "the same for each address of it" },
+	{ 0, "::1", "::1", { "2001:db8::5", "198.51.100.5" },
+	  "IPv6 first, if that was dialled" },
+	{ LO, "127.0.0.1", "127.0.0.7", { "127.0.0.7", "127.0.0.1", "::1" },
+	  "to loopback: first the address that was dialled" },
+	{ LO, "127.0.0.1", "127.0.0.1", { "127.0.0.1", "::1" },
+	  "once each" },
+	{ LO, "::1", "::1", { "::1", "127.0.0.1" }, "the same with IPv6" },
+	{ LO, "127.0.0.1", NULL, { "127.0.0.1" },
+	  "not known what was dialled: 127.0.0.1" },
+	{ LO, "127.0.0.5", "198.51.100.5", { "127.0.0.1" },
+	  "no loopback dialled: 127.0.0.1" },
+	{ LO | NO_IP6, "127.0.0.1", "127.0.0.7", { "127.0.0.7", "127.0.0.1" },
+	  "no family that is off" },
+	{ NO_TAP, "127.0.0.1", "127.0.0.7",
+	  { "127.0.0.7", "127.0.0.1", "::1" },
+	  "without a tap and an address the same" },
+	{ FROM_NS, "127.0.0.1", "127.0.0.7",
+	  { "127.0.0.7", "127.0.0.1", "::1" },
+	  "from the namespace: the host's loopback, as it was dialled" },
+	{ FROM_NS, "::1", "::1", { "::1", "127.0.0.1" }, "IPv6 as well" },
+	{ FROM_NS, "198.51.100.5", "198.51.100.5", { "198.51.100.5" },
+	  "an address of the host is tried alone" },
+	{ 0, "203.0.113.9", "198.51.100.5", { NULL },
+	  "what does not go past the tap has no targets" },
+};
+
+static void test_targets(void)
+{
+	struct flowside t[FWD_TARGETS];
+	unsigned i, k, n;
+
+	for (i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct fwd_rule r = {
+			.from_ns = targets[i].set & FROM_NS,
+			.first = 80, .last = 90, .to = 8080,
+		};
+		struct flowside ini = {
+			.eaddr = addr(targets[i].from), .eport = 33000,
+			.oaddr = addr(targets[i].dialled), .oport = 81,
+		};
+		struct guest g = { 0 };
+		bool same = true;
+
+		set_inbound(targets[i].set & LO ? LO_TO_LO : 0, &g);
+		conf.ip4.ifindex = conf.ip6.ifindex = 2;
+		conf.ip6.enabled = !(targets[i].set & NO_IP6);
+		if (targets[i].set & NO_TAP) {
+			conf.splice_only = true;
+			conf.ip4.addr = conf.ip6.addr = addr(NULL);
+		}
+		n = fwd_targets(&conf, &g, &r, &ini, t);
+		for (k = 0; k < FWD_TARGETS && targets[i].to[k]; k++) {
+			union inany to = addr(targets[i].to[k]);
+
+			same &= k < n && inany_equals(&t[k].eaddr, &to) &&
+				t[k].eport == 8081 &&
+				inany_is_v4(&t[k].oaddr) == inany_is_v4(&to);
+		}
+		ok(same && n == k, targets[i].name);
+	}
+}
+
 static unsigned scope_of(const char *s)
 {
 	union inany a = addr(s);
@@ -569,6 +642,7 @@ int main(void)
 	test_outbound();
 	test_inbound();
 	test_from_ns();
+	test_targets();
 	test_scope();
 	return done();
 }

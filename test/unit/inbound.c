@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../fwd.h"
 #include "../../listen.h"
 #include "../../log.h"
 #include "../../nshelper.h"
@@ -38,7 +39,7 @@ static struct {
 	unsigned tap, splice, datagrams;
 	bool from_ns;
 	struct flowside ini, tgt;
-	union inany other;
+	union inany other[FWD_TARGETS - 1];
 	uint16_t port;
 	int fd;
 } got;
@@ -59,7 +60,7 @@ static void on_splice(void *ctx, int fd, bool from_ns,
 		      const union inany *other)
 {
 	(void)ctx;
-	got.other = *other;
+	memcpy(got.other, other, sizeof(got.other));
 	got.splice++;
 	got.from_ns = from_ns;
 	got.ini = *ini;
@@ -158,14 +159,15 @@ static void test_where(void)
 	is(got.splice, 1, "a local one bypasses the tap");
 	ok(!got.from_ns && inany_equals(&got.ini.oaddr, &lo4) &&
 	   got.tgt.eport == 80, "with both sides");
-	ok(inany_equals(&got.other, &guest.addr6),
+	ok(inany_equals(&got.other[0], &guest.addr6) &&
+	   !inany_is_set(&got.other[1]),
 	   "and the other family's address, for a server that has only that");
 	hang_up();
 	dial(SOCK_STREAM, "::1", 5000);
 	turn();
 	ok(got.splice == 1 && inany_equals(&got.ini.oaddr, &lo6),
 	   "over IPv6, by the same socket");
-	ok(inany_equals(&got.other, &guest.addr4), "and here that of IPv4");
+	ok(inany_equals(&got.other[0], &guest.addr4), "and here that of IPv4");
 	hang_up();
 
 	conf.ip4.enabled = false;

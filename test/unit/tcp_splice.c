@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fwd.h"
 #include "loop.h"
 #include "nshelper.h"
 #include "tap.h"
@@ -128,7 +129,7 @@ static int client_of(int listening)
 }
 
 static bool from_ns = true;	/* for the next hand_over(): where it comes from */
-static union inany other;	/* for the next hand_over(): may be tried as well */
+static union inany other[FWD_TARGETS - 1];	/* of the next hand_over() */
 
 /* hand_over() - The other end of who called, for a server at @port */
 static void hand_over(uint16_t port)
@@ -138,7 +139,7 @@ static void hand_over(uint16_t port)
 	struct flowside tgt = { .eaddr = lo(), .eport = port };
 	int peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
 
-	tcp_splice_accepted(s, peer, from_ns, &ini, &tgt, &other);
+	tcp_splice_accepted(s, peer, from_ns, &ini, &tgt, other);
 }
 
 /* dial() - The client's end; its other end is handed over */
@@ -527,9 +528,10 @@ static void other_family(bool late)
 	uint16_t port;
 	char buf[20];
 
+	inany_pton("127.0.0.9", &other[0]);	/* nobody there */
 	v6 = !v6;
 	fd = listener(&port);
-	other = lo();
+	other[1] = lo();
 	v6 = !v6;
 	if (late) {		/* a queue that takes nobody, and then is no more */
 		union inany a = lo();
@@ -566,7 +568,7 @@ static void other_family(bool late)
 	p.server = -1;
 	is(read_error(p.client), ECONNRESET, "nobody in either: reset");
 	finish(p);
-	other = (union inany){ 0 };
+	memset(other, 0, sizeof(other));
 }
 
 static void end_before_connect(void)

@@ -382,6 +382,46 @@ static void test_closed_port(void)
 	teardown();
 }
 
+/* The server has one family, then the other one */
+static void test_other_target(void)
+{
+	uint16_t port = 0, to = 0, our = 0, from = 0;
+	int l = listener(&port), c, server;
+	struct fwd_rule r;
+
+	v4 = !v4;
+	server = bound(false, &to);
+	v4 = !v4;
+	r = rule(port, to);
+	c = bound(false, &our);
+	setup();
+	put(c, port, 5);
+	listen_event(l, &r, port);
+	turn();
+	is(get(server, &from), 5,
+	   "a datagram that is refused goes to the other family");
+	v4 = !v4;
+	put(server, from, 7);
+	v4 = !v4;
+	turn();
+	is(get(c, &from), 7, "the answer comes back");
+	is(from, port, "from whom was asked");
+
+	close(server);
+	server = bound(false, &to);
+	put(c, port, 8);
+	listen_event(l, &r, port);
+	turn();
+	put(c, port, 9);
+	listen_event(l, &r, port);
+	turn();
+	is(get(server, &from), 9, "after another refusal, to the first again");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
 int main(void)
 {
 	unsigned i;
@@ -398,6 +438,7 @@ int main(void)
 		test_segments();
 		test_ends();
 		test_closed_port();
+		test_other_target();
 	}
 	return done();
 }
