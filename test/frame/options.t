@@ -184,6 +184,20 @@ def address(env, ip):
     check(p and p.flags == frames.SYN | frames.ACK and p.ack == 6, f"got {p}")
 
 
+@test("--address: the first or last address of a network is a host's", ip=(IP4,))
+def edge_address(env, ip):
+    srv = env.listen(ip, ip.loop)
+    port = srv.getsockname()[1]
+    for guest in ("192.0.2.0", "192.0.2.255"):
+        link = own(env, "-a", guest, "-n", "24", "-g", "192.0.2.1")
+        check(ask_arp(env, link, "192.0.2.1", spa=guest), f"{guest}: the gateway")
+        check(not ask_arp(env, link, guest, spa="0.0.0.0"), f"{guest}: a probe for it")
+        syn = frames.tcp(guest, "192.0.2.1", 999, port, 5, 0, frames.SYN, 1000)
+        env.send_ip(guest, "192.0.2.1", frames.TCP, syn, link=link)
+        p = link.wait(lambda p: p.kind == "tcp")
+        check(p and p.flags == frames.SYN | frames.ACK and p.ack == 6, f"{guest}: got {p}")
+
+
 @test("--pcap: what went in and out, with whole checksums")
 def pcap(env, ip):
     with tempfile.NamedTemporaryFile(prefix="frame.", suffix=".pcap") as f:
