@@ -17,8 +17,8 @@
  * can be renamed or opened any more. The first line, which says when the clock
  * of the others started, stays.
  *
- * Unlike what other modules remember, the state of the logger is not in struct
- * passt, so that every function can write a line. Callers must keep to
+ * Unlike the state of other modules, that of the logger is not in struct passt,
+ * so that every function can write a line. Callers must keep to
  * conversions that never allocate: %s %c %d %i %u %x %p with any length modifier,
  * and small widths.
  */

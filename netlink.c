@@ -17,9 +17,8 @@
  *
  * A family without default route takes an interface that is up and has an
  * address beyond the link: the other family's template, else the first one.
- * Routes of its link are copied. What is beyond them goes to the gateway of local
- * mode, hence to the host, whose kernel knows what can't be reached, or can by
- * now.
+ * Routes of its link are copied. A default route by the gateway of local mode
+ * brings all else to the host, whose kernel refuses it, or has a route by now.
  *
  * A family without any such address is in local mode, whatever the other one has:
  * 169.254.2.1/16 behind 169.254.2.2, or IPv6 link-local alone, behind our
@@ -601,7 +600,7 @@ static void probe_init(struct probe *p, sa_family_t family, unsigned oif,
 }
 
 /*
- * probe_copy() - Take what was found as the template
+ * probe_copy() - Take @p->best as the template
  *
  * Return: false if it has no address, and none was given
  */
@@ -677,7 +676,7 @@ static union inany local_gw(const struct conf_ip *ip, bool v4)
 	return v4 ? inany_from_v4_host(LOCAL_GW4) : ip->our_ll;
 }
 
-/* add_local_route() - Let what is not on the link go to the host's kernel */
+/* add_local_route() - Add a default route that ends at the host's kernel */
 static void add_local_route(struct conf_ip *ip, bool v4, struct host_ip *host)
 {
 	if (ip->gw_given)

@@ -13,9 +13,9 @@
  *				unlink, rename, or of	inotify on its folder
  *				the folder
  *	file: symbolic link	as for its target, and as for any other file
- *	descriptor, as		never: it keeps the namespace, and who else uses
- *	/proc/self/fd/N		that can't be known. Not even the process it is of
- *				tells: it may have passed the descriptor on
+ *	descriptor, as		never: it keeps the namespace, and other users of
+ *	/proc/self/fd/N		that can't be known. Nor does the end of the process
+ *				tell: it may have passed the descriptor on
  *
  * Inotify on the file itself would be silent: nothing happens to the inode of
  * the namespace. That the mounts changed is all that the kernel says, so the
@@ -467,7 +467,7 @@ static int watch_path(struct netns *n, const char *path)
 	return watch_stat(n, dir);
 }
 
-/* Tell what does not end us by itself, unless it was asked for */
+/* Tell the user that the end of this namespace will go unnoticed */
 static void tell_unwatched(const struct netns *n)
 {
 	if (n->pidfd >= 0 || n->stat_fd >= 0 || n->folder >= 0 ||

@@ -8,8 +8,8 @@
  * next ones do without:
  *
  *	command line	only parses
- *	files		opens what the user named, with the user's rights, also by
- *			a descriptor
+ *	files		opens files and namespaces that the user named, with the
+ *			user's rights, while inherited descriptors are open
  *	host		looks at the host's network
  *	tap		makes or joins the namespace; the tap device
  *	datapath	modules; sockets that need a privilege are bound here

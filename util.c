@@ -327,7 +327,7 @@ int util_named_fd(const char *path)
 	return -1;
 }
 
-/* May what was opened with the access mode @have be used like one of @want? */
+/* May a descriptor of the access mode @have be used like one of @want? */
 static bool access_fits(int have, int want)
 {
 	return have == O_RDWR || have == want ||
