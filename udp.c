@@ -576,10 +576,12 @@ void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 {
 	struct flow *port = udp_port_listener(u, fd, r, number, index);
 
-	if (port)
-		read_all(u, port);
-	else
+	if (!port)
 		u->lost += udp_sock_discard(fd);
+	else if (udp_port(port)->blocked)	/* only an error can be why */
+		udp_tx_errors(u, port);
+	else
+		read_all(u, port);
 }
 
 /**
