@@ -180,7 +180,10 @@ void udp_end(struct udp *u, struct flow *f, const char *why)
 {
 	char s[FLOW_STRLEN];
 
-	debug("%s: closed, %s", flow_str(u->flows, f, s), why);
+	if (udp_life(f)->kind == UDP_PEER)
+		debug("%s: closed, %s", flow_str(u->flows, f, s), why);
+	else
+		debug("UDP: port %u: closed, %s", udp_port(f)->number, why);
 	entry_close(u, f);
 }
 
@@ -214,7 +217,8 @@ static void entry_start(struct udp *u, struct flow *f)
 
 	f->timer.ref = flow_ref(u->flows, f, REF_UDP, TGT);
 	wheel_arm(&u->loop->wheel, &f->timer, udp_deadline(f));
-	debug("%s: new", flow_str(u->flows, f, s));
+	if (udp_life(f)->kind == UDP_PEER)
+		debug("%s: new", flow_str(u->flows, f, s));
 }
 
 /* ---- Ports ---- */

@@ -27,6 +27,9 @@ if what == "count":				# COUNT: sizes of datagrams
 elif what == "send":				# SIZE COUNT, each after a line
     for _ in range(int(args[1])):
         s.sendto(bytes(int(args[0])), (addr, port))
+elif what == "segments":			# SIZE COUNT: as one message
+    s.setsockopt(socket.SOL_UDP if hasattr(socket, "SOL_UDP") else 17, 103, int(args[0]))
+    s.sendto(bytes(int(args[0]) * int(args[1])), (addr, port))
 elif what == "large":				# SIZE: what a server answers to all
     s.bind((addr, port))
     s.settimeout(60)
@@ -66,7 +69,7 @@ elif what == "slow":				# asks for each line of stdin
     s.bind((wildcard, int(args[0])))
     for line in sys.stdin:
         s.settimeout(0.2)
-        for _ in range(20):
+        for _ in range(10):
             try:
                 s.sendto(b"question", (addr, port))
                 s.recv(2000)
@@ -92,6 +95,13 @@ large() {
 		is "$(cat "$T/sizes")" "$size $size $size $size" \
 			"$what: all datagrams over the MTU of the path arrive"
 	done
+	exec_peer udp count "$addr" 7300 9 >"$T/sizes" 2>&1 &
+	wait_for listening udp 7300 peer
+	in_ns -- udp segments "$addr" 7300 2000 9
+	wait $!
+	is "$(tr -d ' ' <"$T/sizes")" \
+		"200020002000200020002000200020002000" \
+		"$what: those of one message over the MTU arrive, too"
 	like "$(in_ns -- ping -n -c3 -i0.01 -W5 -s 3000 "$addr" 2>&1)" \
 		" 0% packet loss" "$what: each ping over the MTU of the path is answered"
 
@@ -215,6 +225,33 @@ old6() {
 	ip -6 route replace default via $GW6
 }
 
+# The address that a peer uses goes and comes back: its flow goes on
+asked_address() {
+	# shellcheck disable=SC2086 # one word or none
+	local addr=$1 what="$WHO, $2"
+	pasta_start -u 7506
+	ip addr add "$addr" dev eth0 $3	# not to be copied
+	inside udp large "$4" 7506 10 &
+	wait_for listening udp 7506 inside
+	mkfifo "$T/lines"
+	peer udp slow "${addr%/*}" 7506 7507 <"$T/lines" >"$T/home/answers" &
+	exec 9>"$T/lines"
+	echo >&9
+	wait_for answered 1
+	ip addr del "$addr" dev eth0
+	echo >&9
+	wait_for answered 2
+	ip addr add "$addr" dev eth0 $3
+	echo >&9
+	wait_for answered 3
+	is "$(tr '\n' ' ' < "$T/home/answers")" "answer nothing answer " \
+		"$what: a flow goes on when the address that was asked is back"
+	exec 9>&-
+	rm "$T/lines"
+	ip addr del "$addr" dev eth0
+	pasta_stop
+}
+
 peer ip addr add 203.0.113.3/32 dev lo
 peer ip addr add 2001:db8:2::3/128 dev lo nodad
 for WHO in $WHOM; do
@@ -224,6 +261,8 @@ for WHO in $WHOM; do
 	elsewhere $PEER6 2001:db8:2::3 IPv6
 	exclusive
 	own_port
+	asked_address 198.51.100.8/24 IPv4 "" 0.0.0.0
+	asked_address 2001:db8:1::8/64 IPv6 nodad ::
 	address_changes $PEER4 IPv4 new4 old4 198.51.100.9
 	address_changes $PEER6 IPv6 new6 old6 2001:db8:1::9
 done

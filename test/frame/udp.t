@@ -446,6 +446,20 @@ def port_unreachable_gw(env, ip):
     equal(p.src, ip.gw, "source")
 
 
+@test("errors of closed ports cost no datagram to another peer")
+def errors_of_others(env, ip):
+    srv, sport = env.udp_peer(ip, ip.peer2), env.next_port()
+    with env.udp_peer(ip) as closed:
+        port = closed.getsockname()[1]
+    for i in range(30):
+        data = b"%d" % i
+        for _ in range(3):
+            env.send_udp(ip, sport, ip.peer, port, b"nobody is there")
+        ask(env, ip, srv, data, sport=sport, dst=ip.peer2)
+    p = icmp_error(env, ip, *PORT_UNREACH[ip.version], sport, ip.peer, port)
+    equal(p.src, ip.peer, "from whom the guest dialled")
+
+
 @test("after an error the flow works once somebody is there")
 def error_then_service(env, ip):
     with env.udp_peer(ip) as srv:
