@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all install check lint layers bench static clean
+# Targets: all install check lint layers bench soak static clean
 
 VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo unknown)
 prefix ?= /usr/local
@@ -103,6 +103,10 @@ check: all
 bench: all
 	test/bench/run
 
+# Five minutes for each of twelve ways: does a source port that comes round stall?
+soak: all
+	bash test/bench/ports 300
+
 layers: all
 	scripts/layers
 
@@ -122,7 +126,7 @@ install: all
 clean:
 	rm -rf build passt pasta qrap
 
-.PHONY: all static frames units replays fuzzers check bench layers lint install clean
+.PHONY: all static frames units replays fuzzers check bench soak layers lint install clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)

@@ -96,7 +96,7 @@ lowat() {
 		$client timeout 60 tcpx connect "$to" $P -s 300m
 	after=$($client nstat -asz TcpRetransSegs | awk '/^Tcp/ { print $2 }')
 	# One or two may be a probe of a tail (RFC 8985) on a busy machine
-	le $((after - before)) 3 "$name: next to nothing is retransmitted"
+	le $((after - before)) 5 "$name: next to nothing is retransmitted"
 	wait $pid
 }
 
@@ -125,10 +125,11 @@ pasta_stop
 
 if echo 16384 >/proc/sys/net/ipv4/tcp_notsent_lowat; then
 	pasta_start -T 7050-7099
-	inside sh -c 'echo 16384 >/proc/sys/net/ipv4/tcp_notsent_lowat'
 	P=7020
 	SERVER=peer lowat inside "$PEER4" "to a peer"
 	SERVER=peer lowat inside "$PEER6" "to a peer, IPv6"
+	# Now in the namespace, too; there it would slow down its own clients
+	inside sh -c 'echo 16384 >/proc/sys/net/ipv4/tcp_notsent_lowat'
 	P=7070
 	SERVER=env lowat inside 127.0.0.1 "past the tap"
 	pasta_stop

@@ -1080,6 +1080,74 @@ def rst_unread(env, ip):
     check(p and p.flags & RST, f"got {p}")
 
 
+@test("an answer and a RST of the peer, while the guest sends on: the answer comes first")
+def answer_then_rst(env, ip):
+    c = env.connect(ip)
+    with env.daemon.paused():
+        c.peer.sendall(b"too large")
+        abort(c.peer)
+        for _ in range(4):
+            c.send("PA", b"upload")
+    c.read(9)
+    equal(bytes(c.data), b"too large", "the answer")
+    p = c.next()
+    while p and not p.flags & RST:
+        check(not p.fin, "a FIN before the RST")
+        p = c.next()
+    check(p and p.rel_seq == 10, f"no RST behind the answer: {p}")
+
+
+@test("a guest with a closed window gets what the peer sent before its RST, once it opens")
+def rst_waits_for_window(env, ip):
+    c = env.connect(ip)
+    c.send("A", wnd=0)
+    env.barrier()
+    c.peer.sendall(b"a" * 5000)
+    abort(c.peer)
+    env.barrier()
+    p = c.next(0.2)
+    check(not p or not p.flags & RST, f"RST before the data: {p}")
+    c.send("A")
+    c.read(5000)
+    p = c.next()
+    while p and not p.flags & RST:
+        p = c.next()
+    check(p and p.rel_seq == 5001, f"no RST behind the data: {p}")
+
+
+@test("the guest's data and its RST in one batch: the peer reads the data first")
+def data_and_guest_rst(env, ip):
+    c = env.connect(ip)
+    c.link.send_many([c.frame("PA", b"last words"), c.frame("R")])
+    equal(env.recv(c.peer, 10), b"last words", "data")
+    try:
+        c.peer.recv(1)
+        raise Failed("no reset for the peer")
+    except ConnectionResetError:
+        pass
+
+
+@test("what the socket has not sent when the guest resets is sent before the RST")
+def unsent_and_guest_rst(env, ip):
+    c = env.connect(ip)
+    size, sent = 60000, 0
+    while sent < 3000000 and c.edge - c.nxt > size:
+        c.send_all(pattern(size), c.their_mss and min(c.their_mss, 1400))
+        sent += size
+        c.wait_ack()
+    check(sent > 500000, f"only {sent} bytes went into the socket")
+    c.send("R")
+    got = 0
+    try:
+        while True:
+            n = len(c.peer.recv(65536))
+            check(n, "the end, no reset")
+            got += n
+    except ConnectionResetError:
+        pass
+    equal(got, sent, "bytes before the reset")
+
+
 @test("data, then a RST of the peer: never a FIN")
 def data_then_rst(env, ip):
     c = env.connect(ip)
