@@ -62,7 +62,9 @@ like "$(vm a "ping -c 1 -W 5 $PEER6")" "1 packets received" \
 	"with IPv6 it reaches the world, too"
 vm_stop a
 t "passt waits for the next guest" kill -0 "$(cat "$T/home/pid")"
-kill "$(cat "$T/home/pid")"
+pid=$(cat "$T/home/pid")
+kill "$pid"
+wait_for gone "$pid"			# it has the socket until then
 
 t "with --no-dhcp-dns --no-dhcp-search" run_as user "$T/bin/passt" -q -s "$S" \
 	-P "$T/home/pid" --no-dhcp-dns --no-dhcp-search -m 0
