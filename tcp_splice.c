@@ -275,7 +275,7 @@ static bool is_again(int error)
 	       error == ENOMEM;
 }
 
-/* drain() - From the pipe to the socket: 0, or negative errno: that one has failed */
+/* drain() - From the pipe to the socket: 0, negative errno if the socket failed */
 /* #syscalls:pasta splice */
 static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
 {
@@ -383,7 +383,7 @@ static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
 	d->pipe = pipe_take(s);
 	d->held = n - sent;
 	if (write(d->pipe.wr, s->buf + sent, d->held) != (ssize_t)d->held) {
-		side_failed(c, !from, EIO);	/* it was empty, and is large enough */
+		side_failed(c, !from, EIO);	/* it was empty and large enough */
 		return -EIO;
 	}
 	return n;
@@ -480,7 +480,7 @@ static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 }
 
 /*
- * linger() - A socket has failed: is there still something to be done before the end?
+ * linger() - A socket has failed: is there something left to do before the end?
  *
  * The kernel does not tell when a queue gets empty, so look now and then.
  */

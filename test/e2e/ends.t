@@ -131,7 +131,7 @@ if echo 16384 >/proc/sys/net/ipv4/tcp_notsent_lowat; then
 	# Now in the namespace, too; there it would slow down its own clients
 	inside sh -c 'echo 16384 >/proc/sys/net/ipv4/tcp_notsent_lowat'
 	P=7070
-	SERVER=env lowat inside 127.0.0.1 "past the tap"
+	SERVER="env" lowat inside 127.0.0.1 "past the tap"
 	pasta_stop
 else
 	skip "a low limit of unsent data" "sysctl can't be written"
