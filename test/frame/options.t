@@ -22,7 +22,7 @@ def ask_arp(env, link, tpa, spa=IP4.guest):
     link.send(frames.eth(BROADCAST, GUEST_MAC, ETH_ARP,
                          frames.arp(1, GUEST_MAC, spa, bytes(6), tpa)))
     env.barrier(link)
-    return link.find(lambda p: p.kind == "arp")
+    return link.find(lambda p: p.kind == "arp" and p.op == 2)
 
 
 def router_solicit(env, link):

@@ -518,20 +518,25 @@ def probes(env, ip):
     c.expect("A", seq=1, data=b"held", soon=True)
 
 
-@test("a peer that resets while the guest's window is closed: RST where it is expected")
+@test("a peer that resets while the guest's window is closed: RST behind its data")
 def rst_zero_window(env, ip):
     c = env.connect(ip)
     c.send("PA", b"x")
     c.wait_ack(2)
     c.send("A", wnd=0)
     env.barrier()
-    c.peer.sendall(b"never")
+    c.peer.sendall(b"last")
     env.recv(c.peer, 1)
     env.barrier()
     abort(c.peer)
+    p = c.next(RTO)
+    check(p and p.rel_seq == 0 and not p.len, f"no probe before the window: {p}")
+    c.send("A")
+    c.expect("A", seq=1, data=b"last", soon=True)
+    c.send("A")
     p = c.next()
     check(p and p.flags & RST, f"no RST: {p}")
-    equal((p.rel_seq, p.rel_ack), (1, 2), "its numbers")
+    equal((p.rel_seq, p.rel_ack), (5, 2), "its numbers")
 
 
 @test("without window scale our window is opened again before it is too small to use")
