@@ -378,6 +378,27 @@ struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
 	return f;
 }
 
+/**
+ * flow_alloc_beside() - flow_alloc(), without ending a flow that is still needed
+ * @keep:	That flow, NULL: none
+ *
+ * The other arguments, and what is returned, are those of flow_alloc().
+ */
+struct flow *flow_alloc_beside(struct flow_table *t, struct flow *keep,
+			       uint8_t proto, enum flow_class class,
+			       unsigned fds, uint64_t now_ms)
+{
+	enum flow_rank rank = keep ? keep->rank : FLOW_KEPT;
+	struct flow *f;
+
+	if (keep)
+		flow_set_rank(t, keep, FLOW_KEPT);
+	f = flow_alloc(t, proto, class, fds, now_ms);
+	if (keep)
+		flow_set_rank(t, keep, rank);
+	return f;
+}
+
 /* hash_remove() - Empty a slot, move up what would no longer be found */
 static void hash_remove(struct flow_table *t, uint32_t slot)
 {

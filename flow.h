@@ -138,6 +138,9 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
 struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
 			enum flow_class class, unsigned fds, uint64_t now_ms);
+struct flow *flow_alloc_beside(struct flow_table *t, struct flow *keep,
+			       uint8_t proto, enum flow_class class,
+			       unsigned fds, uint64_t now_ms);
 void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 

@@ -181,18 +181,30 @@ void hostsock_set_int(int fd, int level, int option, int value)
 }
 
 /**
+ * hostsock_recv_errors() - Have errors of datagrams reported, see icmperr.c
+ * @fd:		Datagram socket
+ * @v4:		Its family
+ */
+void hostsock_recv_errors(int fd, bool v4)
+{
+	if (v4)
+		hostsock_set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+	else
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+}
+
+/**
  * hostsock_recv_all() - Have TTL, TOS and errors of datagrams reported
  * @fd:		Datagram socket
  * @v4:		Its family
  */
 void hostsock_recv_all(int fd, bool v4)
 {
+	hostsock_recv_errors(fd, v4);
 	if (v4) {
-		hostsock_set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
 		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
 		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	} else {
-		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	}

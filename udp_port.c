@@ -193,16 +193,8 @@ void udp_end(struct udp *u, struct flow *f, const char *why)
  * evicted for it, NULL: nothing to keep */
 static struct flow *alloc(struct udp *u, unsigned fds, struct flow *keep)
 {
-	enum flow_rank rank = keep ? keep->rank : FLOW_KEPT;
-	struct flow *f;
-
-	if (keep)
-		flow_set_rank(u->flows, keep, FLOW_KEPT);
-	f = flow_alloc(u->flows, IPPROTO_UDP, FLOW_DATAGRAM, fds,
-		       u->loop->now_ms);
-	if (keep)
-		flow_set_rank(u->flows, keep, rank);
-	return f;
+	return flow_alloc_beside(u->flows, keep, IPPROTO_UDP, FLOW_DATAGRAM,
+				 fds, u->loop->now_ms);
 }
 
 static bool no_descriptors(int error)

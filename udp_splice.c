@@ -10,6 +10,14 @@
  *
  *	peer -> [INI: the listening socket] [TGT: any port] -> target
  *
+ * The target may answer from another port (TFTP). That starts a second flow, which
+ * shares the TGT socket of the first one. It has an INI socket of its own, with that
+ * port, so the peer sees it, and what the peer sends there goes back to it:
+ *
+ *	peer <- [INI: the target's other port] [TGT: of the first flow] <- target
+ *
+ * The port may be in use there. Then these answers are lost.
+ *
  * Datagrams that came as one message leave as one message, and equal ones in a
  * row do, too (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart in
  * between, unless the receiver wants that.
@@ -34,11 +42,13 @@
 
 #include "fwd.h"
 #include "hostsock.h"
+#include "icmperr.h"
 #include "log.h"
 #include "loop.h"
 #include "nshelper.h"
 
 #define READS_MAX	4		/* batches for one event */
+#define ERRORS_MAX	16		/* taken out of the queue for one event */
 
 #define TRY_MS			100	/* between two tries of all targets */
 #define TIMEOUT_ONE_WAY_MS	60000
@@ -46,7 +56,10 @@
 
 /**
  * struct udp_splice_flow - In flow->priv
- * @fd:		Socket of the target's side, -1: not yet
+ * @fd:		Socket of the target's side, of a second flow that of the peer's
+ *		side; -1: not yet
+ * @second:	It is a second flow, see the top of this file
+ * @first:	Reference of the first one of that
  * @listener:	Listening socket
  * @rule:	Its rule
  * @scope:	Interface of a link-local peer
@@ -56,6 +69,8 @@
  */
 struct udp_splice_flow {
 	int fd;
+	bool second;
+	union epoll_ref first;
 	struct udp_shared listener;
 	const struct fwd_rule *rule;
 	unsigned scope;
@@ -146,30 +161,32 @@ static int ns_socket(struct udp_splice *s, bool v4)
 	return nshelper_socket(s->nsh, v4 ? NSSOCK_UDP4 : NSSOCK_UDP6);
 }
 
-/* Socket of the other side, or negative errno */
-/* #syscalls:pasta close bind connect */
-static int socket_tgt(struct udp_splice *s, const struct flow *f)
+/* Bound socket on a side, negative errno on failure. The kernel is to choose an
+ * unspecified address, or port 0 */
+/* #syscalls:pasta close bind */
+static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
+		     unsigned scope)
 {
-	const struct flowside *side = &f->side[TGT];
+	const struct flowside *fs = &f->side[side];
+	uint16_t port = side == INI ? fs->oport : 0;
 	union sockaddr_inany sa;
 	int fd, rc = 0;
 	socklen_t len;
 
-	if (f->pif[TGT] == PIF_SPLICE)
-		fd = ns_socket(s, inany_is_v4(&side->eaddr));
+	if (f->pif[side] == PIF_SPLICE)
+		fd = ns_socket(s, inany_is_v4(&fs->eaddr));
 	else
-		fd = hostsock_open(s->conf, &side->eaddr, SOCK_DGRAM,
+		fd = hostsock_open(s->conf, &fs->eaddr, SOCK_DGRAM,
 				   IPPROTO_UDP);
 	if (fd < 0)
 		return fd;
 	udp_sock_bulk(fd, true);
-	if (!inany_is_unspecified(&side->oaddr)) {
-		len = inany_to_sockaddr(&side->oaddr, 0, 0, &sa);
+	if (side == TGT)		/* it is not connected: what was refused? */
+		hostsock_recv_errors(fd, inany_is_v4(&fs->eaddr));
+	if (port || !inany_is_unspecified(&fs->oaddr)) {
+		len = inany_to_sockaddr(&fs->oaddr, port, scope, &sa);
 		rc = bind(fd, &sa.sa, len) ? -errno : 0;
 	}
-	len = inany_to_sockaddr(&side->eaddr, side->eport, 0, &sa);
-	if (!rc && connect(fd, &sa.sa, len))
-		rc = -errno;
 	if (!rc)
 		return fd;
 	close(fd);
@@ -178,54 +195,125 @@ static int socket_tgt(struct udp_splice *s, const struct flow *f)
 
 /* ---- New flows ---- */
 
-/* A new flow of the listening socket @fd */
-static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
-			     int fd, const struct flowside *ini,
-			     const struct flowside *tgt, unsigned scope)
+/* An entry with these sides, which still has no socket; NULL: there is no room.
+ * @keep is not evicted for it, NULL: nothing to keep */
+static struct flow *entry_new(struct udp_splice *s, bool from_ns,
+			      const struct flowside *ini,
+			      const struct flowside *tgt, struct flow *keep)
 {
-	char str[FLOW_STRLEN];
 	struct flow *f;
-	int rc;
 
-	f = flow_alloc(s->flows, IPPROTO_UDP, FLOW_DATAGRAM, 1,
-		       s->loop->now_ms);
+	f = flow_alloc_beside(s->flows, keep, IPPROTO_UDP, FLOW_DATAGRAM, 1,
+			      s->loop->now_ms);
 	if (!f)
 		return NULL;
 	f->side[INI] = *ini;
 	f->side[TGT] = *tgt;
-	f->pif[INI] = r->from_ns ? PIF_SPLICE : PIF_HOST;
-	f->pif[TGT] = r->from_ns ? PIF_HOST : PIF_SPLICE;
+	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
+	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
 	*priv(f) = (struct udp_splice_flow){
-		.rule = r, .scope = scope,
+		.fd = -1,
 	};
-	udp_shared_set(&priv(f)->listener, fd);
-	if (r->from_ns)			/* of the host's, see udp_port.c */
-		udp_sock_bulk(fd, true);
-	priv(f)->fd = rc = socket_tgt(s, f);
+	return f;
+}
+
+/* Give a flow its socket on a side, found by the other one; NULL if it can't be */
+static struct flow *entry_start(struct udp_splice *s, struct flow *f,
+				unsigned side)
+{
+	char str[FLOW_STRLEN];
+	int rc;
+
+	priv(f)->fd = rc = socket_on(s, f, side, priv(f)->scope);
 	if (rc >= 0)
 		rc = loop_add(s->loop, rc, EPOLLIN,
-			      flow_ref(s->flows, f, REF_UDP_SPLICE, TGT));
+			      flow_ref(s->flows, f, REF_UDP_SPLICE, side));
 	if (rc < 0) {
 		debug_limited("UDP: no bypass for a flow (error %i)", -rc);
 		end(s, f, "it has no socket");
 		return NULL;
 	}
-	flow_hash_insert(s->flows, f, INI);
-	f->timer.ref = flow_ref(s->flows, f, REF_UDP_SPLICE, TGT);
+	flow_hash_insert(s->flows, f, !side);
+	f->timer.ref = flow_ref(s->flows, f, REF_UDP_SPLICE, side);
 	wheel_arm(&s->loop->wheel, &f->timer, deadline_ms(f));
 	debug("%s: new", flow_str(s->flows, f, str));
 	return f;
 }
 
-/* The pending error, which is taken: EPOLLERR would stay otherwise */
-/* #syscalls:pasta getsockopt */
-static int sock_error(int fd)
+/* A new flow of the listening socket @fd */
+static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
+			     int fd, const struct flowside *ini,
+			     const struct flowside *tgt, unsigned scope)
 {
-	socklen_t len = sizeof(int);
-	int error = 0;
+	struct flow *f = entry_new(s, r->from_ns, ini, tgt, NULL);
 
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return error;
+	if (!f)
+		return NULL;
+	priv(f)->rule = r;
+	priv(f)->scope = scope;
+	udp_shared_set(&priv(f)->listener, fd);
+	if (r->from_ns)			/* of the host's, see udp_port.c */
+		udp_sock_bulk(fd, true);
+	return entry_start(s, f, TGT);
+}
+
+/* The second flow for what the target of @f sends from another port, NULL: there
+ * can't be one. Its TGT side has the first flow in place of our address */
+static struct flow *flow_second(struct udp_splice *s, struct flow *f,
+				const struct udp_meta *m)
+{
+	const struct udp_splice_flow *first = priv(f);
+	const union epoll_ref ref = f->timer.ref;
+	struct flowside ini = f->side[INI];
+	struct flowside tgt = { .eaddr = m->src, .eport = m->sport };
+	bool from_ns = f->pif[INI] == PIF_SPLICE;
+	struct flow *g;
+
+	ini.oport = m->sport;
+	tgt.oaddr.u64[0] = UINT64_MAX;
+	tgt.oaddr.u64[1] = ref.u64;
+	g = flow_lookup(s->flows, IPPROTO_UDP, f->pif[TGT], &tgt, NULL);
+	if (g || !m->sport || !inany_equals(&m->src, &f->side[TGT].eaddr))
+		return g;
+	g = entry_new(s, from_ns, &ini, &tgt, f);
+	if (!g)
+		return NULL;
+	priv(g)->second = true;
+	priv(g)->first = ref;
+	priv(g)->scope = first->scope;
+	priv(g)->listener = first->listener;
+	return entry_start(s, g, INI);
+}
+
+/* Does this say that nobody listens at the target of a flow? */
+static bool is_targets(const struct flow *f, const struct icmperr *e)
+{
+	uint8_t type = e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH;
+	uint8_t code = e->v4 ? ICMP4_UNREACH_PORT : ICMP6_UNREACH_PORT;
+
+	return e->type == type && e->code == code &&
+	       e->dport == f->side[TGT].eport &&
+	       inany_equals(&e->dst, &f->side[TGT].eaddr);
+}
+
+/* Take the errors of a flow's socket, or EPOLLERR would stay: has its target refused
+ * a datagram? */
+static bool take_errors(struct flow *f)
+{
+	bool v4 = inany_is_v4(&f->side[TGT].eaddr), refused = false;
+	struct icmperr e;
+	unsigned i;
+	int rc;
+
+	for (i = 0; !priv(f)->second && i < ERRORS_MAX; i++) {
+		rc = icmperr_read(priv(f)->fd, v4, &e);
+		if (rc == -EAGAIN)
+			break;
+		refused |= !rc && is_targets(f, &e);
+	}
+	if (!i)
+		udp_sock_clear_error(priv(f)->fd);
+	return refused;
 }
 
 /* The flow goes to @tgt from now on; false if that is not possible */
@@ -237,7 +325,7 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 	int fd, old = priv(f)->fd;
 
 	f->side[TGT] = *tgt;
-	fd = socket_tgt(s, f);
+	fd = socket_on(s, f, TGT, priv(f)->scope);
 	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN,
 				 flow_ref(s->flows, f, REF_UDP_SPLICE, TGT))) {
 		priv(f)->fd = fd;
@@ -361,25 +449,36 @@ static unsigned build(struct udp_splice *s, const struct udp_dest *d,
 }
 
 /* Socket to send to a side by, and how; -1 if there is none any more */
-static int sender(struct flow *f, unsigned side, struct udp_dest *d)
+static int sender(struct udp_splice *s, struct flow *f, unsigned side,
+		  struct udp_dest *d)
 {
 	struct udp_splice_flow *sf = priv(f);
+	const struct flowside *fs = &f->side[side];
+	struct flow *first;
 
 	*d = (struct udp_dest){ .len = 0 };
-	if (side == TGT)
+	if (side == INI && !sf->second) {
+		if (!udp_shared_is_there(&sf->listener))
+			return -1;
+		*d = udp_shared_dest(&sf->listener, fs, sf->scope);
+		return sf->listener.fd;
+	}
+	d->len = inany_to_sockaddr(&fs->eaddr, fs->eport, sf->scope, &d->sa);
+	if (side == INI || !sf->second)
 		return sf->fd;
-	if (!udp_shared_is_there(&sf->listener))
+	first = flow_from_ref(s->flows, sf->first);
+	if (!first)
 		return -1;
-	*d = udp_shared_dest(&sf->listener, &f->side[INI], sf->scope);
-	return sf->listener.fd;
+	first->last_ms = s->loop->now_ms;
+	return priv(first)->fd;
 }
 
 /* Is it clear already that nobody got what was just sent? On loopback a refusal comes
  * at once. Asked for until the target has answered */
-static bool is_refused(struct flow *f, unsigned from, int fd)
+static bool is_refused(struct flow *f, unsigned from)
 {
-	return from == INI && !(priv(f)->seen & 1U << TGT) &&
-	       sock_error(fd) == ECONNREFUSED;
+	return from == INI && !priv(f)->second &&
+	       !(priv(f)->seen & 1U << TGT) && take_errors(f);
 }
 
 /**
@@ -398,7 +497,7 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 	uint8_t bit = (uint8_t)(1U << !from);
 	bool retried = false, joined = false;
 	struct udp_dest d;
-	int fd = sender(f, !from, &d), sent;
+	int fd = sender(s, f, !from, &d), sent;
 
 	sf->seen |= (uint8_t)(1U << from);
 	f->last_ms = s->loop->now_ms;
@@ -408,10 +507,10 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 		unsigned n = build(s, &d, b, !(sf->whole & bit), at, &joined);
 
 		sent = sendmmsg(fd, s->tx, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent > 0 && is_refused(f, from, fd)) {
+		if (sent > 0 && is_refused(f, from)) {
 			if (!try_next(s, f))
 				b = at[sent];
-			fd = sender(f, !from, &d);
+			fd = sender(s, f, !from, &d);
 		} else if (sent > 0) {
 			b = at[sent];
 			retried = false;
@@ -482,18 +581,47 @@ static void from_listener(struct udp_splice *s, const struct fwd_rule *r, int fd
 		s->dropped += b.n;
 }
 
-/* What came to the socket of a target */
-static void read_target(struct udp_splice *s, struct flow *f)
+/* Was this sent by the endpoint of a side? */
+static bool is_from(const struct flow *f, unsigned side,
+		    const struct udp_meta *m)
+{
+	return m->sport == f->side[side].eport &&
+	       inany_equals(&m->src, &f->side[side].eaddr);
+}
+
+/* Forward messages of one sender that the socket of a flow got */
+static void from_sender(struct udp_splice *s, struct flow *f, struct batch b)
+{
+	unsigned side = priv(f)->second ? INI : TGT;
+	struct flow *g = f;
+
+	if (!is_from(f, side, b.meta))
+		g = side == TGT ? flow_second(s, f, b.meta) : NULL;
+	if (g)
+		forward(s, g, side, b);
+	else
+		s->dropped += b.n;
+}
+
+/* What came to the socket of a flow */
+static void read_socket(struct udp_splice *s, struct flow *f)
 {
 	struct udp_meta meta[UDP_SPLICE_MSGS];
 	const uint8_t *data[UDP_SPLICE_MSGS];
-	unsigned i, n = UDP_SPLICE_MSGS;
+	const union epoll_ref ref = f->timer.ref;
+	unsigned i, k, n = UDP_SPLICE_MSGS, len;
 
-	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS; i++) {
+	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS && f; i++) {
 		n = receive(s, priv(f)->fd, meta, data);
-		if (n)
-			forward(s, f, TGT, (struct batch){
-				.meta = meta, .data = data, .n = n });
+		for (k = 0; k < n && f; k += len) {
+			for (len = 1; k + len < n; len++)
+				if (!same_way(&meta[k], &meta[k + len]))
+					break;
+			from_sender(s, f, (struct batch){
+				.meta = &meta[k], .data = &data[k], .n = len });
+			/* It may have ended for a new one */
+			f = flow_from_ref(s->flows, ref);
+		}
 	}
 }
 
@@ -509,13 +637,11 @@ void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
 			   uint32_t events)
 {
 	const union epoll_ref ref = f->timer.ref;
-	int error = 0;
+	bool refused = events & EPOLLERR && take_errors(f);
 
-	if (events & EPOLLERR)
-		error = sock_error(priv(f)->fd);
 	if (events & EPOLLIN)
-		read_target(s, f);
-	if (error == ECONNREFUSED && (f = flow_from_ref(s->flows, ref)))
+		read_socket(s, f);
+	if (refused && (f = flow_from_ref(s->flows, ref)))
 		try_next(s, f);
 }
 

@@ -127,6 +127,25 @@ elsewhere() {
 	done
 }
 
+# The same past the tap, both ways
+elsewhere_bypass() {
+	local addr=$1 what="$WHO, bypass, $2"
+	pasta_start -u 7508 -U 7509
+	inside udp elsewhere "$3" 7508 >"$T/home/ack" 2>&1 &
+	wait_for listening udp 7508 inside
+	t "$what: an answer from another port arrives on the host" \
+		udp transfer "$addr" 7508
+	wait $!
+	is "$(cat "$T/home/ack")" "ack of block" "$what: and can be answered"
+	udp elsewhere "$addr" 7509 >"$T/ack" 2>&1 &
+	wait_for listening udp 7509
+	t "$what: an answer from another port arrives in the namespace" \
+		inside udp transfer "$addr" 7509
+	wait $!
+	is "$(cat "$T/ack")" "ack of block" "$what: and can be answered"
+	pasta_stop
+}
+
 # A port of one namespace is not taken by another one, nor by anybody else
 exclusive() {
 	local dst other=""
@@ -259,6 +278,8 @@ for WHO in $WHOM; do
 	large $PEER6 $HOST6 IPv6 ::
 	elsewhere $PEER4 203.0.113.3 IPv4
 	elsewhere $PEER6 2001:db8:2::3 IPv6
+	elsewhere_bypass 127.0.0.1 IPv4 $HOST4
+	elsewhere_bypass ::1 IPv6 $HOST6
 	exclusive
 	own_port
 	asked_address 198.51.100.8/24 IPv4 "" 0.0.0.0

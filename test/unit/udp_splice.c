@@ -309,6 +309,36 @@ static void evict(void *ctx, struct flow *f)
 	udp_splice_evict(&splice, f);
 }
 
+/* The target answers from a port that is in use on the other side: both are one
+ * namespace here */
+static void test_other_port(void)
+{
+	uint16_t port = 0, to = 0, other = 0, our = 0, mapped = 0, from = 0;
+	int l = listener(&port), server = bound(false, &to), t, c;
+	struct fwd_rule r = rule(port, to);
+
+	setup();
+	c = bound(false, &our);
+	t = bound(false, &other);
+	put(c, port, 3);
+	listen_event(l, &r, port);
+	turn();
+	is(get(server, &mapped), 3, "a question arrives at a server");
+	put(t, mapped, 30);
+	turn();
+	is(flows.count, 1, "an answer from a port that can't be bound on the "
+	   "other side starts no flow");
+	is(get(c, &from), -1, "such an answer is lost");
+	put(server, mapped, 7);
+	turn();
+	is(get(c, &from), 7, "after such an answer the flow goes on");
+	close(t);
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
 static void test_ends(void)
 {
 	uint16_t port = 0, to = 0, our = 0, from = 0;
@@ -436,6 +466,7 @@ int main(void)
 		test_both_ways();
 		test_many();
 		test_segments();
+		test_other_port();
 		test_ends();
 		test_closed_port();
 		test_other_target();
