@@ -530,6 +530,15 @@ static struct flow *by_host_side(struct udp *u, struct flow *port,
 	return its == port ? f : NULL;
 }
 
+/* The flow of the last datagram, if it is that of a host side, or NULL */
+static struct flow *last_flow(struct udp *u, struct flow *port,
+			      const struct flowside *host)
+{
+	struct flow *f = flow_from_ref(u->flows, udp_port(port)->last);
+
+	return f && flowside_equals(udp_host_side(f), host) ? f : NULL;
+}
+
 /**
  * udp_flow_by_peer() - Flow of a port and a peer
  * @u:		UDP
@@ -543,23 +552,24 @@ struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
 			      const union inany *dst, const union inany *peer,
 			      uint16_t peer_port)
 {
+	struct udp_port *p = udp_port(port);
 	struct flowside host = {
-		.oport = udp_port(port)->number,
-		.eaddr = *peer, .eport = peer_port,
+		.oport = p->number, .eaddr = *peer, .eport = peer_port,
 	};
+	bool exact = !p->rule || (dst && inany_is_set(dst));
 	struct flow *f = NULL;
 
-	if (!udp_port(port)->rule) {
-		host.oaddr = udp_host_side(port)->oaddr;
-		return by_host_side(u, port, &host);
+	if (exact) {
+		host.oaddr = p->rule ? *dst : udp_host_side(port)->oaddr;
+		f = last_flow(u, port, &host);
+		if (!f)
+			f = by_host_side(u, port, &host);
 	}
-	if (dst && inany_is_set(dst)) {
-		host.oaddr = *dst;
-		f = by_host_side(u, port, &host);
-	}
-	if (!f) {
+	if (!f && p->rule) {
 		host.oaddr = unspecified(inany_is_v4(peer));
 		f = by_host_side(u, port, &host);
 	}
+	if (f)
+		p->last = flow_ref(u->flows, f, REF_UDP, TGT);
 	return f;
 }

@@ -57,6 +57,7 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
  * @sock:	The socket; a listening one is not closed with this entry
  * @rule:	Rule of a listening socket; NULL: it is of a port of the guest
  * @watch:	Reference that its events carry
+ * @last:	Flow of the last datagram of a peer, which may have ended
  * @number:	Port that it is bound to
  * @blocked:	In the list of those that wait for room in the tap
  * @bulk:	Its buffers were enlarged
@@ -74,7 +75,7 @@ struct udp_port {
 	struct udp_life life;
 	struct udp_shared sock;
 	const struct fwd_rule *rule;
-	union epoll_ref watch;
+	union epoll_ref watch, last;
 	uint16_t number;
 	bool blocked, bulk;
 	bool many[2];
