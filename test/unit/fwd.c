@@ -4,6 +4,7 @@
 #include "fwd.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "tap.h"
 
@@ -630,6 +631,49 @@ static void test_scope(void)
 	ok(scope_of("fe80::53") == 2, "if it has one");
 }
 
+/* What the guest sees of a datagram it did not ask for; NULL: it gets none */
+static const char *shown_as(const char *from)
+{
+	static const struct guest nobody;
+	static char buf[INANY_STRLEN];
+	union inany peer = addr(from), shown;
+
+	if (!fwd_to_guest(&conf, &dns, &nobody, &peer, &shown))
+		return NULL;
+	return inany_ntop(&shown, buf, sizeof(buf));
+}
+
+static bool is_shown_as(const char *from, const char *as)
+{
+	const char *got = shown_as(from);
+
+	return got && as ? !strcmp(got, as) : got == as;
+}
+
+static void test_unasked(void)
+{
+	setup();
+	ok(is_shown_as("203.0.113.9", "203.0.113.9"),
+	   "a datagram of any peer is shown as it is");
+	ok(is_shown_as("2001:db8:9::9", "2001:db8:9::9"),
+	   "a datagram of any peer is shown as it is, IPv6");
+	ok(is_shown_as("127.0.0.1", "198.51.100.1"),
+	   "a datagram of the host's loopback is shown as the gateway's");
+	ok(is_shown_as("198.51.100.5", "198.51.100.1"),
+	   "a datagram of the guest's own address, too");
+	ok(is_shown_as("224.0.0.1", NULL), "no datagram comes from a group");
+	conf.no_map_gw = true;
+	ok(is_shown_as("127.0.0.1", NULL),
+	   "without a way to the host's loopback, nothing comes from there");
+	conf.ip4.map_host_loopback = addr("198.51.100.9");
+	ok(is_shown_as("127.0.0.1", "198.51.100.9"),
+	   "--map-host-loopback is shown for the loopback");
+	conf.splice_only = true;
+	ok(is_shown_as("203.0.113.9", NULL),
+	   "with --splice-only nothing comes through the tap");
+	setup();
+}
+
 int main(void)
 {
 	setup();
@@ -644,5 +688,6 @@ int main(void)
 	test_from_ns();
 	test_targets();
 	test_scope();
+	test_unasked();
 	return done();
 }
