@@ -512,7 +512,7 @@ static bool read_some(struct udp *u, struct flow *port, unsigned *left)
 	int got;
 
 	r.v4 = p->rx_v4;
-	r.lend = !p->past_tap;
+	r.lend = !p->past_tap && !u->conf->splice_only;
 	got = udp_rx_read(u, p->sock.fd, &p->sizes, *left, &r);
 	if (got == -ENOBUFS)
 		udp_port_block(u, port);
