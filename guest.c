@@ -23,9 +23,9 @@
  * An address of a higher rank becomes the known one at once. Another one does so
  * only if the known address has gone: we ask for it by ARP or a neighbour
  * solicitation, and any frame from it is an answer. Without an answer to
- * GUEST_PROBES requests the latest candidate becomes the known address. With an
- * answer, nothing is asked again for GUEST_TRUST_MS, whatever else the guest sends.
- * IPv6 addresses are heard of when the guest looks for duplicates of them, so the
+ * GUEST_PROBES requests the latest candidate of the highest rank becomes the known
+ * address. With an answer, nothing is asked again for GUEST_TRUST_MS, whatever else
+ * the guest sends. IPv6 addresses are heard of when the guest looks for duplicates of them, so the
  * stable address of a guest comes before its temporary ones.
  *
  * Each known address has the MAC address of the last frame that came from it. Frames

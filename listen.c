@@ -45,6 +45,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -71,6 +72,7 @@ enum {
 	SCAN_MS		= 999,		/* at most, see scan_arm() */
 	SCAN_SLOT_MS	= 64,
 	RETRY_ROUNDS	= 4,		/* until a port is tried again */
+	LO_IFINDEX	= 1,		/* LOOPBACK_IFINDEX of the kernel */
 };
 
 static unsigned listen_kind(uint8_t proto, bool in_ns)
@@ -292,6 +294,30 @@ static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
 }
 
 /*
+ * set_own_filter() - Take only datagrams that the namespace sends to itself
+ *
+ * These come by lo, whose index is 1 in every namespace, whatever address they have.
+ * A source address is no proof: the kernel takes IPv6 packets from elsewhere that
+ * forge one of its own.
+ */
+/* #syscalls setsockopt */
+static void set_own_filter(int fd)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_IFINDEX),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LO_IFINDEX, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	static const struct sock_fprog filter = { ARRAY_SIZE(code), code };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+		       sizeof(filter)))
+		debug_limited("No filter for a socket of the namespace: errno %d",
+			      errno);
+}
+
+/*
  * sock_options() - What has to be set before bind()
  * @only:	With @v6: not IPv4 as well
  *
@@ -311,6 +337,8 @@ static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd
 		hostsock_no_lowat(fd);		/* for those that it accepts */
 	} else {
 		set_udp_options(fd, v6);
+		if (r->from_ns)
+			set_own_filter(fd);
 	}
 	if (s->conf->freebind)
 		set_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
@@ -483,8 +511,9 @@ static int group_add(struct listen *s, uint16_t rule, const char *text,
 	inany_pton(text, &group);
 	v4 = inany_is_v4(&group);
 	if (!(v4 ? s->conf->ip4.enabled : s->conf->ip6.enabled) ||
-	    (inany_is_set(&r->addr) && inany_is_v4(&r->addr) != v4))
-		return 0;
+	    ((inany_is_set(&r->addr) || r->only6) &&
+	     inany_is_v4(&r->addr) != v4))
+		return -EAFNOSUPPORT;
 	fd = sock_new(s, r, !v4);
 	if (fd < 0)
 		return fd;

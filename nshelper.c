@@ -580,7 +580,8 @@ static bool is_assigned(struct nshelper *h, const union inany *a,
  * one connected to an address of somebody else never does. Unlike bind(), that
  * works whatever ip_nonlocal_bind says. Binding the listeners to the loopback
  * device would be no answer: connections to other own addresses don't count as
- * received there.
+ * received there. For UDP over IPv6, where a source can be forged, the listening
+ * sockets have a filter as well, see listen.c.
  */
 bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope)

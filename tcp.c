@@ -320,15 +320,18 @@ static void end_flow(struct tcp *t, struct flow *f, bool rst, const char *why)
 }
 
 /**
- * tcp_evict() - End a connection that is not established yet
+ * tcp_evict() - End a connection that is not established, or not any more
  * @t:		TCP
  * @f:		The flow
  *
  * A peer that dialled gets a reset. A guest that did gets nothing: it repeats its
- * SYN, for which there may be room then.
+ * SYN, for which there may be room then. If the peer has reset the connection, the
+ * guest learns that without the rest of the data.
  */
 void tcp_evict(struct tcp *t, struct flow *f)
 {
+	if (conn(f)->failed)
+		send_rst(t, f);
 	end_flow(t, f, true, "gives way to others");
 }
 
@@ -473,6 +476,13 @@ static void resend_refused(struct tcp *t, struct flow *f)
 		send_ack(t, f);
 }
 
+/* give_way() - What is left of a connection may end early, if others need the room */
+static void give_way(struct tcp *t, struct flow *f)
+{
+	f->last_ms = t->loop->now_ms;
+	flow_set_rank(t->flows, f, FLOW_PENDING);
+}
+
 /*
  * socket_failed() - The socket has an error, a reset or another: pump() ends the flow
  *
@@ -489,6 +499,7 @@ static void socket_failed(struct tcp *t, struct flow *f, int error)
 	trace_flow(t, f, "socket error");
 	debug("socket error %d", error);
 	c->failed = c->readable = c->rdhup = c->near = true;
+	give_way(t, f);
 	spill_release(&t->spill, &c->spill);
 	tcps_reset_due(&c->s, error == EPIPE, t->loop->now_ms);
 
@@ -1311,6 +1322,7 @@ static void guest_reset(struct tcp *t, struct flow *f)
 	c->poll_now = c->poll_ms;
 	list_remove(t, f);
 	flow_unhash(t->flows, f);
+	give_way(t, f);
 	drain(t, f);
 }
 
@@ -1323,7 +1335,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	struct tcp_work *w;
 
 	tcps_segment(&c->s, g, t->loop->now_ms, &a);
-	if (c->s.phase == TCPS_ESTABLISHED)
+	if (c->s.phase == TCPS_ESTABLISHED && !c->failed)
 		flow_set_rank(t->flows, f, FLOW_KEPT);
 
 	if (a.acts & ACT_RST_SOCK) {

@@ -43,7 +43,8 @@
  * FIN stays FIN: the end of one stream, once all before it was written, is a
  * shutdown() of the other. RST stays RST: an error of either socket closes both
  * with SO_LINGER 0. But the kernel keeps what a socket has received before a reset,
- * so all of that is sent by the other socket first, as long as it makes progress.
+ * so all of that is sent by the other socket first, as long as it makes progress,
+ * and as no other flow needs the room.
  * What comes from that other socket meanwhile is dropped, since a program that
  * wants to finish its upload before it reads would never get there.
  */
@@ -75,7 +76,7 @@
 #define BULK_MIN	(32U << 10)	/* less from splice(): not worth it */
 #define WAIT_MS		10000		/* for a socket of the namespace */
 #define LINGER_MS	(60 * 1000ULL)	/* of no progress before a reset */
-#define POLL_MAX_MS	32		/* how often to look for progress */
+#define POLL_MAX_MS	512		/* how often to look for progress */
 
 /**
  * struct splice_dir - One direction of a connection
@@ -112,7 +113,7 @@ struct splice_conn {
 	struct splice_dir dir[2];
 	union inany other[FWD_TARGETS - 1];
 	bool connected, waiting, ready, failed[2];
-	uint8_t poll_ms;
+	uint16_t poll_ms;
 	uint32_t left;
 	uint64_t give_up;
 };
@@ -232,7 +233,7 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 }
 
 /**
- * tcp_splice_evict() - End a connection that is not established yet
+ * tcp_splice_evict() - End a connection that is not established, or not any more
  * @s:		Bypassed connections
  * @f:		The flow
  */
@@ -493,6 +494,10 @@ static bool linger(struct tcp_splice *s, struct flow *f)
 	uint64_t now = s->loop->now_ms;
 	uint32_t left;
 
+	if (f->rank == FLOW_KEPT) {
+		f->last_ms = now;
+		flow_set_rank(s->flows, f, FLOW_PENDING);
+	}
 	move(s, f, from);
 	if (c->failed[!from])
 		return false;
@@ -576,6 +581,8 @@ static int send_early(struct tcp_splice *s, struct flow *f)
 	if (n < 0)
 		return n;
 	conn(f)->connected = n > 0 && d->held < n;
+	if (conn(f)->connected)
+		flow_set_rank(s->flows, f, FLOW_KEPT);
 	return 0;
 }
 

@@ -349,12 +349,15 @@ static bool access_fits(int have, int want)
  */
 int util_open(const char *path, int flags)
 {
-	int fd = open(path, flags | O_CLOEXEC, 0600);
-	int rc = fd < 0 ? -errno : 0, named, have;
+	int named = util_named_fd(path), fd, rc, have;
 
+	/* What the caller did not hand over may be one of ours by now */
+	if (named > STDERR_FILENO && fcntl(named, F_GETFD) & FD_CLOEXEC)
+		return -EBADF;
+	fd = open(path, flags | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		return fd;
-	named = util_named_fd(path);
+	rc = -errno;
 	have = named < 0 ? -1 : fcntl(named, F_GETFL);
 	if (have < 0 || !access_fits(have & O_ACCMODE, flags & O_ACCMODE))
 		return rc;

@@ -111,9 +111,38 @@ others() {
 	done
 }
 
+# A neighbour claims to be the namespace: what it sends is counted on the host
+forger() {
+	rm -f "$T/forged"
+	python3 -c "
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(('::1', 7102))
+t = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); t.bind(('$IN6', 7102))
+open('$T/forged', 'w').write('ready')
+import select
+while True:
+    for x in select.select([s, t], [], [])[0]:
+        if x.recv(9) == b'end': raise SystemExit
+        open('$T/forged', 'w').write('arrived')" &
+	FORGED=$!
+	wait_for test -s "$T/forged"
+	behind python3 -c "
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, 78, 1)	# IPV6_FREEBIND
+s.bind(('$IN6', 0))
+for i in range(3): s.sendto(b'forged', ('$IN6', 7102))"
+	is $? 0 "$what: a neighbour can forge a source address"
+	inside python3 -c "
+import socket
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'end', ('$IN6', 7102))"
+	wait $FORGED
+	is "$(cat "$T/forged")" ready "$what: which gets it nowhere"
+}
+
 services 7101
 for WHO in $WHOM; do
-	for options in "-T auto -U auto" "-T 7101 -U 7101"; do
+	for options in "-T auto -U auto" "-T 7101 -U 7101,7102"; do
 		P=7101 what="$WHO, $options"
 		# shellcheck disable=SC2086 # several words
 		pasta_start $options
@@ -126,6 +155,7 @@ for WHO in $WHOM; do
 		fi
 		own_programs
 		others
+		[ "$options" = "-T auto -U auto" ] || forger
 		t "$what: nobody is in the way of own programs afterwards" \
 			tcp inside 127.0.0.1 $P
 		unstage

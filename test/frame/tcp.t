@@ -1933,6 +1933,33 @@ def half_open(env, ip):
     check(d.fds() <= full, f"{d.fds()} descriptors, {full} before")
 
 
+@test("what peers take their time for after a reset of the guest gives way to others")
+def slow_readers(env, ip):
+    d = env.spawn(nofile=48)
+    env.stack.callback(d.stop)
+    srv, link = env.listen(ip), d.link
+    srv.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    port, peers = srv.getsockname()[1], []
+    for _ in range(30):
+        c = env.conn(ip, port, link=link)
+        c.send("S")
+        p = c.next(timeout=1)
+        if not p:
+            break
+        c.send("A")
+        peers.append(env.accept(srv))
+        c.send_all(pattern(60000), 1000)
+        env.barrier(link)
+        c.send("R")
+        c.reset = True
+    check(len(peers) > 10, f"{len(peers)} connections")
+    for _ in range(10):
+        c = env.conn(ip, port, link=link)
+        c.send("S")
+        dial_again(c)
+        c.send("R")
+
+
 @test("the same port of the guest, used again after each kind of end")
 def port_again(env, ip):
     srv = env.listen(ip)

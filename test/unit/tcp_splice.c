@@ -599,6 +599,8 @@ static void early_data(void)
 	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
 	is(recv(p.server, buf, sizeof(buf), 0), 7,
 	   "a request is there with the connection, before any event");
+	is(flow_at(&flows, 0)->rank, FLOW_KEPT,
+	   "a connection that was established at once is not evicted for others");
 	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
 	   transfer(p.server, p.client, 100000, 1000, 1000), "it goes on");
 	finish(p);

@@ -57,8 +57,11 @@ static void test_file(void)
 	ok(fd > 2 && is_written(fd, file), "a file without a name is emptied and written");
 	ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "its descriptor is closed on exec");
 	close(fd);
+	fcntl(file, F_SETFD, FD_CLOEXEC);
+	is(open_fd(file, WRITE), -EBADF,
+	   "a descriptor that no caller can have left open is not taken for his");
 	close(file);
-	is(open_fd(file, WRITE), -ENOENT, "a closed descriptor names nothing");
+	is(open_fd(file, WRITE), -EBADF, "a closed descriptor names nothing");
 }
 
 static void test_socket(void)
