@@ -21,9 +21,10 @@
  * free, a class that has less than its share takes from one that has more, and a
  * class that has its share or more takes from itself. Either way the least
  * useful flow ends: one without an answer before one with, among these the
- * longest idle one. Of streams only those that are not established yet can end,
- * and not in their first second: a burst of new connections would otherwise end
- * each other before anybody can answer.
+ * longest idle one. In its first second a flow without an answer only ends if all
+ * with one were in use in the last ten seconds: questions would otherwise end each
+ * other before anybody can answer. Of streams only those can end that are not
+ * established, or not any more, and none in its first second.
  *
  * The queues that tell which flow is idle longest are not touched by traffic. A
  * flow found at the head that had packets since it was queued goes to the tail.
@@ -37,7 +38,8 @@
 
 #include "log.h"
 
-#define HALF_OPEN_MIN_MS	1000	/* for an answer, until evicted */
+#define PENDING_MIN_MS	1000		/* for an answer, until evicted */
+#define ANSWERED_IDLE_MS	10000	/* then rather evicted than a young one */
 #define REQUEUE_MAX	64		/* flows at the head that were not idle */
 
 #define HASH_MASK	(FLOW_MAX * 4 - 1)
@@ -179,21 +181,24 @@ static void queue_remove(struct flow_table *t, struct flow *f)
 		t->flow[f->newer].older = f->older;
 }
 
-/* The longest idle flow of a queue, NULL if it is empty */
+/* The longest idle flow of a queue, or of the REQUEUE_MAX at its head if they all had
+ * packets since they were queued; NULL if it is empty */
 static struct flow *queue_oldest(struct flow_table *t,
 				 const struct flow_queue *q)
 {
-	struct flow *f = NULL;
+	struct flow *best = NULL, *f;
 	unsigned i;
 
 	for (i = 0; i < REQUEUE_MAX && q->oldest != FLOW_NONE; i++) {
 		f = &t->flow[q->oldest];
+		if (!best || f->last_ms < best->last_ms)
+			best = f;
 		if (f->last_ms == f->queued_ms)
 			break;
 		queue_remove(t, f);
 		queue_append(t, f);
 	}
-	return f;
+	return best;
 }
 
 /**
@@ -250,7 +255,7 @@ static bool fits(const struct flow_pool *p, enum flow_class class,
 static struct flow *least_useful(struct flow_table *t, enum flow_class class,
 				 enum flow_resource r, uint64_t now_ms)
 {
-	struct flow *f, *g;
+	struct flow *f, *g, *young = NULL;
 	unsigned rank;
 
 	for (rank = FLOW_PENDING; rank < FLOW_KEPT; rank++) {
@@ -259,13 +264,15 @@ static struct flow *least_useful(struct flow_table *t, enum flow_class class,
 		    queue_oldest(t, &t->queue[class][rank][0]);
 		if (!f || (g && g->last_ms < f->last_ms))
 			f = g;
-		if (f && class == FLOW_STREAM &&
-		    now_ms - f->last_ms < HALF_OPEN_MIN_MS)
-			f = NULL;
-		if (f)
+		if (!f)
+			continue;
+		if (rank == FLOW_PENDING &&
+		    now_ms - f->last_ms < PENDING_MIN_MS)
+			young = f;
+		else if (!young || now_ms - f->last_ms >= ANSWERED_IDLE_MS)
 			return f;
 	}
-	return NULL;
+	return class == FLOW_STREAM ? NULL : young;
 }
 
 /* Whose flow is to end so that @class can have more of a resource? */
@@ -333,6 +340,19 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 			if (!evict_for(t, class, r, now_ms))
 				return false;
 	return true;
+}
+
+/**
+ * flow_has_room() - Can a flow be had without ending another one?
+ * @t:		The table
+ * @class:	Of the flow
+ * @fds:	Descriptors that it is to hold
+ */
+bool flow_has_room(const struct flow_table *t, enum flow_class class,
+		   unsigned fds)
+{
+	return fits(&t->pool[FLOW_ENTRIES], class, 1) &&
+	       fits(&t->pool[FLOW_FDS], class, fds);
 }
 
 /**

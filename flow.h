@@ -69,6 +69,7 @@ enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
  * @hashed:	Bit per side: it is in the hash table
  * @class, @rank:	enum flow_class, enum flow_rank
  * @fds:	Descriptors that it holds
+ * @bound:	Bit per side: one of them is bound to @oport there
  * @older, @newer:	Neighbours in the queue of its class and rank
  * @last_ms:	Time of the last packet, or of its start
  * @queued_ms:	@last_ms when it was put into the queue
@@ -81,7 +82,7 @@ struct flow {
 	uint8_t proto;
 	uint8_t pif[2];
 	uint8_t hashed;
-	uint8_t class, rank, fds;
+	uint8_t class, rank, fds, bound;
 	uint32_t gen;
 	uint32_t next_free;
 	uint32_t list_next, list_prev;
@@ -135,6 +136,8 @@ void flow_init(struct flow_table *t, const uint64_t key[2]);
 void flow_limit_fds(struct flow_table *t, uint32_t fds);
 bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 		    uint64_t now_ms);
+bool flow_has_room(const struct flow_table *t, enum flow_class class,
+		   unsigned fds);
 bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
 struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
 			enum flow_class class, unsigned fds, uint64_t now_ms);

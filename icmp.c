@@ -142,6 +142,9 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	struct icmp_flow *mf;
 	struct flow *f;
 
+	if ((fd == -EMFILE || fd == -ENFILE) &&
+	    flow_evict(m->flows, FLOW_ECHO, m->loop->now_ms))
+		fd = socket_new(m, host, id);
 	*error = fd < 0 ? -fd : ENOSPC;
 	if (fd < 0)
 		return NULL;

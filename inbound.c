@@ -134,6 +134,10 @@ static void accept_some(struct inbound *b, uint32_t index,
 		socklen_t len = sizeof(peer);
 		int fd;
 
+		/* Others end for the first one, which is there, and not for
+		 * those that may come */
+		if (i && !flow_has_room(b->flows, FLOW_STREAM, CONNECTION_FDS))
+			return;
 		if (!flow_make_room(b->flows, FLOW_STREAM, CONNECTION_FDS,
 				    b->loop->now_ms)) {
 			pause_listener(b, index, EMFILE);

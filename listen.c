@@ -873,8 +873,9 @@ static void entry_found(const struct sockdiag_entry *e, void *arg)
 		map_add(&d->s->found[d->kind], e->port);
 }
 
-/* remove_flows() - Ports of the sockets of our UDP flows on the host */
-static void remove_flows(const struct listen *s, struct portmap *found)
+/* remove_flows() - Ports of the sockets of our UDP flows on one side */
+static void remove_flows(const struct listen *s, enum pif pif,
+			 struct portmap *found)
 {
 	const struct flow *f, *end;
 	unsigned side;
@@ -886,7 +887,7 @@ static void remove_flows(const struct listen *s, struct portmap *found)
 		if (f->proto != IPPROTO_UDP)
 			continue;
 		for (side = INI; side <= TGT; side++) {
-			if (f->pif[side] == PIF_HOST && !f->side[side].eport)
+			if (f->pif[side] == pif && f->bound & 1U << side)
 				map_remove(found, f->side[side].oport);
 		}
 	}
@@ -912,8 +913,8 @@ static bool scan_kind(struct listen *s, unsigned kind)
 			return false;
 		}
 	}
-	if (kind == LISTEN_HOST_UDP)
-		remove_flows(s, &s->found[kind]);
+	if (udp)
+		remove_flows(s, in_ns ? PIF_SPLICE : PIF_HOST, &s->found[kind]);
 	return true;
 }
 

@@ -67,7 +67,7 @@
 
 #define EVENTS_MAX	64		/* of one turn */
 #define DRAIN_MS	5000		/* for what an ended command has sent */
-#define FDS_RESERVE	64		/* pipes of the bypass, files of our own */
+#define FDS_RESERVE	(2 * TCP_SPLICE_PIPES + 16)	/* and files of our own */
 
 /**
  * struct passt - All there is

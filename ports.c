@@ -620,20 +620,25 @@ static const char *rule_problem(const struct conf *c, const struct fwd_rule *r)
 	return NULL;
 }
 
-/* Is it the host's loopback, too, that this rule listens on? */
-static bool on_loopback(const struct fwd_rule *r)
+/* Does this rule listen on an address of the host's loopback that a rule of the
+ * namespace leads to? That of a connection is kept where loopback leads to loopback */
+static bool on_loopback(const struct conf *c, const struct fwd_rule *r)
 {
-	return inany_is_unspecified(&r->addr) &&
+	bool kept = c->host_lo_to_ns_lo || c->splice_only;
+
+	return (inany_is_unspecified(&r->addr) ||
+		(kept && inany_is_loopback(&r->addr))) &&
 	       (!*r->ifname || !strcmp(r->ifname, "lo"));
 }
 
 /* Does what @in brings to the namespace come back by @out, without an end? */
-static bool rules_loop(const struct fwd_rule *in, const struct fwd_rule *out)
+static bool rules_loop(const struct conf *c, const struct fwd_rule *in,
+		       const struct fwd_rule *out)
 {
 	int last = in->to + (in->last - in->first);
 
 	return in->proto == out->proto && !in->from_ns && out->from_ns &&
-	       names_ports(in) && names_ports(out) && on_loopback(in) &&
+	       names_ports(in) && names_ports(out) && on_loopback(c, in) &&
 	       in->to - in->first == out->first - out->to &&
 	       in->to <= out->last && out->first <= last;
 }
@@ -644,7 +649,7 @@ static int check_loops(const struct conf *c, const struct fwd_rule *out,
 	for (unsigned i = 0; i < c->nrules; i++) {
 		const struct fwd_rule *in = &c->rules[i];
 
-		if (rules_loop(in, out))
+		if (rules_loop(c, in, out))
 			return fail(out, error, size,
 				    "leads back to the namespace by --%s %.*s",
 				    option_name(in), ITEM_SHOWN, in->spec);

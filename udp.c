@@ -26,7 +26,7 @@
  * be there, so it is refused.
  *
  * Guest to host: udp_tx.c. Host to guest: udp_rx.c. If there is no room in the tap,
- * datagrams stay in the socket.
+ * datagrams stay in the socket, with those behind them that would bypass the tap.
  *
  * Errors of the network and of the host become ICMP errors for the guest. Those
  * of the guest about what we delivered end here: see icmperr.c.
@@ -52,6 +52,7 @@
 
 #define WANT_MAX	64		/* messages read for one event */
 #define ALTS_MAX	8		/* names that the guest may have for a peer */
+#define NAMES_MAX	16		/* ports to try for a peer that is mapped */
 
 /**
  * udp_init() - No flows
@@ -192,6 +193,8 @@ static bool out_to_one(struct udp *u, const struct flowside *tap,
 		       const struct pkt *p, struct udp_out *o)
 {
 	o->f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
+	if (o->f && udp_life(o->f)->kind != UDP_PEER)
+		return false;
 	if (o->f && !udp_port_of(u, o->f)) {
 		udp_end(u, o->f, "its port has ended");
 		o->f = NULL;
@@ -321,9 +324,10 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 
 /* ---- Host to guest ---- */
 
-/* A flow that leads back to a peer that is shown by another address; where there
- * is one for the address that is shown, that one stays */
-static void flow_from_stranger(struct udp *u, struct flow *port,
+/* A flow that leads back to a peer that is shown by another address. False if the
+ * guest has a flow with somebody else whom it knows by that address and port: it
+ * would take the peer for that one */
+static bool flow_from_stranger(struct udp *u, struct flow *port,
 			       const struct udp_meta *m,
 			       const struct flowside *tap)
 {
@@ -331,9 +335,15 @@ static void flow_from_stranger(struct udp *u, struct flow *port,
 		.eaddr = m->src, .eport = m->sport,
 	};
 	struct flowside side = side_at_port(port, &host);
+	struct flow *f;
 
-	if (!flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL))
-		udp_flow_start(u, port, &side, PIF_HOST, tap, m->scope);
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
+	if (f && udp_port_of(u, f))
+		return inany_equals(&udp_host_side(f)->eaddr, &m->src);
+	if (f)
+		udp_end(u, f, "its port has ended");
+	udp_flow_start(u, port, &side, PIF_HOST, tap, m->scope);
+	return true;
 }
 
 /* Set *@tap to where a datagram to a port of the guest goes */
@@ -357,23 +367,50 @@ static void to_guest_port(struct udp *u, struct flow *port,
 		tap->oport = m->sport;
 		tap->eaddr = guest->eaddr;
 		tap->eport = guest->eport;
-		if (!inany_equals(&tap->oaddr, &m->src))
-			flow_from_stranger(u, port, m, tap);
+		if (!inany_equals(&tap->oaddr, &m->src) &&
+		    !flow_from_stranger(u, port, m, tap)) {
+			tap->eaddr = (union inany){ 0 };
+			u->lost++;
+			return;
+		}
 	}
 	udp_touch(u, port, f, SEEN_FROM_HOST);
 }
 
-/* A flow of the guest's with the same addresses and ports at the tap, or NULL.
- * One by another listening socket ends: the peer uses this one now. One that the
- * guest started by another socket is what its answers will take */
-static struct flow *same_at_tap(struct udp *u, const struct flowside *tap)
+/* Is a flow with this peer, as far as the address goes? */
+static bool has_peer(const struct flow *f, const union inany *peer)
 {
-	struct flow *f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
+	return inany_equals(&udp_host_side(f)->eaddr, peer);
+}
 
-	if (!f || (f->pif[INI] == PIF_TAP && udp_port_of(u, f)))
-		return f;
-	udp_end(u, f, "its peer uses another port");
-	return NULL;
+/* A flow of the guest's with the same addresses and ports at the tap, and the same
+ * peer, or NULL. One by another listening socket ends: the peer uses this one now.
+ * One that the guest started by another socket is what its answers will take. Where
+ * another peer is shown by the same address and port, *@tap gets another port, as a
+ * NAT would choose (RFC 4787, 4.2.1); false if there is none */
+static bool same_at_tap(struct udp *u, const union inany *peer,
+			struct flowside *tap, struct flow **f)
+{
+	unsigned low = tap->oport < 1024 ? 512 : 1024, tries;
+	unsigned count = low == 512 ? 512 : 65536 - 1024;
+
+	for (tries = 0; tries < NAMES_MAX; tries++) {
+		*f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
+		if (!*f)
+			return true;
+		if (!udp_port_of(u, *f) ||
+		    (has_peer(*f, peer) && (*f)->pif[INI] != PIF_TAP)) {
+			udp_end(u, *f, "its peer uses another port");
+			*f = NULL;
+			return true;
+		}
+		if (has_peer(*f, peer))
+			return true;
+		tap->oport = (uint16_t)(low + (tap->oport * 31421U + 6927) %
+					      count);
+	}
+	*f = NULL;
+	return false;
 }
 
 /* Have two messages the same sender and destination? */
@@ -396,12 +433,13 @@ static unsigned past_tap(struct udp *u, struct flow *port,
 	unsigned n = 0;
 
 	udp_port(port)->past_tap = true;
+	udp_touch(u, port, NULL, SEEN_FROM_HOST);
 	do {
 		data[n] = udp_rx_data(u, r, k + n);
 		n++;
 	} while (k + n < r->got && same_way(&r->meta[k], &r->meta[k + n]));
 	if (u->splice)
-		udp_splice_from_host(u->splice, p->rule, p->sock.fd, host, tgt,
+		udp_splice_from_host(u->splice, port, p->rule, p->sock.fd, host, tgt,
 				     &r->meta[k], data, n);
 	return n;
 }
@@ -448,9 +486,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 		pif = fwd_from_host(u->conf, u->guest, p->rule, &host, &tgt);
 		if (pif == PIF_SPLICE)
 			return past_tap(u, port, &host, &tgt, r, k);
-		if (pif == PIF_TAP)
-			f = same_at_tap(u, &tgt);
-		if (pif == PIF_TAP && !f)
+		if (pif == PIF_TAP && same_at_tap(u, &m->src, &tgt, &f) && !f)
 			f = udp_flow_start(u, port, &host, PIF_HOST, &tgt,
 					   m->scope);
 	}
@@ -500,7 +536,12 @@ static void find_sides(struct udp *u, struct flow *port, struct udp_rx *r)
 			k++;
 		}
 	}
-	p->rx_v4 = inany_is_v4(&r->meta[r->got - 1].src);
+	for (k = r->got; k-- > 0; ) {
+		if (inany_is_set(&r->side[k].eaddr)) {
+			p->rx_v4 = inany_is_v4(&r->side[k].eaddr);
+			break;
+		}
+	}
 }
 
 /* One call for up to *@left messages; false if there is nothing more, or no

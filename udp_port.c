@@ -301,7 +301,8 @@ static struct flow *port_new(struct udp *u, const struct flowside *key,
 	port_set(f, fd, side.oport);
 	p = udp_port(f);
 	p->life.dns = host->eport == UDP_PORT_DNS;
-	p->rx_v4 = inany_is_v4(&host->eaddr);
+	p->rx_v4 = inany_is_v4(&key->eaddr);
+	f->bound = 1U << TGT;
 	p->watch = flow_ref(u->flows, f, REF_UDP, TGT);
 	rc = loop_add(u->loop, fd, EPOLLIN, p->watch);
 	if (rc) {

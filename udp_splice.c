@@ -27,7 +27,7 @@
  * goes to the next address that may be meant (fwd_targets()). If the refusal comes late,
  * the datagram is lost, and the next one goes there.
  *
- * Life: as for flows through the tap (udp.c), 60 s idle, 180 s once datagrams
+ * Life: as for flows through the tap (udp_port.c), 60 s idle, 180 s once datagrams
  * went both ways, or until others need the room (flow.c).
  */
 
@@ -240,12 +240,13 @@ static struct flow *entry_start(struct udp_splice *s, struct flow *f,
 	return f;
 }
 
-/* A new flow of the listening socket @fd */
-static struct flow *flow_new(struct udp_splice *s, const struct fwd_rule *r,
-			     int fd, const struct flowside *ini,
+/* A new flow of the listening socket @fd, for which @keep is not evicted */
+static struct flow *flow_new(struct udp_splice *s, struct flow *keep,
+			     const struct fwd_rule *r, int fd,
+			     const struct flowside *ini,
 			     const struct flowside *tgt, unsigned scope)
 {
-	struct flow *f = entry_new(s, r->from_ns, ini, tgt, NULL);
+	struct flow *f = entry_new(s, r->from_ns, ini, tgt, keep);
 
 	if (!f)
 		return NULL;
@@ -279,6 +280,7 @@ static struct flow *flow_second(struct udp_splice *s, struct flow *f,
 	if (!g)
 		return NULL;
 	priv(g)->second = true;
+	g->bound = 1U << INI;
 	priv(g)->first = ref;
 	priv(g)->scope = first->scope;
 	priv(g)->listener = first->listener;
@@ -562,8 +564,9 @@ static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
 }
 
 /* Forward what a listening socket got from one peer, to @tgt unless there is a
- * flow */
-static void from_listener(struct udp_splice *s, const struct fwd_rule *r, int fd,
+ * flow. @keep is not evicted for a new one */
+static void from_listener(struct udp_splice *s, struct flow *keep,
+			  const struct fwd_rule *r, int fd,
 			  const struct flowside *ini,
 			  const struct flowside *tgt, struct batch b)
 {
@@ -574,7 +577,7 @@ static void from_listener(struct udp_splice *s, const struct fwd_rule *r, int fd
 	if (f && !is_ours(f))
 		f = NULL;
 	else if (!f)
-		f = flow_new(s, r, fd, ini, tgt, b.meta->scope);
+		f = flow_new(s, keep, r, fd, ini, tgt, b.meta->scope);
 	if (f)
 		forward(s, f, INI, b);
 	else
@@ -597,6 +600,8 @@ static void from_sender(struct udp_splice *s, struct flow *f, struct batch b)
 
 	if (!is_from(f, side, b.meta))
 		g = side == TGT ? flow_second(s, f, b.meta) : NULL;
+	if (g != f)
+		f->last_ms = s->loop->now_ms;	/* it has the socket of both */
 	if (g)
 		forward(s, g, side, b);
 	else
@@ -648,6 +653,7 @@ void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
 /**
  * udp_splice_from_host() - Datagrams of one peer, from a socket of the host's
  * @s:		Bypass
+ * @port:	Entry of the flow table that stands for the socket: not evicted
  * @r:		Rule of the socket
  * @fd:		Listening socket
  * @host:	Its side
@@ -656,12 +662,13 @@ void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
  * @data:	Their bytes
  * @n:		How many
  */
-void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
-			  int fd, const struct flowside *host,
+void udp_splice_from_host(struct udp_splice *s, struct flow *port,
+			  const struct fwd_rule *r, int fd,
+			  const struct flowside *host,
 			  const struct flowside *tgt, const struct udp_meta *m,
 			  const uint8_t *const *data, unsigned n)
 {
-	from_listener(s, r, fd, host, tgt,
+	from_listener(s, port, r, fd, host, tgt,
 		      (struct batch){ .meta = m, .data = data, .n = n });
 }
 
@@ -686,7 +693,7 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 
 	if (b.meta->sport && is_from_inside(s, &ini, b.meta->scope) &&
 	    fwd_from_ns(s->conf, r, &ini, &tgt))
-		from_listener(s, r, fd, &ini, &tgt, b);
+		from_listener(s, NULL, r, fd, &ini, &tgt, b);
 	else
 		s->dropped += b.n;
 }

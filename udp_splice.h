@@ -50,8 +50,9 @@ void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     struct loop *loop, struct nshelper *nsh);
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port);
-void udp_splice_from_host(struct udp_splice *s, const struct fwd_rule *r,
-			  int fd, const struct flowside *host,
+void udp_splice_from_host(struct udp_splice *s, struct flow *port,
+			  const struct fwd_rule *r, int fd,
+			  const struct flowside *host,
 			  const struct flowside *tgt, const struct udp_meta *m,
 			  const uint8_t *const *data, unsigned n);
 void udp_splice_sock_event(struct udp_splice *s, struct flow *f,

@@ -356,6 +356,27 @@ static void least_useful(void)
 
 	reset();
 	flow_limit_fds(&t, 2);
+	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 0);
+	flow_set_rank(&t, a, FLOW_ANSWERED);
+	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 9990);
+	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 9999);
+	ok(evicted == b, "a question ends before a flow that was in use lately");
+	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10000);
+	ok(evicted == a, "a fresh question does not end before one that is idle");
+
+	reset();
+	flow_limit_fds(&t, 2);
+	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10);
+	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 20);
+	c = flow_alloc_beside(&t, a, IPPROTO_UDP, FLOW_DATAGRAM, 1, 5000);
+	ok(evicted == b && c, "a flow that is still needed is passed over");
+	is(a->rank, FLOW_PENDING, "and is what it was before");
+	ok(flow_has_room(&t, FLOW_DATAGRAM, 0) &&
+	   !flow_has_room(&t, FLOW_DATAGRAM, 1),
+	   "without ending others there is room for a flow without descriptors");
+
+	reset();
+	flow_limit_fds(&t, 2);
 	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 0, 10);
 	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 2, 20);
 	ok(flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 30) &&

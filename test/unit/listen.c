@@ -555,6 +555,7 @@ static void test_scan(void)
 	f = flow_alloc(&flows, IPPROTO_UDP, FLOW_DATAGRAM, 0, 0);
 	f->pif[TGT] = PIF_HOST;
 	f->side[TGT].oport = 5353;
+	f->bound = 1U << TGT;
 	l.flows = &flows;
 	listen_scan(&l);
 	ok(!ours(IPPROTO_UDP, true, 5353), "but not one of our flows");

@@ -544,6 +544,13 @@ static void loops(void)
 	ok(ports_check(&c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '9700' for --udp-ns: leads back to "
 			  "the namespace by --udp-ports 9700"), "a loop is named");
+
+	setup(&c, true);
+	c.host_lo_to_ns_lo = true;
+	parse(&c, 'u', "127.0.0.1/9700", error);
+	parse(&c, 'U', "9700", error);
+	is(ports_check(&c, error, sizeof(error)), -EINVAL,
+	   "where loopback leads to loopback, an address of it is no way out");
 }
 
 static void interfaces(void)

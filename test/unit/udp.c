@@ -616,6 +616,44 @@ static void test_inbound_same(void)
 	teardown();
 }
 
+/* Two peers of the host's loopback, with one port: the guest sees one address */
+static void test_same_name(void)
+{
+	const struct sockaddr_in other = {
+		.sin_family = AF_INET, .sin_addr = { htonl(0x7f000002) },
+	};
+	struct sockaddr_in sa = other;
+	uint16_t port, pport = 0, from = 0;
+	struct fwd_rule r;
+	struct pkt p;
+	int l, s[2];
+
+	if (!v4)
+		return;
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	guest.addr4 = conf.ip4.addr;
+	l = listener(true, &port);
+	r = rule_for(port);
+	s[0] = server(&pport);
+	s[1] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	sa.sin_port = htons(pport);
+	if (bind(s[1], (struct sockaddr *)&sa, sizeof(sa)))
+		perror("# bind");
+	put(s[0], port, 10);
+	put(s[1], port, 20);
+	udp_listen_event(&udp, l, &r, port, 0);
+	ok(fake.n == 2 && is_inbound(0, pport, 10) && sent(1, &p) &&
+	   p.len == 20 && ntohs(p.udp.sport) != pport,
+	   "a second peer that is shown by the same address gets another port");
+	guest_answers(100);
+	is(get(s[1], &from), 100, "an answer to it reaches it");
+	is(get(s[0], &from), -1, "an answer to it reaches nobody else");
+	close(l);
+	close(s[0]);
+	close(s[1]);
+	teardown();
+}
+
 static void evict(void *ctx, struct flow *f)
 {
 	(void)ctx;
@@ -672,6 +710,7 @@ int main(void)
 		test_inbound(false);
 		test_inbound(true);
 		test_inbound_same();
+		test_same_name();
 		test_listener_gone();
 		test_many_flows();
 	}

@@ -144,8 +144,8 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 	host.eaddr = m->src;
 	host.eport = m->sport;
 	if (fwd_from_host(&conf, &nobody, r, &host, &tgt) == PIF_SPLICE)
-		udp_splice_from_host(&splice, r, fd, &host, &tgt, m, in_data,
-				     n);
+		udp_splice_from_host(&splice, NULL, r, fd, &host, &tgt, m,
+				     in_data, n);
 }
 
 static struct fwd_rule rule(uint16_t port, uint16_t to)
