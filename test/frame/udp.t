@@ -646,7 +646,8 @@ def table_full(env, ip):
         env.send_udp(ip, env.next_port(), ip.peer, port, b"more", link=d.link)
         receive(srv, b"more")
     env.barrier(d.link)
-    wait_until(lambda: d.fds() <= fds + 1, "sockets of flows that ended are closed")
+    # How many of the table's entries are ports, which hold a descriptor, may vary
+    wait_until(lambda: d.fds() <= fds + 4, "sockets of flows that ended are closed")
 
 
 @test("a guest that does not read is not waited for, and catches up", only=STREAMS)
