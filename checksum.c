@@ -177,6 +177,36 @@ uint32_t csum_add(uint32_t sum, const void *buf, size_t len)
 }
 
 /**
+ * csum_view() - Add the words of a view to a sum
+ * @sum:	As for csum_add()
+ * @v:		Bytes in pieces of any length
+ *
+ * A piece at an odd offset has its bytes at the other places of their words: its
+ * sum is that of swapped words, so it is swapped back (RFC 1071, 2 (B)).
+ *
+ * Return: the new sum, as csum_add() of the same bytes in one piece
+ */
+uint32_t csum_view(uint32_t sum, struct view v)
+{
+	bool odd = false;
+	uint8_t *p = NULL;
+	size_t n;
+
+	while ((n = view_piece(&v, v.len, &p))) {
+		uint32_t part;
+
+		if (!odd && !v.len)
+			return csum_add(sum, p, n);	/* most often all */
+		part = csum_add(0, p, n);
+		if (odd)
+			part = part << 8 | part >> 24;
+		sum = fold64((uint64_t)sum + part);
+		odd ^= n % 2;
+	}
+	return sum;
+}
+
+/**
  * csum_fold() - A sum as it stands in a checksum field
  * @sum:	From csum_add() or csum_pseudo()
  *

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "inany.h"
+#include "view.h"
 
 /* Ways to sum up; csum_init() takes the last that this processor has */
 enum csum_impl { CSUM_SCALAR, CSUM_SSE2, CSUM_AVX2 };
@@ -19,6 +20,7 @@ void csum_init(void);
 bool csum_use(enum csum_impl impl);
 
 uint32_t csum_add(uint32_t sum, const void *buf, size_t len);
+uint32_t csum_view(uint32_t sum, struct view v);
 uint16_t csum_fold(uint32_t sum);
 uint32_t csum_pseudo(const union inany *src, const union inany *dst,
 		     uint8_t proto, size_t len);

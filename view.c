@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * view.c - Bytes of a frame wherever they are: a cursor over pieces of memory
+ *
+ * Some backends receive a frame into one buffer, others find it in several pieces
+ * of the guest's memory, cut anywhere. Whoever reads or writes a frame does so
+ * through a view, and so does not know. The usual case, that all bytes asked for
+ * are in the current piece, is inline in view.h, at the cost of one comparison;
+ * the rest is here.
+ *
+ * A piece is looked up when a byte of it is needed, so @here may be 0 before the
+ * end. All pieces together have at least @len bytes: whoever makes a view says how
+ * many, and the functions only ever make it shorter.
+ */
+
+#include "view.h"
+
+/* Bytes of the current piece, at most @max: of the next one if it is used up. The
+ * caller knows that there are some */
+static size_t piece_len(struct view *v, size_t max)
+{
+	while (!v->here) {
+		size_t len = v->next->iov_len;
+
+		v->p = v->next->iov_base;
+		v->here = len < v->len ? (uint32_t)len : v->len;
+		v->next++;
+	}
+	return v->here < max ? v->here : max;
+}
+
+/**
+ * view_of_iov() - A view of pieces
+ * @iov:	The pieces, which may be empty; stays in place
+ * @n:		How many, at most VIEW_PARTS_MAX
+ */
+struct view view_of_iov(const struct iovec *iov, unsigned n)
+{
+	struct view v = { .next = iov };
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	v.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
+	if (v.len)
+		piece_len(&v, 1);
+	return v;
+}
+
+/**
+ * view_piece() - The next bytes that are in one piece
+ * @v:		The view; steps over them
+ * @max:	How many, at most
+ * @p:		Set to where they are
+ *
+ * Return: how many, 0 only at the end or if @max is 0
+ */
+size_t view_piece(struct view *v, size_t max, uint8_t **p)
+{
+	size_t n;
+
+	if (!v->len || !max)
+		return 0;
+	n = piece_len(v, max);
+	*p = v->p;
+	view_step(v, n);
+	return n;
+}
+
+/* view_skip_parts() - view_skip() beyond the current piece */
+bool view_skip_parts(struct view *v, size_t n)
+{
+	if (n > v->len)
+		return false;
+	while (n) {
+		size_t part = piece_len(v, n);
+
+		view_step(v, part);
+		n -= part;
+	}
+	return true;
+}
+
+/* view_take_parts() - view_take() beyond the current piece */
+bool view_take_parts(struct view *v, void *to, size_t n)
+{
+	uint8_t *at = to;
+
+	if (n > v->len)
+		return false;
+	while (n) {
+		size_t part = piece_len(v, n);
+
+		memcpy(at, v->p, part);
+		view_step(v, part);
+		at += part;
+		n -= part;
+	}
+	return true;
+}
+
+/* view_put_parts() - view_put() beyond the current piece */
+bool view_put_parts(struct view *v, const void *from, size_t n)
+{
+	const uint8_t *at = from;
+
+	if (n > v->len)
+		return false;
+	while (n) {
+		size_t part = piece_len(v, n);
+
+		memcpy(v->p, at, part);
+		view_step(v, part);
+		at += part;
+		n -= part;
+	}
+	return true;
+}
+
+/* view_list_parts() - view_parts() of more than one piece */
+unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max)
+{
+	unsigned n = 0;
+
+	while (v.len) {
+		size_t part;
+
+		if (n == max)
+			return 0;
+		part = piece_len(&v, v.len);
+		iov[n++] = (struct iovec){ v.p, part };
+		view_step(&v, part);
+	}
+	return n;
+}
+
+/**
+ * view_put_view() - Copy bytes from one view into another, step over them in both
+ * @to:		Overwritten
+ * @from:	Read
+ * @n:		How many
+ *
+ * Return: false, and nothing is done, if one has fewer
+ */
+bool view_put_view(struct view *to, struct view *from, size_t n)
+{
+	if (n > to->len || n > from->len)
+		return false;
+	while (n) {
+		size_t part = piece_len(from, n);
+
+		view_put(to, from->p, part);
+		view_step(from, part);
+		n -= part;
+	}
+	return true;
+}
+
+/* view_equals() - Does the view begin with these @n bytes? */
+bool view_equals(struct view v, const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+
+	if (n > v.len)
+		return false;
+	while (n) {
+		size_t part = piece_len(&v, n);
+
+		if (memcmp(v.p, at, part))
+			return false;
+		view_step(&v, part);
+		at += part;
+		n -= part;
+	}
+	return true;
+}

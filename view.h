@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * view.h - Bytes of a frame wherever they are: a cursor over pieces of memory
+ */
+
+#ifndef VIEW_H
+#define VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#define VIEW_PARTS_MAX	64		/* pieces of one view, at most */
+
+/**
+ * struct view - Some bytes in pieces, and where we are in them
+ * @p:		Next byte
+ * @next:	Pieces that follow the one at @p; not used if there are none
+ * @here:	Bytes at @p, at most @len
+ * @len:	Bytes in all
+ *
+ * A view owns no memory: the pieces, and the iovec that lists them, stay where
+ * they are as long as the view or a copy of it is used. The functions below never
+ * go beyond @len, so nobody else needs to look at @p, @next or @here.
+ */
+struct view {
+	uint8_t *p;
+	const struct iovec *next;
+	uint32_t here, len;
+};
+
+bool view_skip_parts(struct view *v, size_t n);
+bool view_take_parts(struct view *v, void *to, size_t n);
+bool view_put_parts(struct view *v, const void *from, size_t n);
+unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max);
+
+struct view view_of_iov(const struct iovec *iov, unsigned n);
+size_t view_piece(struct view *v, size_t max, uint8_t **p);
+bool view_put_view(struct view *to, struct view *from, size_t n);
+bool view_equals(struct view v, const void *bytes, size_t n);
+
+/* view_of() - A view of one piece */
+static inline struct view view_of(const void *p, size_t len)
+{
+	return (struct view){ .p = (uint8_t *)p, .here = (uint32_t)len,
+			      .len = (uint32_t)len };
+}
+
+/* Step over @n bytes of the current piece */
+static inline void view_step(struct view *v, size_t n)
+{
+	v->p += n;
+	v->here -= (uint32_t)n;
+	v->len -= (uint32_t)n;
+}
+
+/* view_skip() - Step over @n bytes; false, and nothing is done, if there are fewer */
+static inline bool view_skip(struct view *v, size_t n)
+{
+	if (n > v->here)
+		return view_skip_parts(v, n);
+	view_step(v, n);
+	return true;
+}
+
+/* view_take() - Copy @n bytes out and step over them; false if there are fewer */
+static inline bool view_take(struct view *v, void *to, size_t n)
+{
+	if (n > v->here)
+		return view_take_parts(v, to, n);
+	if (n)
+		memcpy(to, v->p, n);
+	view_step(v, n);
+	return true;
+}
+
+/* view_put() - Overwrite @n bytes and step over them; false if there are fewer */
+static inline bool view_put(struct view *v, const void *from, size_t n)
+{
+	if (n > v->here)
+		return view_put_parts(v, from, n);
+	if (n)
+		memcpy(v->p, from, n);
+	view_step(v, n);
+	return true;
+}
+
+/* view_copy() - Copy @n bytes from @off on out; false if there are fewer */
+static inline bool view_copy(struct view v, size_t off, void *to, size_t n)
+{
+	return view_skip(&v, off) && view_take(&v, to, n);
+}
+
+/* view_cut() - Keep the first @len bytes only; false if there are fewer */
+static inline bool view_cut(struct view *v, size_t len)
+{
+	if (len > v->len)
+		return false;
+	v->len = (uint32_t)len;
+	if (v->here > len)
+		v->here = (uint32_t)len;
+	return true;
+}
+
+/* view_split() - Step over @n bytes, of which @first is a view; false if there are
+ * fewer */
+static inline bool view_split(struct view *v, size_t n, struct view *first)
+{
+	*first = *v;
+	return view_skip(v, n) && view_cut(first, n);
+}
+
+/* view_at() - A view of @n bytes from @off on; an empty one if there are fewer */
+static inline struct view view_at(struct view v, size_t off, size_t n)
+{
+	if (!view_skip(&v, off) || !view_cut(&v, n))
+		view_cut(&v, 0);
+	return v;
+}
+
+/**
+ * view_parts() - The pieces of a view, for a system call
+ * @v:		The view
+ * @iov:	Filled in
+ * @max:	Length of @iov
+ *
+ * Return: parts of @iov that were filled in; 0 if the view is empty or has more
+ * than @max pieces
+ */
+static inline unsigned view_parts(struct view v, struct iovec *iov, unsigned max)
+{
+	if (v.here < v.len || !v.len || !max)
+		return view_list_parts(v, iov, max);
+	*iov = (struct iovec){ v.p, v.len };
+	return 1;
+}
+
+#endif /* VIEW_H */
