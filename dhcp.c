@@ -103,10 +103,9 @@ static be32 value_be32(const struct value *v)
 	return x;
 }
 
-static void take_option(struct request *q, uint8_t code, const uint8_t *data,
-			size_t len)
+static void take_option(struct request *q, uint8_t code, struct view data)
 {
-	size_t room, i;
+	size_t len = data.len, room, i;
 
 	for (i = 0; i < V_COUNT && known[i].code != code; i++)
 		;
@@ -115,25 +114,25 @@ static void take_option(struct request *q, uint8_t code, const uint8_t *data,
 	q->v[i].given = true;
 	if (q->v[i].len < sizeof(q->v[i].b)) {
 		room = sizeof(q->v[i].b) - q->v[i].len;
-		memcpy(q->v[i].b + q->v[i].len, data, len < room ? len : room);
+		view_take(&data, q->v[i].b + q->v[i].len,
+			  len < room ? len : room);
 	}
 	q->v[i].len += len;
 }
 
 /* One field of options; false if one goes beyond its end */
-static bool take_options(struct request *q, const uint8_t *p, size_t rem)
+static bool take_options(struct request *q, struct view field)
 {
-	while (rem && *p != DHCP_OPT_END) {
-		size_t step = 1;
+	struct view data;
+	uint8_t code, len;
 
-		if (*p != DHCP_OPT_PAD) {
-			if (rem < 2 || rem - 2 < p[1])
-				return false;
-			take_option(q, p[0], p + 2, p[1]);
-			step += 1 + p[1];
-		}
-		p += step;
-		rem -= step;
+	while (view_take(&field, &code, 1) && code != DHCP_OPT_END) {
+		if (code == DHCP_OPT_PAD)
+			continue;
+		if (!view_take(&field, &len, 1) ||
+		    !view_split(&field, len, &data))
+			return false;
+		take_option(q, code, data);
 	}
 	return true;
 }
@@ -148,10 +147,10 @@ static bool take_overload(struct request *q)
 	if (!fields || fields & ~(DHCP_OVERLOAD_FILE | DHCP_OVERLOAD_SNAME))
 		return false;
 	if (fields & DHCP_OVERLOAD_FILE &&
-	    !take_options(q, q->m.file, sizeof(q->m.file)))
+	    !take_options(q, view_of(q->m.file, sizeof(q->m.file))))
 		return false;
 	return !(fields & DHCP_OVERLOAD_SNAME) ||
-	       take_options(q, q->m.sname, sizeof(q->m.sname));
+	       take_options(q, view_of(q->m.sname, sizeof(q->m.sname)));
 }
 
 static bool values_valid(const struct request *q)
@@ -166,11 +165,11 @@ static bool values_valid(const struct request *q)
 	return true;
 }
 
-static bool parse_options(struct request *q, const uint8_t *p, size_t len)
+static bool parse_options(struct request *q, struct view options)
 {
 	if (q->m.cookie != htonl(DHCP_COOKIE))
 		return true;		/* plain BOOTP: RFC 951 */
-	if (!take_options(q, p, len) || !take_overload(q) || !values_valid(q))
+	if (!take_options(q, options) || !take_overload(q) || !values_valid(q))
 		return false;
 	if (!q->v[V_TYPE].given)
 		return true;		/* BOOTP: RFC 2132, 2 */
@@ -190,14 +189,13 @@ static bool header_valid(const struct dhcp_msg *m)
 
 static bool parse_request(struct request *q, const struct pkt *p)
 {
-	size_t fixed = p->len < sizeof(q->m) ? BOOTP_HDR_LEN : sizeof(q->m);
+	struct view rest = p->payload;
+	size_t fixed = rest.len < sizeof(q->m) ? BOOTP_HDR_LEN : sizeof(q->m);
 
 	memset(q, 0, sizeof(*q));
-	if (p->kind != PKT_UDP || !inany_is_v4(&p->src) || p->len < fixed)
-		return false;
-	memcpy(&q->m, p->payload, fixed);
-	return header_valid(&q->m) &&
-	       parse_options(q, p->payload + fixed, p->len - fixed);
+	return p->kind == PKT_UDP && inany_is_v4(&p->src) &&
+	       view_take(&rest, &q->m, fixed) && header_valid(&q->m) &&
+	       parse_options(q, rest);
 }
 
 /* Who wants it, and does it want any? Without a list it wants all there is */
@@ -678,7 +676,8 @@ static size_t message_max(const struct reply *a, const struct pkt *p,
 	size_t max = DHCP_IP_MIN;
 
 	if (a->kind == K_BOOTP)		/* what it sends it takes */
-		max = p->len + IP_UDP_LEN < max ? p->len + IP_UDP_LEN : max;
+		max = p->payload.len + IP_UDP_LEN < max ?
+		      p->payload.len + IP_UDP_LEN : max;
 	else if ((size_t)(v->b[0] << 8 | v->b[1]) > max)
 		max = (size_t)(v->b[0] << 8 | v->b[1]);
 	if (a->c->mtu && max > a->c->mtu)

@@ -660,12 +660,12 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
 	if (!inany_is_set(&c->ip6.our_ll) || !is_client(&p->src) ||
-	    p->len > sizeof(msg))
+	    p->payload.len > sizeof(msg))
 		return 0;
 
 	/* Once: the other side might go on writing to what it sent */
-	memcpy(msg, p->payload, p->len);
-	if (!request_parse(&q, msg, p->len) ||
+	view_copy(p->payload, 0, msg, p->payload.len);
+	if (!request_parse(&q, msg, p->payload.len) ||
 	    !answer(&w, c, d, &q, !inany_is_multicast(&p->dst)))
 		return 0;
 

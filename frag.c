@@ -127,14 +127,14 @@ static bool is_sane(const struct pkt *f)
 		max -= sizeof(struct ip4_hdr);
 	if (f->proto == IPPROTO_TCP)
 		need = sizeof(struct tcp_hdr);
-	return f->len && f->frag_off + f->len <= max &&
-	       (f->frag_off || f->len >= need);
+	return f->payload.len && f->frag_off + f->payload.len <= max &&
+	       (f->frag_off || f->payload.len >= need);
 }
 
 /* Do the fragment's place and what is known about the end agree? */
 static bool end_agrees(const struct frag_slot *s, const struct pkt *f)
 {
-	uint32_t end = f->frag_off + (uint32_t)f->len;
+	uint32_t end = f->frag_off + f->payload.len;
 
 	if (!f->frag_more)
 		return s->total ? end == s->total : end >= s->end;
@@ -143,11 +143,11 @@ static bool end_agrees(const struct frag_slot *s, const struct pkt *f)
 
 static void slot_store(struct frag_slot *s, const struct pkt *f)
 {
-	uint32_t end = f->frag_off + (uint32_t)f->len;
+	uint32_t end = f->frag_off + f->payload.len;
 
-	memcpy(slot_data(s) + f->frag_off, f->payload, f->len);
+	view_copy(f->payload, 0, slot_data(s) + f->frag_off, f->payload.len);
 	map_set(s->map, f->frag_off / 8, (end + 7) / 8);
-	s->received += (uint32_t)f->len;
+	s->received += f->payload.len;
 	if (end > s->end)
 		s->end = end;
 	if (!f->frag_more)
@@ -162,7 +162,7 @@ static void slot_store(struct frag_slot *s, const struct pkt *f)
 static bool slot_add(struct frag_slot *s, const struct pkt *f)
 {
 	unsigned from = f->frag_off / 8;
-	unsigned to = (unsigned)(f->frag_off + f->len + 7) / 8;
+	unsigned to = (f->frag_off + f->payload.len + 7) / 8;
 	unsigned here;
 
 	if (!is_sane(f) || !end_agrees(s, f))
@@ -173,13 +173,15 @@ static bool slot_add(struct frag_slot *s, const struct pkt *f)
 		return true;
 	}
 	return here == to - from &&
-	       !memcmp(slot_data(s) + f->frag_off, f->payload, f->len);
+	       view_equals(f->payload, slot_data(s) + f->frag_off,
+			   f->payload.len);
 }
 
 /* A header in front of the data, as of a packet that never was fragmented: for
- * quoting, so without a checksum */
-static const uint8_t *put_ip_header(struct frag_slot *s, struct pkt *p)
+ * quoting, so without a checksum. Return: a view of both */
+static struct view put_ip_header(struct frag_slot *s, const struct pkt *p)
 {
+	uint8_t *data = slot_data(s);
 	struct ip4_hdr ip4;
 	struct ip6_hdr ip6;
 
@@ -192,8 +194,8 @@ static const uint8_t *put_ip_header(struct frag_slot *s, struct pkt *p)
 			.src = p->src.v4mapped.a4.s_addr,
 			.dst = p->dst.v4mapped.a4.s_addr,
 		};
-		p->l3_len = sizeof(ip4) + s->total;
-		return memcpy(slot_data(s) - sizeof(ip4), &ip4, sizeof(ip4));
+		memcpy(data - sizeof(ip4), &ip4, sizeof(ip4));
+		return view_of(data - sizeof(ip4), sizeof(ip4) + s->total);
 	}
 
 	ip6 = (struct ip6_hdr){
@@ -202,12 +204,13 @@ static const uint8_t *put_ip_header(struct frag_slot *s, struct pkt *p)
 		.nexthdr = p->proto, .hop_limit = p->ttl,
 		.src = p->src.a6, .dst = p->dst.a6,
 	};
-	p->l3_len = sizeof(ip6) + s->total;
-	return memcpy(slot_data(s) - sizeof(ip6), &ip6, sizeof(ip6));
+	memcpy(data - sizeof(ip6), &ip6, sizeof(ip6));
+	return view_of(data - sizeof(ip6), sizeof(ip6) + s->total);
 }
 
 static const struct pkt *slot_finish(struct frag_pool *pool, struct frag_slot *s)
 {
+	struct view data = view_of(slot_data(s), s->total);
 	struct pkt *p = &pool->out;
 
 	s->used = false;
@@ -216,7 +219,7 @@ static const struct pkt *slot_finish(struct frag_pool *pool, struct frag_slot *s
 	p->frag_more = p->df = false;
 	p->off = (struct rx_offload){ 0 };
 	p->l3 = put_ip_header(s, p);
-	if (pkt_parse_l4(p, slot_data(s), s->total) == PKT_OK)
+	if (pkt_parse_l4(p, &data) == PKT_OK)
 		return p;
 	pool->dropped++;
 	return NULL;

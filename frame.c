@@ -419,25 +419,24 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
  * @a:		Addresses: from who reports it to who sent @quoted
  * @type, @code:	As in the family's RFC 792 or RFC 4443
  * @word:	Second word of the message, host order: MTU, pointer or 0
- * @quoted:	The packet it is about, from its IP header on
- * @len:	Bytes of it; as many are sent as the RFCs want
+ * @quoted:	The packet it is about, from its IP header on; as much is sent as
+ *		the RFCs want
  *
  * Return: false if there was no room for it (then it is lost)
  */
 bool frame_send_icmp_error(struct tap *t, const struct frame_addr *a,
 			   uint8_t type, uint8_t code, uint32_t word,
-			   const void *quoted, size_t len)
+			   const struct view *quoted)
 {
 	bool v4 = inany_is_v4(a->src);
 	uint8_t l4[sizeof(struct icmp_hdr) + QUOTE6_MAX];
 	struct icmp_hdr h = { .type = type, .code = code };
 	size_t max = v4 ? QUOTE4_MAX : QUOTE6_MAX;
+	size_t len = quoted->len < max ? quoted->len : max;
 
 	h.word = htonl(word);
-	if (len > max)
-		len = max;
 	memcpy(l4, &h, sizeof(h));
-	memcpy(l4 + sizeof(h), quoted, len);
+	view_copy(*quoted, 0, l4 + sizeof(h), len);
 	return frame_send_l4(t, a, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, l4,
 			     sizeof(h) + len, offsetof(struct icmp_hdr, csum));
 }

@@ -16,6 +16,7 @@
 #include "inany.h"
 #include "tap.h"
 #include "types.h"
+#include "view.h"
 #include "wire.h"
 
 /**
@@ -60,6 +61,6 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 		    uint16_t dport, const void *data, size_t len);
 bool frame_send_icmp_error(struct tap *t, const struct frame_addr *a,
 			   uint8_t type, uint8_t code, uint32_t word,
-			   const void *quoted, size_t len);
+			   const struct view *quoted);
 
 #endif /* FRAME_H */

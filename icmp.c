@@ -277,16 +277,15 @@ static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
 			const struct flowside *host, uint32_t *mtu)
 {
 	struct icmp_hdr h = p->icmp;
-	struct iovec iov[2] = {
-		{ &h, sizeof(h) }, { (void *)p->payload, p->len }
-	};
+	struct iovec iov[1 + VIEW_PARTS_MAX] = { { &h, sizeof(h) } };
 	unsigned scope = fwd_scope(m->conf, m->dns, &host->eaddr), i;
 	union sockaddr_inany sa;
 	struct msghdr mh = {
-		.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 2,
+		.msg_name = &sa, .msg_iov = iov,
 	};
 	int error = 0;
 
+	mh.msg_iovlen = 1 + view_parts(p->payload, iov + 1, VIEW_PARTS_MAX);
 	mh.msg_namelen = inany_to_sockaddr(&host->eaddr, 0, scope, &sa);
 	for (i = 0; i < 2; i++) {
 		if (sendmsg(priv(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
@@ -314,7 +313,7 @@ static void refuse(struct icmp *m, const struct pkt *p,
 	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
 	struct icmperr e;
 
-	if (error == EMSGSIZE && mtu && mtu < p->l3_len)
+	if (error == EMSGSIZE && mtu && mtu < p->l3.len)
 		icmperr_set_too_big(host, mtu, &e);
 	else if (!icmperr_from_errno(error, host, &e))
 		return;

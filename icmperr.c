@@ -357,7 +357,7 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 			 const struct conf *c, const struct guest *g,
 			 const struct flowside *tap,
 			 const struct flowside *host,
-			 const void *quoted, size_t len)
+			 const struct view *quoted)
 {
 	const struct frame_addr a = {
 		.dst_mac = guest_mac(g, &tap->eaddr), .src_mac = c->our_mac,
@@ -374,8 +374,7 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 		to_icmp6(&seen);
 	else if (!e->v4 && inany_is_v4(&tap->eaddr))
 		to_icmp4(&seen);
-	frame_send_icmp_error(t, &a, seen.type, seen.code, seen.word, quoted,
-			      len);
+	frame_send_icmp_error(t, &a, seen.type, seen.code, seen.word, quoted);
 }
 
 /**
@@ -396,11 +395,13 @@ void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 {
 	uint8_t q[sizeof(struct ip6_hdr) + 8 + ICMPERR_DATA];
 	size_t n = put_ip(q, tap, proto, l4_len + e->len);
+	struct view quoted;
 
 	memcpy(q + n, l4, l4_len);
 	n += l4_len;
 	memcpy(q + n, e->data, e->len);
-	send_quoting(e, t, c, g, tap, host, q, n + e->len);
+	quoted = view_of(q, n + e->len);
+	send_quoting(e, t, c, g, tap, host, &quoted);
 }
 
 /**
@@ -417,5 +418,5 @@ void icmperr_send_pkt(const struct icmperr *e, struct tap *t,
 		      const struct flowside *tap, const struct flowside *host,
 		      const struct pkt *p)
 {
-	send_quoting(e, t, c, g, tap, host, p->l3, p->l3_len);
+	send_quoting(e, t, c, g, tap, host, &p->l3);
 }

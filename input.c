@@ -143,11 +143,11 @@ static bool announced(const struct pkt *p, union inany *a)
 	struct in6_addr target;
 
 	if (p->kind != PKT_ICMP6 || p->ttl != NDP_HOP_LIMIT ||
-	    p->len < sizeof(target) ||
+	    p->payload.len < sizeof(target) ||
 	    (p->icmp.type != NDP_NA &&
 	     !(p->icmp.type == NDP_NS && inany_is_unspecified(&p->src))))
 		return false;
-	memcpy(&target, p->payload, sizeof(target));
+	view_copy(p->payload, 0, &target, sizeof(target));
 	*a = inany_from_v6(&target);
 	return !inany_is_v4(a);
 }
@@ -423,7 +423,7 @@ static bool input_other(struct input *in, const struct pkt *p)
 	in->unreach_ms = in->loop->now_ms;
 	frame_send_icmp_error(in->tap, &a, v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
 			      v4 ? ICMP4_UNREACH_PROTO : ICMP6_UNREACH_ADMIN_,
-			      0, p->l3, p->l3_len);
+			      0, &p->l3);
 	return false;
 }
 

@@ -42,21 +42,17 @@ static const struct in6_addr all_nodes = { { {
 
 /* RFC 4861, 6.1 and 7.1: all included options have a length above zero. What
  * is left after the last must be nothing; @src_ll: one is a source address */
-static bool options_valid(const uint8_t *p, size_t rem, bool *src_ll)
+static bool options_valid(struct view options, bool *src_ll)
 {
-	*src_ll = false;
-	while (rem) {
-		size_t len;
+	struct { uint8_t type, len8; } h;
 
-		if (rem < 2)
+	*src_ll = false;
+	while (options.len) {
+		if (!view_take(&options, &h, sizeof(h)) || !h.len8 ||
+		    !view_skip(&options, h.len8 * 8U - sizeof(h)))
 			return false;
-		len = p[1] * 8U;
-		if (!len || len > rem)
-			return false;
-		if (p[0] == NDP_OPT_SLLA)
+		if (h.type == NDP_OPT_SLLA)
 			*src_ll = true;
-		p += len;
-		rem -= len;
 	}
 	return true;
 }
@@ -108,15 +104,15 @@ static void put_link_layer(struct ndp_reply *r, uint8_t type,
 /* RFC 4861, 7.1.1, what pkt_parse() does not know */
 static bool ns_valid(const struct pkt *p, union inany *target)
 {
+	struct view options = p->payload;
 	struct in6_addr t;
 	bool src_ll;
 
-	if (p->len < sizeof(t))
+	if (!view_take(&options, &t, sizeof(t)))
 		return false;
-	memcpy(&t, p->payload, sizeof(t));
 	*target = inany_from_v6(&t);
 	if (inany_is_multicast(target) || inany_is_v4(target) ||
-	    !options_valid(p->payload + sizeof(t), p->len - sizeof(t), &src_ll))
+	    !options_valid(options, &src_ll))
 		return false;
 	if (!inany_is_unspecified(&p->src))
 		return true;
@@ -265,7 +261,7 @@ static bool rs_valid(const struct pkt *p)
 {
 	bool src_ll;
 
-	return options_valid(p->payload, p->len, &src_ll) &&
+	return options_valid(p->payload, &src_ll) &&
 	       !(src_ll && inany_is_unspecified(&p->src));
 }
 

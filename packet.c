@@ -2,9 +2,9 @@
 /*
  * packet.c - From bytes that anybody may have written to a trusted struct pkt
  *
- * Each layer takes a cursor: the rest of the frame and its length. Every length
- * is checked before the step that relies on it; headers are copied, so that
- * memory which the other side can still write to is never read twice.
+ * Each layer takes a view of the rest of the frame. Every length is checked
+ * before the step that relies on it; headers are copied, so that memory which the
+ * other side can still write to is never read twice.
  *
  * What is refused here, none of the protocols has to think about: addresses
  * which can't be on this link, in particular IPv4-mapped ones inside IPv6 (they
@@ -21,40 +21,11 @@
 
 #include "checksum.h"
 #include "inany.h"
+#include "view.h"
 #include "wire.h"
 
 #define EXTHDR_MAX	8		/* more of them are nobody's intent */
 #define GSO_UDP_MAX	128		/* datagrams of a frame: Linux sends no more */
-
-/**
- * struct cursor - What is left of a frame
- * @p:		Next byte
- * @len:	Bytes from there on
- */
-struct cursor {
-	const uint8_t *p;
-	size_t len;
-};
-
-/* Copy @n bytes and step over them; false if there are fewer */
-static bool take(struct cursor *c, void *to, size_t n)
-{
-	if (c->len < n)
-		return false;
-	memcpy(to, c->p, n);
-	c->p += n;
-	c->len -= n;
-	return true;
-}
-
-static bool skip(struct cursor *c, size_t n)
-{
-	if (c->len < n)
-		return false;
-	c->p += n;
-	c->len -= n;
-	return true;
-}
 
 /* A source that answers can be sent to; :: and 0.0.0.0: see unspec_ok() */
 static bool src_ok(const union inany *a)
@@ -91,13 +62,13 @@ static bool csum_ours(const struct pkt *p)
 	return !p->off.csum_partial && !p->off.gso_type;
 }
 
-static bool csum_l4_ok(const struct pkt *p, const uint8_t *l4, size_t len)
+static bool csum_l4_ok(const struct pkt *p, struct view l4)
 {
 	uint32_t sum = 0;
 
 	if (p->proto != IPPROTO_ICMP)
-		sum = csum_pseudo(&p->src, &p->dst, p->proto, len);
-	return !csum_fold(csum_add(sum, l4, len));
+		sum = csum_pseudo(&p->src, &p->dst, p->proto, l4.len);
+	return !csum_fold(csum_view(sum, l4));
 }
 
 /*
@@ -117,86 +88,83 @@ static bool gso_ok(const struct pkt *p)
 		return p->kind == PKT_TCP && !v4 && p->off.gso_size;
 	case VNET_GSO_UDP_L4:
 		return p->kind == PKT_UDP && p->off.gso_size &&
-		       p->len <= p->off.gso_size * (size_t)GSO_UDP_MAX;
+		       p->payload.len <= p->off.gso_size * (size_t)GSO_UDP_MAX;
 	default:
 		return false;
 	}
 }
 
 /* RFC 9293, 3.1 */
-static enum pkt_error parse_tcp(struct pkt *p, struct cursor c)
+static enum pkt_error parse_tcp(struct pkt *p, struct view c)
 {
-	const struct cursor all = c;
+	const struct view all = c;
 	size_t hdrlen;
 
 	p->kind = PKT_TCP;
-	if (!take(&c, &p->tcp, sizeof(p->tcp)))
+	if (!view_take(&c, &p->tcp, sizeof(p->tcp)))
 		return PKT_E_SHORT;
 	hdrlen = (size_t)(p->tcp.doff >> 4) * 4;
 	if (hdrlen < sizeof(p->tcp))
 		return PKT_E_LENGTH;
 	p->opts_len = (uint8_t)(hdrlen - sizeof(p->tcp));
-	if (!take(&c, p->opts, p->opts_len))
+	if (!view_take(&c, p->opts, p->opts_len))
 		return PKT_E_LENGTH;
-	if (csum_ours(p) && !csum_l4_ok(p, all.p, all.len))
+	if (csum_ours(p) && !csum_l4_ok(p, all))
 		return PKT_E_CSUM;
 
-	p->payload = c.p;
-	p->len = c.len;
+	p->payload = c;
 	return PKT_OK;
 }
 
 /* RFC 768; RFC 8200, 8.1: over IPv6 there is always a checksum */
-static enum pkt_error parse_udp(struct pkt *p, struct cursor c)
+static enum pkt_error parse_udp(struct pkt *p, struct view c)
 {
-	const uint8_t *start = c.p;
+	struct view all = c;
 	size_t len;
 
 	p->kind = PKT_UDP;
-	if (!take(&c, &p->udp, sizeof(p->udp)))
+	if (!view_take(&c, &p->udp, sizeof(p->udp)))
 		return PKT_E_SHORT;
 	len = ntohs(p->udp.len);
-	if (len < sizeof(p->udp) || len - sizeof(p->udp) > c.len)
+	if (len < sizeof(p->udp) || !view_cut(&all, len) ||
+	    !view_cut(&c, len - sizeof(p->udp)))
 		return PKT_E_LENGTH;
 	if (csum_ours(p)) {
 		if (!p->udp.csum && !inany_is_v4(&p->src))
 			return PKT_E_CSUM;
-		if (p->udp.csum && !csum_l4_ok(p, start, len))
+		if (p->udp.csum && !csum_l4_ok(p, all))
 			return PKT_E_CSUM;
 	}
 
-	p->payload = c.p;
-	p->len = len - sizeof(p->udp);
+	p->payload = c;
 	return PKT_OK;
 }
 
 /* RFC 792, RFC 4443 */
-static enum pkt_error parse_icmp(struct pkt *p, struct cursor c,
+static enum pkt_error parse_icmp(struct pkt *p, struct view c,
 				 enum pkt_kind kind)
 {
-	const struct cursor all = c;
+	const struct view all = c;
 
 	p->kind = kind;
-	if (!take(&c, &p->icmp, sizeof(p->icmp)))
+	if (!view_take(&c, &p->icmp, sizeof(p->icmp)))
 		return PKT_E_SHORT;
-	if (csum_ours(p) && !csum_l4_ok(p, all.p, all.len))
+	if (csum_ours(p) && !csum_l4_ok(p, all))
 		return PKT_E_CSUM;
 
-	p->payload = c.p;
-	p->len = c.len;
+	p->payload = c;
 	return PKT_OK;
 }
 
-static enum pkt_error parse_other(struct pkt *p, struct cursor c)
+static enum pkt_error parse_other(struct pkt *p, struct view c)
 {
 	p->kind = PKT_OTHER_L4;
-	p->payload = c.p;
-	p->len = c.len;
+	p->payload = c;
 	return PKT_OK;
 }
 
 /* By protocol; extension headers of IPv6 are behind us */
-static enum pkt_error parse_l4(struct pkt *p, struct cursor c)
+static enum pkt_error parse_l4(struct pkt *p, struct view c)
 {
 	bool v4 = inany_is_v4(&p->src);
 	enum pkt_error e;
@@ -220,11 +188,10 @@ static enum pkt_error parse_l4(struct pkt *p, struct cursor c)
 }
 
 /* What length and place of a fragment must be: RFC 791, 3.1; RFC 8200, 4.5 */
-static enum pkt_error parse_fragment(struct pkt *p, struct cursor c)
+static enum pkt_error parse_fragment(struct pkt *p, struct view c)
 {
 	p->kind = PKT_FRAGMENT;
-	p->payload = c.p;
-	p->len = c.len;
+	p->payload = c;
 	if (p->off.gso_type)
 		return PKT_E_GSO;
 	if (inany_is_unspecified(&p->src))
@@ -239,34 +206,34 @@ static enum pkt_error parse_fragment(struct pkt *p, struct cursor c)
  * bytes. All that may be skipped is skipped; what must not be is refused:
  * jumbograms, home addresses (RFC 8200, 4.2: the upper two bits of the type).
  */
-static bool ip6_options_ok(struct cursor c)
+static bool ip6_options_ok(struct view c)
 {
 	uint8_t type, len;
 
-	while (take(&c, &type, 1)) {
+	while (view_take(&c, &type, 1)) {
 		if (!type)
 			continue;		/* Pad1 */
 		if (type >> 6)
 			return false;
-		if (!take(&c, &len, 1) || !skip(&c, len))
+		if (!view_take(&c, &len, 1) || !view_skip(&c, len))
 			return false;
 	}
 	return true;
 }
 
 /* One extension header of the common shape; p->proto becomes the next one */
-static bool ip6_exthdr(struct pkt *p, struct cursor *c)
+static bool ip6_exthdr(struct pkt *p, struct view *c)
 {
 	struct { uint8_t next, len; } h;
-	struct cursor body;
+	struct { uint8_t type, segments_left; } routing;
+	struct view body;
 
-	if (!take(c, &h, sizeof(h)))
+	if (!view_take(c, &h, sizeof(h)) ||
+	    !view_split(c, (size_t)h.len * 8 + 6, &body))
 		return false;
-	body = (struct cursor){ c->p, (size_t)h.len * 8 + 6 };
-	if (!skip(c, body.len))
-		return false;
-	if (p->proto == IPPROTO_ROUTING) {
-		if (body.p[1])		/* segments left: RFC 8200, 4.4 */
+	if (p->proto == IPPROTO_ROUTING) {	/* RFC 8200, 4.4 */
+		if (!view_take(&body, &routing, sizeof(routing)) ||
+		    routing.segments_left)
 			return false;
 	} else if (!ip6_options_ok(body)) {
 		return false;
@@ -279,7 +246,7 @@ static bool ip6_exthdr(struct pkt *p, struct cursor *c)
  * Up to the layer-4 header, or to a fragment header, which is left in place.
  * Hop-by-hop options may only come first (RFC 8200, 4.3): @first.
  */
-static bool ip6_walk(struct pkt *p, struct cursor *c, bool first)
+static bool ip6_walk(struct pkt *p, struct view *c, bool first)
 {
 	unsigned n;
 
@@ -302,12 +269,12 @@ static bool ip6_walk(struct pkt *p, struct cursor *c, bool first)
 }
 
 /* RFC 8200, 4.5; one that is the whole packet stands for itself: RFC 6946 */
-static enum pkt_error ip6_fragment(struct pkt *p, struct cursor *c)
+static enum pkt_error ip6_fragment(struct pkt *p, struct view *c)
 {
 	struct ip6_frag fh;
 	uint16_t off;
 
-	if (!take(c, &fh, sizeof(fh)))
+	if (!view_take(c, &fh, sizeof(fh)))
 		return PKT_E_SHORT;
 	off = ntohs(fh.offset);
 	p->proto = fh.nexthdr;
@@ -315,25 +282,25 @@ static enum pkt_error ip6_fragment(struct pkt *p, struct cursor *c)
 	p->frag_more = off & 1;
 	p->frag_id = ntohl(fh.id);
 	if (!p->frag_off && !p->frag_more)
-		return pkt_parse_l4(p, c->p, c->len);
+		return pkt_parse_l4(p, c);
 	return parse_fragment(p, *c);
 }
 
-static enum pkt_error parse_ip6(struct pkt *p, struct cursor c)
+static enum pkt_error parse_ip6(struct pkt *p, struct view c)
 {
 	struct ip6_hdr ip;
 	enum pkt_error e;
 	uint32_t vtf;
 
-	if (!take(&c, &ip, sizeof(ip)))
+	if (!view_take(&c, &ip, sizeof(ip)))
 		return PKT_E_SHORT;
 	vtf = ntohl(ip.ver_tc_flow);
 	if (vtf >> 28 != 6)
 		return PKT_E_VERSION;
-	if (ntohs(ip.payload_len) > c.len)
+	/* Behind that: padding of the frame */
+	if (!view_cut(&c, ntohs(ip.payload_len)) ||
+	    !view_cut(&p->l3, sizeof(ip) + c.len))
 		return PKT_E_LENGTH;
-	c.len = ntohs(ip.payload_len);	/* behind it: padding of the frame */
-	p->l3_len = sizeof(ip) + c.len;
 
 	p->src = inany_from_v6(&ip.src);
 	p->dst = inany_from_v6(&ip.dst);
@@ -356,34 +323,32 @@ static enum pkt_error parse_ip6(struct pkt *p, struct cursor c)
 	return parse_l4(p, c);
 }
 
-/* Total length and header checksum; @c is cut to what follows the options */
-static enum pkt_error ip4_trim(struct pkt *p, struct cursor *c,
+/* Total length and header checksum; @c is cut to what follows the options, and
+ * like p->l3 to what is before the padding of the frame */
+static enum pkt_error ip4_trim(struct pkt *p, struct view *c,
 			       const struct ip4_hdr *ip)
 {
-	size_t hdrlen = (size_t)(ip->ver_ihl & 0xf) * 4, opts;
+	size_t hdrlen = (size_t)(ip->ver_ihl & 0xf) * 4;
 	size_t tot_len = ntohs(ip->tot_len);
 	uint32_t sum = csum_add(0, ip, sizeof(*ip));
+	struct view opts;
 
 	if (hdrlen < sizeof(*ip) || tot_len < hdrlen ||
-	    tot_len - sizeof(*ip) > c->len)
+	    !view_cut(&p->l3, tot_len) ||
+	    !view_cut(c, tot_len - sizeof(*ip)) ||
+	    !view_split(c, hdrlen - sizeof(*ip), &opts))
 		return PKT_E_LENGTH;
-	opts = hdrlen - sizeof(*ip);
-	if (csum_fold(csum_add(sum, c->p, opts)))
-		return PKT_E_CSUM;
-	c->p += opts;
-	c->len = tot_len - hdrlen;	/* behind it: padding of the frame */
-	p->l3_len = tot_len;
-	return PKT_OK;
+	return csum_fold(csum_view(sum, opts)) ? PKT_E_CSUM : PKT_OK;
 }
 
 /* RFC 791, 3.1; options are skipped */
-static enum pkt_error parse_ip4(struct pkt *p, struct cursor c)
+static enum pkt_error parse_ip4(struct pkt *p, struct view c)
 {
 	struct ip4_hdr ip;
 	enum pkt_error e;
 	uint16_t frag;
 
-	if (!take(&c, &ip, sizeof(ip)))
+	if (!view_take(&c, &ip, sizeof(ip)))
 		return PKT_E_SHORT;
 	if (ip.ver_ihl >> 4 != 4)
 		return PKT_E_VERSION;
@@ -412,47 +377,45 @@ static enum pkt_error parse_ip4(struct pkt *p, struct cursor c)
 }
 
 /* RFC 826; what its addresses may be is for arp.c to say */
-static enum pkt_error parse_arp(struct pkt *p, struct cursor c)
+static enum pkt_error parse_arp(struct pkt *p, struct view c)
 {
 	p->kind = PKT_ARP;
-	if (!take(&c, &p->arp, sizeof(p->arp)))
+	if (!view_take(&c, &p->arp, sizeof(p->arp)))
 		return PKT_E_SHORT;
 	if (ntohs(p->arp.htype) != ARP_HTYPE_ETHER ||
 	    ntohs(p->arp.ptype) != ETHERTYPE_IPV4 ||
 	    p->arp.hlen != MAC_LEN || p->arp.plen != 4)
 		return PKT_E_VERSION;
-	p->l3_len = sizeof(p->arp);
-	p->payload = c.p;
+	view_cut(&p->l3, sizeof(p->arp));
+	view_cut(&c, 0);
+	p->payload = c;
 	return PKT_OK;
 }
 
 /**
  * pkt_parse() - Check a received frame, copy its headers
  * @p:		Filled; undefined if the frame is refused
- * @frame:	From the Ethernet header on, without FCS; kept pointing into
- * @len:	Bytes of it; padding behind the packet is allowed
+ * @frame:	From the Ethernet header on, without FCS, padding behind the packet
+ *		is allowed; @p has views of it
  * @off:	What the device said about it, NULL: nothing
  *
  * Return: PKT_OK, or why the frame is to be dropped
  */
-enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
+enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,
 			 const struct rx_offload *off)
 {
-	struct cursor c = { frame, len };
+	struct view c = *frame;
 
 	p->off = off ? *off : (struct rx_offload){ 0 };
 	p->proto = p->ttl = p->tos = p->opts_len = 0;
 	p->df = p->frag_more = false;
 	p->frag_off = 0;
 	p->frag_id = 0;
-	p->payload = NULL;
-	p->len = 0;
-	if (!take(&c, &p->eth, sizeof(p->eth)))
+	if (!view_take(&c, &p->eth, sizeof(p->eth)))
 		return PKT_E_SHORT;
 	if (p->eth.src[0] & 1)
 		return PKT_E_SRC;	/* group bit: IEEE 802.3, 3.2.3 */
-	p->l3 = c.p;
-	p->l3_len = 0;
+	p->l3 = c;
 
 	switch (ntohs(p->eth.type)) {
 	case ETHERTYPE_IPV4:
@@ -468,13 +431,13 @@ enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
 
 /* The IP header in an ICMP error: of a packet that we sent, so without extensions
  * and not in fragments; nothing else is checked, it must only match a flow */
-static bool quoted_ip(struct cursor *c, bool v4, struct pkt_quote *q)
+static bool quoted_ip(struct view *c, bool v4, struct pkt_quote *q)
 {
 	struct ip4_hdr ip4;
 	struct ip6_hdr ip6;
 
 	if (v4) {
-		if (!take(c, &ip4, sizeof(ip4)) || ip4.ver_ihl != 0x45 ||
+		if (!view_take(c, &ip4, sizeof(ip4)) || ip4.ver_ihl != 0x45 ||
 		    ntohs(ip4.frag) & (IP4_MF | IP4_OFFSET))
 			return false;
 		q->src = inany_from_v4((struct in_addr){ ip4.src });
@@ -482,7 +445,7 @@ static bool quoted_ip(struct cursor *c, bool v4, struct pkt_quote *q)
 		q->proto = ip4.proto;
 		return true;
 	}
-	if (!take(c, &ip6, sizeof(ip6)) || ntohl(ip6.ver_tc_flow) >> 28 != 6)
+	if (!view_take(c, &ip6, sizeof(ip6)) || ntohl(ip6.ver_tc_flow) >> 28 != 6)
 		return false;
 	q->src = inany_from_v6(&ip6.src);
 	q->dst = inany_from_v6(&ip6.dst);
@@ -499,10 +462,10 @@ static bool quoted_ip(struct cursor *c, bool v4, struct pkt_quote *q)
  */
 bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
 {
-	struct cursor c = { p->payload, p->len };
+	struct view c = p->payload;
 	struct { be16 sport, dport; be32 seq; } l4;
 
-	if (!quoted_ip(&c, p->kind == PKT_ICMP4, q) || !take(&c, &l4, sizeof(l4)))
+	if (!quoted_ip(&c, p->kind == PKT_ICMP4, q) || !view_take(&c, &l4, sizeof(l4)))
 		return false;
 	q->sport = ntohs(l4.sport);
 	q->dport = ntohs(l4.dport);
@@ -514,16 +477,15 @@ bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
  * pkt_parse_l4() - Check what follows the IP header, for reassembled packets
  * @p:		proto, src, dst and off are set; kind, layer-4 header, payload
  *		become so
- * @l4:		Data of all fragments, kept pointing into
- * @len:	Bytes of it
+ * @l4:		Data of all fragments; @p has views of it
  *
  * Extension headers which were in the fragments are skipped and set p->proto.
  *
  * Return: PKT_OK, or why the packet is to be dropped
  */
-enum pkt_error pkt_parse_l4(struct pkt *p, const uint8_t *l4, size_t len)
+enum pkt_error pkt_parse_l4(struct pkt *p, const struct view *l4)
 {
-	struct cursor c = { l4, len };
+	struct view c = *l4;
 
 	p->opts_len = 0;
 	if (!inany_is_v4(&p->src) &&

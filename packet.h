@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "inany.h"
+#include "view.h"
 #include "wire.h"
 
 /* What the device said about a frame, see struct vnet_hdr */
@@ -44,12 +44,10 @@ enum pkt_kind {				/* what input.c dispatches on */
  * @tcp, @udp, @icmp, @arp:	Layer-4 header, network order, by @kind
  * @opts:	TCP options, copied; @opts_len bytes
  * @payload:	What follows the layer-4 header (for PKT_FRAGMENT and
- *		PKT_OTHER_L4: the IP header with its extensions); points into
- *		the receive buffer, valid until the batch is handled
- * @len:	Bytes in @payload
- * @l3:		The packet from its IP header on, and its length: for quoting it
- *		in an ICMP error
- * @l3_len:	Bytes in @l3
+ *		PKT_OTHER_L4: the IP header with its extensions), where it was
+ *		received; valid until the batch is handled
+ * @l3:		The packet from its IP header on, without padding: for quoting
+ *		it in an ICMP error
  * @off:	What the device said
  */
 struct pkt {
@@ -68,10 +66,7 @@ struct pkt {
 	};
 	uint8_t opts[TCP_HDR_MAX - sizeof(struct tcp_hdr)];
 	uint8_t opts_len;
-	const uint8_t *payload;
-	size_t len;
-	const uint8_t *l3;
-	size_t l3_len;
+	struct view payload, l3;
 	struct rx_offload off;
 };
 
@@ -114,9 +109,9 @@ enum pkt_error {
 	PKT_E_MAX,
 };
 
-enum pkt_error pkt_parse(struct pkt *p, const uint8_t *frame, size_t len,
+enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,
 			 const struct rx_offload *off);
-enum pkt_error pkt_parse_l4(struct pkt *p, const uint8_t *l4, size_t len);
+enum pkt_error pkt_parse_l4(struct pkt *p, const struct view *l4);
 bool pkt_quoted(const struct pkt *p, struct pkt_quote *q);
 const char *pkt_strerror(enum pkt_error e);
 

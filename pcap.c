@@ -81,23 +81,43 @@ int pcap_open(const char *path)
 	return fd;
 }
 
-/* One record: a frame in two pieces, the second may be empty */
-/* #syscalls writev clock_gettime clock_gettime64 close */
-static void record(struct pcap *p, struct iovec head, struct iovec rest)
+/**
+ * struct parts - A frame to be recorded, and what is written before it
+ * @h:		Header of its record
+ * @iov:	The first is @h, the second the frame's head
+ * @n:		Parts that are used
+ */
+struct parts {
+	struct pcap_rec_hdr h;
+	struct iovec iov[2 + VIEW_PARTS_MAX];
+	unsigned n;
+};
+
+/* A frame: its head and what follows */
+static void set_parts(struct parts *f, const void *head, size_t len,
+		      struct view rest)
 {
-	struct pcap_rec_hdr h = { 0 };
-	struct iovec v[] = { { &h, sizeof(h) }, head, rest };
+	f->iov[1] = (struct iovec){ (void *)head, len };
+	f->n = 2 + view_parts(rest, f->iov + 2, VIEW_PARTS_MAX);
+}
+
+/* One record */
+/* #syscalls writev clock_gettime clock_gettime64 close */
+static void record(struct pcap *p, struct parts *f)
+{
+	uint32_t len = view_of_iov(f->iov + 1, f->n - 1).len;
 	struct timespec now = { 0 };
 	ssize_t total, rc;
 
-	h.len = (uint32_t)(head.iov_len + rest.iov_len);
-	h.orig_len = h.len;
 	clock_gettime(CLOCK_REALTIME, &now);
-	h.sec = (uint32_t)now.tv_sec;
-	h.nsec = (uint32_t)now.tv_nsec;
-	total = (ssize_t)(sizeof(h) + h.len);
+	f->h = (struct pcap_rec_hdr){
+		.sec = (uint32_t)now.tv_sec, .nsec = (uint32_t)now.tv_nsec,
+		.len = len, .orig_len = len,
+	};
+	f->iov[0] = (struct iovec){ &f->h, sizeof(f->h) };
+	total = (ssize_t)(sizeof(f->h) + len);
 
-	rc = writev(p->fd, v, rest.iov_len ? 3 : 2);
+	rc = writev(p->fd, f->iov, (int)f->n);
 	if (rc == total)
 		return;
 	if (rc < 0)
@@ -109,81 +129,68 @@ static void record(struct pcap *p, struct iovec head, struct iovec rest)
 }
 
 /*
- * The sum of a head and what follows it, from @start on. The field already
- * counts the pseudo header. Only @head may be of odd length, and then only if
- * nothing follows: bytes of a word must not be in two pieces.
+ * Sum up a frame from @start on. The field already counts the pseudo header; it is
+ * left alone if it is not in the head, which must be a copy of ours
  */
-static bool complete_csum(uint8_t *head, size_t hlen, const void *rest,
-			  size_t rlen, size_t start, size_t offset)
+static void complete_csum(struct parts *f, size_t start, size_t offset)
 {
-	uint32_t sum;
+	struct view v = view_of_iov(f->iov + 1, f->n - 1);
 	be16 csum;
 
-	if (start + offset + sizeof(csum) > hlen ||
-	    (rlen && (hlen - start) % 2))
-		return false;
-	sum = csum_add(0, head + start, hlen - start);
-	csum = csum_fold(csum_add(sum, rest, rlen));
+	if (start + offset + sizeof(csum) > f->iov[1].iov_len)
+		return;
+	view_skip(&v, start);
+	csum = csum_fold(csum_view(0, v));
 	if (!csum)
 		csum = 0xffff;		/* as UDP wants it; no other minds */
-	memcpy(head + start + offset, &csum, sizeof(csum));
-	return true;
+	memcpy((uint8_t *)f->iov[1].iov_base + start + offset, &csum,
+	       sizeof(csum));
 }
 
 /* A frame to the other side */
 static void record_tx(struct pcap *p, const struct txframe *f)
 {
-	struct iovec hdr = { f->hdr, f->hdrlen };
+	struct view payload = view_of(f->payload, f->len);
 	uint8_t head[TAP_HDR_MAX];
+	struct parts parts;
 
-	if (f->csum_partial && f->hdrlen <= sizeof(head)) {
-		memcpy(head, f->hdr, f->hdrlen);
-		if (complete_csum(head, f->hdrlen, f->payload, f->len,
-				  f->csum_start, f->csum_offset))
-			hdr.iov_base = head;
-	}
-	record(p, hdr, (struct iovec){ f->payload, f->len });
+	memcpy(head, f->hdr, f->hdrlen);
+	set_parts(&parts, head, f->hdrlen, payload);
+	if (f->csum_partial)
+		complete_csum(&parts, f->csum_start, f->csum_offset);
+	record(p, &parts);
 }
 
-/* The same for the log, which wants no more than headers, in one piece */
+/* The same for the log */
 static void describe_tx(const struct txframe *f)
 {
-	uint8_t head[TAP_HDR_MAX + TAP_HDR_MAX];
-	size_t rest = sizeof(head) - f->hdrlen;
+	struct view payload = view_of(f->payload, f->len), frame;
+	struct parts parts;
 
-	if (rest > f->len)
-		rest = f->len;
-	memcpy(head, f->hdr, f->hdrlen);
-	memcpy(head + f->hdrlen, f->payload, rest);
-	trace_frame(false, head, f->hdrlen + rest, f->hdrlen + f->len);
+	set_parts(&parts, f->hdr, f->hdrlen, payload);
+	frame = view_of_iov(parts.iov + 1, parts.n - 1);
+	trace_frame(false, &frame);
 }
 
 /* A frame from the other side, see tap->raw */
-static void pcap_raw(void *ctx, const uint8_t *frame, size_t len,
+static void pcap_raw(void *ctx, const struct view *frame,
 		     const struct rx_offload *off)
 {
 	struct pcap *p = ctx;
-	struct iovec first = { (void *)frame, len }, rest = { NULL, 0 };
 	uint8_t head[PCAP_HEAD];
-	size_t hlen = len;
+	struct view rest = *frame;
+	size_t hlen = rest.len < sizeof(head) ? rest.len : sizeof(head);
+	struct parts parts;
 
 	if (p->text)
-		trace_frame(true, frame, len, len);
+		trace_frame(true, frame);
 	if (p->fd < 0)
 		return;
-	if (off && off->csum_offset) {
-		/* Cut where a word of the sum ends */
-		if (hlen > sizeof(head))
-			hlen = sizeof(head) - off->csum_start % 2;
-		memcpy(head, frame, hlen);
-		if (complete_csum(head, hlen, frame + hlen, len - hlen,
-				  off->csum_start, off->csum_offset)) {
-			first = (struct iovec){ head, hlen };
-			rest = (struct iovec){ (void *)(frame + hlen),
-					       len - hlen };
-		}
-	}
-	record(p, first, rest);
+	view_take(&rest, head, hlen);
+	set_parts(&parts, head, hlen, rest);
+	if (off && off->csum_offset)
+		complete_csum(&parts, off->csum_start, off->csum_offset);
+	record(p, &parts);
 }
 
 static struct pcap *to_pcap(struct tap *t)

@@ -64,43 +64,22 @@ static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
  * spill_append() - Keep bytes
  * @p:		The pool
  * @s:		The flow's part of it
- * @iov:	Data, @n parts
- * @n:		Length of @iov
- * @skip:	Bytes at the beginning that need not be kept
+ * @v:		The bytes
  *
  * Return: bytes kept, less than there are if the pool is full
  */
-size_t spill_append(struct spill_pool *p, struct spill *s,
-		    const struct iovec *iov, unsigned n, size_t skip)
+size_t spill_append(struct spill_pool *p, struct spill *s, struct view v)
 {
-	size_t kept = 0;
-	unsigned i;
+	size_t all = v.len, room;
+	uint8_t *to;
 
-	for (i = 0; i < n; i++) {
-		const uint8_t *from = iov[i].iov_base;
-		size_t left = iov[i].iov_len;
-		size_t drop = skip < left ? skip : left;
-
-		skip -= drop;
-		from += drop;
-		left -= drop;
-		while (left) {
-			size_t room;
-			uint8_t *to = tail_room(p, s, &room);
-
-			if (!to)
-				return kept;
-			if (room > left)
-				room = left;
-			memcpy(to, from, room);
-			s->len += room;
-			kept += room;
-			from += room;
-			left -= room;
-		}
+	while (v.len && (to = tail_room(p, s, &room))) {
+		if (room > v.len)
+			room = v.len;
+		view_take(&v, to, room);
+		s->len += (uint32_t)room;
 	}
-
-	return kept;
+	return all - v.len;
 }
 
 /**

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "view.h"
+
 #define SPILL_BLOCK	16384U		/* bytes */
 #define SPILL_BLOCKS	256U		/* 4 MiB, for all flows */
 #define SPILL_FLOW_MAX	(SPILL_BLOCK * SPILL_BLOCKS / 2)
@@ -32,8 +34,7 @@ struct spill_pool {
 	uint8_t data[SPILL_BLOCKS][SPILL_BLOCK];
 };
 
-size_t spill_append(struct spill_pool *p, struct spill *s,
-		    const struct iovec *iov, unsigned n, size_t skip);
+size_t spill_append(struct spill_pool *p, struct spill *s, struct view v);
 unsigned spill_iov(struct spill_pool *p, const struct spill *s,
 		   struct iovec *iov, unsigned n);
 void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes);

@@ -69,25 +69,24 @@ bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
  * @n:		Packets in it; counted up if the frame is good
  * @frame:	From the Ethernet header on; stays in place until the batch is
  *		handed over
- * @len:	Bytes of it
  * @off:	What the device said, NULL: nothing
  */
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
-		  const uint8_t *frame, size_t len,
-		  const struct rx_offload *off)
+		  const struct view *frame, const struct rx_offload *off)
 {
 	enum pkt_error e;
 
 	t->stats.rx_frames++;
-	t->stats.rx_bytes += len;
+	t->stats.rx_bytes += frame->len;
 	if (t->raw)
-		t->raw(t->ctx, frame, len, off);
+		t->raw(t->ctx, frame, off);
 
-	e = pkt_parse(&p[*n], frame, len, off);
+	e = pkt_parse(&p[*n], frame, off);
 	if (!e) {
 		(*n)++;
 		return;
 	}
 	t->stats.rx_bad[e]++;
-	debug_limited("Frame of %zu bytes dropped: %s", len, pkt_strerror(e));
+	debug_limited("Frame of %zu bytes dropped: %s", (size_t)frame->len,
+		      pkt_strerror(e));
 }

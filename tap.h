@@ -13,10 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "loop.h"
 #include "packet.h"
+#include "view.h"
 
 #define TAP_TX_BATCH	64		/* frames lent at a time, at most */
 #define TAP_RX_BATCH	32		/* frames handed over at a time */
@@ -91,7 +91,7 @@ struct tap {
 	void (*rx)(void *ctx, const struct pkt *pkts, unsigned n);
 	void (*writable)(void *ctx);
 	void (*closed)(void *ctx, int error);
-	void (*raw)(void *ctx, const uint8_t *frame, size_t len,
+	void (*raw)(void *ctx, const struct view *frame,
 		    const struct rx_offload *off);
 	void *ctx;
 };
@@ -148,7 +148,6 @@ void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
 		  const void *payload, size_t len);
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
-		  const uint8_t *frame, size_t len,
-		  const struct rx_offload *off);
+		  const struct view *frame, const struct rx_offload *off);
 
 #endif /* TAP_H */

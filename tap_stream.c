@@ -214,6 +214,7 @@ static void stream_flush(struct tap *tap)
 static int parse_frames(struct tap_stream *s)
 {
 	size_t pos = 0, len;
+	struct view frame;
 	unsigned n = 0;
 	uint32_t be_len;
 	int rc = 0;
@@ -229,8 +230,8 @@ static int parse_frames(struct tap_stream *s)
 		}
 		if (s->have - pos - LEN_SIZE < len)
 			break;
-		tap_rx_frame(&s->tap, s->pkts, &n, s->rx + pos + LEN_SIZE, len,
-			     NULL);
+		frame = view_of(s->rx + pos + LEN_SIZE, len);
+		tap_rx_frame(&s->tap, s->pkts, &n, &frame, NULL);
 		pos += LEN_SIZE + len;
 		if (n == TAP_RX_BATCH) {
 			s->tap.rx(s->tap.ctx, s->pkts, n);

@@ -279,15 +279,13 @@ static void tun_close(struct tap_tun *t, int error)
 static void tun_frame(struct tap_tun *t, unsigned *n, const uint8_t *p,
 		      size_t len)
 {
+	struct view frame = view_of(p, len);
 	struct rx_offload off = { 0 };
 	struct vnet_hdr h;
 
 	if (t->vnet) {
-		if (len < sizeof(h))
+		if (!view_take(&frame, &h, sizeof(h)))
 			return;
-		memcpy(&h, p, sizeof(h));
-		p += sizeof(h);
-		len -= sizeof(h);
 		off.csum_partial = h.flags &
 				   (VNET_F_NEEDS_CSUM | VNET_F_DATA_VALID);
 		off.gso_type = h.gso_type & (uint8_t)~VNET_GSO_ECN;
@@ -297,7 +295,7 @@ static void tun_frame(struct tap_tun *t, unsigned *n, const uint8_t *p,
 			off.csum_offset = h.csum_offset;
 		}
 	}
-	tap_rx_frame(&t->tap, t->pkts, n, p, len, &off);
+	tap_rx_frame(&t->tap, t->pkts, n, &frame, &off);
 }
 
 /*

@@ -535,24 +535,66 @@ static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
 	       errno == ENOMEM ? 0 : -errno;
 }
 
+/* list_parts() - Pieces of the payload of a batch from *@i on, as far as they fit */
+static unsigned list_parts(const struct tcp_work *w, unsigned *i,
+			   struct iovec *iov, unsigned max)
+{
+	unsigned n = 0, parts;
+
+	for (; *i < w->count; ++*i, n += parts) {
+		parts = view_parts(w->data[*i], iov + n, max - n);
+		if (!parts)
+			break;
+	}
+	return n;
+}
+
+/*
+ * deliver_some() - Payload of some segments of a batch from *@i on
+ * @taken:	Counts bytes that the socket took or the pool keeps
+ *
+ * Return: false if these are not all
+ */
+static bool deliver_some(struct tcp *t, struct flow *f,
+			 const struct tcp_work *w, unsigned *i, size_t *taken)
+{
+	struct iovec iov[TAP_RX_BATCH + VIEW_PARTS_MAX];
+	unsigned n = list_parts(w, i, iov, ARRAY_SIZE(iov));
+	struct tcp_conn *c = conn(f);
+	struct view v = view_of_iov(iov, n);
+	size_t all = v.len, done = 0;
+	ssize_t rc;
+
+	if (!c->spill.len) {
+		rc = sock_send(c->sock, iov, n);
+		if (rc < 0) {
+			socket_failed(t, f, -rc);
+			return false;
+		}
+		done = rc;
+		view_skip(&v, done);
+	}
+	done += spill_append(&t->spill, &c->spill, v);
+	*taken += done;
+	return done == all;
+}
+
 /*
  * deliver() - Payload of a batch to the socket, the rest to the pool
  */
 static void deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 {
 	struct tcp_conn *c = conn(f);
-	ssize_t taken = 0;
+	size_t taken = 0;
+	unsigned i = 0;
 
-	if (!c->spill.len && !c->failed) {
-		taken = sock_send(c->sock, w->iov, w->count);
-		if (taken < 0)
-			socket_failed(t, f, -taken);
-	}
-	if (c->failed || taken == (ssize_t)w->bytes)
+	while (i < w->count && !c->failed)
+		if (!deliver_some(t, f, w, &i, &taken))
+			break;
+	if (c->failed || (taken == w->bytes && !c->spill.len))
 		return;
 
-	taken += spill_append(&t->spill, &c->spill, w->iov, w->count, taken);
-	if (taken < (ssize_t)w->bytes) {
+	if (taken < w->bytes) {
 		t->stats.refused_bytes += w->bytes - taken;
 		tcps_refused(&c->s, w->bytes - taken);
 		c->starved = true;
@@ -1070,7 +1112,7 @@ static void segment_of(const struct pkt *p, struct tcp_seg *g)
 	*g = (struct tcp_seg){
 		.seq = ntohl(p->tcp.seq), .ack = ntohl(p->tcp.ack),
 		.wnd = ntohs(p->tcp.wnd), .flags = p->tcp.flags,
-		.ws = -1, .len = p->len,
+		.ws = -1, .len = p->payload.len,
 	};
 	if (g->flags & TCPF_SYN)
 		parse_syn_options(p, g);
@@ -1353,8 +1395,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 	w->acts |= a.acts;
 	w->holes += !!(a.acts & ACT_HOLE);
 	if (a.take) {
-		w->iov[w->count].iov_base = (void *)(p->payload + a.skip);
-		w->iov[w->count++].iov_len = a.take;
+		w->data[w->count++] = view_at(p->payload, a.skip, a.take);
 		w->bytes += a.take;
 	}
 }

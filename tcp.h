@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "flow.h"
 #include "packet.h"
@@ -17,20 +16,21 @@
 #include "tcp_state.h"
 #include "timewait.h"
 #include "types.h"
+#include "view.h"
 
 /**
  * struct tcp_work - What one batch of segments brought for one flow
  * @flow:	The flow, NULL: it ended in this batch
  * @acts:	ACT_*, of all its segments
  * @holes:	How many were beyond what is next
- * @iov, @count, @bytes:	Payload taken
+ * @data, @count, @bytes:	Payload taken, of one segment each
  */
 struct tcp_work {
 	struct flow *flow;
 	unsigned acts, holes;
 	unsigned count;
 	uint32_t bytes;
-	struct iovec iov[TAP_RX_BATCH];
+	struct view data[TAP_RX_BATCH];
 };
 
 struct tcp_stats {

@@ -21,14 +21,12 @@
 
 /**
  * struct line - A frame being described
- * @p, @have:	Bytes that are at hand, from the current header on
- * @len:	Bytes that the frame has from there on
+ * @rest:	From the current header on
  * @buf, @n:	Text so far
  * @src, @dst:	IP addresses
  */
 struct line {
-	const uint8_t *p;
-	size_t have, len;
+	struct view rest;
 	char *buf;
 	size_t n;
 	union inany src, dst;
@@ -51,21 +49,15 @@ static void put(struct line *l, const char *fmt, ...)
 /* A copy of the header that comes next; false, after saying so, if it is cut */
 static bool take(struct line *l, void *hdr, size_t size)
 {
-	if (l->have < size || l->len < size) {
-		put(l, " cut short");
-		return false;
-	}
-	memcpy(hdr, l->p, size);
-	return true;
+	if (view_copy(l->rest, 0, hdr, size))
+		return true;
+	put(l, " cut short");
+	return false;
 }
 
 static void skip(struct line *l, size_t bytes)
 {
-	if (bytes > l->have)
-		bytes = l->have;
-	l->p += bytes;
-	l->have -= bytes;
-	l->len -= bytes < l->len ? bytes : l->len;
+	view_skip(&l->rest, bytes < l->rest.len ? bytes : l->rest.len);
 }
 
 static void put_addr(struct line *l, const union inany *a, int port)
@@ -108,8 +100,8 @@ static void put_tcp(struct line *l)
 	if (h.flags & TCPF_ACK)
 		put(l, " ack %u", ntohl(h.ack));
 	hlen = (h.doff >> 4) * 4U;
-	put(l, " win %u, %zu bytes", ntohs(h.wnd),
-	    l->len > hlen ? l->len - hlen : 0);
+	skip(l, hlen);
+	put(l, " win %u, %u bytes", ntohs(h.wnd), l->rest.len);
 }
 
 static void put_udp(struct line *l)
@@ -120,7 +112,7 @@ static void put_udp(struct line *l)
 	if (!take(l, &h, sizeof(h)))
 		return;
 	put_ends(l, ntohs(h.sport), ntohs(h.dport));
-	put(l, ", %zu bytes", l->len - sizeof(h));
+	put(l, ", %zu bytes", l->rest.len - sizeof(h));
 }
 
 static void put_icmp(struct line *l)
@@ -132,7 +124,7 @@ static void put_icmp(struct line *l)
 		return;
 	put_ends(l, -1, -1);
 	put(l, " type %u code %u, %zu bytes", h.type, h.code,
-	    l->len - sizeof(h));
+	    l->rest.len - sizeof(h));
 }
 
 static void put_l4(struct line *l, uint8_t proto)
@@ -151,7 +143,7 @@ static void put_l4(struct line *l, uint8_t proto)
 	default:
 		put(l, "IP protocol %u", proto);
 		put_ends(l, -1, -1);
-		put(l, ", %zu bytes", l->len);
+		put(l, ", %u bytes", l->rest.len);
 	}
 }
 
@@ -172,8 +164,8 @@ static void put_ipv4(struct line *l)
 	if (ntohs(h.frag) & (IP4_OFFSET | IP4_MF)) {
 		put(l, "fragment of");
 		put_ends(l, -1, -1);
-		put(l, ", id %u offset %u, %zu bytes", ntohs(h.id),
-		    (ntohs(h.frag) & IP4_OFFSET) * 8U, l->len);
+		put(l, ", id %u offset %u, %u bytes", ntohs(h.id),
+		    (ntohs(h.frag) & IP4_OFFSET) * 8U, l->rest.len);
 		return;
 	}
 	put_l4(l, h.proto);
@@ -219,16 +211,13 @@ static void put_arp(struct line *l)
 /**
  * trace_str() - Describe a frame
  * @frame:	From its Ethernet header on
- * @have:	Bytes at hand there
- * @len:	Bytes of the whole frame, @have or more
  * @buf:	Where to write
  *
  * Return: @buf
  */
-const char *trace_str(const uint8_t *frame, size_t have, size_t len,
-		      char buf[TRACE_STRLEN])
+const char *trace_str(const struct view *frame, char buf[TRACE_STRLEN])
 {
-	struct line l = { .p = frame, .have = have, .len = len, .buf = buf };
+	struct line l = { .rest = *frame, .buf = buf };
 	struct eth_hdr eth;
 
 	buf[0] = '\0';
@@ -246,8 +235,8 @@ const char *trace_str(const uint8_t *frame, size_t have, size_t len,
 		put_ipv6(&l);
 		break;
 	default:
-		put(&l, "Ethernet type 0x%04x, %zu bytes", ntohs(eth.type),
-		    l.len);
+		put(&l, "Ethernet type 0x%04x, %u bytes", ntohs(eth.type),
+		    l.rest.len);
 	}
 	return buf;
 }
@@ -256,17 +245,15 @@ const char *trace_str(const uint8_t *frame, size_t have, size_t len,
  * trace_frame() - One line for one frame
  * @from_guest:	Else it goes there
  * @frame:	From its Ethernet header on
- * @have:	Bytes at hand there
- * @len:	Bytes of the whole frame
  */
-void trace_frame(bool from_guest, const uint8_t *frame, size_t have, size_t len)
+void trace_frame(bool from_guest, const struct view *frame)
 {
 	char buf[TRACE_STRLEN];
 
 	if (!log_enabled(LOG_L_TRACE))
 		return;
 	if (from_guest)
-		trace("from guest: %s", trace_str(frame, have, len, buf));
+		trace("from guest: %s", trace_str(frame, buf));
 	else
-		trace("to guest: %s", trace_str(frame, have, len, buf));
+		trace("to guest: %s", trace_str(frame, buf));
 }

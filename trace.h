@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "view.h"
+
 #define TRACE_STRLEN	256
 
-const char *trace_str(const uint8_t *frame, size_t have, size_t len,
-		      char buf[TRACE_STRLEN]);
-void trace_frame(bool from_guest, const uint8_t *frame, size_t have,
-		 size_t len);
+const char *trace_str(const struct view *frame, char buf[TRACE_STRLEN]);
+void trace_frame(bool from_guest, const struct view *frame);
 
 #endif /* TRACE_H */

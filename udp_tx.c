@@ -106,40 +106,46 @@ struct cursor {
 /* Bytes of a datagram: those of a segment for an unsegmented frame */
 static size_t datagram_len(const struct pkt *p)
 {
-	if (p->off.gso_type == VNET_GSO_UDP_L4 && p->len > p->off.gso_size)
+	if (p->off.gso_type == VNET_GSO_UDP_L4 &&
+	    p->payload.len > p->off.gso_size)
 		return p->off.gso_size;
-	return p->len;
+	return p->payload.len;
 }
 
-/* Add @bytes of the current packet to a message, step over them */
-static void take(struct cursor *c, struct msghdr *mh, size_t bytes)
+/* Add @bytes of the current packet to a message, which may grow to @room parts, and
+ * step over them; false if they don't fit */
+static bool take(struct cursor *c, struct msghdr *mh, size_t bytes, size_t room)
 {
 	const struct pkt *p = &c->pkts[c->i];
+	unsigned parts = view_parts(view_at(p->payload, c->off, bytes),
+				    mh->msg_iov + mh->msg_iovlen,
+				    (unsigned)(room - mh->msg_iovlen));
 
-	mh->msg_iov[mh->msg_iovlen++] = (struct iovec){
-		(void *)(p->payload + c->off), bytes
-	};
+	if (bytes && !parts)
+		return false;
+	mh->msg_iovlen += parts;
 	c->off += bytes;
-	if (c->off >= p->len) {
+	if (c->off >= p->payload.len) {
 		c->off = 0;
 		c->i++;
 	}
+	return true;
 }
 
 /* Following datagrams of @size bytes, and a last shorter one: how many taken */
-static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
+static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size,
+			   size_t room)
 {
 	size_t total = 0;
 	unsigned n = 0;
 
 	while (c->i < c->n && n < UDP_SEGMENTS_MAX) {
 		const struct pkt *p = &c->pkts[c->i];
-		size_t len = p->len;
+		size_t len = p->payload.len;
 
 		if (!len || len > size || datagram_len(p) != len ||
-		    total + len > UDP_MESSAGE_MAX)
+		    total + len > UDP_MESSAGE_MAX || !take(c, mh, len, room))
 			break;
-		take(c, mh, len);
 		total += len;
 		n++;
 		if (len < size)
@@ -148,29 +154,30 @@ static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size)
 	return n;
 }
 
-/* The next message: one datagram, or as many as one call may carry; true
- * then */
-static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max)
+/* The next message, of @room parts at most: one datagram, or as many as one call may
+ * carry; true then */
+static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max,
+			  size_t room)
 {
 	const struct pkt *p = &c->pkts[c->i];
-	size_t size = datagram_len(p), left = p->len - c->off, bytes;
+	size_t size = datagram_len(p), left = p->payload.len - c->off, bytes;
 	bool segmented;
 
 	if (size > gso_max || !size) {
-		take(c, mh, left < size ? left : size);
+		take(c, mh, left < size ? left : size, room);
 		return false;
 	}
-	if (p->len > size) {
+	if (p->payload.len > size) {
 		bytes = size < UDP_MESSAGE_MAX ? UDP_MESSAGE_MAX / size : 1;
 		if (bytes > UDP_SEGMENTS_MAX)
 			bytes = UDP_SEGMENTS_MAX;
 		bytes *= size;
 		if (bytes > left)
 			bytes = left;
-		take(c, mh, bytes);
+		take(c, mh, bytes, room);
 		segmented = bytes > size;
 	} else {
-		segmented = take_equal(c, mh, size) > 1;
+		segmented = take_equal(c, mh, size, room) > 1;
 	}
 	if (segmented)
 		udp_put_segment_size(mh, (uint16_t)size);
@@ -189,11 +196,12 @@ static unsigned build(struct udp_io *io, const struct udp_dest *d,
 	for (k = 0; k < UDP_TX_MSGS && c.i < c.n; k++) {
 		struct msghdr *mh = &io->mm[k].msg_hdr;
 
-		if (used + UDP_SEGMENTS_MAX > iov_max && k)
+		if (iov_max - used < VIEW_PARTS_MAX)
 			break;
 		*mh = udp_message_to(d, io->iov + used, io->control[k].buf);
 		at[k] = c;
-		io->segmented[k] = build_message(&c, mh, gso_max);
+		io->segmented[k] = build_message(&c, mh, gso_max,
+						 iov_max - used);
 		used += mh->msg_iovlen;
 	}
 	at[k] = c;
@@ -247,7 +255,7 @@ static void tell_failed(const struct run *r, const struct pkt *p, int error,
 			return;
 	} else {
 		if (!mtu || icmperr_mtu(inany_is_v4(&o->host->eaddr),
-					inany_is_v4(&p->src), mtu) >= p->l3_len)
+					inany_is_v4(&p->src), mtu) >= p->l3.len)
 			return;
 		icmperr_set_too_big(o->host, mtu, &e);
 	}

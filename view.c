@@ -32,7 +32,7 @@ static size_t piece_len(struct view *v, size_t max)
 /**
  * view_of_iov() - A view of pieces
  * @iov:	The pieces, which may be empty; stays in place
- * @n:		How many, at most VIEW_PARTS_MAX
+ * @n:		How many
  */
 struct view view_of_iov(const struct iovec *iov, unsigned n)
 {

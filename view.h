@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#define VIEW_PARTS_MAX	64		/* pieces of one view, at most */
+#define VIEW_PARTS_MAX	64		/* pieces of one frame, at most */
 
 /**
  * struct view - Some bytes in pieces, and where we are in them

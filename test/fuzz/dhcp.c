@@ -220,25 +220,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pkt p = { .kind = PKT_UDP, .proto = IPPROTO_UDP };
 	static struct datagram r, again;
 	uint8_t *msg;
+	size_t len = size - 1;
 
 	if (!size || size > 65536)
 		return 0;
 	setup(data[0]);
 	/* On its own, so that a sanitizer knows where it ends */
-	p.len = size - 1;
-	msg = malloc(p.len ? p.len : 1);
+	msg = malloc(len ? len : 1);
 	if (!msg)
 		return 0;
-	memcpy(msg, data + 1, p.len);
-	p.payload = msg;
+	memcpy(msg, data + 1, len);
+	p.payload = view_of(msg, len);
 	inany_pton(data[0] & CONF_UNICAST ? "198.51.100.5" : "0.0.0.0", &p.src);
 	inany_pton("255.255.255.255", &p.dst);
 	if (dhcp_reply(&conf, &dns, &p, &r)) {
-		check_reply(msg, p.len, &r);
+		check_reply(msg, len, &r);
 		assert(dhcp_reply(&conf, &dns, &p, &again) == r.len &&
 		       !memcmp(r.data, again.data, r.len));
-		p.payload = r.data;
-		p.len = r.len;
+		p.payload = view_of(r.data, r.len);
 		assert(!dhcp_reply(&conf, &dns, &p, &again) && !again.len);
 	}
 	free(msg);

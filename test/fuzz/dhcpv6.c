@@ -316,8 +316,7 @@ static void check_silent(const struct pkt *q, const struct datagram *r)
 	struct pkt p = *q;
 	struct datagram again;
 
-	p.payload = r->data;
-	p.len = r->len;
+	p.payload = view_of(r->data, r->len);
 	assert(!dhcpv6_reply(&conf, &dns, &p, &again));
 }
 
@@ -326,22 +325,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pkt p = { .kind = PKT_UDP, .proto = IPPROTO_UDP };
 	struct datagram r;
 	uint8_t *msg;
+	size_t len = size - 2;
 
 	if (size < 2 || size > 65536)
 		return 0;
 	setup(data[0]);
 	p.src = addr(data[1] & GLOBAL_SRC ? "2001:db8::5" : "fe80::5");
 	p.dst = addr(data[1] & UNICAST ? "fe80::1" : "ff02::1:2");
-	p.len = size - 2;
 	/* On its own, so that a sanitizer knows where it ends */
-	msg = malloc(p.len ? p.len : 1);
+	msg = malloc(len ? len : 1);
 	if (!msg)
 		return 0;
-	memcpy(msg, data + 2, p.len);
-	p.payload = msg;
+	memcpy(msg, data + 2, len);
+	p.payload = view_of(msg, len);
 	if (dhcpv6_reply(&conf, &dns, &p, &r)) {
 		assert(inany_equals(&r.dst, &p.src));
-		check_pair(msg, p.len, &r, data[1] & UNICAST);
+		check_pair(msg, len, &r, data[1] & UNICAST);
 		check_silent(&p, &r);
 	}
 	free(msg);

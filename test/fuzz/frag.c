@@ -30,12 +30,13 @@ static uint8_t byte_at(size_t i)
 
 static void check(const struct pkt *p)
 {
-	const uint8_t *l4 = p->l3 + (inany_is_v4(&p->src) ? 20 : 40);
+	const uint8_t *l4 = p->l3.p + (inany_is_v4(&p->src) ? 20 : 40);
 	const uint8_t *lo = (const uint8_t *)&pool;
-	size_t len = p->l3_len - (size_t)(l4 - p->l3), i;
+	size_t len = p->l3.len - (size_t)(l4 - p->l3.p), i;
 
-	assert(p->l3 >= lo && p->l3 + p->l3_len <= lo + sizeof(pool));
-	assert(p->payload >= l4 && p->payload + p->len <= l4 + len);
+	assert(p->l3.p >= lo && p->l3.p + p->l3.len <= lo + sizeof(pool));
+	assert(p->payload.p >= l4 &&
+	       p->payload.p + p->payload.len <= l4 + len);
 	assert(p->kind != PKT_FRAGMENT && !p->off.gso_type);
 	if (p->frag_id < 128)
 		for (i = 0; i < len; i++)
@@ -52,12 +53,12 @@ static bool make(struct pkt *p, const uint8_t *r, const uint8_t *payload)
 		.proto = r[0] & TCP ? IPPROTO_TCP : IPPROTO_UDPLITE,
 		.frag_more = r[0] & MORE, .frag_id = r[1],
 		.frag_off = (uint16_t)((r[2] << 8 | r[3]) * 8),
-		.len = (size_t)(r[4] << 8 | r[5]), .payload = payload,
+		.payload = view_of(payload, (size_t)(r[4] << 8 | r[5])),
 		.off.csum_partial = true,
 	};
-	if (p->frag_more && (!p->len || p->len % 8))
+	if (p->frag_more && (!p->payload.len || p->payload.len % 8))
 		return false;
-	return p->frag_off + p->len <= 65535 && (p->frag_off || p->frag_more);
+	return p->frag_off + p->payload.len <= 65535 && (p->frag_off || p->frag_more);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -82,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		if (data[1] >= 128)
 			salt++;
-		for (i = 0; i < f.len; i++)
+		for (i = 0; i < f.payload.len; i++)
 			buf[i] = (uint8_t)(byte_at(f.frag_off + i) +
 					   (data[1] >= 128 ? salt : 0));
 		p = frag_add(&pool, &f, now_ms);

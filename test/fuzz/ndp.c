@@ -105,19 +105,19 @@ static void check_reply(const struct pkt *q, const struct ndp_reply *r)
 	struct pkt p, second;
 	struct ndp_reply again;
 
-	assert(!pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL));
+	assert(!fake_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL));
 	assert(p.kind == PKT_ICMP6 && p.ttl == 255 && !p.icmp.code);
 	assert(inany_equals(&p.dst, &r->dst) && !inany_is_v4(&p.src));
 	if (q->icmp.type == NDP_NS) {
-		assert(p.icmp.type == NDP_NA && p.len >= 16);
-		assert(!memcmp(p.payload, q->payload, 16));
+		assert(p.icmp.type == NDP_NA && p.payload.len >= 16);
+		assert(!memcmp(p.payload.p, q->payload.p, 16));
 		assert(!fwd_is_guests(&conf, &guest, &p.src));
-		check_options(p.payload + 16, p.len - 16);
+		check_options(p.payload.p + 16, p.payload.len - 16);
 	} else {
 		assert(q->icmp.type == NDP_RS);
-		assert(p.icmp.type == NDP_RA && p.len >= 8);
+		assert(p.icmp.type == NDP_RA && p.payload.len >= 8);
 		assert(inany_is_linklocal(&p.src));
-		check_options(p.payload + 8, p.len - 8);
+		check_options(p.payload.p + 8, p.payload.len - 8);
 	}
 	second = p;
 	assert(!ndp_reply(&conf, &guest, &dns, &second, &again));
@@ -138,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!frame)
 		return 0;
 	memcpy(frame, data, size);
-	if (!pkt_parse(&p, frame, size, &off) && p.kind == PKT_ICMP6 &&
+	if (!fake_parse(&p, frame, size, &off) && p.kind == PKT_ICMP6 &&
 	    ndp_reply(&conf, &guest, &dns, &p, &r)) {
 		struct frame_addr a = {
 			.dst_mac = r.dst_mac, .src_mac = conf.our_mac,

@@ -22,18 +22,18 @@ static struct fake_tap fake;
 
 static void check_bounds(const struct pkt *p, const uint8_t *b, size_t len)
 {
-	assert(p->l3 == b + sizeof(struct eth_hdr));
-	assert(p->l3_len <= len - sizeof(struct eth_hdr));
+	assert(p->l3.p == b + sizeof(struct eth_hdr));
+	assert(p->l3.len <= len - sizeof(struct eth_hdr));
 	assert(p->kind <= PKT_OTHER_L4);
 	if (p->kind == PKT_ARP)
 		return;
-	assert(p->payload >= p->l3 + sizeof(struct ip4_hdr));
-	assert(p->payload + p->len <= p->l3 + p->l3_len);
+	assert(p->payload.p >= p->l3.p + sizeof(struct ip4_hdr));
+	assert(p->payload.p + p->payload.len <= p->l3.p + p->l3.len);
 	assert(p->opts_len <= sizeof(p->opts));
 	assert(inany_is_v4(&p->src) == inany_is_v4(&p->dst));
 	assert(!inany_is_loopback(&p->src) && !inany_is_loopback(&p->dst));
 	if (p->kind == PKT_FRAGMENT)
-		assert(p->frag_off + p->len <= 65535);
+		assert(p->frag_off + p->payload.len <= 65535);
 	if (p->off.gso_type)
 		assert(p->off.gso_size);
 }
@@ -46,9 +46,9 @@ static struct txframe *again(const struct pkt *p, const struct frame_addr *a,
 	struct txframe *f;
 
 	f = tap_reserve(&fake.tap, &n, frame_l3_hdrlen(inany_is_v4(a->src)) +
-			hlen, p->len);
-	memcpy(f->payload, p->payload, p->len);
-	f->len = p->len;
+			hlen, p->payload.len);
+	view_copy(p->payload, 0, f->payload, p->payload.len);
+	f->len = p->payload.len;
 	return f;
 }
 
@@ -62,7 +62,7 @@ static void check_again(const struct pkt *p)
 
 	if (p->kind != PKT_TCP && p->kind != PKT_UDP)
 		return;
-	if (p->len > 65535 - 120)
+	if (p->payload.len > 65535 - 120)
 		return;
 	fake_tap_init(&fake, 0, 65520);
 	if (p->kind == PKT_TCP) {
@@ -76,12 +76,12 @@ static void check_again(const struct pkt *p)
 	}
 	tap_commit(&fake.tap, 1);
 
-	assert(!pkt_parse(&q, fake.sent[0].b, fake.sent[0].len, NULL));
-	assert(q.kind == p->kind && q.len == p->len && q.tos == p->tos);
+	assert(!fake_parse(&q, fake.sent[0].b, fake.sent[0].len, NULL));
+	assert(q.kind == p->kind && q.payload.len == p->payload.len && q.tos == p->tos);
 	assert(inany_equals(&q.src, &p->src) && inany_equals(&q.dst, &p->dst));
 	assert(q.opts_len == p->opts_len);
 	assert(!memcmp(q.opts, p->opts, p->opts_len));
-	assert(!memcmp(q.payload, p->payload, p->len));
+	assert(!memcmp(q.payload.p, p->payload.p, p->payload.len));
 	if (p->kind == PKT_TCP)
 		assert(q.tcp.seq == p->tcp.seq && q.tcp.flags == p->tcp.flags);
 }
@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!frame)
 		return 0;
 	memcpy(frame, data, size);
-	if (!pkt_parse(&p, frame, size, &off)) {
+	if (!fake_parse(&p, frame, size, &off)) {
 		check_bounds(&p, frame, size);
 		check_again(&p);
 	}

@@ -18,6 +18,7 @@ static struct conf conf;
 static struct dns dns;
 static struct datagram reply;
 static uint8_t body[2048];
+static size_t body_len;
 static struct pkt pkt;
 
 static union inany addr(const char *s)
@@ -66,8 +67,8 @@ static struct dhcp_msg *message(void)
 	pkt = (struct pkt){
 		.kind = PKT_UDP, .src = addr("0.0.0.0"),
 		.dst = addr("255.255.255.255"), .proto = IPPROTO_UDP,
-		.payload = body, .len = sizeof(*m),
 	};
+	body_len = sizeof(*m);
 	memcpy(pkt.eth.src, guest_mac, 6);
 	return m;
 }
@@ -75,11 +76,11 @@ static struct dhcp_msg *message(void)
 /* Append an option with a given length field and as many bytes as there are */
 static void option_of(uint8_t code, uint8_t len, const void *data, size_t bytes)
 {
-	body[pkt.len++] = code;
-	body[pkt.len++] = len;
+	body[body_len++] = code;
+	body[body_len++] = len;
 	if (bytes)
-		memcpy(body + pkt.len, data, bytes);
-	pkt.len += bytes;
+		memcpy(body + body_len, data, bytes);
+	body_len += bytes;
 }
 
 static void option(uint8_t code, const void *data, uint8_t len)
@@ -117,6 +118,7 @@ static void asks_for(const char *codes)
 static bool answered(void)
 {
 	memset(&reply, 0xaa, sizeof(reply));
+	pkt.payload = view_of(body, body_len);
 	return dhcp_reply(&conf, &dns, &pkt, &reply);
 }
 
@@ -330,7 +332,7 @@ static void test_bootp(void)
 {
 	struct dhcp_msg *m = message();
 
-	pkt.len = 300;
+	body_len = 300;
 	ok(answered() && head().yiaddr == be(OWN), "BOOTP: an address");
 	are("1 3 6 12 15 26", "no lease, no type");
 	is(reply.len, 300, "as long as the request");
@@ -340,7 +342,7 @@ static void test_bootp(void)
 	m->cookie = htonl(0x434d5500);
 	ok(answered() && !head().cookie && !reply.data[240] && reply.len == 300,
 	   "none for who has others");
-	pkt.len = 236;
+	body_len = 236;
 	ok(answered() && reply.len == 300, "a message without options is padded");
 	m->cookie = 0;
 	m->flags = htons(DHCP_BROADCAST);
@@ -352,7 +354,7 @@ static void test_bootp(void)
 	m->ciaddr = 0;
 	ok(answered() && reply.len == 300 && has_no(DHCP_OPT_DOMAIN),
 	   "what does not fit into 300 bytes is left out");
-	pkt.len = 548;
+	body_len = 548;
 	ok(answered() && !has_no(DHCP_OPT_DOMAIN) && reply.len == 312,
 	   "unless the request is longer");
 	setup();
@@ -660,9 +662,9 @@ static void test_malformed(void)
 	struct dhcp_msg *m;
 
 	typed(DHCP_DISCOVER);
-	pkt.len = 235;
+	body_len = 235;
 	ok(!answered(), "cut short");
-	pkt.len = 0;
+	body_len = 0;
 	ok(!answered(), "empty");
 	m = typed(DHCP_DISCOVER);
 	m->op = DHCP_OP_REPLY;
@@ -728,7 +730,7 @@ static void test_malformed_options(void)
 	option_of(DHCP_OPT_LIST, 5, zero, 4);
 	ok(!answered(), "even by one");
 	typed(DHCP_DISCOVER);
-	body[pkt.len++] = DHCP_OPT_LIST;
+	body[body_len++] = DHCP_OPT_LIST;
 	ok(!answered(), "a code without a length");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_CLIENT_ID, zero, 200);
@@ -746,14 +748,14 @@ static void test_tolerated(void)
 
 	typed(DHCP_DISCOVER);
 	ok(answered(), "no end");
-	body[pkt.len++] = DHCP_OPT_END;
-	memset(body + pkt.len, 0x77, 20);
-	pkt.len += 20;
+	body[body_len++] = DHCP_OPT_END;
+	memset(body + body_len, 0x77, 20);
+	body_len += 20;
 	ok(answered(), "anything behind the end");
 	message();
-	pkt.len += 7;
+	body_len += 7;
 	option(DHCP_OPT_TYPE, &type, 1);
-	pkt.len += 3;
+	body_len += 3;
 	asks_for("\1\3");
 	ok(is_type(DHCP_OFFER), "padding before, between");
 	are("53 1 3 51 54 58 59", "and all are read");

@@ -129,7 +129,7 @@ static size_t ask_from(const char *src, const char *dst)
 {
 	struct pkt p = {
 		.kind = PKT_UDP, .src = addr(src), .dst = addr(dst),
-		.proto = IPPROTO_UDP, .payload = msg, .len = len,
+		.proto = IPPROTO_UDP, .payload = view_of(msg, len),
 	};
 
 	memcpy(p.eth.src, guest_mac, 6);

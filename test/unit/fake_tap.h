@@ -116,4 +116,14 @@ static inline struct rx_offload fake_offload(const struct fake_frame *s)
 	};
 }
 
+/* A frame in one piece, parsed */
+static inline enum pkt_error fake_parse(struct pkt *p, const uint8_t *b,
+					size_t len,
+					const struct rx_offload *off)
+{
+	struct view v = view_of(b, len);
+
+	return pkt_parse(p, &v, off);
+}
+
 #endif /* TEST_FAKE_TAP_H */

@@ -34,15 +34,15 @@ static void cut(bool v4, size_t len, unsigned mtu)
 	frame_send_udp(&fake.tap, &a, 1000, 2000, data, len);
 	n = fake.n;
 	for (i = 0; i < n; i++)
-		if (pkt_parse(&frag[i], fake.sent[i].b, fake.sent[i].len, NULL))
+		if (fake_parse(&frag[i], fake.sent[i].b, fake.sent[i].len, NULL))
 			printf("# fragment %u is refused\n", i);
 }
 
 static bool is_whole(const struct pkt *p, size_t len)
 {
-	return p && p->kind == PKT_UDP && p->len == len &&
+	return p && p->kind == PKT_UDP && p->payload.len == len &&
 	       ntohs(p->udp.sport) == 1000 && p->ttl == 7 &&
-	       !memcmp(p->payload, data, len);
+	       !memcmp(p->payload.p, data, len);
 }
 
 /* Number of datagrams that came out, the last of them whole */
@@ -86,11 +86,11 @@ static void test_quote(bool v4)
 	frag_add(&pool, &frag[1], 0);
 	p = frag_add(&pool, &frag[0], 0);
 	ok(is_whole(p, 2000), "an odd pair");
-	is(p->l3_len, 2000 + 8 + (v4 ? 20 : 40), "the packet can be quoted");
+	is(p->l3.len, 2000 + 8 + (v4 ? 20 : 40), "the packet can be quoted");
 	again = *p;
-	again.proto = v4 ? p->l3[9] : p->l3[6];
+	again.proto = v4 ? p->l3.p[9] : p->l3.p[6];
 	ok(again.proto == IPPROTO_UDP &&
-	   p->l3[0] >> 4 == (v4 ? 4 : 6) && p->payload - p->l3 ==
+	   p->l3.p[0] >> 4 == (v4 ? 4 : 6) && p->payload.p - p->l3.p ==
 	   (v4 ? 28 : 48), "as if it had come in one piece");
 }
 
@@ -111,7 +111,8 @@ static void test_overlap(bool v4)
 
 	cut(v4, LEN, 1280);
 	f = frag[1];
-	f.payload = data + 1;		/* other bytes at the same place */
+	/* Other bytes at the same place */
+	f.payload = view_of(data + 1, f.payload.len);
 	FEED(0, 0, 1);
 	ok(!frag_add(&pool, &f, 0), "a copy with other bytes");
 	is(FEED(0, 2, 3), 0, "drops it, too");
@@ -145,14 +146,14 @@ static void test_ends(void)
 	cut(true, LEN, 1280);
 	f = frag[3];
 	f.frag_off = 65528;
-	f.len = 7;
+	view_cut(&f.payload, 7);
 	ok(!frag_add(&pool, &f, 0), "an end beyond what a packet can be");
 	is(FEED(0, 0, 1, 2, 3), 0, "drops the datagram");
 
 	cut(true, LEN, 1280);
 	f = frag[0];
 	f.proto = IPPROTO_TCP;
-	f.len = 16;
+	view_cut(&f.payload, 16);
 	ok(!frag_add(&pool, &f, 0), "a first one without all of the TCP header");
 }
 
@@ -163,9 +164,9 @@ static void test_wrong_sum(void)
 
 	cut(true, LEN, 1280);
 	f = frag[2];
-	memcpy(b, f.payload, f.len);
+	view_copy(f.payload, 0, b, f.payload.len);
 	b[0] ^= 1;
-	f.payload = b;
+	f.payload = view_of(b, f.payload.len);
 	FEED(0, 0, 1, 3);
 	ok(!frag_add(&pool, &f, 0), "the whole is checked like any packet");
 }

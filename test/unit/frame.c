@@ -31,7 +31,7 @@ static bool parse(struct pkt *p, const struct fake_frame *f)
 {
 	struct rx_offload off = fake_offload(f);
 
-	return !pkt_parse(p, f->b, f->len, &off);
+	return !fake_parse(p, f->b, f->len, &off);
 }
 
 /* Do what a device does with a partial sum */
@@ -68,8 +68,8 @@ static void tcp_frames(bool v4)
 	struct fake_frame *f = tcp(v4, TAP_JUMBO, 1001, 1400);
 	struct pkt p;
 
-	ok(parse(&p, f) && p.kind == PKT_TCP && p.len == 1001 &&
-	   p.opts_len == 4 && !memcmp(p.payload, data, 1001) && !f->gso_type &&
+	ok(parse(&p, f) && p.kind == PKT_TCP && p.payload.len == 1001 &&
+	   p.opts_len == 4 && !memcmp(p.payload.p, data, 1001) && !f->gso_type &&
 	   !f->csum_partial, v4 ? "tcp_with_a_whole_sum"
 				: "tcp_with_a_whole_sum_over_ipv6");
 	ok(p.ttl == 64 && p.tos == 0 && p.df, "ttl_and_df");
@@ -77,19 +77,19 @@ static void tcp_frames(bool v4)
 	f = tcp(v4, ALL, 1001, 1400);
 	ok(f->csum_partial && !f->gso_type && parse(&p, f), "a_partial_sum");
 	complete(f);
-	ok(parse(&p, f) && p.len == 1001, "which_the_device_completes");
+	ok(parse(&p, f) && p.payload.len == 1001, "which_the_device_completes");
 
 	f = tcp(v4, ALL, 60000, 1400);
 	ok(parse(&p, f) && p.off.gso_size == 1400 && f->csum_partial &&
 	   f->gso_type == (v4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) && p.df,
 	   "over_the_mss_it_is_left_to_the_device_to_segment");
 	complete(f);
-	ok(parse(&p, f) && p.len == 60000, "its_sum_is_right_as_a_whole");
+	ok(parse(&p, f) && p.payload.len == 60000, "its_sum_is_right_as_a_whole");
 
 	f = tcp(v4, ALL & ~(unsigned)(v4 ? TAP_TSO4 : TAP_TSO6), 60000, 1400);
 	ok(!f->gso_type && parse(&p, f), "not_where_it_can't");
 	f = tcp(v4, ALL, 0, 0);
-	ok(!f->gso_type && parse(&p, f) && !p.len, "no_payload");
+	ok(!f->gso_type && parse(&p, f) && !p.payload.len, "no_payload");
 }
 
 static struct fake_frame *udp(bool v4, unsigned caps, size_t len, uint16_t gso)
@@ -112,9 +112,9 @@ static void udp_frames(bool v4)
 	struct fake_frame *f = udp(v4, TAP_JUMBO, 1001, 0);
 	struct pkt p;
 
-	ok(parse(&p, f) && p.kind == PKT_UDP && p.len == 1001 && p.df &&
+	ok(parse(&p, f) && p.kind == PKT_UDP && p.payload.len == 1001 && p.df &&
 	   ntohs(p.udp.sport) == 53 && ntohs(p.udp.dport) == 5000 &&
-	   !memcmp(p.payload, data, 1001), v4 ? "udp_with_a_whole_sum"
+	   !memcmp(p.payload.p, data, 1001), v4 ? "udp_with_a_whole_sum"
 					       : "udp_over_ipv6");
 	f = udp(v4, ALL, 1001, 0);
 	ok(f->csum_partial && !f->gso_type, "a_partial_sum_of_udp");
@@ -123,11 +123,11 @@ static void udp_frames(bool v4)
 
 	f = udp(v4, ALL, 5000, 1000);
 	ok(f->gso_type == VNET_GSO_UDP_L4 && f->gso_size == 1000 &&
-	   parse(&p, f) && p.len == 5000 && p.df, "five_datagrams_in_one");
+	   parse(&p, f) && p.payload.len == 5000 && p.df, "five_datagrams_in_one");
 	f = udp(v4, ALL, 1000, 1000);
 	ok(!f->gso_type && parse(&p, f), "one_is_no_series");
 	f = udp(v4, ALL, 20000, 0);
-	ok(parse(&p, f) && p.len == 20000, "a_datagram_over_the_mtu");
+	ok(parse(&p, f) && p.payload.len == 20000, "a_datagram_over_the_mtu");
 	ok(!v4 || (!p.df && (f->b[18] || f->b[19])),
 	   "it_may_be_fragmented_so_it_has_an_identification");
 }
@@ -166,8 +166,8 @@ static size_t join(struct pkt *p, bool v4)
 		    p->frag_off != end || p->df == v4 ||
 		    p->frag_id != (fake.tap.frag_id & (v4 ? 0xffff : ~0U)))
 			return 0;
-		memcpy(joined + end, p->payload, p->len);
-		end += p->len;
+		memcpy(joined + end, p->payload.p, p->payload.len);
+		end += p->payload.len;
 	}
 	return end;
 }
@@ -179,6 +179,7 @@ static void fragments(bool v4)
 		{ 1281, 9000 }, { 1500, 65507 }, { 1287, 2464 },
 	};
 	struct frame_addr a = addr(v4);
+	struct view l4;
 	struct pkt p;
 	unsigned i;
 	size_t len;
@@ -190,8 +191,10 @@ static void fragments(bool v4)
 		   fake.n > 1, "over_the_mtu_it_is_fragmented");
 		len = join(&p, v4);
 		is(len, t[i].len + 8, "fragments_fit_together");
-		ok(!pkt_parse_l4(&p, joined, len) && p.kind == PKT_UDP &&
-		   p.len == t[i].len && !memcmp(p.payload, data, p.len),
+		l4 = view_of(joined, len);
+		ok(!pkt_parse_l4(&p, &l4) && p.kind == PKT_UDP &&
+		   p.payload.len == t[i].len &&
+		   !memcmp(p.payload.p, data, t[i].len),
 		   "and_make_the_datagram");
 	}
 
@@ -200,7 +203,7 @@ static void fragments(bool v4)
 	   fake.n == 1, "not_at_the_mtu");
 	fake_tap_init(&fake, TAP_JUMBO, 1500);
 	ok(frame_send_udp(&fake.tap, &a, 53, 7, data, 60000) && fake.n == 1 &&
-	   parse(&p, &fake.sent[0]) && p.len == 60000,
+	   parse(&p, &fake.sent[0]) && p.payload.len == 60000,
 	   "nor_where_the_device_takes_it_whole");
 	fake_tap_init(&fake, 0, 1500);
 	fake.room = 3;
@@ -215,26 +218,28 @@ static void fragments(bool v4)
 static void icmp_errors(bool v4)
 {
 	struct frame_addr a = addr(v4);
+	struct view quoted = view_of(data, 40000);
 	size_t max = v4 ? 576 : 1280;
 	struct pkt p;
 
 	a.ttl = 255;
 	fake_tap_init(&fake, ALL, 65520);
-	ok(frame_send_icmp_error(&fake.tap, &a, v4 ? 3 : 2, 4, 1300, data,
-				 40000), "an_icmp_error");
+	ok(frame_send_icmp_error(&fake.tap, &a, v4 ? 3 : 2, 4, 1300,
+				 &quoted), "an_icmp_error");
 	ok(parse(&p, &fake.sent[0]) && fake.sent[0].len == max + 14 &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) && p.ttl == 255 &&
 	   ntohl(p.icmp.word) == 1300 && p.icmp.code == 4 &&
-	   !memcmp(p.payload, data, p.len), "quotes_what_fits");
+	   !memcmp(p.payload.p, data, p.payload.len), "quotes_what_fits");
 	ok(!fake.sent[0].csum_partial, "with_a_whole_sum");
 	fake.n = 0;
-	frame_send_icmp_error(&fake.tap, &a, 3, 4, 0, data, 28);
-	ok(parse(&p, &fake.sent[0]) && p.len == 28, "or_all_there_is");
+	view_cut(&quoted, 28);
+	frame_send_icmp_error(&fake.tap, &a, 3, 4, 0, &quoted);
+	ok(parse(&p, &fake.sent[0]) && p.payload.len == 28, "or_all_there_is");
 
 	fake.n = 0;
 	ok(frame_send_l4(&fake.tap, &a, 253, data, 9, (size_t)-1) &&
-	   parse(&p, &fake.sent[0]) && p.kind == PKT_OTHER_L4 && p.len == 9 &&
-	   !memcmp(p.payload, data, 9), "a_message_without_a_sum");
+	   parse(&p, &fake.sent[0]) && p.kind == PKT_OTHER_L4 && p.payload.len == 9 &&
+	   !memcmp(p.payload.p, data, 9), "a_message_without_a_sum");
 }
 
 int main(void)

@@ -102,7 +102,7 @@ static bool quotes(const struct pkt *p, const struct flowside *tap, size_t len)
 	       inany_equals(&q.src, &tap->eaddr) &&
 	       inany_equals(&q.dst, &tap->oaddr) && q.sport == tap->eport &&
 	       q.dport == tap->oport &&
-	       p->len == (inany_is_v4(&tap->eaddr) ? 20U : 40U) + 8 + len;
+	       p->payload.len == (inany_is_v4(&tap->eaddr) ? 20U : 40U) + 8 + len;
 }
 
 static void test_error(unsigned i)
@@ -124,7 +124,7 @@ static void test_error(unsigned i)
 	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
 		     &l4, sizeof(l4));
 	ok(fake.n == 1 &&
-	   !pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
+	   !fake_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
 	   p.icmp.type == errors[i].to_type &&
 	   p.icmp.code == errors[i].to_code &&
@@ -146,14 +146,14 @@ static void test_source(void)
 	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
 		     "12345678", 8);
 	ok(fake.n == 1 &&
-	   !pkt_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
+	   !fake_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
 	   p.kind == PKT_ICMP4 && p.icmp.type == 3 &&
 	   inany_equals(&p.src, &conf.ip4.gw), "the guest hears of it in its own");
 	e.offender = addr("2001:db8:7::7");
 	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
 		     "12345678", 8);
 	ok(fake.n == 2 &&
-	   !pkt_parse(&p, fake.sent[1].b, fake.sent[1].len, NULL) &&
+	   !fake_parse(&p, fake.sent[1].b, fake.sent[1].len, NULL) &&
 	   inany_equals(&p.src, &conf.ip4.gw),
 	   "a router of the other family is shown as the gateway");
 }

@@ -139,7 +139,7 @@ static void deliver(void)
 
 	for (i = 0; i < wire.n; i++) {
 		wire.sent[i].b[11] = mac_now;
-		if (pkt_parse(&p[i], wire.sent[i].b, wire.sent[i].len, NULL))
+		if (fake_parse(&p[i], wire.sent[i].b, wire.sent[i].len, NULL))
 			printf("# packet %u is refused\n", i);
 	}
 	fake.n = 0;
@@ -150,7 +150,7 @@ static void deliver(void)
 static bool sent(unsigned i, struct pkt *p)
 {
 	return i < fake.n &&
-	       !pkt_parse(p, fake.sent[i].b, fake.sent[i].len, NULL);
+	       !fake_parse(p, fake.sent[i].b, fake.sent[i].len, NULL);
 }
 
 static void test_learn(void)
@@ -225,7 +225,7 @@ static void test_asked(void)
 	make_udp("2001:db8::8", "ff02::fb", 5353, 1);
 	deliver();
 	ok(asked(500, &p) == 1 && p.kind == PKT_ICMP6 &&
-	   !memcmp(p.payload, &guest.addr6.a6, 16),
+	   !memcmp(p.payload.p, &guest.addr6.a6, 16),
 	   "of IPv6 by a neighbour solicitation");
 	is(asked(9000, &p), 2, "three times without an answer");
 	ok(is_addr(&guest.addr6, "2001:db8::8"), "then the other one is known");
@@ -415,7 +415,7 @@ static void ra_frame(uint8_t last)
 
 	make_arp("198.51.100.5", "198.51.100.9");
 	wire.sent[0].b[11] = last;
-	if (!pkt_parse(&p, wire.sent[0].b, wire.sent[0].len, NULL))
+	if (!fake_parse(&p, wire.sent[0].b, wire.sent[0].len, NULL))
 		input_batch(&ra_in, &p, 1);
 	wire.n = fake.n = 0;
 }
@@ -543,7 +543,7 @@ static void echo(const char *src, const char *gw, uint16_t id, size_t size)
 	}
 	ok(p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
 	   p.icmp.type == (v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY_) &&
-	   p.len == size, "an echo request is answered");
+	   p.payload.len == size, "an echo request is answered");
 	ok(is_addr(&p.src, gw) && is_addr(&p.dst, src), "by whom it was sent to");
 	ok(ntohs(p.icmp.echo.id) == id && ntohs(p.icmp.echo.seq) == 7,
 	   "with identifier and sequence");

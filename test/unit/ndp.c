@@ -44,7 +44,7 @@ static struct pkt message(uint8_t type, const char *src, const char *dst)
 {
 	struct pkt p = {
 		.kind = PKT_ICMP6, .src = addr(src), .dst = addr(dst),
-		.proto = IPPROTO_ICMPV6, .ttl = 255, .payload = body,
+		.proto = IPPROTO_ICMPV6, .ttl = 255, .payload = view_of(body, 0),
 	};
 
 	memcpy(p.eth.src, guest_mac, 6);
@@ -62,7 +62,7 @@ static struct pkt ns(const char *src, const char *target)
 		 t.a6.s6_addr[14] << 8 | t.a6.s6_addr[15]);
 	p = message(NDP_NS, src, dst);
 	memcpy(body, &t.a6, 16);
-	p.len = 16;
+	p.payload = view_of(body, 16);
 	return p;
 }
 
@@ -74,10 +74,12 @@ static struct pkt rs(const char *src)
 /* Append an option with a given length field and as many bytes as it has */
 static void option(struct pkt *p, uint8_t type, uint8_t len8, size_t bytes)
 {
-	memset(body + p->len, 0, bytes);
-	body[p->len] = type;
-	body[p->len + 1] = len8;
-	p->len += bytes;
+	size_t len = p->payload.len;
+
+	memset(body + len, 0, bytes);
+	body[len] = type;
+	body[len + 1] = len8;
+	p->payload = view_of(body, len + bytes);
 }
 
 static bool answered(struct pkt p)
@@ -123,7 +125,7 @@ static void test_ns_checks(void)
 	p.icmp.code = 1;
 	ok(!answered(p), "a code is invalid");
 	p = ns(GUEST, GW);
-	p.len = 15;
+	p.payload = view_of(body, 15);
 	ok(!answered(p), "half a target is invalid");
 	p = ns(GUEST, GW);
 	option(&p, NDP_OPT_SLLA, 1, 8);

@@ -70,7 +70,7 @@ static enum pkt_error parse(struct pkt *p, const struct fake_frame *f)
 {
 	struct rx_offload off = fake_offload(f);
 
-	return pkt_parse(p, f->b, f->len, &off);
+	return fake_parse(p, f->b, f->len, &off);
 }
 
 /* Set the header checksum of an IPv4 frame anew */
@@ -129,13 +129,13 @@ static void whole_tcp(bool v4)
 	ok(ntohs(p.tcp.sport) == 1000 && ntohs(p.tcp.dport) == 80 &&
 	   ntohl(p.tcp.seq) == 1 && p.tcp.flags == TCPF_SYN, "its_header");
 	ok(p.opts_len == 8 && p.opts[0] == 2 && p.opts[7] == 7, "its_options");
-	ok(p.len == DATA_LEN && !memcmp(p.payload, data, DATA_LEN),
+	ok(p.payload.len == DATA_LEN && !memcmp(p.payload.p, data, DATA_LEN),
 	   "its_payload");
-	ok(p.l3 == f->b + 14 && p.l3_len == f->len - 14, "the_packet_to_quote");
+	ok(p.l3.p == f->b + 14 && p.l3.len == f->len - 14, "the_packet_to_quote");
 	ok(!memcmp(p.eth.src, mac_a, 6), "its_ethernet_source");
 
 	f->len += 7;
-	ok(parse(&p, f) == PKT_OK && p.len == DATA_LEN,
+	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN,
 	   "padding_is_not_payload");
 	f->b[14 + (v4 ? 20 : 40) + 30]++;
 	is(parse(&p, f), PKT_E_CSUM, "a_changed_byte_is_noticed");
@@ -148,18 +148,19 @@ static void whole_others(bool v4)
 	struct fake_frame *f = udp(v4, DATA_LEN);
 	struct pkt p;
 
-	ok(parse(&p, f) == PKT_OK && p.kind == PKT_UDP && p.len == DATA_LEN &&
+	ok(parse(&p, f) == PKT_OK && p.kind == PKT_UDP &&
+	   p.payload.len == DATA_LEN &&
 	   ntohs(p.udp.sport) == 5000 && ntohs(p.udp.dport) == 53 &&
-	   !memcmp(p.payload, data, DATA_LEN),
+	   !memcmp(p.payload.p, data, DATA_LEN),
 	   v4 ? "udp_over_ipv4" : "udp_over_ipv6");
 	f->b[f->len - 1] ^= 4;
 	is(parse(&p, f), PKT_E_CSUM, "its_sum_is_verified");
 
 	f = udp(v4, 0);
-	ok(parse(&p, f) == PKT_OK && !p.len, "an_empty_datagram_is_one");
+	ok(parse(&p, f) == PKT_OK && !p.payload.len, "an_empty_datagram_is_one");
 
 	f = echo(v4);
-	ok(parse(&p, f) == PKT_OK && p.len == DATA_LEN &&
+	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
 	   ntohs(p.icmp.echo.id) == 0x102 && ntohs(p.icmp.echo.seq) == 0x304,
 	   v4 ? "icmp_echo" : "icmpv6_echo");
@@ -177,7 +178,7 @@ static void cut_short(bool v4)
 	for (i = 0; i < 3; i++) {
 		f[i] = i == 0 ? tcp(v4, 0) : i == 1 ? udp(v4, 5) : echo(v4);
 		for (len = 0; len < f[i]->len; len++)
-			accepted += !pkt_parse(&p, f[i]->b, len, NULL);
+			accepted += !fake_parse(&p, f[i]->b, len, NULL);
 	}
 	is(accepted, 0, v4 ? "no_frame_that_is_cut_is_taken"
 			   : "nor_one_of_ipv6");
@@ -229,7 +230,7 @@ static void bad_ip4(void)
 	f->b[14] = 0x46;
 	f->b[17] += 4;
 	ip4_fix(f);
-	ok(parse(&p, f) == PKT_OK && p.len == 4 && p.kind == PKT_UDP,
+	ok(parse(&p, f) == PKT_OK && p.payload.len == 4 && p.kind == PKT_UDP,
 	   "options_are_skipped");
 }
 
@@ -245,7 +246,7 @@ static void bad_udp(void)
 	f->b[39] = 7;
 	is(parse(&p, f), PKT_E_LENGTH, "udp_length_under_the_header");
 	f->b[39] = 10;
-	ok(parse(&p, f) == PKT_OK && p.len == 2,
+	ok(parse(&p, f) == PKT_OK && p.payload.len == 2,
 	   "udp_length_may_be_under_that_of_the_packet");
 
 	f = udp(false, 4);
@@ -377,7 +378,7 @@ static void extension_headers(void)
 		f = ip6_ext(t[i].first, t[i].b, t[i].len);
 		is(parse(&p, f), t[i].e, t[i].name);
 		if (!t[i].e)
-			ok(p.kind == PKT_UDP && p.len == 4, "udp_after_it");
+			ok(p.kind == PKT_UDP && p.payload.len == 4, "udp_after_it");
 	}
 
 	f = udp(false, 4);
@@ -401,6 +402,7 @@ static void fragments(void)
 	static const uint8_t last[8] = { 17, 0, 0x01, 0x28, 1, 2, 3, 4 };
 	static const uint8_t over[8] = { 17, 0, 0xff, 0xf8, 1, 2, 3, 4 };
 	struct fake_frame *f = udp(true, 8);
+	struct view l4;
 	struct pkt p;
 
 	f->b[18] = 0xab;
@@ -410,8 +412,8 @@ static void fragments(void)
 	ip4_fix(f);
 	is(parse(&p, f), PKT_OK, "a_fragment_of_ipv4");
 	ok(p.kind == PKT_FRAGMENT && p.frag_more && p.frag_off == 0x25 * 8 &&
-	   p.frag_id == 0xabcd && p.proto == IPPROTO_UDP && p.len == 16 &&
-	   p.payload == f->b + 34, "where_it_belongs");
+	   p.frag_id == 0xabcd && p.proto == IPPROTO_UDP && p.payload.len == 16 &&
+	   p.payload.p == f->b + 34, "where_it_belongs");
 	f->b[17]--;
 	ip4_fix(f);
 	is(parse(&p, f), PKT_E_LENGTH, "of_a_length_for_the_last_alone");
@@ -427,16 +429,18 @@ static void fragments(void)
 	f = ip6_ext(44, last, 8);
 	is(parse(&p, f), PKT_OK, "a_fragment_of_ipv6");
 	ok(p.kind == PKT_FRAGMENT && !p.frag_more && p.frag_off == 0x128 &&
-	   p.frag_id == 0x01020304 && p.proto == IPPROTO_UDP && p.len == 12,
+	   p.frag_id == 0x01020304 && p.proto == IPPROTO_UDP &&
+	   p.payload.len == 12,
 	   "where_it_belongs_too");
 
 	/* What the reassembler does with the data of all fragments */
 	f = udp(false, 4);
 	p.off = (struct rx_offload){ 0 };
-	ok(pkt_parse_l4(&p, f->b + 54, 12) == PKT_OK && p.kind == PKT_UDP &&
-	   p.len == 4, "layer_4_alone");
+	l4 = view_of(f->b + 54, 12);
+	ok(pkt_parse_l4(&p, &l4) == PKT_OK && p.kind == PKT_UDP &&
+	   p.payload.len == 4, "layer_4_alone");
 	f->b[60]++;
-	is(pkt_parse_l4(&p, f->b + 54, 12), PKT_E_CSUM, "its_sum_counts");
+	is(pkt_parse_l4(&p, &l4), PKT_E_CSUM, "its_sum_counts");
 }
 
 /* One more byte than there may be datagrams in a frame */
@@ -477,7 +481,7 @@ static void gso(void)
 	f = udp(true, DATA_LEN);
 	f->gso_type = VNET_GSO_UDP_L4;
 	f->gso_size = 10;
-	ok(parse(&p, f) == PKT_OK && p.len == DATA_LEN,
+	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN,
 	   "an_unsegmented_frame_of_udp");
 	gso_many();
 }
@@ -488,13 +492,13 @@ static void arp(void)
 			  0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2 };
 	struct pkt p;
 
-	ok(!pkt_parse(&p, b, 60, NULL) && p.kind == PKT_ARP &&
+	ok(!fake_parse(&p, b, 60, NULL) && p.kind == PKT_ARP &&
 	   ntohs(p.arp.op) == ARP_OP_REQUEST && p.arp.sha[5] == 2,
 	   "an_arp_request_with_padding");
-	ok(!pkt_parse(&p, b, 42, NULL), "and_without");
-	is(pkt_parse(&p, b, 41, NULL), PKT_E_SHORT, "but_not_shorter");
+	ok(!fake_parse(&p, b, 42, NULL), "and_without");
+	is(fake_parse(&p, b, 41, NULL), PKT_E_SHORT, "but_not_shorter");
 	b[19] = 16;
-	is(pkt_parse(&p, b, 60, NULL), PKT_E_VERSION, "nor_for_ipv6");
+	is(fake_parse(&p, b, 60, NULL), PKT_E_VERSION, "nor_for_ipv6");
 }
 
 static void errors_have_names(void)

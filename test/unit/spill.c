@@ -35,6 +35,7 @@ static size_t append(struct spill *s, unsigned flow, uint64_t pos, size_t len,
 {
 	struct iovec iov[4];
 	size_t i, done = 0;
+	struct view v;
 	unsigned n;
 
 	for (i = 0; i < len; i++)
@@ -45,7 +46,9 @@ static size_t append(struct spill *s, unsigned flow, uint64_t pos, size_t len,
 		iov[n] = (struct iovec){ src + done, part };
 		done += part;
 	}
-	return spill_append(&pool, s, iov, 4, skip);
+	v = view_of_iov(iov, 4);
+	view_skip(&v, skip);
+	return spill_append(&pool, s, v);
 }
 
 /* wrong_bytes() - What is kept against the stream from @pos on */
@@ -72,12 +75,12 @@ static size_t wrong_bytes(const struct spill *s, unsigned flow, uint64_t pos,
 static size_t pool_room(void)
 {
 	struct spill s[4] = { { 0 } };
-	const struct iovec iov = { src, POOL_MAX };
+	const struct view v = view_of(src, POOL_MAX);
 	size_t sum = 0;
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		sum += spill_append(&pool, &s[i], &iov, 1, 0);
+		sum += spill_append(&pool, &s[i], v);
 	for (i = 0; i < 4; i++)
 		spill_release(&pool, &s[i]);
 	return sum;

@@ -57,9 +57,9 @@ static void on_rx(void *ctx, const struct pkt *p, unsigned n)
 		rx.fragments += p[i].kind == PKT_FRAGMENT;
 		rx.gso += p[i].off.gso_type != 0;
 		rx.partial += p[i].off.csum_partial;
-		rx.bytes += p[i].len;
+		rx.bytes += p[i].payload.len;
 		if (p[i].kind == PKT_UDP &&
-		    memcmp(p[i].payload, data, p[i].len))
+		    !view_equals(p[i].payload, data, p[i].payload.len))
 			rx.wrong = true;
 	}
 }

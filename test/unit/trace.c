@@ -21,7 +21,7 @@
 
 static const struct {
 	const uint8_t *frame;
-	size_t have;
+	size_t len;
 	const char *want;
 } cases[] = {
 	{ FRAME(ETH4 IP4("\x28", "\x40\x00", "\x40", "\x06")
@@ -61,23 +61,26 @@ static const struct {
 int main(void)
 {
 	char buf[TRACE_STRLEN];
+	struct view v;
 	size_t i, n;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		trace_str(cases[i].frame, cases[i].have, cases[i].have, buf);
+		v = view_of(cases[i].frame, cases[i].len);
+		trace_str(&v, buf);
 		ok(!strcmp(buf, cases[i].want), cases[i].want);
 		if (strcmp(buf, cases[i].want))
 			printf("# got %s\n", buf);
-		for (n = 0; n < cases[i].have; n++) {
+		for (n = 0; n < cases[i].len; n++) {
 			uint8_t copy[128];	/* what is behind is not to be read */
 			uint8_t *p = copy + sizeof(copy) - n;
 
 			memcpy(p, cases[i].frame, n);
-			trace_str(p, n, cases[i].have, buf);
-			trace_str(p, n, n, buf);
+			v = view_of(p, n);
+			trace_str(&v, buf);
 		}
 	}
-	trace_str(cases[0].frame, 20, 54, buf);
+	v = view_of(cases[0].frame, 20);
+	trace_str(&v, buf);
 	ok(!strcmp(buf, " cut short"), "what is cut is said to be");
 	return done();
 }

@@ -151,7 +151,7 @@ static struct pkt packet(unsigned k, const char *dst, uint16_t sport,
 	frame_fill_udp(&wire.tap, f, &a, sport, dport, gso_size);
 	tap_commit(&wire.tap, 1);
 	off = fake_offload(&wire.sent[k]);
-	if (pkt_parse(&p, wire.sent[k].b, wire.sent[k].len, &off))
+	if (fake_parse(&p, wire.sent[k].b, wire.sent[k].len, &off))
 		printf("# packet is refused\n");
 	return p;
 }
@@ -187,7 +187,7 @@ static bool sent(unsigned i, struct pkt *p)
 	struct rx_offload off = fake_offload(&fake.sent[i]);
 
 	return i < fake.n &&
-	       !pkt_parse(p, fake.sent[i].b, fake.sent[i].len, &off);
+	       !fake_parse(p, fake.sent[i].b, fake.sent[i].len, &off);
 }
 
 /* Is it a datagram from the gateway to the guest? */
@@ -198,7 +198,7 @@ static bool is_reply(const struct pkt *p, uint16_t sport, size_t len)
 	return p->kind == PKT_UDP && inany_equals(&p->src, &gw) &&
 	       inany_equals(&p->dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
 	       ntohs(p->udp.sport) == sport && ntohs(p->udp.dport) == GPORT &&
-	       p->len == len;
+	       p->payload.len == len;
 }
 
 static void test_both_ways(void)
@@ -220,7 +220,7 @@ static void test_both_ways(void)
 		put(s, from, sizes[i]);
 		turn();
 		ok(fake.n == 1 && sent(0, &p) && is_reply(&p, port, sizes[i]) &&
-		   !memcmp(p.payload, data, sizes[i]), "the answer comes back");
+		   !memcmp(p.payload.p, data, sizes[i]), "the answer comes back");
 	}
 	is(peers(), 1, "all that is one flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
@@ -278,10 +278,10 @@ static void test_refused(void)
 	   "a closed port is an ICMP error");
 	is(p.icmp.type << 8 | p.icmp.code, v4 ? 0x0303 : 0x0104,
 	   "port unreachable");
-	memcpy(&h, p.payload + (v4 ? 20 : 40), sizeof(h));
+	memcpy(&h, p.payload.p + (v4 ? 20 : 40), sizeof(h));
 	ok(ntohs(h.sport) == GPORT && ntohs(h.dport) == port,
 	   "about what the guest sent");
-	ok(!memcmp(p.payload + (v4 ? 12 : 8), wire.sent[0].b + (v4 ? 26 : 22),
+	ok(!memcmp(p.payload.p + (v4 ? 12 : 8), wire.sent[0].b + (v4 ? 26 : 22),
 		   v4 ? 8 : 32), "with the addresses that it used");
 
 	fake.n = 0;
@@ -321,7 +321,7 @@ static void test_fragments(void)
 		if (p.kind == PKT_FRAGMENT)
 			q = frag_add(&frags, &p, 0);
 		if (q && next < 4 && is_reply(q, port, sizes[next]) &&
-		    !memcmp(q->payload, data, q->len))
+		    !memcmp(q->payload.p, data, q->payload.len))
 			next++;
 	}
 	ok(fake.n > 4, "without large frames there are fragments");
@@ -359,17 +359,17 @@ static void test_pack(void)
 		for (i = 0; i < fake.n; i++) {
 			size_t size, off = 0;
 
-			if (!sent(i, &p) || !is_reply(&p, port, p.len))
+			if (!sent(i, &p) || !is_reply(&p, port, p.payload.len))
 				break;
-			size = p.off.gso_type ? p.off.gso_size : p.len;
+			size = p.off.gso_type ? p.off.gso_size : p.payload.len;
 			do {
-				size_t len = p.len - off < size ? p.len - off :
-								  size;
+				size_t left = p.payload.len - off;
+				size_t len = left < size ? left : size;
 
 				good &= next < n && sizes[next++] == len &&
-					!memcmp(p.payload + off, data, len);
+					!memcmp(p.payload.p + off, data, len);
 				off += len;
-			} while (off < p.len);
+			} while (off < p.payload.len);
 		}
 		good &= next == n;
 	}
@@ -399,8 +399,8 @@ static void test_no_room(void)
 	fake.room = FAKE_FRAMES;
 	udp_tap_writable(&udp);
 	turn();
-	ok(fake.n == 2 && sent(0, &p) && p.len == 10 && sent(1, &p) &&
-	   p.len == 20, "nothing is lost");
+	ok(fake.n == 2 && sent(0, &p) && p.payload.len == 10 && sent(1, &p) &&
+	   p.payload.len == 20, "nothing is lost");
 	close(s);
 	teardown();
 }
@@ -506,7 +506,7 @@ static bool is_inbound(unsigned i, uint16_t port, size_t len)
 	union inany gw = addr(gateway());
 	struct pkt p;
 
-	return sent(i, &p) && p.kind == PKT_UDP && p.len == len &&
+	return sent(i, &p) && p.kind == PKT_UDP && p.payload.len == len &&
 	       inany_equals(&p.src, &gw) && ntohs(p.udp.sport) == port &&
 	       inany_equals(&p.dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
 	       ntohs(p.udp.dport) == 7777;
