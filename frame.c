@@ -23,6 +23,7 @@
 #include "checksum.h"
 #include "inany.h"
 #include "tap.h"
+#include "view.h"
 #include "wire.h"
 
 #define IP_LEN_MAX	65535
@@ -137,7 +138,7 @@ static be16 csum_whole(const struct txframe *f, const uint8_t *l4, size_t len,
 {
 	uint32_t sum = csum_add(pseudo, l4, len);
 
-	return csum_fold(csum_add(sum, f->payload, f->len));
+	return csum_fold(csum_view(sum, view_at(f->payload, 0, f->len)));
 }
 
 /**
@@ -230,68 +231,35 @@ void frame_fill_udp(struct tap *t, struct txframe *f,
 	}
 }
 
-/* A layer-4 message: a header and data, one after the other */
-struct message {
-	struct iovec part[2];
-	size_t len;
-};
-
-static struct message message(const void *hdr, size_t hdrlen, const void *data,
-			      size_t len)
-{
-	return (struct message){
-		{ { (void *)hdr, hdrlen }, { (void *)data, len } },
-		hdrlen + len
-	};
-}
-
-/* Copy @len bytes of a message from @off on */
-static void message_copy(uint8_t *to, const struct message *m, size_t off,
-			 size_t len)
-{
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		const struct iovec *v = &m->part[i];
-		size_t n;
-
-		if (off >= v->iov_len) {
-			off -= v->iov_len;
-			continue;
-		}
-		n = v->iov_len - off < len ? v->iov_len - off : len;
-		memcpy(to, (const uint8_t *)v->iov_base + off, n);
-		to += n;
-		len -= n;
-		off = 0;
-	}
-}
-
-/* A message in one frame */
+/* A layer-4 message in one frame */
 static bool send_whole(struct tap *t, const struct frame_addr *a, uint8_t proto,
-		       const struct message *m)
+		       struct view m)
 {
 	bool v4 = inany_is_v4(a->src);
 	struct txframe *f;
+	struct view to;
 	unsigned n = 1;
 	struct l3 l3;
 
-	f = tap_reserve(t, &n, frame_l3_hdrlen(v4), m->len);
+	f = tap_reserve(t, &n, frame_l3_hdrlen(v4), m.len);
 	if (!f || !n)
 		return false;
-	l3 = whole_packet(t, v4, proto, m->len);
+	l3 = whole_packet(t, v4, proto, m.len);
 	put_l3(f->hdr, a, &l3);
-	message_copy(f->payload, m, 0, m->len);
-	f->len = m->len;
+	f->len = m.len;
+	to = f->payload;
+	view_put_view(&to, &m, f->len);
 	return tap_commit(t, 1);
 }
 
-/* Headers and data of one fragment: bytes of @m from @off on, f->len of them */
+/* Headers and data of one fragment: f->len bytes of @rest, which is at @off of the
+ * message; steps over them */
 static void fill_fragment(const struct tap *t, struct txframe *f,
 			  const struct frame_addr *a, uint8_t proto,
-			  const struct message *m, size_t off)
+			  struct view *rest, size_t off)
 {
-	bool more = off + f->len < m->len;
+	struct view to = f->payload;
+	bool more = f->len < rest->len;
 	struct ip6_frag fh = {
 		.nexthdr = proto,
 		.offset = htons((uint16_t)(off | more)),
@@ -309,12 +277,12 @@ static void fill_fragment(const struct tap *t, struct txframe *f,
 		l4 = put_l3(f->hdr, a, &l3);
 		memcpy(l4, &fh, sizeof(fh));
 	}
-	message_copy(f->payload, m, off, f->len);
+	view_put_view(&to, rest, f->len);
 }
 
 /* A message over the MTU: all fragments of it, or an incomplete, lost one */
 static bool send_fragments(struct tap *t, const struct frame_addr *a,
-			   uint8_t proto, const struct message *m)
+			   uint8_t proto, struct view m)
 {
 	bool v4 = inany_is_v4(a->src);
 	size_t hlen = frame_l3_hdrlen(v4) + (v4 ? 0 : sizeof(struct ip6_frag));
@@ -324,8 +292,8 @@ static bool send_fragments(struct tap *t, const struct frame_addr *a,
 		return false;
 	piece = (t->mtu - l3_hlen) & ~(size_t)7;
 	t->frag_id++;
-	while (off < m->len) {
-		size_t left = (m->len - off + piece - 1) / piece;
+	while (m.len) {
+		size_t left = (m.len + piece - 1) / piece;
 		unsigned want = left < TAP_TX_BATCH ? (unsigned)left :
 						      TAP_TX_BATCH;
 		unsigned n = want, i;
@@ -334,8 +302,8 @@ static bool send_fragments(struct tap *t, const struct frame_addr *a,
 		if (!f || n < want)
 			return false;
 		for (i = 0; i < n; i++, off += piece) {
-			f[i].len = m->len - off < piece ? m->len - off : piece;
-			fill_fragment(t, &f[i], a, proto, m, off);
+			f[i].len = m.len < piece ? m.len : piece;
+			fill_fragment(t, &f[i], a, proto, &m, off);
 		}
 		if (tap_commit(t, n) < n)
 			return false;
@@ -344,14 +312,14 @@ static bool send_fragments(struct tap *t, const struct frame_addr *a,
 }
 
 static bool send_message(struct tap *t, const struct frame_addr *a,
-			 uint8_t proto, const struct message *m)
+			 uint8_t proto, struct view m)
 {
 	bool v4 = inany_is_v4(a->src);
 	size_t hlen = v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr);
 
-	if (m->len > IP_LEN_MAX - (v4 ? hlen : 0))
+	if (m.len > IP_LEN_MAX - (v4 ? hlen : 0))
 		return false;
-	if (hlen + m->len <= t->mtu || frame_can_jumbo(t))
+	if (hlen + m.len <= t->mtu || frame_can_jumbo(t))
 		return send_whole(t, a, proto, m);
 	return send_fragments(t, a, proto, m);
 }
@@ -371,7 +339,6 @@ static bool send_message(struct tap *t, const struct frame_addr *a,
 bool frame_send_l4(struct tap *t, const struct frame_addr *a, uint8_t proto,
 		   void *l4, size_t len, size_t csum_offset)
 {
-	const struct message m = message(NULL, 0, l4, len);
 	uint32_t sum = 0;
 	be16 csum = 0;
 
@@ -384,7 +351,7 @@ bool frame_send_l4(struct tap *t, const struct frame_addr *a, uint8_t proto,
 		csum = csum_fold(csum_add(sum, l4, len));
 		memcpy(field, &csum, sizeof(csum));
 	}
-	return send_message(t, a, proto, &m);
+	return send_message(t, a, proto, view_of(l4, len));
 }
 
 /**
@@ -401,7 +368,10 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 		    uint16_t dport, const void *data, size_t len)
 {
 	struct udp_hdr h = { .sport = htons(sport), .dport = htons(dport) };
-	const struct message m = message(&h, sizeof(h), data, len);
+	const struct iovec part[] = {
+		{ &h, sizeof(h) }, { (void *)data, len }
+	};
+	struct view m = view_of_iov(part, 2);
 	uint32_t sum;
 
 	h.len = htons((uint16_t)m.len);
@@ -410,7 +380,7 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 	h.csum = csum_fold(csum_add(sum, data, len));
 	if (!h.csum)
 		h.csum = 0xffff;	/* 0 would mean "none": RFC 768 */
-	return send_message(t, a, IPPROTO_UDP, &m);
+	return send_message(t, a, IPPROTO_UDP, m);
 }
 
 /**

@@ -182,7 +182,7 @@ static bool input_arp(struct input *in, const struct pkt *p)
 	memcpy(f.eth.dst, p->eth.src, MAC_LEN);
 	memcpy(f.eth.src, in->conf->our_mac, MAC_LEN);
 	f.eth.type = htons(ETHERTYPE_ARPV4);
-	return tap_send_one(in->tap, &f, sizeof(f), NULL, 0);
+	return tap_send_one(in->tap, &f, sizeof(f));
 }
 
 static bool send_ndp(struct input *in, struct ndp_reply *r)
@@ -216,7 +216,7 @@ static void solicit4(struct input *in, const union inany *target)
 	if (inany_is_set(&c->ip4.gw))	/* else as a probe: RFC 5227, 2.1.1 */
 		memcpy(f.arp.spa, &c->ip4.gw.v4mapped.a4, sizeof(f.arp.spa));
 	memcpy(f.arp.tpa, &target->v4mapped.a4, sizeof(f.arp.tpa));
-	tap_send_one(in->tap, &f, sizeof(f), NULL, 0);
+	tap_send_one(in->tap, &f, sizeof(f));
 }
 
 /* Ask who has an address of the guest's; none is unset */

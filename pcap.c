@@ -150,12 +150,11 @@ static void complete_csum(struct parts *f, size_t start, size_t offset)
 /* A frame to the other side */
 static void record_tx(struct pcap *p, const struct txframe *f)
 {
-	struct view payload = view_of(f->payload, f->len);
 	uint8_t head[TAP_HDR_MAX];
 	struct parts parts;
 
 	memcpy(head, f->hdr, f->hdrlen);
-	set_parts(&parts, head, f->hdrlen, payload);
+	set_parts(&parts, head, f->hdrlen, view_at(f->payload, 0, f->len));
 	if (f->csum_partial)
 		complete_csum(&parts, f->csum_start, f->csum_offset);
 	record(p, &parts);
@@ -164,10 +163,10 @@ static void record_tx(struct pcap *p, const struct txframe *f)
 /* The same for the log */
 static void describe_tx(const struct txframe *f)
 {
-	struct view payload = view_of(f->payload, f->len), frame;
 	struct parts parts;
+	struct view frame;
 
-	set_parts(&parts, f->hdr, f->hdrlen, payload);
+	set_parts(&parts, f->hdr, f->hdrlen, view_at(f->payload, 0, f->len));
 	frame = view_of_iov(parts.iov + 1, parts.n - 1);
 	trace_frame(false, &frame);
 }

@@ -35,30 +35,25 @@ void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 }
 
 /**
- * tap_send_one() - Send a complete frame
+ * tap_send_one() - Send a complete frame that is no more than headers
  * @t:		Where to
  * @hdr:	From the Ethernet header on, all sums done
  * @hdrlen:	Bytes of it, at most TAP_HDR_MAX
- * @payload:	What follows; may be NULL if @len is 0
- * @len:	Bytes of it
  *
  * Return: false if there was no room for it (then it is lost)
  */
-bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
-		  const void *payload, size_t len)
+bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen)
 {
 	struct txframe *f;
 	unsigned n = 1;
 
 	if (hdrlen > TAP_HDR_MAX)
 		return false;
-	f = tap_reserve(t, &n, hdrlen, len);
+	f = tap_reserve(t, &n, hdrlen, 0);
 	if (!f || !n)
 		return false;
 	memcpy(f->hdr, hdr, hdrlen);
-	if (len)
-		memcpy(f->payload, payload, len);
-	f->len = len;
+	f->len = 0;
 	return tap_commit(t, 1);
 }
 

@@ -34,8 +34,8 @@ enum {
  * struct txframe - A frame lent for sending
  * @hdr:	Room for @hdrlen bytes of headers from Ethernet on, private
  * @hdrlen:	As asked for in tap_reserve()
- * @payload:	Room for @room bytes
- * @room:	At least as asked for
+ * @payload:	Room, at least as much as asked for, in up to VIEW_PARTS_MAX pieces;
+ *		protocols use copies of this view, it stays as it is
  * @len:	Bytes of payload, set by the protocol
  * @gso_type:	VNET_GSO_*, 0 after tap_reserve()
  * @gso_size:	Payload bytes of each segment of a GSO frame
@@ -46,8 +46,8 @@ enum {
 struct txframe {
 	uint8_t *hdr;
 	size_t hdrlen;
-	uint8_t *payload;
-	size_t room, len;
+	struct view payload;
+	size_t len;
 	uint8_t gso_type;
 	bool csum_partial;
 	uint16_t gso_size, csum_start, csum_offset;
@@ -124,12 +124,13 @@ static inline unsigned tap_commit(struct tap *t, unsigned n)
 	return t->ops->commit(t, n);
 }
 
-/* tap_frame_lend() - For backends: a frame anew, headers right before @payload */
+/* tap_frame_lend() - For backends: a frame anew, payload in one piece right behind the
+ * headers */
 static inline void tap_frame_lend(struct txframe *f, uint8_t *payload,
 				  size_t hdrlen, size_t room)
 {
 	*f = (struct txframe){ .hdr = payload - hdrlen, .hdrlen = hdrlen,
-			       .payload = payload, .room = room };
+			       .payload = view_of(payload, room) };
 }
 
 /* tap_flush() - Write out what is queued; once a turn, by passt.c */
@@ -145,8 +146,7 @@ static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
 
 void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 	      unsigned mtu);
-bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen,
-		  const void *payload, size_t len);
+bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen);
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
 		  const struct view *frame, const struct rx_offload *off);
 

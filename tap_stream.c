@@ -150,7 +150,7 @@ static unsigned stream_commit(struct tap *tap, unsigned n)
 		s->queue[s->tail++] = (struct stream_chunk){
 			(uint32_t)(p - s->tx), (uint32_t)(LEN_SIZE + len)
 		};
-		s->used = ALIGN64((size_t)(f->payload - s->tx) + f->len);
+		s->used = ALIGN64((size_t)(f->hdr - s->tx) + len);
 		tap->stats.tx_frames++;
 		tap->stats.tx_bytes += len;
 	}

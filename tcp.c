@@ -79,6 +79,9 @@
 #define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
 #define RATIO_ONE	256U		/* payload per truesize, fixed point */
 
+/* Of one peek: NO_OFFSET_MAX bytes to skip, and frames, of which one always fits */
+#define PEEK_IOVS	(4 + TAP_TX_BATCH + VIEW_PARTS_MAX)
+
 #define SOURCE_TRIES	64		/* ports for a mapped peer */
 #define SYSCTL		"/proc/sys/net/ipv4/"
 
@@ -771,6 +774,25 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 	return i;
 }
 
+/* list_rooms() - Where up to @can bytes go, as far as they fit into @iov; sets the
+ * lengths of the frames, and @n to how many are used */
+static unsigned list_rooms(struct txframe *fr, unsigned *n, uint32_t can,
+			   uint32_t per_frame, struct iovec *iov, unsigned max)
+{
+	unsigned parts = 0, i, k;
+
+	for (i = 0; i < *n && can; i++, parts += k) {
+		fr[i].len = per_frame < can ? per_frame : can;
+		k = view_parts(view_at(fr[i].payload, 0, fr[i].len),
+			       iov + parts, max - parts);
+		if (!k)
+			break;
+		can -= fr[i].len;
+	}
+	*n = i;
+	return parts;
+}
+
 /* commit_frames() - Bytes queued for certain */
 static uint32_t commit_frames(struct tcp *t, struct flow *f,
 			      const struct txframe *fr, unsigned n)
@@ -798,7 +820,7 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 /* #syscalls recvmsg */
 static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 {
-	struct iovec iov[TAP_TX_BATCH + NO_OFFSET_MAX / sizeof(t->discard)];
+	struct iovec iov[PEEK_IOVS];
 	struct tcp_conn *c = conn(f);
 	bool v4 = flow_is_v4(f);
 	uint32_t max = frame_payload_max(t, v4, c->s.mss), skip, want = 0;
@@ -822,13 +844,10 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	parts = peek_prepare(t, f, iov, &skip);
 	if (parts < 0)
 		return parts == -EAGAIN ? 0 : parts;
-	for (i = 0; i < n && can; i++) {
-		fr[i].len = max < can ? max : can;
-		can -= fr[i].len;
+	mh.msg_iovlen = parts + list_rooms(fr, &n, can, max, iov + parts,
+					   PEEK_IOVS - parts);
+	for (i = 0; i < n; i++)
 		want += fr[i].len;
-		iov[parts + i] = (struct iovec){ fr[i].payload, fr[i].len };
-	}
-	mh.msg_iovlen = parts + i;
 
 	rc = recvmsg(c->sock, &mh, MSG_PEEK | MSG_DONTWAIT);
 	if (rc < 0) {
@@ -853,7 +872,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	if (rc < want && !c->rdhup && !c->urgent)
 		c->readable = false;
 	peeked = rc;
-	n = fill_frames(t, f, fr, i, peeked);
+	n = fill_frames(t, f, fr, n, peeked);
 	rc = commit_frames(t, f, fr, n);
 	if (rc < peeked)
 		c->readable = true;

@@ -22,12 +22,13 @@
 
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 
-static uint8_t *rx_place(const struct udp_rx *r, unsigned k)
+/* Where the first @len bytes of message @k go in the lent frames */
+static struct view rx_place(const struct udp_rx *r, unsigned k, size_t len)
 {
 	if (!r->frames)
-		return NULL;
-	return r->pack ? r->frames[0].payload + k * r->head :
-			 r->frames[k].payload;
+		return view_of(NULL, 0);
+	return r->pack ? view_at(r->frames[0].payload, k * r->head, len) :
+			 view_at(r->frames[k].payload, 0, len);
 }
 
 /* Largest datagram that is one packet of the tap's MTU */
@@ -71,24 +72,32 @@ static bool rx_prepare(struct udp *u, const struct udp_rx_sizes *sizes,
 	return lent;
 }
 
-static void rx_messages(struct udp_io *io, const struct udp_rx *r)
+/* Ask for as many messages as there are iovecs for, of @r->n */
+static void rx_messages(struct udp_io *io, struct udp_rx *r)
 {
-	unsigned k;
+	const unsigned max = sizeof(io->iov) / sizeof(io->iov[0]);
+	unsigned used = 0, k;
 
-	for (k = 0; k < r->n; k++) {
-		struct iovec *iov = &io->iov[2 * k];
+	for (k = 0; k < r->n && used < max; k++) {
+		struct iovec *iov = io->iov + used;
+		unsigned parts = view_parts(rx_place(r, k, r->head), iov,
+					    max - used - 1);
 
-		iov[0] = (struct iovec){ rx_place(r, k), r->head };
-		iov[1] = (struct iovec){ io->tail[k] + r->head,
-					 sizeof(io->tail[k]) - r->head };
+		if (r->frames && !parts)
+			break;
+		iov[parts++] = (struct iovec){
+			io->tail[k] + r->head, sizeof(io->tail[k]) - r->head
+		};
+		used += parts;
 		io->mm[k].msg_hdr = (struct msghdr){
 			.msg_name = &io->name[k],
 			.msg_namelen = sizeof(io->name[k]),
-			.msg_iov = iov, .msg_iovlen = 2,
+			.msg_iov = iov, .msg_iovlen = parts,
 			.msg_control = io->control[k].buf,
 			.msg_controllen = sizeof(io->control[k].buf),
 		};
 	}
+	r->n = k;
 }
 
 /* MAC address of the guest, or of a group: RFC 1112, 6.4; RFC 2464, 7 */
@@ -171,6 +180,7 @@ static void rx_copy(struct udp *u, const struct flowside *s,
 	};
 	struct txframe *tf;
 	unsigned n = 1;
+	struct view to;
 
 	dst_mac(u, &s->eaddr, mac);
 	if (!m->gso_size) {
@@ -183,7 +193,8 @@ static void rx_copy(struct udp *u, const struct flowside *s,
 		u->lost++;
 		return;
 	}
-	memcpy(tf->payload, data, m->len);
+	to = tf->payload;
+	view_put(&to, data, m->len);
 	fill(u, s, tf, m, m->len, m->gso_size);
 	u->lost += !tap_commit(u->tap, 1);
 }
@@ -198,8 +209,7 @@ const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k)
 {
 	size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
 
-	if (len)
-		memcpy(u->io.tail[k], rx_place(r, k), len);
+	view_copy(rx_place(r, k, len), 0, u->io.tail[k], len);
 	return u->io.tail[k];
 }
 

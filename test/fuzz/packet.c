@@ -47,7 +47,7 @@ static struct txframe *again(const struct pkt *p, const struct frame_addr *a,
 
 	f = tap_reserve(&fake.tap, &n, frame_l3_hdrlen(inany_is_v4(a->src)) +
 			hlen, p->payload.len);
-	view_copy(p->payload, 0, f->payload, p->payload.len);
+	view_copy(p->payload, 0, f->payload.p, p->payload.len);
 	f->len = p->payload.len;
 	return f;
 }

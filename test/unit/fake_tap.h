@@ -53,7 +53,7 @@ static inline struct txframe *fake_reserve(struct tap *t, unsigned *n,
 	for (i = 0; i < *n; i++)
 		f->lent[i] = (struct txframe){
 			.hdr = f->hdr[i], .hdrlen = hdrlen,
-			.payload = f->payload[i], .room = room,
+			.payload = view_of(f->payload[i], room),
 		};
 	return *n ? f->lent : NULL;
 }
@@ -68,7 +68,7 @@ static inline unsigned fake_commit(struct tap *t, unsigned n)
 		struct fake_frame *s = &f->sent[f->n++];
 
 		memcpy(s->b, x->hdr, x->hdrlen);
-		memcpy(s->b + x->hdrlen, x->payload, x->len);
+		view_copy(x->payload, 0, s->b + x->hdrlen, x->len);
 		s->len = x->hdrlen + x->len;
 		s->gso_type = x->gso_type;
 		s->gso_size = x->gso_size;

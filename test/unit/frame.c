@@ -56,7 +56,7 @@ static struct fake_frame *tcp(bool v4, unsigned caps, size_t len, uint16_t mss)
 
 	fake_tap_init(&fake, caps, 1500);
 	f = tap_reserve(&fake.tap, &n, frame_l3_hdrlen(v4) + 24, len);
-	memcpy(f->payload, data, len);
+	memcpy(f->payload.p, data, len);
 	f->len = len;
 	frame_fill_tcp(&fake.tap, f, &a, &th, opts, sizeof(opts), mss);
 	tap_commit(&fake.tap, 1);
@@ -100,7 +100,7 @@ static struct fake_frame *udp(bool v4, unsigned caps, size_t len, uint16_t gso)
 
 	fake_tap_init(&fake, caps, 1500);
 	f = tap_reserve(&fake.tap, &n, frame_l3_hdrlen(v4) + 8, len);
-	memcpy(f->payload, data, len);
+	memcpy(f->payload.p, data, len);
 	f->len = len;
 	frame_fill_udp(&fake.tap, f, &a, 53, 5000, gso);
 	tap_commit(&fake.tap, 1);

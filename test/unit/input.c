@@ -116,7 +116,7 @@ static void make_arp(const char *sender, const char *target)
 	memcpy(f.arp.sha, mac, 6);
 	inet_pton(AF_INET, sender, f.arp.spa);
 	inet_pton(AF_INET, target, f.arp.tpa);
-	tap_send_one(&wire.tap, &f, sizeof(f), NULL, 0);
+	tap_send_one(&wire.tap, &f, sizeof(f));
 }
 
 static void make_echo(const char *src, const char *dst, uint16_t id, size_t len)

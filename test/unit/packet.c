@@ -38,7 +38,7 @@ static struct fake_frame *tcp(bool v4, unsigned caps)
 
 	fake_tap_init(&fake, caps, 65520);
 	f = tap_reserve(&fake.tap, &n, frame_l3_hdrlen(v4) + 28, 100);
-	memcpy(f->payload, data, DATA_LEN);
+	memcpy(f->payload.p, data, DATA_LEN);
 	f->len = DATA_LEN;
 	frame_fill_tcp(&fake.tap, f, &a, &th, opts, sizeof(opts), 1000);
 	tap_commit(&fake.tap, 1);

@@ -358,16 +358,16 @@ static void lends(void)
 	f = tap_reserve(&s.tap, &n, 54, 1460);
 	ok(f && n == TAP_TX_BATCH, "a_batch_is_lent_at_most");
 	for (i = 0; i < n; i++)
-		good &= (uintptr_t)f[i].payload % 64 == 0 &&
-			f[i].room >= 1460 && f[i].hdrlen == 54 && !f[i].len &&
-			f[i].hdr + 54 == f[i].payload;
+		good &= (uintptr_t)f[i].payload.p % 64 == 0 &&
+			f[i].payload.len >= 1460 && f[i].hdrlen == 54 && !f[i].len &&
+			f[i].hdr + 54 == f[i].payload.p;
 	ok(good, "payload_is_aligned_and_right_behind_the_headers");
 	n = 64;
 	ok(tap_reserve(&s.tap, &n, 54, 65535) && n == 15,
 	   "there_is_an_end_of_the_arena");
-	ok(!tap_send_one(&s.tap, data, TAP_HDR_MAX + 1, NULL, 0),
+	ok(!tap_send_one(&s.tap, data, TAP_HDR_MAX + 1),
 	   "headers_have_a_limit");
-	ok(tap_send_one(&s.tap, data, 42, NULL, 0) && s.tail == 1,
+	ok(tap_send_one(&s.tap, data, 42) && s.tail == 1,
 	   "one_frame_alone");
 	close(fd);
 	turn();
@@ -395,7 +395,7 @@ static void lent_udp(struct tap *t, size_t len)
 	unsigned n = 1;
 	struct txframe *f = tap_reserve(t, &n, frame_l3_hdrlen(true) + 8, len);
 
-	memcpy(f->payload, data, len);
+	memcpy(f->payload.p, data, len);
 	f->len = len;
 	frame_fill_udp(t, f, &addr, 5, 6, 0);
 	tap_commit(t, 1);

@@ -171,7 +171,7 @@ static void put_udp(unsigned n, size_t len, uint16_t gso_size)
 
 	is(n, want, "frames are lent");
 	for (i = 0; i < n; i++) {
-		memcpy(f[i].payload, data, len);
+		memcpy(f[i].payload.p, data, len);
 		f[i].len = len;
 		frame_fill_udp(&t.tap, &f[i], &a, 7001, 7000, gso_size);
 	}

@@ -146,7 +146,7 @@ static struct pkt packet(unsigned k, const char *dst, uint16_t sport,
 	if (!k)
 		fake_tap_init(&wire, TAP_CSUM | TAP_USO | TAP_JUMBO, 65520);
 	f = tap_reserve(&wire.tap, &n, frame_l3_hdrlen(v4) + 8, len);
-	memcpy(f->payload, data, len);
+	memcpy(f->payload.p, data, len);
 	f->len = len;
 	frame_fill_udp(&wire.tap, f, &a, sport, dport, gso_size);
 	tap_commit(&wire.tap, 1);
