@@ -30,7 +30,7 @@
 
 #include "log.h"
 #include "loop.h"
-#include "tap_stream.h"
+#include "tap.h"
 #include "util.h"
 
 #define PATH_FORMAT	"/tmp/passt_%d.socket"
@@ -172,12 +172,12 @@ void client_timer(struct client *cl)
 /**
  * client_accept() - Somebody connects
  * @cl:		Listening
- * @s:		Gets the connection if it has none
+ * @t:		Gets the connection if it has none
  *
- * Return: true if @s has a new client
+ * Return: true if @t has a new client
  */
 /* #syscalls:passt accept4 accept getsockopt close */
-bool client_accept(struct client *cl, struct tap_stream *s)
+bool client_accept(struct client *cl, struct tap *t)
 {
 	int fd = accept4(cl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ucred cred = { .pid = 0 };
@@ -190,7 +190,7 @@ bool client_accept(struct client *cl, struct tap_stream *s)
 		return false;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	rc = s->fd >= 0 ? -EBUSY : tap_stream_attach(s, fd);
+	rc = tap_attach(t, fd);
 	if (!rc) {
 		info_limited("accepted connection from PID %d",
 			     (int)cred.pid);

@@ -11,7 +11,7 @@
 #include "loop.h"
 #include "types.h"
 
-struct tap_stream;
+struct tap;
 
 /**
  * struct client - The listening socket
@@ -27,7 +27,7 @@ struct client {
 
 int client_listen(struct client *cl, const struct conf *c);
 int client_watch(struct client *cl, struct loop *l);
-bool client_accept(struct client *cl, struct tap_stream *s);
+bool client_accept(struct client *cl, struct tap *t);
 void client_timer(struct client *cl);
 
 #endif /* CLIENT_H */

@@ -281,7 +281,7 @@ static void tap_closed(void *ctx, int error)
 /* A virtual machine connects, perhaps another one than before */
 static void client_event(struct passt *s)
 {
-	if (!client_accept(&s->client, &s->stream))
+	if (!client_accept(&s->client, s->tap))
 		return;
 	input_reconnected(&s->input);
 }

@@ -229,6 +229,11 @@ static void pcap_event(struct tap *t, unsigned which, uint32_t events)
 	tap_event(to_pcap(t)->inner, which, events);
 }
 
+static int pcap_attach(struct tap *t, int fd)
+{
+	return tap_attach(to_pcap(t)->inner, fd);
+}
+
 static void pcap_rx(void *ctx, const struct pkt *pkts, unsigned n)
 {
 	struct pcap *p = ctx;
@@ -252,11 +257,19 @@ static void pcap_closed(void *ctx, int error)
 		p->tap.closed(p->tap.ctx, error);
 }
 
+static void pcap_changed(void *ctx)
+{
+	struct pcap *p = ctx;
+
+	tap_change(&p->tap, p->inner->caps, p->inner->mtu);
+}
+
 static const struct tap_ops pcap_ops = {
 	.reserve = pcap_reserve,
 	.commit = pcap_commit,
 	.flush = pcap_flush,
 	.event = pcap_event,
+	.attach = pcap_attach,
 };
 
 /**
@@ -279,6 +292,7 @@ struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
 	inner->rx = pcap_rx;
 	inner->writable = pcap_writable;
 	inner->closed = pcap_closed;
+	inner->changed = pcap_changed;
 	inner->raw = pcap_raw;
 	inner->ctx = p;
 	return &p->tap;

@@ -35,6 +35,22 @@ void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 }
 
 /**
+ * tap_change() - For backends: the device is another one from now on
+ * @t:		The tap; tells who has set tap->changed()
+ * @caps:	TAP_*
+ * @mtu:	Largest IP packet in bytes
+ */
+void tap_change(struct tap *t, unsigned caps, unsigned mtu)
+{
+	if (t->caps == caps && t->mtu == mtu)
+		return;
+	t->caps = caps;
+	t->mtu = mtu;
+	if (t->changed)
+		t->changed(t->ctx);
+}
+
+/**
  * tap_send_one() - Send a complete frame that is no more than headers
  * @t:		Where to
  * @hdr:	From the Ethernet header on, all sums done

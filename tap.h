@@ -5,11 +5,17 @@
  * Protocols see no mode, no descriptor and no ring. To send, they borrow frames
  * with tap_reserve(), fill headers and payload, and say with tap_commit() how
  * many to queue. Backends: tap_tun.c, tap_stream.c; pcap.c wraps either.
+ *
+ * The other side may come and go: a backend that takes connections has attach(),
+ * and calls tap->closed() when one ends. What the device can take and its MTU may
+ * differ from one to the next: a backend sets both with tap_change(), all others read
+ * them from here for each frame.
  */
 
 #ifndef TAP_H
 #define TAP_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,12 +61,18 @@ struct txframe {
 
 struct tap;
 
+/**
+ * struct tap_ops - What a backend does
+ * @reserve, @commit, @flush, @event, @attach:	See tap_reserve() and so on; NULL
+ *		for @attach: nobody can connect
+ */
 struct tap_ops {
 	struct txframe *(*reserve)(struct tap *t, unsigned *n, size_t hdrlen,
 				   size_t room);
 	unsigned (*commit)(struct tap *t, unsigned n);
 	void (*flush)(struct tap *t);
 	void (*event)(struct tap *t, unsigned which, uint32_t events);
+	int (*attach)(struct tap *t, int fd);
 };
 
 struct tap_stats {
@@ -78,6 +90,7 @@ struct tap_stats {
  * @rx:		Takes @n parsed packets; set in passt.c
  * @writable:	There is room again after tap_reserve() lent none
  * @closed:	The other side is gone; 0 or a positive errno
+ * @changed:	@caps or @mtu are others than before; NULL: nobody minds
  * @raw:	Sees each received frame before it is parsed, for captures;
  *		NULL: nobody
  * @ctx:	First argument of these
@@ -91,6 +104,7 @@ struct tap {
 	void (*rx)(void *ctx, const struct pkt *pkts, unsigned n);
 	void (*writable)(void *ctx);
 	void (*closed)(void *ctx, int error);
+	void (*changed)(void *ctx);
 	void (*raw)(void *ctx, const struct view *frame,
 		    const struct rx_offload *off);
 	void *ctx;
@@ -144,8 +158,22 @@ static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
 	t->ops->event(t, which, events);
 }
 
+/**
+ * tap_attach() - Hand over a connection to the other side
+ * @t:		The tap
+ * @fd:		Connected socket, ours to close
+ *
+ * Return: 0; negative errno, @fd is still the caller's: -EBUSY if there is one
+ * already, -EOPNOTSUPP if nobody connects to this device
+ */
+static inline int tap_attach(struct tap *t, int fd)
+{
+	return t->ops->attach ? t->ops->attach(t, fd) : -EOPNOTSUPP;
+}
+
 void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 	      unsigned mtu);
+void tap_change(struct tap *t, unsigned caps, unsigned mtu);
 bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen);
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
 		  const struct view *frame, const struct rx_offload *off);

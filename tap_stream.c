@@ -286,26 +286,15 @@ static void stream_event(struct tap *tap, unsigned which, uint32_t events)
 			break;
 }
 
-static const struct tap_ops stream_ops = {
-	.reserve = stream_reserve,
-	.commit = stream_commit,
-	.flush = stream_flush,
-	.event = stream_event,
-};
-
-/**
- * tap_stream_attach() - Take a new connection
- * @s:		The backend, without one
- * @fd:		Connected stream socket, ours to close
- *
- * Return: 0, negative errno: @fd is still the caller's
- */
-int tap_stream_attach(struct tap_stream *s, int fd)
+/* A new connection; who could not send before gets a turn when it is writable */
+static int stream_attach(struct tap *tap, int fd)
 {
 	const union epoll_ref ref = { .kind = REF_TAP };
+	struct tap_stream *s = to_stream(tap);
 	int rc;
 
-	/* Who could not send before gets a turn when it is found writable */
+	if (s->fd >= 0)
+		return -EBUSY;
 	s->poll_out = s->starved;
 	rc = loop_add(s->loop, fd, EPOLLIN | (s->starved ? EPOLLOUT : 0), ref);
 	if (rc)
@@ -314,11 +303,19 @@ int tap_stream_attach(struct tap_stream *s, int fd)
 	return 0;
 }
 
+static const struct tap_ops stream_ops = {
+	.reserve = stream_reserve,
+	.commit = stream_commit,
+	.flush = stream_flush,
+	.event = stream_event,
+	.attach = stream_attach,
+};
+
 /**
  * tap_stream_init() - Set up the backend
  * @s:		The backend; callbacks of s->tap are to be set by the caller
  * @fd:		Connected stream socket, ours to close; -1: nobody is there yet,
- *		see tap_stream_attach()
+ *		see tap_attach()
  * @mtu:	Largest IP packet, bytes
  * @l:		Gets @fd, as REF_TAP with index 0
  *
@@ -333,5 +330,5 @@ int tap_stream_init(struct tap_stream *s, int fd, unsigned mtu,
 	s->starved = s->poll_out = false;
 	s->head = s->tail = 0;
 	s->used = s->have = 0;
-	return fd < 0 ? 0 : tap_stream_attach(s, fd);
+	return fd < 0 ? 0 : stream_attach(&s->tap, fd);
 }

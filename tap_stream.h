@@ -59,6 +59,5 @@ struct tap_stream {
 
 int tap_stream_init(struct tap_stream *s, int fd, unsigned mtu,
 		    struct loop *l);
-int tap_stream_attach(struct tap_stream *s, int fd);
 
 #endif /* TAP_STREAM_H */

@@ -73,9 +73,9 @@ static void one_at_a_time(void)
 	int first = dial(), second;
 
 	is(events(0), 1, "a client is an event");
-	ok(client_accept(&client, &stream), "and is taken");
+	ok(client_accept(&client, &stream.tap), "and is taken");
 	second = dial();
-	ok(events(0) && !client_accept(&client, &stream) && is_closed(second),
+	ok(events(0) && !client_accept(&client, &stream.tap) && is_closed(second),
 	   "a second one is turned away");
 	ok(!is_closed(first) && !events(0), "the first stays");
 	close(first);
@@ -95,7 +95,7 @@ static void no_descriptors(void)
 	while (n < LIMIT && (fds[n] = dup(fd)) >= 0)
 		n++;
 	is(events(0), 1, "without descriptors, a client is an event");
-	ok(!client_accept(&client, &stream), "and can't be taken");
+	ok(!client_accept(&client, &stream.tap), "and can't be taken");
 	is(events(0), 0, "it does not come back at once");
 	ok(!is_closed(fd), "and waits");
 	while (n)
@@ -103,7 +103,7 @@ static void no_descriptors(void)
 	ok(due() == &client.timer, "after a while");
 	client_timer(&client);
 	is(events(0), 1, "it is looked at again");
-	ok(client_accept(&client, &stream), "and taken once that is possible");
+	ok(client_accept(&client, &stream.tap), "and taken once that is possible");
 	setrlimit(RLIMIT_NOFILE, &old);
 	close(fd);
 }

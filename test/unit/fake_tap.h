@@ -95,7 +95,8 @@ static inline void fake_tap_init(struct fake_tap *f, unsigned caps,
 				 unsigned mtu)
 {
 	static const struct tap_ops ops = {
-		fake_reserve, fake_commit, fake_flush, fake_event,
+		.reserve = fake_reserve, .commit = fake_commit,
+		.flush = fake_flush, .event = fake_event,
 	};
 
 	memset(&f->tap, 0, sizeof(f->tap));

@@ -284,7 +284,7 @@ static void nobody_there(void)
 	   "without_a_connection_nothing_is_lent");
 	tap_flush(&s.tap);
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
-	   !tap_stream_attach(&s, sv[0]), "one_is_made");
+	   !tap_attach(&s.tap, sv[0]), "one_is_made");
 	turn();
 	is(writables, 1, "who_waited_is_told");
 
@@ -320,7 +320,7 @@ static void comes_back(void)
 	   "what_is_left_of_both_directions_is_forgotten");
 
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
-	   !tap_stream_attach(&s, sv[0]), "somebody_else_comes");
+	   !tap_attach(&s.tap, sv[0]), "somebody_else_comes");
 	make(got, len, 2);
 	(void)!write(sv[1], got, n);
 	frame_send_udp(&s.tap, &addr, 1, 2, data, 10);
@@ -459,6 +459,48 @@ static void captures(void)
 	   "the_bad_one_is_there_too");
 }
 
+static unsigned changes;
+
+static void on_changed(void *ctx)
+{
+	(void)ctx;
+	changes++;
+}
+
+/* A wrapper around a backend whose other side comes, and is another one then */
+static void wrapper_follows(void)
+{
+	static struct pcap pc;
+	struct tap *t;
+	int sv[2], other[2];
+
+	tap_stream_init(&s, -1, 1500, &loop);
+	t = pcap_wrap(&pc, &s.tap, -1, false);
+	t->closed = on_closed;
+	t->changed = on_changed;
+	closes = changes = 0;
+	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) && !tap_attach(t, sv[0]) &&
+	   s.fd == sv[0], "a_connection_reaches_the_backend");
+	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, other) &&
+	   tap_attach(t, other[0]) == -EBUSY && s.fd == sv[0],
+	   "a_second_one_does_not");
+	close(other[0]);
+	close(other[1]);
+
+	tap_change(&s.tap, TAP_CSUM | TAP_TSO4, 9000);
+	ok(t->caps == (TAP_CSUM | TAP_TSO4) && t->mtu == 9000 && changes == 1,
+	   "the_wrapper_takes_part_in_a_change");
+	ok(frame_can_tso(t, true) && !frame_can_tso(t, false),
+	   "which_holds_for_the_next_frame");
+	tap_change(&s.tap, TAP_CSUM | TAP_TSO4, 9000);
+	is(changes, 1, "no_news_is_not_told");
+	close(sv[1]);
+	turn();
+	ok(closes == 1 && s.fd == -1, "the_end_is_passed_on_by_the_wrapper");
+	fake_tap_init(&fake, 0, 1500);
+	is(tap_attach(&fake.tap, 0), -EOPNOTSUPP, "to_others_nobody_connects");
+}
+
 static void full_disk(void)
 {
 	static struct pcap pc;
@@ -497,6 +539,7 @@ int main(void)
 	comes_back();
 	leaves_unread();
 	captures();
+	wrapper_follows();
 	full_disk();
 	return done();
 }
