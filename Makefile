@@ -37,8 +37,8 @@ all: passt pasta qrap
 # PROG and B make another build beside this one, for instance
 # make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
 PROG ?= passt
-$(PROG): $(OBJS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS)
+$(PROG): $(OBJS) $(EXTRA)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS) $(EXTRA)
 
 pasta: passt
 	ln -sf passt $@
@@ -46,10 +46,15 @@ pasta: passt
 qrap: qrap.c
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
 
-# With a small flow table, for the tests of what happens when it is full
+# For the tests of frames: with a small flow table, which is soon full; and with
+# frames that are cut into pieces, see test/frame/scatter.c
+SCATTER := tap_stream_init tap_tun_init tap_rx_frame
 frames:
 	$(MAKE) B=build/small PROG=build/small/passt build/small/passt \
 		CPPFLAGS=-DFLOW_BITS=4
+	$(MAKE) B=build/scatter PROG=build/scatter/passt build/scatter/passt \
+		EXTRA=build/scatter/scatter.o \
+		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
 # musl's compiler wrapper knows no static-pie
 STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
@@ -58,6 +63,9 @@ static:
 
 $(B)/%.o: %.c $(B)/seccomp.h | $(B)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/scatter.o: test/frame/scatter.c | $(B)
+	$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
 	sh seccomp.sh "$(CC)" $(SRCS) > $@.tmp

@@ -16,6 +16,9 @@ again in namespaces of its own once for each backend, all at the same time:
     tun         pasta -- COMMAND: COMMAND sends us a packet socket on the tap device,
                 with virtio-net headers, and otherwise keeps the kernel there silent
     tun-plain   the same without any offload, MTU 1500
+    stream-cut  as stream, with the largest MTU, and each frame in several pieces of
+                memory: see scatter.c
+    tun-cut     as tun, the same
 
 So everything runs in one process, in one thread: the guest's frames, peers that
 are sockets, and peers that are made by hand (Env.net).  Nothing sleeps for luck:
@@ -68,9 +71,14 @@ BACKENDS = {
     "stream-64k": ["--no-peek-off"],
     "tun": [],
     "tun-plain": ["--tap-offload=none", "-m", "1500"],
+    "stream-cut": [],
+    "tun-cut": [],
 }
 
-STREAMS, TUNS = ("stream", "stream-64k"), ("tun", "tun-plain")
+STREAMS, TUNS = ("stream", "stream-64k", "stream-cut"), ("tun", "tun-plain", "tun-cut")
+CUT = ("stream-cut", "tun-cut")
+WHOLE = tuple(b for b in BACKENDS if b not in CUT)
+SCATTER = os.path.join(TOP, "build/scatter/passt")
 
 PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
 SO_RCVBUFFORCE = 33
@@ -376,11 +384,11 @@ class Daemon:
 
     running = []
 
-    def __init__(self, backend, *args, program=PASST, verbose=False, nofile=None):
+    def __init__(self, backend, *args, program=None, verbose=False, nofile=None):
         self.stderr = tempfile.TemporaryFile()
         self.limits = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
                                                   (nofile, nofile))) if nofile else None
-        self.program = program
+        self.program = program or (SCATTER if backend in CUT else PASST)
         self.args = [*args, "-f"]
         if verbose:
             self.args.append("-d")
@@ -1158,6 +1166,8 @@ def usable(backend):
     """None, or why this backend can't be had"""
     if backend.startswith("tun") and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "/dev/net/tun can't be opened"
+    if backend in CUT and not os.access(SCATTER, os.X_OK):
+        return "needs 'make frames'"
     return None
 
 

@@ -18,8 +18,8 @@ import time
 
 import frames
 from frames import ACK, RST, SYN
-from harness import (IP4, IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check, equal, main,
-                     test, wait_until)
+from harness import (IP4, IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, WHOLE, Failed, check,
+                     equal, main, test, wait_until)
 
 RTO = 10.0			# surely after the first retransmission
 SIOCOUTQ = 0x5411
@@ -1803,7 +1803,8 @@ def dial_again(c):
     raise Failed("no answer to a repeated SYN")
 
 
-@test("with a full flow table a SYN is dropped, and answered when there is room again")
+@test("with a full flow table a SYN is dropped, and answered when there is room again",
+      only=WHOLE)
 def table_full(env, ip):
     d = env.spawn_small()
     srv = env.listen(ip)
