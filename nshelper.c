@@ -37,6 +37,7 @@
 
 #include "nshelper.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
@@ -46,6 +47,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fdpass.h"
 #include "hostsock.h"
 #include "log.h"
 #include "loop.h"
@@ -83,86 +85,9 @@ struct answer {
 	int32_t error;
 };
 
-/**
- * struct fds - Descriptors that come with a datagram
- */
-struct fds {
-	unsigned n;
-	int fd[NSHELPER_POOL];
-};
-
-union control {
-	struct cmsghdr hdr;
-	char buf[CMSG_SPACE(sizeof(int) * NSHELPER_POOL)];
-};
+static_assert(NSHELPER_POOL <= FDPASS_MAX, "a pool fits into one answer");
 
 /* Both sides */
-
-/* #syscalls:pasta close */
-/* #syscalls:nshelper close */
-static void fds_close(struct fds *f)
-{
-	while (f->n)
-		close(f->fd[--f->n]);
-}
-
-/* Send a datagram with descriptors, which stay open here */
-/* #syscalls:pasta sendmsg */
-/* #syscalls:nshelper sendmsg */
-static int fds_send(int to, const void *data, size_t len, const struct fds *f,
-		    int flags)
-{
-	union control control = { .hdr = {
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int) * f->n),
-	} };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
-			     .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (f->n) {
-		memcpy(CMSG_DATA(&control.hdr), f->fd, sizeof(int) * f->n);
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * f->n);
-	}
-	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* Those that did not fit into the limit of open files are left out */
-static void fds_take(struct msghdr *msg, struct fds *f)
-{
-	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
-
-	if (!hdr || hdr->cmsg_level != SOL_SOCKET ||
-	    hdr->cmsg_type != SCM_RIGHTS)
-		return;
-	f->n = (hdr->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(f->fd, CMSG_DATA(hdr), sizeof(int) * f->n);
-}
-
-/* Receive a datagram of exactly @len; -EPIPE: the other side is gone */
-/* #syscalls:pasta recvmsg */
-/* #syscalls:nshelper recvmsg */
-static int fds_receive(int from, void *data, size_t len, struct fds *f,
-		       int flags)
-{
-	union control control;
-	struct iovec iov = { .iov_base = data, .iov_len = len };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	ssize_t n = recvmsg(from, &msg, flags | MSG_CMSG_CLOEXEC);
-
-	f->n = 0;
-	if (n < 0)
-		return -errno;
-	fds_take(&msg, f);
-	if ((size_t)n == len)
-		return 0;
-	fds_close(f);
-	return -EPIPE;
-}
 
 /* Is the other side gone? Other errors are no end: memory may come back */
 static bool is_end(int rc)
@@ -189,7 +114,7 @@ static int socket_new(enum nssock kind)
 
 /* As many as can be had; an error only if that is none */
 /* #syscalls:nshelper socket setsockopt */
-static int serve_sockets(const struct request *q, struct fds *f)
+static int serve_sockets(const struct request *q, struct fdpass *f)
 {
 	while (f->n < q->n && f->n < NSHELPER_POOL) {
 		int fd = socket_new(q->kind);
@@ -202,7 +127,7 @@ static int serve_sockets(const struct request *q, struct fds *f)
 }
 
 /* #syscalls:nshelper bind */
-static int serve_bind(const struct request *q, struct fds *f)
+static int serve_bind(const struct request *q, struct fdpass *f)
 {
 	socklen_t len = q->sa.sa.sa_family == AF_INET ? sizeof(q->sa.sin) :
 							sizeof(q->sa.sin6);
@@ -210,11 +135,11 @@ static int serve_bind(const struct request *q, struct fds *f)
 
 	if (f->n)
 		rc = bind(f->fd[0], &q->sa.sa, len) ? -errno : 0;
-	fds_close(f);
+	fdpass_close(f);
 	return rc;
 }
 
-static int serve_diag(struct fds *f)
+static int serve_diag(struct fdpass *f)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			NETLINK_SOCK_DIAG);
@@ -227,27 +152,27 @@ static int serve_diag(struct fds *f)
 
 /* Answer; what can't be sent along is closed, and why is said instead */
 /* #syscalls:nshelper poll ppoll */
-static int reply(int fd, struct answer *a, struct fds *f)
+static int reply(int fd, struct answer *a, struct fdpass *f)
 {
 	int rc;
 
-	while ((rc = fds_send(fd, a, sizeof(*a), f, 0)) && !is_end(rc)) {
+	while ((rc = fdpass_send(fd, a, sizeof(*a), f, 0)) && !is_end(rc)) {
 		if (rc == -EINTR)
 			continue;
 		if (!f->n)
 			poll(NULL, 0, NAP_MS);
 		else
 			a->error = rc;
-		fds_close(f);
+		fdpass_close(f);
 	}
-	fds_close(f);
+	fdpass_close(f);
 	return rc;
 }
 
-static void serve(const struct request *q, struct answer *a, struct fds *f)
+static void serve(const struct request *q, struct answer *a, struct fdpass *f)
 {
 	if (q->op != OP_BIND)
-		fds_close(f);
+		fdpass_close(f);
 	if (q->op == OP_SOCKETS)
 		a->error = serve_sockets(q, f);
 	else if (q->op == OP_BIND)
@@ -267,11 +192,11 @@ static void serve(const struct request *q, struct answer *a, struct fds *f)
 _Noreturn void nshelper_run(int fd)
 {
 	struct request q;
-	struct fds f;
+	struct fdpass f;
 	int rc;
 
 	for (;;) {
-		rc = fds_receive(fd, &q, sizeof(q), &f, 0);
+		rc = fdpass_receive(fd, &q, sizeof(q), &f, 0);
 		if (!rc) {
 			struct answer a = { .seq = q.seq, .op = q.op,
 					    .kind = q.kind };
@@ -334,20 +259,20 @@ static void failed(struct nshelper *h, enum nssock kind, int rc)
 }
 
 /* Send a request, numbered here; never waits */
-static int request(struct nshelper *h, struct request *q, const struct fds *f)
+static int request(struct nshelper *h, struct request *q, const struct fdpass *f)
 {
 	int rc;
 
 	if (h->fd < 0)
 		return -ENOTCONN;
 	q->seq = h->seq + 1;
-	rc = fds_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
+	rc = fdpass_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
 	h->seq += !rc;			/* what was not sent has no answer */
 	return is_end(rc) ? lost(h) : rc;
 }
 
 /* To the pool what was asked for it */
-static void stash(struct nshelper *h, const struct answer *a, struct fds *f)
+static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 {
 	if (a->kind >= NSSOCK_KINDS)
 		return;
@@ -362,13 +287,13 @@ static void stash(struct nshelper *h, const struct answer *a, struct fds *f)
 }
 
 /* One answer that is there; sockets for the pool don't stay in @f */
-static int answer(struct nshelper *h, struct answer *a, struct fds *f)
+static int answer(struct nshelper *h, struct answer *a, struct fdpass *f)
 {
 	int rc;
 
 	if (h->fd < 0)
 		return -ENOTCONN;
-	rc = fds_receive(h->fd, a, sizeof(*a), f, MSG_DONTWAIT);
+	rc = fdpass_receive(h->fd, a, sizeof(*a), f, MSG_DONTWAIT);
 	if (rc)
 		return is_end(rc) ? lost(h) : -EAGAIN;
 	h->ready = true;
@@ -380,7 +305,7 @@ static int answer(struct nshelper *h, struct answer *a, struct fds *f)
 
 /* Wait for the answer to request @seq, a second at most without any answer */
 /* #syscalls:pasta poll ppoll */
-static int await(struct nshelper *h, uint32_t seq, struct fds *f)
+static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 {
 	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
 	struct answer a;
@@ -391,7 +316,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fds *f)
 		if (!rc && a.seq == seq)
 			return a.error;
 		if (!rc)
-			fds_close(f);	/* too late for who asked */
+			fdpass_close(f);	/* too late for who asked */
 		else if (rc != -EAGAIN)
 			return rc;
 		else if (h->late ||
@@ -407,7 +332,7 @@ static int refill(struct nshelper *h, enum nssock kind)
 {
 	struct request q = { .op = OP_SOCKETS, .kind = kind,
 			     .n = h->max - h->n[kind] };
-	const struct fds none = { .n = 0 };
+	const struct fdpass none = { .n = 0 };
 	int rc;
 
 	if (h->asked[kind])
@@ -422,12 +347,12 @@ static int refill(struct nshelper *h, enum nssock kind)
 /* Have at least one in the pool, now; whatever comes last answers for it */
 static int refill_now(struct nshelper *h, enum nssock kind)
 {
-	struct fds f = { .n = 0 };
+	struct fdpass f = { .n = 0 };
 	int rc = refill(h, kind);
 
 	if (!rc)
 		rc = await(h, h->seq, &f);
-	fds_close(&f);
+	fdpass_close(&f);
 	if (h->n[kind])
 		return 0;
 	return rc ? rc : -EMFILE;
@@ -497,13 +422,13 @@ int nshelper_socket(struct nshelper *h, enum nssock kind)
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 {
 	struct request q = { .op = OP_BIND, .sa = *sa };
-	struct fds f = { .n = 1, .fd = { fd } };
+	struct fdpass f = { .n = 1, .fd = { fd } };
 	int rc = request(h, &q, &f);
 
 	f.n = 0;
 	if (!rc)
 		rc = await(h, q.seq, &f);
-	fds_close(&f);
+	fdpass_close(&f);
 	return rc;
 }
 
@@ -517,14 +442,14 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 int nshelper_diag(struct nshelper *h)
 {
 	struct request q = { .op = OP_DIAG };
-	struct fds f = { .n = 0 };
+	struct fdpass f = { .n = 0 };
 	int rc = request(h, &q, &f);
 
 	if (!rc)
 		rc = await(h, q.seq, &f);
 	if (!rc && f.n)
 		return f.fd[0];
-	fds_close(&f);
+	fdpass_close(&f);
 	return rc ? rc : -EMFILE;
 }
 
@@ -598,10 +523,10 @@ bool nshelper_is_local(struct nshelper *h, const union inany *src,
 void nshelper_event(struct nshelper *h)
 {
 	struct answer a;
-	struct fds f;
+	struct fdpass f;
 
 	while (!answer(h, &a, &f))
-		fds_close(&f);
+		fdpass_close(&f);
 }
 
 /**

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fdpass.c - Descriptors in messages of UNIX sockets (SCM_RIGHTS)
+ *
+ * The kernel limits how many descriptors of a user are in flight, over all of its
+ * processes (ETOOMANYREFS), so sending may fail for reasons outside of this one.
+ */
+
+#include "fdpass.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+union control {
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int) * FDPASS_MAX)];
+};
+
+/* fdpass_close() - Close all of them */
+/* #syscalls:pasta close */
+/* #syscalls:nshelper close */
+void fdpass_close(struct fdpass *f)
+{
+	while (f->n)
+		close(f->fd[--f->n]);
+}
+
+/**
+ * fdpass_send() - Send a datagram with descriptors
+ * @to:		Connected UNIX socket
+ * @data, @len:	The datagram
+ * @f:		Descriptors, which stay open here
+ * @flags:	MSG_*
+ *
+ * Return: 0 or negative errno
+ */
+/* #syscalls:pasta sendmsg */
+/* #syscalls:nshelper sendmsg */
+int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
+		int flags)
+{
+	union control control = { .hdr = {
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int) * f->n),
+	} };
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (f->n) {
+		memcpy(CMSG_DATA(&control.hdr), f->fd, sizeof(int) * f->n);
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * f->n);
+	}
+	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Those that did not fit into the limit of open files are left out */
+static void take(struct msghdr *msg, struct fdpass *f)
+{
+	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
+
+	if (!hdr || hdr->cmsg_level != SOL_SOCKET ||
+	    hdr->cmsg_type != SCM_RIGHTS)
+		return;
+	f->n = (unsigned)((hdr->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(f->fd, CMSG_DATA(hdr), sizeof(int) * f->n);
+}
+
+/**
+ * fdpass_receive() - Receive a datagram of exactly @len bytes
+ * @from:	Connected UNIX socket
+ * @data, @len:	For the datagram
+ * @f:		Set to its descriptors, close-on-exec, the caller's; may be fewer
+ *		than were sent, if there is no room for more
+ * @flags:	MSG_*
+ *
+ * Return: 0 or negative errno; -EPIPE: the other side is gone, or speaks another
+ * language
+ */
+/* #syscalls:pasta recvmsg */
+/* #syscalls:nshelper recvmsg */
+int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
+		   int flags)
+{
+	union control control;
+	struct iovec iov = { .iov_base = data, .iov_len = len };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(from, &msg, flags | MSG_CMSG_CLOEXEC);
+
+	f->n = 0;
+	if (n < 0)
+		return -errno;
+	take(&msg, f);
+	if ((size_t)n == len)
+		return 0;
+	fdpass_close(f);
+	return -EPIPE;
+}

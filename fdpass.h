@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fdpass.h - Descriptors in messages of UNIX sockets (SCM_RIGHTS)
+ */
+
+#ifndef FDPASS_H
+#define FDPASS_H
+
+#include <stddef.h>
+
+#define FDPASS_MAX	32		/* descriptors of one message */
+
+/**
+ * struct fdpass - Descriptors that come with a datagram
+ * @n:		How many
+ * @fd:		They, open
+ */
+struct fdpass {
+	unsigned n;
+	int fd[FDPASS_MAX];
+};
+
+void fdpass_close(struct fdpass *f);
+int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
+		int flags);
+int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
+		   int flags);
+
+#endif /* FDPASS_H */
