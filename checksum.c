@@ -177,27 +177,20 @@ uint32_t csum_add(uint32_t sum, const void *buf, size_t len)
 }
 
 /**
- * csum_view() - Add the words of a view to a sum
- * @sum:	As for csum_add()
- * @v:		Bytes in pieces of any length
+ * csum_parts() - csum_view() of more than one piece
  *
  * A piece at an odd offset has its bytes at the other places of their words: its
  * sum is that of swapped words, so it is swapped back (RFC 1071, 2 (B)).
- *
- * Return: the new sum, as csum_add() of the same bytes in one piece
  */
-uint32_t csum_view(uint32_t sum, struct view v)
+uint32_t csum_parts(uint32_t sum, struct view v)
 {
 	bool odd = false;
 	uint8_t *p = NULL;
 	size_t n;
 
 	while ((n = view_piece(&v, v.len, &p))) {
-		uint32_t part;
+		uint32_t part = csum_add(0, p, n);
 
-		if (!odd && !v.len)
-			return csum_add(sum, p, n);	/* most often all */
-		part = csum_add(0, p, n);
 		if (odd)
 			part = part << 8 | part >> 24;
 		sum = fold64((uint64_t)sum + part);

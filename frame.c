@@ -138,7 +138,7 @@ static be16 csum_whole(const struct txframe *f, const uint8_t *l4, size_t len,
 {
 	uint32_t sum = csum_add(pseudo, l4, len);
 
-	return csum_fold(csum_view(sum, view_at(f->payload, 0, f->len)));
+	return csum_fold(csum_view(sum, &f->payload, 0, f->len));
 }
 
 /**

@@ -285,7 +285,8 @@ static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
 	};
 	int error = 0;
 
-	mh.msg_iovlen = 1 + view_parts(p->payload, iov + 1, VIEW_PARTS_MAX);
+	mh.msg_iovlen = 1 + view_parts(&p->payload, 0, p->payload.len, iov + 1,
+				      VIEW_PARTS_MAX);
 	mh.msg_namelen = inany_to_sockaddr(&host->eaddr, 0, scope, &sa);
 	for (i = 0; i < 2; i++) {
 		if (sendmsg(priv(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)

@@ -2,9 +2,9 @@
 /*
  * packet.c - From bytes that anybody may have written to a trusted struct pkt
  *
- * Each layer takes a view of the rest of the frame. Every length is checked
- * before the step that relies on it; headers are copied, so that memory which the
- * other side can still write to is never read twice.
+ * Each layer steps over its header: p->payload is what is left of the frame. Every
+ * length is checked before the step that relies on it; headers are copied, so that
+ * memory which the other side can still write to is never read twice.
  *
  * What is refused here, none of the protocols has to think about: addresses
  * which can't be on this link, in particular IPv4-mapped ones inside IPv6 (they
@@ -62,13 +62,15 @@ static bool csum_ours(const struct pkt *p)
 	return !p->off.csum_partial && !p->off.gso_type;
 }
 
-static bool csum_l4_ok(const struct pkt *p, struct view l4)
+/* Over @len bytes from the layer-4 header on, which is @back before the end of @whole */
+static bool csum_l4_ok(const struct pkt *p, const struct view *whole, size_t back,
+		       size_t len)
 {
 	uint32_t sum = 0;
 
 	if (p->proto != IPPROTO_ICMP)
-		sum = csum_pseudo(&p->src, &p->dst, p->proto, l4.len);
-	return !csum_fold(csum_view(sum, l4));
+		sum = csum_pseudo(&p->src, &p->dst, p->proto, len);
+	return !csum_fold(csum_view(sum, whole, whole->len - back, len));
 }
 
 /*
@@ -95,90 +97,74 @@ static bool gso_ok(const struct pkt *p)
 }
 
 /* RFC 9293, 3.1 */
-static enum pkt_error parse_tcp(struct pkt *p, struct view c)
+static enum pkt_error parse_tcp(struct pkt *p, const struct view *whole)
 {
-	const struct view all = c;
-	size_t hdrlen;
+	struct view *c = &p->payload;
+	size_t all = c->len, hdrlen;
 
 	p->kind = PKT_TCP;
-	if (!view_take(&c, &p->tcp, sizeof(p->tcp)))
+	if (!view_take(c, &p->tcp, sizeof(p->tcp)))
 		return PKT_E_SHORT;
 	hdrlen = (size_t)(p->tcp.doff >> 4) * 4;
 	if (hdrlen < sizeof(p->tcp))
 		return PKT_E_LENGTH;
 	p->opts_len = (uint8_t)(hdrlen - sizeof(p->tcp));
-	if (!view_take(&c, p->opts, p->opts_len))
+	if (!view_take(c, p->opts, p->opts_len))
 		return PKT_E_LENGTH;
-	if (csum_ours(p) && !csum_l4_ok(p, all))
-		return PKT_E_CSUM;
-
-	p->payload = c;
-	return PKT_OK;
+	return csum_ours(p) && !csum_l4_ok(p, whole, all, all) ?
+	       PKT_E_CSUM : PKT_OK;
 }
 
 /* RFC 768; RFC 8200, 8.1: over IPv6 there is always a checksum */
-static enum pkt_error parse_udp(struct pkt *p, struct view c)
+static enum pkt_error parse_udp(struct pkt *p, const struct view *whole)
 {
-	struct view all = c;
-	size_t len;
+	struct view *c = &p->payload;
+	size_t all = c->len, len;
 
 	p->kind = PKT_UDP;
-	if (!view_take(&c, &p->udp, sizeof(p->udp)))
+	if (!view_take(c, &p->udp, sizeof(p->udp)))
 		return PKT_E_SHORT;
 	len = ntohs(p->udp.len);
-	if (len < sizeof(p->udp) || !view_cut(&all, len) ||
-	    !view_cut(&c, len - sizeof(p->udp)))
+	if (len < sizeof(p->udp) || !view_cut(c, len - sizeof(p->udp)))
 		return PKT_E_LENGTH;
 	if (csum_ours(p)) {
 		if (!p->udp.csum && !inany_is_v4(&p->src))
 			return PKT_E_CSUM;
-		if (p->udp.csum && !csum_l4_ok(p, all))
+		if (p->udp.csum && !csum_l4_ok(p, whole, all, len))
 			return PKT_E_CSUM;
 	}
-
-	p->payload = c;
 	return PKT_OK;
 }
 
 /* RFC 792, RFC 4443 */
-static enum pkt_error parse_icmp(struct pkt *p, struct view c,
+static enum pkt_error parse_icmp(struct pkt *p, const struct view *whole,
 				 enum pkt_kind kind)
 {
-	const struct view all = c;
+	size_t all = p->payload.len;
 
 	p->kind = kind;
-	if (!view_take(&c, &p->icmp, sizeof(p->icmp)))
+	if (!view_take(&p->payload, &p->icmp, sizeof(p->icmp)))
 		return PKT_E_SHORT;
-	if (csum_ours(p) && !csum_l4_ok(p, all))
-		return PKT_E_CSUM;
-
-	p->payload = c;
-	return PKT_OK;
+	return csum_ours(p) && !csum_l4_ok(p, whole, all, all) ?
+	       PKT_E_CSUM : PKT_OK;
 }
 
-static enum pkt_error parse_other(struct pkt *p, struct view c)
-{
-	p->kind = PKT_OTHER_L4;
-	p->payload = c;
-	return PKT_OK;
-}
-
-/* By protocol; extension headers of IPv6 are behind us */
-static enum pkt_error parse_l4(struct pkt *p, struct view c)
+/* By protocol; extension headers of IPv6 are behind us. @whole ends like the packet */
+static enum pkt_error parse_l4(struct pkt *p, const struct view *whole)
 {
 	bool v4 = inany_is_v4(&p->src);
-	enum pkt_error e;
+	enum pkt_error e = PKT_OK;
 
 	if (p->proto == IPPROTO_TCP)
-		e = parse_tcp(p, c);
+		e = parse_tcp(p, whole);
 	else if (p->proto == IPPROTO_UDP)
-		e = parse_udp(p, c);
+		e = parse_udp(p, whole);
 	else if (p->proto == IPPROTO_ICMP && v4)
-		e = parse_icmp(p, c, PKT_ICMP4);
+		e = parse_icmp(p, whole, PKT_ICMP4);
 	else if (p->proto == IPPROTO_ICMPV6 && !v4)
-		e = parse_icmp(p, c, PKT_ICMP6);
+		e = parse_icmp(p, whole, PKT_ICMP6);
 	else
-		e = parse_other(p, c);
+		p->kind = PKT_OTHER_L4;
 
 	if (e)
 		return e;
@@ -188,17 +174,18 @@ static enum pkt_error parse_l4(struct pkt *p, struct view c)
 }
 
 /* What length and place of a fragment must be: RFC 791, 3.1; RFC 8200, 4.5 */
-static enum pkt_error parse_fragment(struct pkt *p, struct view c)
+static enum pkt_error parse_fragment(struct pkt *p)
 {
+	size_t len = p->payload.len;
+
 	p->kind = PKT_FRAGMENT;
-	p->payload = c;
 	if (p->off.gso_type)
 		return PKT_E_GSO;
 	if (inany_is_unspecified(&p->src))
 		return PKT_E_SRC;
-	if (p->frag_more && (!c.len || c.len % 8))
+	if (p->frag_more && (!len || len % 8))
 		return PKT_E_LENGTH;
-	return p->frag_off + c.len <= 65535 ? PKT_OK : PKT_E_LENGTH;
+	return p->frag_off + len <= 65535 ? PKT_OK : PKT_E_LENGTH;
 }
 
 /*
@@ -222,14 +209,14 @@ static bool ip6_options_ok(struct view c)
 }
 
 /* One extension header of the common shape; p->proto becomes the next one */
-static bool ip6_exthdr(struct pkt *p, struct view *c)
+static bool ip6_exthdr(struct pkt *p)
 {
 	struct { uint8_t next, len; } h;
 	struct { uint8_t type, segments_left; } routing;
 	struct view body;
 
-	if (!view_take(c, &h, sizeof(h)) ||
-	    !view_split(c, (size_t)h.len * 8 + 6, &body))
+	if (!view_take(&p->payload, &h, sizeof(h)) ||
+	    !view_split(&p->payload, (size_t)h.len * 8 + 6, &body))
 		return false;
 	if (p->proto == IPPROTO_ROUTING) {	/* RFC 8200, 4.4 */
 		if (!view_take(&body, &routing, sizeof(routing)) ||
@@ -246,7 +233,7 @@ static bool ip6_exthdr(struct pkt *p, struct view *c)
  * Up to the layer-4 header, or to a fragment header, which is left in place.
  * Hop-by-hop options may only come first (RFC 8200, 4.3): @first.
  */
-static bool ip6_walk(struct pkt *p, struct view *c, bool first)
+static bool ip6_walk(struct pkt *p, bool first)
 {
 	unsigned n;
 
@@ -262,19 +249,28 @@ static bool ip6_walk(struct pkt *p, struct view *c, bool first)
 		default:
 			return true;
 		}
-		if (!ip6_exthdr(p, c))
+		if (!ip6_exthdr(p))
 			return false;
 	}
 	return false;
 }
 
+/* What follows an IP header without fragments, or the data of all */
+static enum pkt_error walk_and_parse(struct pkt *p, const struct view *whole)
+{
+	if (!inany_is_v4(&p->src) &&
+	    (!ip6_walk(p, false) || p->proto == IPPROTO_FRAGMENT))
+		return PKT_E_EXTHDR;
+	return parse_l4(p, whole);
+}
+
 /* RFC 8200, 4.5; one that is the whole packet stands for itself: RFC 6946 */
-static enum pkt_error ip6_fragment(struct pkt *p, struct view *c)
+static enum pkt_error ip6_fragment(struct pkt *p)
 {
 	struct ip6_frag fh;
 	uint16_t off;
 
-	if (!view_take(c, &fh, sizeof(fh)))
+	if (!view_take(&p->payload, &fh, sizeof(fh)))
 		return PKT_E_SHORT;
 	off = ntohs(fh.offset);
 	p->proto = fh.nexthdr;
@@ -282,24 +278,24 @@ static enum pkt_error ip6_fragment(struct pkt *p, struct view *c)
 	p->frag_more = off & 1;
 	p->frag_id = ntohl(fh.id);
 	if (!p->frag_off && !p->frag_more)
-		return pkt_parse_l4(p, c);
-	return parse_fragment(p, *c);
+		return walk_and_parse(p, &p->l3);
+	return parse_fragment(p);
 }
 
-static enum pkt_error parse_ip6(struct pkt *p, struct view c)
+static enum pkt_error parse_ip6(struct pkt *p)
 {
 	struct ip6_hdr ip;
 	enum pkt_error e;
 	uint32_t vtf;
 
-	if (!view_take(&c, &ip, sizeof(ip)))
+	if (!view_take(&p->payload, &ip, sizeof(ip)))
 		return PKT_E_SHORT;
 	vtf = ntohl(ip.ver_tc_flow);
 	if (vtf >> 28 != 6)
 		return PKT_E_VERSION;
 	/* Behind that: padding of the frame */
-	if (!view_cut(&c, ntohs(ip.payload_len)) ||
-	    !view_cut(&p->l3, sizeof(ip) + c.len))
+	if (!view_cut(&p->payload, ntohs(ip.payload_len)) ||
+	    !view_cut(&p->l3, sizeof(ip) + ntohs(ip.payload_len)))
 		return PKT_E_LENGTH;
 
 	p->src = inany_from_v6(&ip.src);
@@ -316,43 +312,45 @@ static enum pkt_error parse_ip6(struct pkt *p, struct view c)
 	p->ttl = ip.hop_limit;
 	p->tos = (uint8_t)(vtf >> 20);
 	p->df = true;
-	if (!ip6_walk(p, &c, true))
+	if (!ip6_walk(p, true))
 		return PKT_E_EXTHDR;
 	if (p->proto == IPPROTO_FRAGMENT)
-		return ip6_fragment(p, &c);
-	return parse_l4(p, c);
+		return ip6_fragment(p);
+	return parse_l4(p, &p->l3);
 }
 
-/* Total length and header checksum; @c is cut to what follows the options, and
- * like p->l3 to what is before the padding of the frame */
-static enum pkt_error ip4_trim(struct pkt *p, struct view *c,
-			       const struct ip4_hdr *ip)
+/* Total length and header checksum; cuts off the padding of the frame, steps over
+ * the options */
+static enum pkt_error ip4_trim(struct pkt *p, const struct ip4_hdr *ip)
 {
 	size_t hdrlen = (size_t)(ip->ver_ihl & 0xf) * 4;
 	size_t tot_len = ntohs(ip->tot_len);
 	uint32_t sum = csum_add(0, ip, sizeof(*ip));
-	struct view opts;
+	size_t opts = hdrlen - sizeof(*ip);
 
 	if (hdrlen < sizeof(*ip) || tot_len < hdrlen ||
 	    !view_cut(&p->l3, tot_len) ||
-	    !view_cut(c, tot_len - sizeof(*ip)) ||
-	    !view_split(c, hdrlen - sizeof(*ip), &opts))
+	    !view_cut(&p->payload, tot_len - sizeof(*ip)))
 		return PKT_E_LENGTH;
-	return csum_fold(csum_view(sum, opts)) ? PKT_E_CSUM : PKT_OK;
+	if (opts) {
+		sum = csum_view(sum, &p->payload, 0, opts);
+		view_skip(&p->payload, opts);
+	}
+	return csum_fold(sum) ? PKT_E_CSUM : PKT_OK;
 }
 
 /* RFC 791, 3.1; options are skipped */
-static enum pkt_error parse_ip4(struct pkt *p, struct view c)
+static enum pkt_error parse_ip4(struct pkt *p)
 {
 	struct ip4_hdr ip;
 	enum pkt_error e;
 	uint16_t frag;
 
-	if (!view_take(&c, &ip, sizeof(ip)))
+	if (!view_take(&p->payload, &ip, sizeof(ip)))
 		return PKT_E_SHORT;
 	if (ip.ver_ihl >> 4 != 4)
 		return PKT_E_VERSION;
-	e = ip4_trim(p, &c, &ip);
+	e = ip4_trim(p, &ip);
 	if (e)
 		return e;
 
@@ -368,27 +366,26 @@ static enum pkt_error parse_ip4(struct pkt *p, struct view c)
 	p->tos = ip.tos;
 	p->df = frag & IP4_DF;
 	if (!(frag & (IP4_MF | IP4_OFFSET)))
-		return parse_l4(p, c);
+		return parse_l4(p, &p->l3);
 
 	p->frag_off = (uint16_t)((frag & IP4_OFFSET) * 8);
 	p->frag_more = frag & IP4_MF;
 	p->frag_id = ntohs(ip.id);
-	return parse_fragment(p, c);
+	return parse_fragment(p);
 }
 
 /* RFC 826; what its addresses may be is for arp.c to say */
-static enum pkt_error parse_arp(struct pkt *p, struct view c)
+static enum pkt_error parse_arp(struct pkt *p)
 {
 	p->kind = PKT_ARP;
-	if (!view_take(&c, &p->arp, sizeof(p->arp)))
+	if (!view_take(&p->payload, &p->arp, sizeof(p->arp)))
 		return PKT_E_SHORT;
 	if (ntohs(p->arp.htype) != ARP_HTYPE_ETHER ||
 	    ntohs(p->arp.ptype) != ETHERTYPE_IPV4 ||
 	    p->arp.hlen != MAC_LEN || p->arp.plen != 4)
 		return PKT_E_VERSION;
 	view_cut(&p->l3, sizeof(p->arp));
-	view_cut(&c, 0);
-	p->payload = c;
+	view_cut(&p->payload, 0);
 	return PKT_OK;
 }
 
@@ -404,26 +401,25 @@ static enum pkt_error parse_arp(struct pkt *p, struct view c)
 enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,
 			 const struct rx_offload *off)
 {
-	struct view c = *frame;
-
 	p->off = off ? *off : (struct rx_offload){ 0 };
 	p->proto = p->ttl = p->tos = p->opts_len = 0;
 	p->df = p->frag_more = false;
 	p->frag_off = 0;
 	p->frag_id = 0;
-	if (!view_take(&c, &p->eth, sizeof(p->eth)))
+	p->payload = p->l3 = *frame;
+	if (!view_take(&p->payload, &p->eth, sizeof(p->eth)))
 		return PKT_E_SHORT;
+	view_skip(&p->l3, sizeof(p->eth));
 	if (p->eth.src[0] & 1)
 		return PKT_E_SRC;	/* group bit: IEEE 802.3, 3.2.3 */
-	p->l3 = c;
 
 	switch (ntohs(p->eth.type)) {
 	case ETHERTYPE_IPV4:
-		return parse_ip4(p, c);
+		return parse_ip4(p);
 	case ETHERTYPE_IPV6N:
-		return parse_ip6(p, c);
+		return parse_ip6(p);
 	case ETHERTYPE_ARPV4:
-		return parse_arp(p, c);
+		return parse_arp(p);
 	default:
 		return PKT_E_ETHERTYPE;
 	}
@@ -485,13 +481,9 @@ bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
  */
 enum pkt_error pkt_parse_l4(struct pkt *p, const struct view *l4)
 {
-	struct view c = *l4;
-
 	p->opts_len = 0;
-	if (!inany_is_v4(&p->src) &&
-	    (!ip6_walk(p, &c, false) || p->proto == IPPROTO_FRAGMENT))
-		return PKT_E_EXTHDR;
-	return parse_l4(p, c);
+	p->payload = *l4;
+	return walk_and_parse(p, l4);
 }
 
 /* pkt_strerror() - An error as words for a log line */

@@ -98,7 +98,7 @@ static void set_parts(struct parts *f, const void *head, size_t len,
 		      struct view rest)
 {
 	f->iov[1] = (struct iovec){ (void *)head, len };
-	f->n = 2 + view_parts(rest, f->iov + 2, VIEW_PARTS_MAX);
+	f->n = 2 + view_parts(&rest, 0, rest.len, f->iov + 2, VIEW_PARTS_MAX);
 }
 
 /* One record */
@@ -139,8 +139,7 @@ static void complete_csum(struct parts *f, size_t start, size_t offset)
 
 	if (start + offset + sizeof(csum) > f->iov[1].iov_len)
 		return;
-	view_skip(&v, start);
-	csum = csum_fold(csum_view(0, v));
+	csum = csum_fold(csum_view(0, &v, start, v.len - start));
 	if (!csum)
 		csum = 0xffff;		/* as UDP wants it; no other minds */
 	memcpy((uint8_t *)f->iov[1].iov_base + start + offset, &csum,

@@ -545,7 +545,8 @@ static unsigned list_parts(const struct tcp_work *w, unsigned *i,
 	unsigned n = 0, parts;
 
 	for (; *i < w->count; ++*i, n += parts) {
-		parts = view_parts(w->data[*i], iov + n, max - n);
+		parts = view_parts(&w->data[*i], 0, w->data[*i].len, iov + n,
+				   max - n);
 		if (!parts)
 			break;
 	}
@@ -783,8 +784,8 @@ static unsigned list_rooms(struct txframe *fr, unsigned *n, uint32_t can,
 
 	for (i = 0; i < *n && can; i++, parts += k) {
 		fr[i].len = per_frame < can ? per_frame : can;
-		k = view_parts(view_at(fr[i].payload, 0, fr[i].len),
-			       iov + parts, max - parts);
+		k = view_parts(&fr[i].payload, 0, fr[i].len, iov + parts,
+			       max - parts);
 		if (!k)
 			break;
 		can -= fr[i].len;

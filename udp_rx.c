@@ -22,13 +22,20 @@
 
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 
-/* Where the first @len bytes of message @k go in the lent frames */
-static struct view rx_place(const struct udp_rx *r, unsigned k, size_t len)
+/* Room in the lent frames that message @k goes to, */
+static const struct view *rx_room(const struct udp_rx *r, unsigned k)
 {
+	static const struct view nowhere;
+
 	if (!r->frames)
-		return view_of(NULL, 0);
-	return r->pack ? view_at(r->frames[0].payload, k * r->head, len) :
-			 view_at(r->frames[k].payload, 0, len);
+		return &nowhere;
+	return &r->frames[r->pack ? 0 : k].payload;
+}
+
+/* and where it begins there */
+static size_t rx_offset(const struct udp_rx *r, unsigned k)
+{
+	return r->pack ? k * r->head : 0;
 }
 
 /* Largest datagram that is one packet of the tap's MTU */
@@ -80,8 +87,8 @@ static void rx_messages(struct udp_io *io, struct udp_rx *r)
 
 	for (k = 0; k < r->n && used < max; k++) {
 		struct iovec *iov = io->iov + used;
-		unsigned parts = view_parts(rx_place(r, k, r->head), iov,
-					    max - used - 1);
+		unsigned parts = view_parts(rx_room(r, k), rx_offset(r, k),
+					    r->head, iov, max - used - 1);
 
 		if (r->frames && !parts)
 			break;
@@ -209,7 +216,7 @@ const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k)
 {
 	size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
 
-	view_copy(rx_place(r, k, len), 0, u->io.tail[k], len);
+	view_copy(*rx_room(r, k), rx_offset(r, k), u->io.tail[k], len);
 	return u->io.tail[k];
 }
 

@@ -117,7 +117,7 @@ static size_t datagram_len(const struct pkt *p)
 static bool take(struct cursor *c, struct msghdr *mh, size_t bytes, size_t room)
 {
 	const struct pkt *p = &c->pkts[c->i];
-	unsigned parts = view_parts(view_at(p->payload, c->off, bytes),
+	unsigned parts = view_parts(&p->payload, c->off, bytes,
 				    mh->msg_iov + mh->msg_iovlen,
 				    (unsigned)(room - mh->msg_iovlen));
 

@@ -118,7 +118,7 @@ bool view_put_parts(struct view *v, const void *from, size_t n)
 	return true;
 }
 
-/* view_list_parts() - view_parts() of more than one piece */
+/* view_list_parts() - view_parts() beyond the current piece */
 unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max)
 {
 	unsigned n = 0;

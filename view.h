@@ -31,9 +31,9 @@ struct view {
 	uint32_t here, len;
 };
 
-bool view_skip_parts(struct view *v, size_t n);
-bool view_take_parts(struct view *v, void *to, size_t n);
-bool view_put_parts(struct view *v, const void *from, size_t n);
+__attribute__((cold)) bool view_skip_parts(struct view *v, size_t n);
+__attribute__((cold)) bool view_take_parts(struct view *v, void *to, size_t n);
+__attribute__((cold)) bool view_put_parts(struct view *v, const void *from, size_t n);
 unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max);
 
 struct view view_of_iov(const struct iovec *iov, unsigned n);
@@ -56,11 +56,21 @@ static inline void view_step(struct view *v, size_t n)
 	v->len -= (uint32_t)n;
 }
 
+/*
+ * What is beyond the current piece is left to functions, which get the address of a
+ * copy: so the compiler may keep the view itself in registers
+ */
+
 /* view_skip() - Step over @n bytes; false, and nothing is done, if there are fewer */
 static inline bool view_skip(struct view *v, size_t n)
 {
-	if (n > v->here)
-		return view_skip_parts(v, n);
+	if (n > v->here) {
+		struct view copy = *v;
+		bool done = view_skip_parts(&copy, n);
+
+		*v = copy;
+		return done;
+	}
 	view_step(v, n);
 	return true;
 }
@@ -68,8 +78,13 @@ static inline bool view_skip(struct view *v, size_t n)
 /* view_take() - Copy @n bytes out and step over them; false if there are fewer */
 static inline bool view_take(struct view *v, void *to, size_t n)
 {
-	if (n > v->here)
-		return view_take_parts(v, to, n);
+	if (n > v->here) {
+		struct view copy = *v;
+		bool done = view_take_parts(&copy, to, n);
+
+		*v = copy;
+		return done;
+	}
 	if (n)
 		memcpy(to, v->p, n);
 	view_step(v, n);
@@ -79,8 +94,13 @@ static inline bool view_take(struct view *v, void *to, size_t n)
 /* view_put() - Overwrite @n bytes and step over them; false if there are fewer */
 static inline bool view_put(struct view *v, const void *from, size_t n)
 {
-	if (n > v->here)
-		return view_put_parts(v, from, n);
+	if (n > v->here) {
+		struct view copy = *v;
+		bool done = view_put_parts(&copy, from, n);
+
+		*v = copy;
+		return done;
+	}
 	if (n)
 		memcpy(v->p, from, n);
 	view_step(v, n);
@@ -121,19 +141,23 @@ static inline struct view view_at(struct view v, size_t off, size_t n)
 }
 
 /**
- * view_parts() - The pieces of a view, for a system call
+ * view_parts() - The pieces that bytes of a view are in, for a system call
  * @v:		The view
+ * @off, @len:	Which bytes; there must be as many
  * @iov:	Filled in
  * @max:	Length of @iov
  *
- * Return: parts of @iov that were filled in; 0 if the view is empty or has more
- * than @max pieces
+ * Return: parts of @iov that were filled in; 0 if @len is 0, or if the bytes are in
+ * more than @max pieces
  */
-static inline unsigned view_parts(struct view v, struct iovec *iov, unsigned max)
+static inline unsigned view_parts(const struct view *v, size_t off, size_t len,
+				  struct iovec *iov, unsigned max)
 {
-	if (v.here < v.len || !v.len || !max)
-		return view_list_parts(v, iov, max);
-	*iov = (struct iovec){ v.p, v.len };
+	if (off > v->here || len > v->here - off)
+		return view_list_parts(view_at(*v, off, len), iov, max);
+	if (!len || !max)
+		return 0;
+	*iov = (struct iovec){ v->p + off, len };
 	return 1;
 }
 
