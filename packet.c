@@ -500,6 +500,7 @@ const char *pkt_strerror(enum pkt_error e)
 		[PKT_E_EXTHDR]	= "unsupported IPv6 extension header",
 		[PKT_E_DST]	= "impossible destination address",
 		[PKT_E_GSO]	= "segmentation that does not fit the protocol",
+		[PKT_E_PIECES]	= "in too many pieces",
 	};
 
 	return (unsigned)e < PKT_E_MAX ? text[e] : "?";

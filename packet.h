@@ -106,7 +106,7 @@ struct datagram {
 enum pkt_error {
 	PKT_OK, PKT_E_SHORT, PKT_E_LENGTH, PKT_E_VERSION, PKT_E_CSUM,
 	PKT_E_ETHERTYPE, PKT_E_SRC, PKT_E_EXTHDR, PKT_E_DST, PKT_E_GSO,
-	PKT_E_MAX,
+	PKT_E_PIECES, PKT_E_MAX,
 };
 
 enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,

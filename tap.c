@@ -73,13 +73,22 @@ bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen)
 	return tap_commit(t, 1);
 }
 
+/* Arrays for system calls have room for so many, whatever the other side does */
+static bool is_in_few_pieces(const struct view *frame)
+{
+	struct iovec iov[VIEW_PARTS_MAX];
+
+	return frame->here == frame->len ||
+	       view_parts(frame, 0, frame->len, iov, VIEW_PARTS_MAX);
+}
+
 /**
  * tap_rx_frame() - Parse one received frame into a batch
  * @t:		The backend that received it
  * @p:		Batch, with room for one more
  * @n:		Packets in it; counted up if the frame is good
  * @frame:	From the Ethernet header on; stays in place until the batch is
- *		handed over
+ *		handed over. One in more than VIEW_PARTS_MAX pieces is dropped
  * @off:	What the device said, NULL: nothing
  */
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
@@ -92,7 +101,8 @@ void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
 	if (t->raw)
 		t->raw(t->ctx, frame, off);
 
-	e = pkt_parse(&p[*n], frame, off);
+	e = is_in_few_pieces(frame) ? pkt_parse(&p[*n], frame, off) :
+				      PKT_E_PIECES;
 	if (!e) {
 		(*n)++;
 		return;

@@ -459,6 +459,31 @@ static void captures(void)
 	   "the_bad_one_is_there_too");
 }
 
+/* Users have room for VIEW_PARTS_MAX pieces, the other side decides how many come */
+static void many_pieces(void)
+{
+	struct iovec iov[VIEW_PARTS_MAX + 1];
+	static const size_t one[] = { 100 };
+	size_t size = make(got, one, 1) - 4;
+	struct pkt p[2];
+	unsigned n = 0, i;
+	struct view v;
+
+	for (i = 0; i < VIEW_PARTS_MAX; i++)
+		iov[i] = (struct iovec){ got + 4 + i, 1 };
+	iov[i - 1].iov_len = size - VIEW_PARTS_MAX + 1;
+	v = view_of_iov(iov, VIEW_PARTS_MAX);
+	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
+	ok(n == 1 && view_equals(p[0].payload, data, 100),
+	   "a_frame_in_64_pieces_is_taken");
+	iov[i - 1].iov_len = 1;
+	iov[i] = (struct iovec){ got + 4 + i, size - i };
+	v = view_of_iov(iov, VIEW_PARTS_MAX + 1);
+	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
+	ok(n == 1 && fake.tap.stats.rx_bad[PKT_E_PIECES] == 1,
+	   "one_in_65_is_not");
+}
+
 static unsigned changes;
 
 static void on_changed(void *ctx)
@@ -539,6 +564,7 @@ int main(void)
 	comes_back();
 	leaves_unread();
 	captures();
+	many_pieces();
 	wrapper_follows();
 	full_disk();
 	return done();
