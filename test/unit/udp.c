@@ -643,7 +643,7 @@ static void test_same_name(void)
 	put(s[1], port, 20);
 	udp_listen_event(&udp, l, &r, port, 0);
 	ok(fake.n == 2 && is_inbound(0, pport, 10) && sent(1, &p) &&
-	   p.len == 20 && ntohs(p.udp.sport) != pport,
+	   p.payload.len == 20 && ntohs(p.udp.sport) != pport,
 	   "a second peer that is shown by the same address gets another port");
 	guest_answers(100);
 	is(get(s[1], &from), 100, "an answer to it reaches it");
