@@ -131,10 +131,8 @@ int client_listen(struct client *cl, const struct conf *c)
 		err("Socket path %s already in use", name);
 	else if (rc == -EADDRINUSE)
 		err("Socket paths /tmp/passt_1.socket to _64 are all in use");
-	else {
-		errno = -rc;
-		err_errno("Couldn't bind UNIX socket %s", name);
-	}
+	else
+		err_rc(rc, "Couldn't bind UNIX socket %s", name);
 	close(cl->fd);
 	cl->fd = -1;
 	return rc;
@@ -158,7 +156,7 @@ int client_watch(struct client *cl, struct loop *l)
 
 static void pause_listening(struct client *cl, int error)
 {
-	warn_limited("Couldn't accept a client for now: errno %d", error);
+	warn_limited_rc(error, "Couldn't accept a client for now");
 	loop_mod(cl->loop, cl->fd, 0, client_ref);
 	wheel_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms + PAUSE_MS);
 }
@@ -201,6 +199,6 @@ bool client_accept(struct client *cl, struct tap *t)
 		warn_limited("PID %d was turned away, there is a client already",
 			     (int)cred.pid);
 	else
-		warn_limited("Couldn't take a client: errno %d", -rc);
+		warn_limited_rc(rc, "Couldn't take a client");
 	return false;
 }

@@ -115,7 +115,7 @@ static bool is_passing(int error)
 
 static void pause_listener(struct inbound *b, uint32_t index, int error)
 {
-	warn_limited("Connections can't be accepted for now: errno %d", error);
+	warn_limited_rc(error, "Connections can't be accepted for now");
 	listen_pause(b->listen, index);
 	if (!timer_armed(&b->timer))
 		wheel_arm(&b->loop->wheel, &b->timer,

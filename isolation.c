@@ -447,10 +447,8 @@ static int detach(int flags)
 	if (unshare(flags))
 		return -errno;
 	rc = empty_root();
-	if (rc) {
-		errno = -rc;
-		warn_errno("Couldn't empty the root directory of the sandbox");
-	}
+	if (rc)
+		warn_rc(rc, "Couldn't empty the root directory of the sandbox");
 	return 0;
 }
 
@@ -472,32 +470,27 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	bool detached = !detach(flags);
 	int rc = identity_change(id);
 
-	if (rc) {
-		errno = -rc;
-		if (id->required) {
-			err_errno("Couldn't change to UID %u, GID %u%s",
-				  (unsigned)id->uid, (unsigned)id->gid,
-				  rc != -EINVAL ? "" :
-				  " (not mapped in this user namespace)");
-			return rc;
-		}
-		warn_errno("Couldn't change to nobody, going on as root "
-			   "without capabilities");
+	if (rc && id->required) {
+		err_rc(rc, "Couldn't change to UID %u, GID %u%s",
+		       (unsigned)id->uid, (unsigned)id->gid,
+		       rc != -EINVAL ? "" :
+		       " (not mapped in this user namespace)");
+		return rc;
 	}
+	if (rc)
+		warn_rc(rc, "Couldn't change to nobody, going on as root "
+			"without capabilities");
 
 	/* The sandbox is as good without this one if it has the others */
 	if (detached) {
 		if (unshare(CLONE_NEWUSER))
-			debug("No user namespace for the sandbox: errno %d",
-			      errno);
+			debug_rc(errno, "No user namespace for the sandbox");
 		return 0;
 	}
 	rc = detach(CLONE_NEWUSER | flags);
-	if (rc) {
-		errno = -rc;
-		warn_errno("No namespaces for the sandbox (denied by a "
-			   "container runtime, security module or sysctl)");
-	}
+	if (rc)
+		warn_rc(rc, "No namespaces for the sandbox (denied by a "
+			"container runtime, security module or sysctl)");
 	return 0;
 }
 
@@ -588,7 +581,7 @@ static void only_descriptor(int keep, int null)
 
 	/* So that Ctrl-C doesn't end it before the daemon does */
 	if (setsid() < 0)
-		debug("No session for a helper: errno %d", errno);
+		debug_rc(errno, "No session for a helper");
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
 			close(fd);
@@ -610,13 +603,12 @@ void isolation_nshelper(const struct identity *id, int keep)
 
 	rc = detach(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
 	if (rc)
-		debug("No namespaces for the helper: errno %d", -rc);
+		debug_rc(rc, "No namespaces for the helper");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
-		debug("The helper keeps no capabilities: errno %d", errno);
+		debug_rc(errno, "The helper keeps no capabilities");
 	rc = identity_change(id);
 	if (rc)
-		debug("The helper stays root without capabilities: errno %d",
-		      -rc);
+		debug_rc(rc, "The helper stays root without capabilities");
 	only_descriptor(keep, null);
 	util_raise_nofile();
 	seal(FILTER(filter_nshelper), 1U << CAP_NET_BIND_SERVICE);
@@ -635,8 +627,7 @@ void isolation_follower(const struct identity *id, int keep)
 	int rc = identity_change(id);
 
 	if (rc)
-		debug("The follower stays root without capabilities: errno %d",
-		      -rc);
+		debug_rc(rc, "The follower stays root without capabilities");
 	only_descriptor(keep, -1);
 	seal(FILTER(filter_follower), 0);
 }

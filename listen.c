@@ -313,8 +313,8 @@ static void set_own_filter(int fd)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
 		       sizeof(filter)))
-		debug_limited("No filter for a socket of the namespace: errno %d",
-			      errno);
+		debug_limited_rc(errno,
+				 "No filter for a socket of the namespace");
 }
 
 /*
@@ -473,8 +473,8 @@ static void group_join(const struct listen *s, const struct fwd_rule *r,
 		       v4 ? IP_ADD_MEMBERSHIP : IPV6_JOIN_GROUP,
 		       v4 ? (void *)&m4 : (void *)&m6,
 		       v4 ? sizeof(m4) : sizeof(m6)))
-		debug("A multicast group of option '-u %s' can't be joined: "
-		      "errno %d", r->spec, errno);
+		debug_rc(errno, "A multicast group of option '-u %s' can't be "
+			 "joined", r->spec);
 }
 
 /* Is this a rule that names the port, for the guest? */
@@ -909,7 +909,7 @@ static bool scan_kind(struct listen *s, unsigned kind)
 				   families[i], ++s->seq, s->diag_buf,
 				   entry_found, &d);
 		if (rc) {
-			debug_limited("Can't tell who listens: errno %d", -rc);
+			debug_limited_rc(rc, "Can't tell who listens");
 			return false;
 		}
 	}

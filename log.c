@@ -224,7 +224,7 @@ static void to_syslog(enum log_level level, size_t len)
 
 /**
  * line_format() - Put a line into the buffer
- * @error:	errno to describe at its end, 0: none
+ * @error:	Error code to describe at its end, of either sign; 0: none
  * @fmt:	Format
  * @ap:		Arguments
  *
@@ -278,19 +278,19 @@ static void log_line(enum log_level level, int error, const char *fmt,
 /**
  * log_msg() - Write one line; see the macros
  * @level:	Level
- * @with_errno:	Append what errno says
+ * @error:	Append the text of this error code, of either sign; 0: none
  * @fmt:	Format, without newline
  *
  * errno is preserved.
  */
-void log_msg(enum log_level level, bool with_errno, const char *fmt, ...)
+void log_msg(enum log_level level, int error, const char *fmt, ...)
 {
 	int saved = errno;
 	va_list ap;
 
 	if (log_enabled(level)) {
 		va_start(ap, fmt);
-		log_line(level, with_errno ? saved : 0, fmt, ap);
+		log_line(level, error, fmt, ap);
 		va_end(ap);
 	}
 	errno = saved;
@@ -320,17 +320,16 @@ bool log_limited(struct log_limit *l)
 
 /**
  * log_die() - Write an error and exit with status 1
- * @with_errno:	Append what errno says
+ * @error:	Append the text of this error code, of either sign; 0: none
  * @fmt:	Format, without newline
  */
 /* #syscalls exit_group */
-void log_die(bool with_errno, const char *fmt, ...)
+void log_die(int error, const char *fmt, ...)
 {
-	int saved = errno;
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_L_ERR, with_errno ? saved : 0, fmt, ap);
+	log_line(LOG_L_ERR, error, fmt, ap);
 	va_end(ap);
 	_exit(1);
 }

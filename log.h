@@ -2,6 +2,15 @@
 /*
  * log.h - Six verbs, from fatal to chatty: die, err, warn, info, debug, trace
  *
+ * Some of them exist in variants, which differ by a suffix:
+ *
+ *	_errno		appends the text of errno
+ *	_rc		appends the text of a code, the first argument: a negative
+ *			errno as functions return it, or a positive one
+ *	_limited	at most one line a second from each place, for events
+ *			that a guest or a peer can cause at will
+ *	_once		one line as long as we run
+ *
  * Lines go to standard error until log_detach(), and to the log file if there is
  * one; without one, after log_detach(), to the system logger. Nothing here
  * allocates; errno survives.
@@ -10,6 +19,7 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,45 +39,48 @@ int log_open_file(const char *path, size_t size_max);
 void log_connect_syslog(void);
 void log_detach(void);
 
-void log_msg(enum log_level level, bool with_errno, const char *fmt, ...)
+void log_msg(enum log_level level, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 bool log_limited(struct log_limit *l);
-void log_die(bool with_errno, const char *fmt, ...)
+void log_die(int error, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 
-#define err(...)	log_msg(LOG_L_ERR, false, __VA_ARGS__)
-#define err_errno(...)	log_msg(LOG_L_ERR, true, __VA_ARGS__)
-#define warn(...)	log_msg(LOG_L_WARN, false, __VA_ARGS__)
-#define warn_errno(...)	log_msg(LOG_L_WARN, true, __VA_ARGS__)
-#define info(...)	log_msg(LOG_L_INFO, false, __VA_ARGS__)
-
-/* Arguments of these are evaluated only where the line is written */
-#define debug(...) \
-	do { if (log_enabled(LOG_L_DEBUG)) \
-		log_msg(LOG_L_DEBUG, false, __VA_ARGS__); } while (0)
-#define trace(...) \
-	do { if (log_enabled(LOG_L_TRACE)) \
-		log_msg(LOG_L_TRACE, false, __VA_ARGS__); } while (0)
-
-/* For what the other side can cause at will: once a second from each place */
-#define warn_limited(...) \
-	do { static struct log_limit limit_; if (log_limited(&limit_)) \
-		log_msg(LOG_L_WARN, false, __VA_ARGS__); } while (0)
-#define info_limited(...) \
-	do { static struct log_limit limit_; if (log_limited(&limit_)) \
-		log_msg(LOG_L_INFO, false, __VA_ARGS__); } while (0)
-#define debug_limited(...) \
+/* Whether a line is written is known before its arguments are evaluated */
+#define LOG_IF_ENABLED(level, ...) \
+	do { if (log_enabled(level)) \
+		log_msg(level, __VA_ARGS__); } while (0)
+#define LOG_LIMITED(level, ...) \
 	do { static struct log_limit limit_; \
-	     if (log_enabled(LOG_L_DEBUG) && log_limited(&limit_)) \
-		log_msg(LOG_L_DEBUG, false, __VA_ARGS__); } while (0)
-
-/* For what holds as long as we run, and is found out late */
-#define warn_once(...) \
+	     if (log_enabled(level) && log_limited(&limit_)) \
+		log_msg(level, __VA_ARGS__); } while (0)
+#define LOG_ONCE(level, ...) \
 	do { static bool said_; if (!said_) { said_ = true; \
-		log_msg(LOG_L_WARN, false, __VA_ARGS__); } } while (0)
+		log_msg(level, __VA_ARGS__); } } while (0)
 
-/* Start-up only: one line, exit status 1 */
-#define die(...)	log_die(false, __VA_ARGS__)
-#define die_errno(...)	log_die(true, __VA_ARGS__)
+/* At start-up alone: one line, then exit status 1 */
+#define die(...)			log_die(0, __VA_ARGS__)
+#define die_errno(...)			log_die(errno, __VA_ARGS__)
+#define die_rc(rc, ...)			log_die(rc, __VA_ARGS__)
+
+#define err(...)			log_msg(LOG_L_ERR, 0, __VA_ARGS__)
+#define err_errno(...)			log_msg(LOG_L_ERR, errno, __VA_ARGS__)
+#define err_rc(rc, ...)			log_msg(LOG_L_ERR, rc, __VA_ARGS__)
+
+#define warn(...)			log_msg(LOG_L_WARN, 0, __VA_ARGS__)
+#define warn_errno(...)			log_msg(LOG_L_WARN, errno, __VA_ARGS__)
+#define warn_rc(rc, ...)		log_msg(LOG_L_WARN, rc, __VA_ARGS__)
+#define warn_limited(...)		LOG_LIMITED(LOG_L_WARN, 0, __VA_ARGS__)
+#define warn_limited_rc(rc, ...)	LOG_LIMITED(LOG_L_WARN, rc, __VA_ARGS__)
+#define warn_once(...)			LOG_ONCE(LOG_L_WARN, 0, __VA_ARGS__)
+
+#define info(...)			log_msg(LOG_L_INFO, 0, __VA_ARGS__)
+#define info_limited(...)		LOG_LIMITED(LOG_L_INFO, 0, __VA_ARGS__)
+
+#define debug(...)			LOG_IF_ENABLED(LOG_L_DEBUG, 0, __VA_ARGS__)
+#define debug_rc(rc, ...)		LOG_IF_ENABLED(LOG_L_DEBUG, rc, __VA_ARGS__)
+#define debug_limited(...)		LOG_LIMITED(LOG_L_DEBUG, 0, __VA_ARGS__)
+#define debug_limited_rc(rc, ...)	LOG_LIMITED(LOG_L_DEBUG, rc, __VA_ARGS__)
+
+#define trace(...)			LOG_IF_ENABLED(LOG_L_TRACE, 0, __VA_ARGS__)
 
 #endif /* LOG_H */

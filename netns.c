@@ -96,7 +96,7 @@ static int watch_process(struct netns *n, int pid)
 		return 0;
 	if (errno == ESRCH)
 		return -ESRCH;
-	debug("No pidfd: errno %d, looking once a second", errno);
+	debug_rc(errno, "No pidfd, looking once a second");
 #endif
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	return watch_stat(n, path);
@@ -163,8 +163,7 @@ static void watch_folder(struct netns *n, const char *path)
 		return;
 	n->folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (n->folder < 0 || inotify_add_watch(n->folder, dir, events) < 0) {
-		debug("Can't watch the folder of the namespace: errno %d",
-		      errno);
+		debug_rc(errno, "Can't watch the folder of the namespace");
 		close_fd(&n->folder);
 	}
 }
@@ -305,24 +304,19 @@ static int refuse(const char *path, const char *why)
 	return -EINVAL;
 }
 
-static int refuse_errno(const char *path, const char *hint)
+static int refuse_rc(const char *path, int rc, const char *hint)
 {
 	char reason[UTIL_ERROR_STRLEN];
-	int rc = -errno;
 
 	err("Couldn't open network namespace %s: %s%s", path,
-	    util_strerror(errno, reason), hint);
+	    util_strerror(rc, reason), hint);
 	return rc;
 }
 
 /* Descriptor of a file of namespaces; others may be anything: do not wait */
 static int open_ns(const char *path)
 {
-	int fd = util_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0)
-		errno = -fd;
-	return fd < 0 ? -1 : fd;
+	return util_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 /* What kind of namespace, see clone(2); 0: none */
@@ -352,8 +346,9 @@ static int open_net(struct netns *n)
 
 	n->net = open_ns(n->name);
 	if (n->net < 0)
-		return refuse_errno(n->name, errno == EACCES && n->pid_path[0] ?
-				    " (the process is not yours)" : "");
+		return refuse_rc(n->name, n->net,
+				 n->net == -EACCES && n->pid_path[0] ?
+				 " (the process is not yours)" : "");
 	kind = kind_of(n->net);
 	if (!kind)
 		return refuse(n->name, "It is no namespace");
@@ -368,8 +363,8 @@ static int open_user_path(struct netns *n, const char *path)
 {
 	n->user = open_ns(path);
 	if (n->user < 0) {
-		err_errno("Couldn't open user namespace %s", path);
-		return -errno;
+		err_rc(n->user, "Couldn't open user namespace %s", path);
+		return n->user;
 	}
 	if (kind_of(n->user) != CLONE_NEWUSER) {
 		err("Couldn't open user namespace %s: It is none", path);
@@ -391,8 +386,8 @@ static int open_user(struct netns *n, const struct conf *c)
 	if (rc)
 		return rc;
 	if (n->user < 0)
-		return refuse_errno(n->name, " (its owner is not below "
-				    "our user namespace)");
+		return refuse_rc(n->name, -errno, " (its owner is not below "
+				 "our user namespace)");
 	if (is_own(n->user, "/proc/self/ns/user"))
 		close_fd(&n->user);
 	return 0;
@@ -488,7 +483,7 @@ static int open_path(struct netns *n, const struct conf *c)
 	rc = watch_path(n, c->netns_path);
 	/* If there is nothing, opening it gives the better reason */
 	if (rc)
-		debug("Can't watch the process of %s: errno %d", n->name, -rc);
+		debug_rc(rc, "Can't watch the process of %s", n->name);
 	rc = open_net(n);
 	if (!rc)
 		rc = open_user(n, c);
@@ -510,7 +505,7 @@ static int open_pid(struct netns *n, const struct conf *c)
 	n->name = n->pid_path;
 	rc = watch_process(n, c->netns_pid);
 	if (rc && rc != -ESRCH) {
-		debug("Can't watch the process: errno %d", -rc);
+		debug_rc(rc, "Can't watch the process");
 		rc = 0;
 	}
 	/* It may be a zombie, or end and its number be somebody else's */
@@ -560,12 +555,13 @@ int netns_join(const struct netns *n)
 {
 	/* EINVAL: it is our own */
 	if (n->user >= 0 && setns(n->user, CLONE_NEWUSER) && errno != EINVAL)
-		return refuse_errno(n->name, " (to join its user namespace; "
-				    "is it yours?)");
+		return refuse_rc(n->name, -errno, " (to join its user "
+				 "namespace; is it yours?)");
 	if (setns(n->net, CLONE_NEWNET))
-		return refuse_errno(n->name, n->user >= 0 ? " (is it yours?)" :
-				    " (its owner is this user namespace: "
-				    "root is needed)");
+		return refuse_rc(n->name, -errno, n->user >= 0 ?
+				 " (is it yours?)" :
+				 " (its owner is this user namespace: "
+				 "root is needed)");
 	return 0;
 }
 

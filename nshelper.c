@@ -241,17 +241,14 @@ bool nshelper_error_passes(int rc)
 /* A request for sockets has failed, negative errno @rc: ask again, in a while */
 static void failed(struct nshelper *h, enum nssock kind, int rc)
 {
-	char buf[UTIL_ERROR_STRLEN];
-
 	h->error[kind] = rc;
 	if (!nshelper_error_passes(rc) || timer_armed(&h->timer))
 		return;
 	if (!h->wait_ms)
-		warn_limited("No new sockets of the namespace for now: %s%s",
-			     util_strerror(rc, buf),
-			     rc != -ETOOMANYREFS ? "" :
-			     " (another process of this user has too many "
-			     "file descriptors in flight)");
+		warn_limited_rc(rc, "No new sockets of the namespace for now%s",
+				rc != -ETOOMANYREFS ? "" :
+				" (another process of this user has too many "
+				"file descriptors in flight)");
 	h->wait_ms = h->wait_ms ? h->wait_ms * 2 : RETRY_MIN_MS;
 	if (h->wait_ms > RETRY_MAX_MS)
 		h->wait_ms = RETRY_MAX_MS;

@@ -166,22 +166,17 @@ static void files_open(struct passt *s)
 	tap_fd_move(s);
 
 	rc = c->log_file ? log_open_file(c->log_file, c->log_size) : 0;
-	if (rc) {
-		errno = -rc;
-		die_errno("Couldn't open log file '%s'", c->log_file);
-	}
+	if (rc)
+		die_rc(rc, "Couldn't open log file '%s'", c->log_file);
 	if (c->pid_file)
 		s->pid_fd = util_pidfile_open(c->pid_file);
-	if (c->pid_file && s->pid_fd < 0) {
-		errno = -s->pid_fd;
-		die_errno("Couldn't open PID file '%s'", c->pid_file);
-	}
+	if (c->pid_file && s->pid_fd < 0)
+		die_rc(s->pid_fd, "Couldn't open PID file '%s'", c->pid_file);
 	if (c->pcap_file)
 		s->pcap_fd = pcap_open(c->pcap_file);
-	if (c->pcap_file && s->pcap_fd < 0) {
-		errno = -s->pcap_fd;
-		die_errno("Couldn't open capture file '%s'", c->pcap_file);
-	}
+	if (c->pcap_file && s->pcap_fd < 0)
+		die_rc(s->pcap_fd, "Couldn't open capture file '%s'",
+		       c->pcap_file);
 	log_connect_syslog();
 	pasta_init(&s->ns);
 	if (pasta_find(&s->ns, c))
@@ -222,11 +217,9 @@ static void tap_open(struct passt *s)
 		s->tap_fd = c->fd_tap;
 		if (c->mode == MODE_PASTA)
 			rc = tap_tun_info_from_fd(c, s->tap_fd, &s->tun_info);
-		if (rc) {
-			errno = -rc;
-			die_errno("--fd %d is no tap device (IFF_TAP and "
-				  "IFF_NO_PI)", c->fd_tap);
-		}
+		if (rc)
+			die_rc(rc, "--fd %d is no tap device (IFF_TAP and "
+			       "IFF_NO_PI)", c->fd_tap);
 		return;
 	}
 	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->identity,
@@ -267,7 +260,7 @@ static void tap_closed(void *ctx, int error)
 	struct passt *s = ctx;
 
 	if (error)
-		err("Tap failed: errno %d", error);
+		err_rc(error, "Tap failed");
 	else if (s->conf.mode == MODE_PASTA)
 		info("Tap device is gone, exiting");
 	else if (s->conf.one_off)
@@ -319,10 +312,8 @@ static void protocols_init(struct passt *s)
 	uint64_t key[4];
 	int rc = util_random(key, sizeof(key));
 
-	if (rc) {
-		errno = -rc;
-		die_errno("Couldn't get random bytes");
-	}
+	if (rc)
+		die_rc(rc, "Couldn't get random bytes");
 	csum_init();
 	hostsock_init(c);
 	flow_init(&s->flows, key);
@@ -475,10 +466,8 @@ static void datapath_init(struct passt *s)
 		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop, s->fds);
 	if (!rc)
 		rc = client_watch(&s->client, &s->loop);
-	if (rc) {
-		errno = -rc;
-		die_errno("Couldn't start");
-	}
+	if (rc)
+		die_rc(rc, "Couldn't start");
 
 	s->tap = has_tun(c) ? &s->tun.tap : &s->stream.tap;
 	s->backend = s->tap;
@@ -853,7 +842,7 @@ static int loop_run(struct passt *s)
 	while (!s->quit) {
 		n = loop_wait(&s->loop, ev, EVENTS_MAX, busy);
 		if (n < 0) {
-			err("Couldn't wait for events: errno %d", -n);
+			err_rc(n, "Couldn't wait for events");
 			return 1;
 		}
 		for (i = 0; i < n; i++)

@@ -155,7 +155,7 @@ static bool file_is(const char *path, const char *value)
 	return !strcmp(buf, value);
 }
 
-/* Who denies a user namespace, or the rights in it; errno is preserved */
+/* Who denies a user namespace, or the rights in it */
 static const char *userns_remedy(void)
 {
 	static const struct {
@@ -170,13 +170,11 @@ static const char *userns_remedy(void)
 		  "kernel.apparmor_restrict_unprivileged_userns=0 helps" },
 	};
 	const char *remedy = NULL;
-	int saved = errno;
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(why) && !remedy; i++)
 		if (file_is(why[i].path, why[i].value))
 			remedy = why[i].remedy;
-	errno = saved;
 	if (remedy)
 		return remedy;
 	return "a container's system call filter, a security module or sysctl "
@@ -186,34 +184,33 @@ static const char *userns_remedy(void)
 /* What to say about each way in which there can be no tap device */
 static void tun_error(int rc, const char *ifname)
 {
-	errno = -rc;
-	switch (errno) {
+	switch (-rc) {
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		err_errno("No tap device without /dev/net/tun (modprobe tun; "
-			  "in a container: --device /dev/net/tun)");
+		err_rc(rc, "No tap device without /dev/net/tun (modprobe tun; "
+		       "in a container: --device /dev/net/tun)");
 		break;
 	case EISDIR:
 	case ENOTTY:
-		err_errno("No tap device, /dev/net/tun is something else "
-			  "(in a container: --device /dev/net/tun)");
+		err_rc(rc, "No tap device, /dev/net/tun is something else "
+		       "(in a container: --device /dev/net/tun)");
 		break;
 	case EACCES:
-		err_errno("No tap device, /dev/net/tun is not for this user "
-			  "(as root: chmod 0666 /dev/net/tun)");
+		err_rc(rc, "No tap device, /dev/net/tun is not for this user "
+		       "(as root: chmod 0666 /dev/net/tun)");
 		break;
 	case EPERM:
-		err_errno("No tap device, /dev/net/tun is denied "
-			  "(in a container: --device /dev/net/tun; else %s)",
-			  userns_remedy());
+		err_rc(rc, "No tap device, /dev/net/tun is denied "
+		       "(in a container: --device /dev/net/tun; else %s)",
+		       userns_remedy());
 		break;
 	case EBUSY:
-		err_errno("No tap device, the namespace has an interface '%s' "
-			  "already (-I NAME chooses another name)", ifname);
+		err_rc(rc, "No tap device, the namespace has an interface '%s' "
+		       "already (-I NAME chooses another name)", ifname);
 		break;
 	default:
-		err_errno("Couldn't make a tap device '%s'", ifname);
+		err_rc(rc, "Couldn't make a tap device '%s'", ifname);
 	}
 }
 
@@ -302,7 +299,7 @@ static void open_ping_group_range(void)
 	snprintf(text, sizeof(text), "0 %lu", gid_last());
 	rc = file_put("/proc/sys/net/ipv4/ping_group_range", text);
 	if (rc)
-		debug("ping_group_range of the namespace stays: errno %d", -rc);
+		debug_rc(rc, "ping_group_range of the namespace stays");
 }
 
 /* What the command is to be called; the host keeps its own name */
@@ -320,7 +317,7 @@ static void reuse_ports(void)
 	int rc = file_put("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
 
 	if (rc)
-		debug("tcp_tw_reuse of the namespace stays: errno %d", -rc);
+		debug_rc(rc, "tcp_tw_reuse of the namespace stays");
 }
 
 /* A /proc that shows the processes of the new namespace, if we may mount one */
@@ -330,14 +327,14 @@ static void mount_proc(void)
 	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL) ||
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  NULL))
-		debug("The command sees the host's /proc: errno %d", errno);
+		debug_rc(errno, "The command sees the host's /proc");
 }
 
 /* The command's own process group gets the terminal */
 static void take_terminal(void)
 {
 	if (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid()))
-		debug("The command can't have the terminal: errno %d", errno);
+		debug_rc(errno, "The command can't have the terminal");
 }
 
 /* execvp() says EACCES for a folder in $PATH that we may not look into, too */
@@ -660,7 +657,7 @@ static int wait_tap(const struct child *ch, pid_t pid, int sigchld,
 			return -ECHILD;
 		poll(pfd, ARRAY_SIZE(pfd), -1);
 		if (pfd[1].revents && read(sigchld, &si, sizeof(si)) < 0)
-			debug("No signal to read: errno %d", errno);
+			debug_rc(errno, "No signal to read");
 	}
 }
 
@@ -703,21 +700,19 @@ static pid_t spawn_child(struct child *ch)
 	if (pid >= 0)
 		return pid;
 	if (ch->c->netns_only) {
-		errno = -rc;
-		err_errno("Couldn't make a network namespace%s",
-			  rc == -EPERM ? " (--netns-only with a command needs "
-			  "CAP_SYS_ADMIN in the user namespace of the caller)" :
-			  "");
+		err_rc(rc, "Couldn't make a network namespace%s",
+		       rc == -EPERM ? " (--netns-only with a command needs "
+		       "CAP_SYS_ADMIN in the user namespace of the caller)" :
+		       "");
 		return rc;
 	}
 	if (!geteuid()) {
-		debug("No user namespace: errno %d, trying without", -rc);
+		debug_rc(rc, "No user namespace, trying without");
 		pid = child_new(ch, false);
 		if (pid >= 0)
 			return pid;
 	}
-	errno = -rc;
-	err_errno("Couldn't make a user namespace (%s)", userns_remedy());
+	err_rc(rc, "Couldn't make a user namespace (%s)", userns_remedy());
 	return rc;
 }
 
@@ -753,16 +748,14 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	pid_t joiner;
 
 	if (rc) {
-		errno = -rc;
-		err_errno("Couldn't make a pair of sockets");
+		err_rc(rc, "Couldn't make a pair of sockets");
 		return rc;
 	}
 	sigaction(SIGCHLD, &dfl, NULL);
 	joiner = child_clone(child_join, 0, ch);
 	if (joiner < 0) {
-		errno = -joiner;
-		err_errno("Couldn't start a process to join network namespace "
-			  "%s", ch->n->name);
+		err_rc(joiner, "Couldn't start a process to join network "
+		       "namespace %s", ch->n->name);
 		close(ch->ctl);
 		rc = joiner;
 	} else {
@@ -813,15 +806,6 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 	if (pid < 0)
 		close(ch->daemon_ctl);
 	return rc;
-}
-
-static void helper_warn(int rc)
-{
-	char buf[UTIL_ERROR_STRLEN];
-
-	warn("No process to make sockets in the namespace: %s (no ports are "
-	     "bound there, local connections go over the tap)",
-	     util_strerror(rc, buf));
 }
 
 /**
@@ -877,7 +861,10 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 	if (fd >= 0 && helper_needed(c)) {
 		ns->helper = helper_start(&ch, id, fd);
 		if (ns->helper < 0)
-			helper_warn(ns->helper);
+			warn_rc(ns->helper,
+				"No process to make sockets in the namespace (no "
+				"ports are bound there, local connections go "
+				"over the tap)");
 	}
 	netns_close(&ns->netns);
 	return fd;
@@ -890,7 +877,7 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 void pasta_command_start(const struct pasta *ns)
 {
 	if (ns->init && write(ns->ctl, "g", 1) != 1)
-		debug("The command's namespaces are gone: errno %d", errno);
+		debug_rc(errno, "The command's namespaces are gone");
 }
 
 /**

@@ -65,14 +65,14 @@ static void set_offloads(int fd, enum tap_offload from,
 		return;
 	/* Anything but 10 bytes comes from who opened it before us */
 	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0)
-		debug("TUNSETVNETHDRSZ: errno %d", errno);
+		debug_rc(errno, "TUNSETVNETHDRSZ");
 
 	for (i = from; i <= TAP_OFF_VNET; i++) {
 		if (!ioctl(fd, TUNSETOFFLOAD, (unsigned long)ladder[i].bits)) {
 			info->caps |= ladder[i].caps;
 			return;
 		}
-		debug("TUNSETOFFLOAD 0x%x: errno %d", ladder[i].bits, errno);
+		debug_rc(errno, "TUNSETOFFLOAD 0x%x", ladder[i].bits);
 	}
 }
 
@@ -247,8 +247,7 @@ static unsigned tun_commit(struct tap *tap, unsigned n)
 			put_vnet(f);
 		if (write(t->fd, f->hdr - vlen, vlen + len) < 0) {
 			tap->stats.tx_dropped++;
-			debug_limited("Frame of %zu bytes lost, errno %d", len,
-				      errno);
+			debug_limited_rc(errno, "Frame of %zu bytes lost", len);
 			continue;
 		}
 		tap->stats.tx_frames++;

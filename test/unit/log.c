@@ -90,6 +90,42 @@ static void errno_text(void)
 	   "an unknown errno is a number");
 }
 
+/* A function that returns @rc, and counts its calls */
+static int calls;
+
+static int fails(int rc)
+{
+	calls++;
+	errno = EIO;
+	return rc;
+}
+
+static void code_text(void)
+{
+	err_rc(-EADDRINUSE, "bind %d", 7);
+	ok(captured_is("bind 7: Address already in use\n"),
+	   "a negative error code is described");
+	warn_rc(EACCES, "open");
+	ok(captured_is("open: Permission denied\n"),
+	   "a positive error code is described");
+	err_rc(0, "nothing");
+	ok(captured_is("nothing\n"), "code 0 adds nothing");
+	warn_rc(fails(-ENOENT), "look");
+	is(errno, EIO, "errno survives a line about a code");
+	ok(captured_is("look: No such file or directory\n"),
+	   "the code counts, not errno");
+
+	calls = 0;
+	debug_rc(fails(-EPERM), "hidden");
+	debug_limited_rc(fails(-EPERM), "hidden");
+	ok(captured_is("") && !calls,
+	   "the code of a line that is not written is not evaluated");
+	for (int i = 0; i < 3; i++)
+		warn_limited_rc(-EMFILE, "accept");
+	ok(!strncmp(captured(), "accept: Too many open files\n", 28),
+	   "a limited line describes a code");
+}
+
 static void hostile_text(void)
 {
 	static char big[5000];
@@ -141,6 +177,14 @@ static void death(void)
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1, "die() exits with 1");
 	ok(captured_is("no way: No such file or directory\n"),
 	   "die_errno() says why");
+
+	pid = fork();
+	if (!pid)
+		die_rc(-EBUSY, "no %s", "way");
+	waitpid(pid, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1 &&
+	   captured_is("no way: Device or resource busy\n"),
+	   "die_rc() says why, too");
 }
 
 /* The file as text, its size */
@@ -260,6 +304,7 @@ int main(void)
 	log_init("unit");
 	levels();
 	errno_text();
+	code_text();
 	hostile_text();
 	rate_limit();
 	death();
