@@ -89,6 +89,10 @@ $(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
 	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
 		-fno-strict-aliasing $(TSAN) -o $@ $< $(TOBJS)
 
+# This one takes the place of the modules that connections are handed to
+$(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
+	tcp_splice_accepted udp_listen_event,-Wl,--wrap=$(f))
+
 # Fuzz targets: replayed over known inputs in each test run, or run by clang's
 # libFuzzer: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))

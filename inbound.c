@@ -20,9 +20,14 @@
 
 #include "fwd.h"
 #include "hostsock.h"
+#include "input.h"
 #include "listen.h"
 #include "log.h"
 #include "nshelper.h"
+#include "tcp.h"
+#include "tcp_splice.h"
+#include "udp.h"
+#include "udp_splice.h"
 
 enum {
 	ACCEPT_BATCH	= 32,		/* connections of a socket in one turn */
@@ -60,14 +65,15 @@ static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
 	struct flowside tgt[FWD_TARGETS];
 	unsigned n = fwd_targets(b->conf, b->guest, r, ini, tgt), i;
 
-	if (!n || !b->accepted_splice) {
+	if (!n) {
 		refuse(b, fd);
 		return;
 	}
 	for (i = 1; i < n; i++)
 		other[i - 1] = tgt[i].eaddr;
 	b->accepted++;
-	b->accepted_splice(b->ctx, fd, r->from_ns, ini, &tgt[0], other);
+	tcp_splice_accepted(b->to.tcp_splice, fd, r->from_ns, ini, &tgt[0],
+			    other);
 }
 
 /* connection() - Where does it go? */
@@ -93,9 +99,12 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 
 	if (pif == PIF_SPLICE) {
 		past_tap(b, fd, r, &ini);
-	} else if (pif == PIF_TAP && b->accepted_tap) {
+	} else if (pif == PIF_TAP) {
 		b->accepted++;
-		b->accepted_tap(b->ctx, fd, &ini, &tgt);
+		/* If the answer is late, the retransmitted SYN gets through */
+		if (!b->guest->mac_known)
+			input_solicit_guest(b->to.input);
+		tcp_accepted(b->to.tcp, fd, &ini, &tgt);
 	} else {
 		refuse(b, fd);
 	}
@@ -165,22 +174,17 @@ static void accept_some(struct inbound *b, uint32_t index,
 void inbound_event(struct inbound *b, uint32_t index)
 {
 	const struct listener *l = listen_at(b->listen, index);
-	void (*take)(void *ctx, int fd, const struct fwd_rule *r,
-		     uint16_t port, uint32_t i);
 	const struct fwd_rule *r;
 
 	if (!l)
 		return;			/* closed in this turn */
 	r = &b->conf->rules[l->rule];
-	if (r->proto == IPPROTO_TCP) {
+	if (r->proto == IPPROTO_TCP)
 		accept_some(b, index, l);
-		return;
-	}
-	take = r->from_ns ? b->datagrams_ns : b->datagrams;
-	if (take)
-		take(b->ctx, l->fd, r, l->port, index);
+	else if (r->from_ns)
+		udp_splice_listen_event(b->to.udp_splice, l->fd, r, l->port);
 	else
-		listen_pause(b->listen, index);
+		udp_listen_event(b->to.udp, l->fd, r, l->port, index);
 }
 
 /* inbound_timer() - Look whether there are descriptors again */
@@ -190,19 +194,22 @@ void inbound_timer(struct inbound *b)
 }
 
 /**
- * inbound_init() - Without anybody yet who takes anything
+ * inbound_init() - Nothing accepted yet
  * @b:		All zero
  * @listen:	The sockets; @conf has the rules of those
- * @flows:	Where there has to be room for a connection
+ * @flows:	Table that needs room for a connection
+ * @to:		Modules that take connections and datagrams
  */
 void inbound_init(struct inbound *b, const struct conf *conf,
 		  const struct guest *guest, struct listen *listen,
-		  struct flow_table *flows, struct loop *loop)
+		  struct flow_table *flows, struct loop *loop,
+		  const struct inbound_to *to)
 {
 	b->conf = conf;
 	b->guest = guest;
 	b->listen = listen;
 	b->flows = flows;
 	b->loop = loop;
+	b->to = *to;
 	b->timer.ref = (union epoll_ref){ .kind = REF_LISTEN };
 }

@@ -321,47 +321,11 @@ static void protocols_init(struct passt *s)
 	s->flows.ctx = s;
 	tcp_init(&s->tcp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
 		 key + 2);
-	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
+	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
+		 &s->udp_splice, &s->listen);
 	icmp_init(&s->icmp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
 	input_init(&s->input, c, &s->guest, &s->dns, s->tap, &s->loop, &s->tcp,
 		   &s->udp, &s->icmp);
-}
-
-static void inbound_tcp(void *ctx, int fd, const struct flowside *host,
-			const struct flowside *tap)
-{
-	struct passt *s = ctx;
-
-	/* Who is not known by then answers a SYN that is sent again */
-	if (!s->guest.mac_known)
-		input_solicit_guest(&s->input);
-	tcp_accepted(&s->tcp, fd, host, tap);
-}
-
-static void bypass_tcp(void *ctx, int fd, bool from_ns,
-		       const struct flowside *ini, const struct flowside *tgt,
-		       const union inany *other)
-{
-	struct passt *s = ctx;
-
-	tcp_splice_accepted(&s->tcp_splice, fd, from_ns, ini, tgt, other);
-}
-
-static void inbound_udp(void *ctx, int fd, const struct fwd_rule *r,
-			uint16_t port, uint32_t index)
-{
-	struct passt *s = ctx;
-
-	udp_listen_event(&s->udp, fd, r, port, index);
-}
-
-static void inbound_udp_ns(void *ctx, int fd, const struct fwd_rule *r,
-			   uint16_t port, uint32_t index)
-{
-	struct passt *s = ctx;
-
-	(void)index;
-	udp_splice_listen_event(&s->udp_splice, fd, r, port);
 }
 
 /* Flows may have the descriptors that listening sockets leave */
@@ -392,20 +356,18 @@ static void ports_open(struct passt *s)
 {
 	struct nshelper *nsh = s->nsh.fd >= 0 ? &s->nsh : NULL;
 	struct listen *l = &s->listen;
+	const struct inbound_to to = {
+		.input = &s->input, .tcp = &s->tcp, .udp = &s->udp,
+		.tcp_splice = &s->tcp_splice, .udp_splice = &s->udp_splice,
+	};
 	int host = -1, ns = -1;
 
 	listen_init(l, &s->conf, &s->loop, nsh, s->fds);
 	l->flows = &s->flows;
-	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop);
-	s->inbound.ctx = s;
-	s->inbound.accepted_tap = inbound_tcp;
-	s->inbound.accepted_splice = bypass_tcp;
-	s->inbound.datagrams = inbound_udp;
-	s->inbound.datagrams_ns = inbound_udp_ns;
+	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop,
+		     &to);
 	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
 			nsh);
-	s->udp.splice = &s->udp_splice;
-	s->udp.listen = l;
 	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
 			nsh);
 	if (listen_open(l))

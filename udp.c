@@ -58,10 +58,12 @@
  * udp_init() - No flows
  * @u:		Zeroed
  * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
+ * @splice, @listen:	See struct udp; may be initialised later
  */
 void udp_init(struct udp *u, const struct conf *conf,
 	      const struct guest *guest, const struct dns *dns,
-	      struct flow_table *flows, struct tap *tap, struct loop *loop)
+	      struct flow_table *flows, struct tap *tap, struct loop *loop,
+	      struct udp_splice *splice, const struct listen *listen)
 {
 	u->conf = conf;
 	u->guest = guest;
@@ -69,6 +71,8 @@ void udp_init(struct udp *u, const struct conf *conf,
 	u->flows = flows;
 	u->tap = tap;
 	u->loop = loop;
+	u->splice = splice;
+	u->listen = listen;
 	u->blocked = FLOW_NONE;
 }
 

@@ -69,7 +69,8 @@ struct udp {
 
 void udp_init(struct udp *u, const struct conf *conf,
 	      const struct guest *guest, const struct dns *dns,
-	      struct flow_table *flows, struct tap *tap, struct loop *loop);
+	      struct flow_table *flows, struct tap *tap, struct loop *loop,
+	      struct udp_splice *splice, const struct listen *listen);
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
 void udp_tap_writable(struct udp *u);
 void udp_sock_event(struct udp *u, struct flow *port, uint32_t events);

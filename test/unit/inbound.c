@@ -18,9 +18,13 @@
 #include <unistd.h>
 
 #include "../../fwd.h"
+#include "../../input.h"
 #include "../../listen.h"
 #include "../../log.h"
 #include "../../nshelper.h"
+#include "../../tcp.h"
+#include "../../tcp_splice.h"
+#include "../../udp.h"
 #include "tap.h"
 
 enum { CLIENTS = 40 };
@@ -34,9 +38,9 @@ static struct inbound b;
 static struct nshelper nsh;
 static int clients[CLIENTS], nclients;
 
-/* What the callbacks were given */
+/* What the modules that the linker replaces were given, see the Makefile */
 static struct {
-	unsigned tap, splice, datagrams;
+	unsigned tap, splice, datagrams, solicited;
 	bool from_ns;
 	struct flowside ini, tgt;
 	union inany other[FWD_TARGETS - 1];
@@ -44,10 +48,26 @@ static struct {
 	int fd;
 } got;
 
-static void on_tap(void *ctx, int fd, const struct flowside *host,
-		   const struct flowside *tap)
+void __wrap_input_solicit_guest(struct input *in);
+void __wrap_tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
+			 const struct flowside *tap);
+void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
+				const struct flowside *ini,
+				const struct flowside *tgt,
+				const union inany *other);
+void __wrap_udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
+			     uint16_t port, uint32_t index);
+
+void __wrap_input_solicit_guest(struct input *in)
 {
-	(void)ctx;
+	(void)in;
+	got.solicited++;
+}
+
+void __wrap_tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
+			 const struct flowside *tap)
+{
+	(void)t;
 	got.tap++;
 	got.ini = *host;
 	got.tgt = *tap;
@@ -55,11 +75,12 @@ static void on_tap(void *ctx, int fd, const struct flowside *host,
 	close(fd);
 }
 
-static void on_splice(void *ctx, int fd, bool from_ns,
-		      const struct flowside *ini, const struct flowside *tgt,
-		      const union inany *other)
+void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
+				const struct flowside *ini,
+				const struct flowside *tgt,
+				const union inany *other)
 {
-	(void)ctx;
+	(void)s;
 	memcpy(got.other, other, sizeof(got.other));
 	got.splice++;
 	got.from_ns = from_ns;
@@ -68,12 +89,12 @@ static void on_splice(void *ctx, int fd, bool from_ns,
 	close(fd);
 }
 
-static void on_datagrams(void *ctx, int fd, const struct fwd_rule *r,
-			 uint16_t port, uint32_t index)
+void __wrap_udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
+			     uint16_t port, uint32_t index)
 {
 	char c;
 
-	(void)ctx;
+	(void)u;
 	(void)r;
 	(void)index;
 	got.datagrams++;
@@ -150,7 +171,13 @@ static void test_where(void)
 	ok(inany_equals(&got.tgt.eaddr, &guest.addr4) &&
 	   got.tgt.eport == 80, "and where it leads");
 	ok(got.fd >= 0, "the socket does not block");
+	is(got.solicited, 1, "an unknown guest is asked for its MAC address");
 	is(turn(), 0, "that was all");
+	hang_up();
+	guest.mac_known = true;
+	dial(SOCK_STREAM, "198.51.100.1", 5000);
+	turn();
+	ok(got.tap == 1 && !got.solicited, "a known guest is not asked again");
 	hang_up();
 
 	conf.no_splice = false;
@@ -279,13 +306,6 @@ static void test_no_descriptors(void)
 	is(got.splice, 1, "and accepted");
 	hang_up();
 
-	b.datagrams = NULL;
-	if (send(dial(SOCK_DGRAM, "127.0.0.1", 5000), "x", 1, 0) != 1)
-		ok(false, "a datagram can be sent");
-	turn();
-	is(turn(), 0, "datagrams nobody wants wake nobody");
-	hang_up();
-
 	inbound_event(&b, 1000);
 	ok(true, "an event of a socket that is no more is ignored");
 }
@@ -352,10 +372,8 @@ int main(void)
 	rule(IPPROTO_TCP, 5001, 80)->from_ns = true;
 	is(listen_open(&l), 0, "ports are bound");
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
-	inbound_init(&b, &conf, &guest, &l, &flows, &lp);
-	b.accepted_tap = on_tap;
-	b.accepted_splice = on_splice;
-	b.datagrams = on_datagrams;
+	inbound_init(&b, &conf, &guest, &l, &flows, &lp,
+		     &(struct inbound_to){ 0 });
 
 	test_where();
 	test_from_ns();

@@ -74,7 +74,8 @@ static void setup(void)
 	loop_init(&loop);
 	fake_tap_init(&fake, 0, 1500);
 	fake_tap_init(&wire, 0, 1500);
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, NULL,
+		 NULL);
 	icmp_init(&icmp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
 	input_init(&in, &conf, &guest, &dns, &fake.tap, &loop, &tcp, &udp, &icmp);
 }

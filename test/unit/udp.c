@@ -65,7 +65,8 @@ static void setup(unsigned caps, unsigned mtu)
 	loop_init(&loop);
 	fake_tap_init(&fake, caps, mtu);
 	memset(&udp, 0, offsetof(struct udp, io));
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, NULL,
+		 NULL);
 }
 
 static void teardown(void)
