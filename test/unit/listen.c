@@ -424,8 +424,9 @@ static void test_limit(void)
 	is(listen_open(&l), 0, "of two kinds");
 	for (i = 0, weak = 0; i < l.n; i++)
 		weak += l.l[i].rule == 0;
-	ok(weak / 3 == l.count - weak && weak > 60,
-	   "both get their part");
+	/* By how many descriptors the test inherits, the division leaves a rest */
+	ok(weak > 60 && abs((int)weak - 3 * (int)(l.count - weak)) <= 3,
+	   "TCP and UDP share the descriptors in proportion to their ports");
 	hear();
 	listen_close(&l);
 
