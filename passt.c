@@ -46,7 +46,7 @@
 #include "listen.h"
 #include "log.h"
 #include "loop.h"
-#include "netlink.h"
+#include "hostnet.h"
 #include "netns.h"
 #include "nshelper.h"
 #include "packet.h"
@@ -190,7 +190,7 @@ static void host_look(struct passt *s)
 	if (isolation_identity(s->conf.runas, &s->identity))
 		exit(1);
 	/* Without a tap, the namespace has its loopback alone */
-	if (!s->conf.splice_only && nl_template(&s->conf, &s->host))
+	if (!s->conf.splice_only && hostnet_find(&s->conf, &s->host))
 		exit(1);
 	conf_resolve(&s->conf);
 	resolv_start(&s->follower, &s->conf, &s->dns);

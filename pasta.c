@@ -73,7 +73,7 @@
 
 #include "isolation.h"
 #include "log.h"
-#include "netlink.h"
+#include "nsnet.h"
 #include "nshelper.h"
 #include "util.h"
 
@@ -249,7 +249,7 @@ static int child_setup(const struct child *ch, struct tap_tun_info *info)
 		tun_error(fd, ch->c->ns_ifname);
 		return fd;
 	}
-	rc = nl_ns_configure(ch->c, ch->h, info->ifname);
+	rc = nsnet_configure(ch->c, ch->h, info->ifname);
 	if (!rc)
 		return fd;
 	close(fd);

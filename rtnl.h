@@ -2,7 +2,7 @@
 /*
  * rtnl.h - rtnetlink: requests, and messages as plain data
  *
- * For netlink.c and netlink_ns.c; others want netlink.h.
+ * For hostnet.c and nsnet.c; others want their headers.
  */
 
 #ifndef RTNL_H

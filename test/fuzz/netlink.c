@@ -6,12 +6,12 @@
  * port are expected to be those of its first message. What is collected must be
  * within bounds and consistent, whatever was in there.
  *
- * netlink.c is included for its static functions, under other names, since its
+ * hostnet.c is included for its static functions, under other names, since its
  * object file may be linked, too.
  */
 
-#define nl_template	included_nl_template
-#include "../../netlink.c"
+#define hostnet_find	included_hostnet_find
+#include "../../hostnet.c"
 
 #include <stdlib.h>
 

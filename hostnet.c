@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink.c - The host's interfaces to take as templates
+ * hostnet.c - The host's interfaces to take as templates
  *
  * The template of a family is the interface of -i, else the one of the default
  * route with the lowest metric in the main table, each family by itself, among
@@ -30,7 +30,7 @@
  * calls: the file-scope variables are scratch space.
  */
 
-#include "netlink.h"
+#include "hostnet.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -847,21 +847,21 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 }
 
 /**
- * nl_template() - Find the host's interfaces to copy, fill in the configuration
+ * hostnet_find() - Find the host's interfaces to copy, fill in the configuration
  * @c:		ip4 and ip6: @enabled and everything marked as given must be
  *		set, as well as @ifname_opt and @our_mac. Of each family that
  *		stays enabled, set here: ifindex, ifname (0 and "" in local
  *		mode), our_ll, host_addr if there is a template, and unless given addr, prefix_len, gw. gw stays
  *		unset if the default route has none (point to point); addr stays
  *		unset in IPv6 local mode. See the top of this file
- * @h:		Set to what nl_ns_configure() copies
+ * @h:		Set to what nsnet_configure() copies
  *
  * To be called in the host's network namespace. Logs its errors.
  *
  * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if an
  *	   interface asked for by -i, --outbound-if4 or -if6 can't be used
  */
-int nl_template(struct conf *c, struct hostnet *h)
+int hostnet_find(struct conf *c, struct hostnet *h)
 {
 	struct probe *p = &scratch_probe;
 	bool have4 = false, have6 = false;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink.h - What the host's network looks like, and making one like it
+ * hostnet.h - What the host's network looks like
  *
- * Two calls at start: nl_template() in the namespace of the host, then, for
- * pasta, nl_ns_configure() in a process inside the target namespace. Between
+ * Two calls at start: hostnet_find() in the namespace of the host, then, for
+ * pasta, nsnet_configure() in a process inside the target namespace. Between
  * them struct hostnet carries what is to be copied; it is plain data and may
  * cross a fork.
  */
 
-#ifndef NETLINK_H
-#define NETLINK_H
+#ifndef HOSTNET_H
+#define HOSTNET_H
 
 #include <stdint.h>
 
@@ -28,11 +28,6 @@ struct hostnet {
 	struct host_ip v4, v6;
 };
 
-/* netlink.c */
-int nl_template(struct conf *c, struct hostnet *h);
+int hostnet_find(struct conf *c, struct hostnet *h);
 
-/* netlink_ns.c */
-int nl_ns_configure(const struct conf *c, const struct hostnet *h,
-		    const char *ifname);
-
-#endif /* NETLINK_H */
+#endif /* HOSTNET_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink_ns.c - The network of a namespace, made like the host's
+ * nsnet.c - The network of a namespace, made like the host's
  *
  * Runs in the target namespace: loopback and tap come up, the tap gets the
  * addresses and routes of the template, or those that were given. Lifetimes are
@@ -12,7 +12,7 @@
  * calls: the file-scope variables are scratch space.
  */
 
-#include "netlink.h"
+#include "nsnet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -393,9 +393,9 @@ static void setup_family(struct setup *s)
 		setup_routes(s);
 }
 
-/* ns_configure() - nl_ns_configure() with an open socket */
-static int ns_configure(struct rtnl *n, const struct conf *c,
-			const struct hostnet *h, const char *ifname)
+/* configure() - nsnet_configure() with an open socket */
+static int configure(struct rtnl *n, const struct conf *c,
+		     const struct hostnet *h, const char *ifname)
 {
 	struct setup s4 = { .nl = n, .family = AF_INET, .name = "IPv4",
 			    .ip = &c->ip4, .host = &h->v4 };
@@ -433,9 +433,9 @@ static int ns_configure(struct rtnl *n, const struct conf *c,
 }
 
 /**
- * nl_ns_configure() - Configure the tap of a namespace
- * @c:		Configuration, after nl_template()
- * @h:		From nl_template()
+ * nsnet_configure() - Configure the tap of a namespace
+ * @c:		Configuration, after hostnet_find()
+ * @h:		From hostnet_find()
  * @ifname:	The tap device, attached (without carrier IPv6 stays silent)
  *
  * To be called by a process in the target namespace, with CAP_NET_ADMIN there.
@@ -447,14 +447,14 @@ static int ns_configure(struct rtnl *n, const struct conf *c,
  *
  * Return: 0, negative errno if there is no such device or it can't come up
  */
-int nl_ns_configure(const struct conf *c, const struct hostnet *h,
+int nsnet_configure(const struct conf *c, const struct hostnet *h,
 		    const char *ifname)
 {
 	struct rtnl *n = &scratch;
 	int ret = rtnl_open(n);
 
 	if (!ret) {
-		ret = ns_configure(n, c, h, ifname);
+		ret = configure(n, c, h, ifname);
 		rtnl_close(n);
 	}
 	if (ret)

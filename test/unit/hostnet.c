@@ -3,12 +3,12 @@
  * Netlink messages as the kernel makes them and as it should never, and which
  * interface, address and routes are the template
  *
- * netlink.c is included for its static functions, under other names, since its
+ * hostnet.c is included for its static functions, under other names, since its
  * object file is linked, too.
  */
 
-#define nl_template	included_nl_template
-#include "../../netlink.c"
+#define hostnet_find	included_hostnet_find
+#include "../../hostnet.c"
 
 #include <linux/if_link.h>
 #include <linux/nexthop.h>
