@@ -70,22 +70,22 @@ struct cand {
 
 /* Search for the template of one family */
 struct probe {
-	struct rtnl *nl, *nested;	/* nested: while a dump is under way */
+	struct nl *nl, *nested;		/* nested: while a dump is under way */
 	sa_family_t family;
 	unsigned oif;			/* look at this one only, 0: any */
 	unsigned ncands;
 	struct cand cands[CANDS_MAX];
 	struct cand best;
-	struct rtnl_link link;		/* of best */
+	struct nl_link link;		/* of best */
 	struct host_route policy;	/* default route of another table, */
 	bool has_policy;		/* if that is where best is from */
 	struct host_ip *host;
-	struct rtnl_nexthop hop_cache;	/* of hop_cache_id */
+	struct nl_nexthop hop_cache;	/* of hop_cache_id */
 	uint32_t hop_cache_id;
 };
 
 /* Scratch: too large for a stack, and nothing is kept in it between calls */
-static struct rtnl scratch[2];
+static struct nl scratch[2];
 static struct probe scratch_probe;
 
 /*
@@ -93,11 +93,11 @@ static struct probe scratch_probe;
  *
  * There are tables with very many routes over a few objects.
  */
-static const struct rtnl_nexthop *nexthop_cached(struct probe *p, uint32_t id)
+static const struct nl_nexthop *nexthop_cached(struct probe *p, uint32_t id)
 {
 	if (id != p->hop_cache_id) {
 		p->hop_cache_id = 0;
-		if (rtnl_get_nexthop(p->nested, id, &p->hop_cache))
+		if (nl_get_nexthop(p->nested, id, &p->hop_cache))
 			return NULL;
 		p->hop_cache_id = id;
 	}
@@ -109,10 +109,10 @@ static const struct rtnl_nexthop *nexthop_cached(struct probe *p, uint32_t id)
  *
  * So with net.ipv4.nexthop_compat_mode=0; else the kernel gives them as well.
  */
-static void route_resolve(struct probe *p, struct rtnl_route *r)
+static void route_resolve(struct probe *p, struct nl_route *r)
 {
-	const struct rtnl_nexthop *x;
-	struct rtnl_nexthop member;
+	const struct nl_nexthop *x;
+	struct nl_nexthop member;
 	unsigned i;
 
 	if (r->nhops || !r->nh_id)
@@ -123,7 +123,7 @@ static void route_resolve(struct probe *p, struct rtnl_route *r)
 	if (x->hop.oif)
 		r->hops[r->nhops++] = x->hop;
 	for (i = 0; i < x->nids; i++) {
-		if (!rtnl_get_nexthop(p->nested, x->ids[i], &member) &&
+		if (!nl_get_nexthop(p->nested, x->ids[i], &member) &&
 		    member.hop.oif)
 			r->hops[r->nhops++] = member.hop;
 	}
@@ -138,10 +138,10 @@ static void route_resolve(struct probe *p, struct rtnl_route *r)
 static void cand_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct probe *p = arg;
-	struct rtnl_route r;
+	struct nl_route r;
 	unsigned i;
 
-	if (rtnl_parse_route(nh, p->family, &r) || r.r.dst_len || r.r.tos)
+	if (nl_parse_route(nh, p->family, &r) || r.r.dst_len || r.r.tos)
 		return;
 	route_resolve(p, &r);
 	if (p->family == AF_INET6 && !r.r.metric)
@@ -158,9 +158,9 @@ static void cand_msg(const struct nlmsghdr *nh, void *arg)
 }
 
 /* hop_on() - The first next hop over @oif, if possible not a dead one */
-static const struct rtnl_hop *hop_on(const struct rtnl_route *r, unsigned oif)
+static const struct nl_hop *hop_on(const struct nl_route *r, unsigned oif)
 {
-	const struct rtnl_hop *found = NULL;
+	const struct nl_hop *found = NULL;
 	unsigned i;
 
 	for (i = 0; i < r->nhops; i++) {
@@ -176,7 +176,7 @@ static const struct rtnl_hop *hop_on(const struct rtnl_route *r, unsigned oif)
  * An IPv4 route over an IPv6 gateway becomes one without: the other side may have
  * no IPv6, and all of its neighbours are us anyway.
  */
-static void route_via(struct host_route *r, const struct rtnl_hop *hop,
+static void route_via(struct host_route *r, const struct nl_hop *hop,
 		      int family)
 {
 	if (family == AF_INET && inany_is_set(&hop->gw) &&
@@ -193,11 +193,11 @@ static void route_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct probe *p = arg;
 	struct host_ip *host = p->host;
-	const struct rtnl_hop *hop;
-	struct rtnl_route r;
+	const struct nl_hop *hop;
+	struct nl_route r;
 	unsigned at;
 
-	if (rtnl_parse_route(nh, p->family, &r))
+	if (nl_parse_route(nh, p->family, &r))
 		return;
 	route_resolve(p, &r);
 	hop = hop_on(&r, p->best.oif);
@@ -239,7 +239,7 @@ static void addr_msg(const struct nlmsghdr *nh, void *arg)
 	struct host_addr a;
 	unsigned ifindex;
 
-	if (rtnl_parse_addr(nh, p->family, &a, &ifindex) ||
+	if (nl_parse_addr(nh, p->family, &a, &ifindex) ||
 	    !addr_copied(&a, &p->best))
 		return;
 	if (p->best.oif && ifindex != p->best.oif &&
@@ -257,35 +257,35 @@ static void addr_msg(const struct nlmsghdr *nh, void *arg)
  * *@count and *@lost are what @fn collects, set to 0 before each attempt. With
  * strict checking a table that was never used is -ENOENT: that is, empty.
  */
-static int probe_dump(struct probe *p, struct rtnl_req *q, rtnl_msg_fn fn,
+static int probe_dump(struct probe *p, struct nl_req *q, nl_msg_fn fn,
 		      unsigned *count, unsigned *lost)
 {
 	int tries = DUMP_TRIES, ret;
 
 	do {
 		*count = *lost = 0;
-		ret = rtnl_talk(p->nl, q, fn, p);
+		ret = nl_talk(p->nl, q, fn, p);
 	} while (ret == -EAGAIN && --tries);
 	return ret == -EAGAIN || ret == -ENOENT ? 0 : ret;
 }
 
-static int probe_dump_routes(struct probe *p, rtnl_msg_fn fn, unsigned *count,
+static int probe_dump_routes(struct probe *p, nl_msg_fn fn, unsigned *count,
 			     unsigned *lost)
 {
 	struct rtmsg rtm = { .rtm_family = (uint8_t)p->family,
 			     .rtm_table = RT_TABLE_MAIN };
-	struct rtnl_req q;
+	struct nl_req q;
 
-	rtnl_req_init(&q, RTM_GETROUTE, NLM_F_DUMP, &rtm, sizeof(rtm));
+	nl_req_init(&q, RTM_GETROUTE, NLM_F_DUMP, &rtm, sizeof(rtm));
 	return probe_dump(p, &q, fn, count, lost);
 }
 
 static int probe_dump_addrs(struct probe *p)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
-	struct rtnl_req q;
+	struct nl_req q;
 
-	rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+	nl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
 	return probe_dump(p, &q, addr_msg, &p->host->naddrs,
 			  &p->host->addrs_lost);
 }
@@ -299,7 +299,7 @@ static bool cand_better(const struct cand *a, bool a_up, const struct cand *b,
 
 struct lookup {
 	struct probe *p;
-	struct rtnl_route r;
+	struct nl_route r;
 	bool found;
 };
 
@@ -307,7 +307,7 @@ static void lookup_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct lookup *x = arg;
 
-	x->found = !rtnl_parse_route_of_any(nh, x->p->family, &x->r);
+	x->found = !nl_parse_route_of_any(nh, x->p->family, &x->r);
 }
 
 /* lookup() - The route for a destination, rules and all: false if there is none */
@@ -321,27 +321,27 @@ static bool lookup(struct lookup *x, const char *to)
 		.rtm_flags = RTM_F_FIB_MATCH | (v4 ? RTM_F_LOOKUP_TABLE : 0),
 	};
 	union inany dst;
-	struct rtnl_req q;
+	struct nl_req q;
 
 	x->found = false;
 	if (!inany_pton(to, &dst))
 		return false;
-	rtnl_req_init(&q, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
-	rtnl_req_put_addr(&q, RTA_DST, &dst);
+	nl_req_init(&q, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
+	nl_req_put_addr(&q, RTA_DST, &dst);
 	if (x->p->oif)
-		rtnl_req_put_u32(&q, RTA_OIF, x->p->oif);
-	if (rtnl_talk(x->p->nl, &q, lookup_msg, x) || !x->found)
+		nl_req_put_u32(&q, RTA_OIF, x->p->oif);
+	if (nl_talk(x->p->nl, &q, lookup_msg, x) || !x->found)
 		return false;
 	route_resolve(x->p, &x->r);
 	return true;
 }
 
 /* policy_take() - Make the next hop of such a route the best: false if it can't */
-static bool policy_take(struct probe *p, const struct rtnl_route *r,
-			const struct rtnl_hop *hop)
+static bool policy_take(struct probe *p, const struct nl_route *r,
+			const struct nl_hop *hop)
 {
 	if ((p->oif && hop->oif != p->oif) || hop->dead ||
-	    rtnl_get_link(p->nl, hop->oif, NULL, &p->link) ||
+	    nl_get_link(p->nl, hop->oif, NULL, &p->link) ||
 	    p->link.flags & IFF_LOOPBACK || !(p->link.flags & IFF_UP))
 		return false;
 	p->best = (struct cand){ .oif = hop->oif, .metric = r->r.metric,
@@ -378,12 +378,12 @@ static bool probe_main(struct probe *p)
 	bool found = false, best_up = false, up;
 	const struct cand *c;
 	unsigned lost;
-	struct rtnl_link l;
+	struct nl_link l;
 
 	if (probe_dump_routes(p, cand_msg, &p->ncands, &lost))
 		return false;
 	for (c = p->cands; c < p->cands + p->ncands; c++) {
-		if (rtnl_get_link(p->nl, c->oif, NULL, &l) ||
+		if (nl_get_link(p->nl, c->oif, NULL, &l) ||
 		    l.flags & IFF_LOOPBACK)
 			continue;
 		up = !c->dead && l.flags & IFF_UP && l.flags & IFF_RUNNING;
@@ -538,15 +538,15 @@ static void onlink_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct onlink *x = arg;
 	struct host_addr a;
-	struct rtnl_link l;
+	struct nl_link l;
 	unsigned oif;
 
-	if (rtnl_parse_addr(nh, x->p->family, &a, &oif) ||
+	if (nl_parse_addr(nh, x->p->family, &a, &oif) ||
 	    a.scope >= RT_SCOPE_LINK || inany_is_linklocal(&a.addr) ||
 	    inany_is_loopback(&a.addr) || a.flags & IFA_F_DADFAILED ||
 	    !onlink_better(x, oif, x->oif))
 		return;
-	if (!rtnl_get_link(x->p->nested, oif, NULL, &l) &&
+	if (!nl_get_link(x->p->nested, oif, NULL, &l) &&
 	    !(l.flags & IFF_LOOPBACK) && l.flags & IFF_UP &&
 	    l.flags & IFF_RUNNING) {
 		x->oif = oif;
@@ -559,12 +559,12 @@ static bool probe_onlink(struct probe *p, unsigned prefer)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
 	struct onlink x = { .p = p, .prefer = prefer };
-	struct rtnl_req q;
+	struct nl_req q;
 	int tries = DUMP_TRIES, ret;
 
 	do {
-		rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
-		ret = rtnl_talk(p->nl, &q, onlink_msg, &x);
+		nl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+		ret = nl_talk(p->nl, &q, onlink_msg, &x);
 	} while (ret == -EAGAIN && --tries);
 	p->best = (struct cand){ .oif = x.oif };
 	return x.oif;
@@ -638,7 +638,7 @@ static bool probe_copy(struct probe *p, struct conf_ip *ip, bool has_route)
  * Return: true if there is one: @opt, or the interface of a default route
  */
 static bool probe_family(struct probe *p, struct conf_ip *ip,
-			 sa_family_t family, const struct rtnl_link *opt,
+			 sa_family_t family, const struct nl_link *opt,
 			 struct host_ip *host)
 {
 	bool has_route;
@@ -757,26 +757,26 @@ static void addr_search_msg(const struct nlmsghdr *nh, void *arg)
 	struct host_addr a;
 	unsigned ifindex;
 
-	if (!rtnl_parse_addr(nh, inany_is_v4(x->addr) ? AF_INET : AF_INET6, &a,
-			     &ifindex) && inany_equals(&a.addr, x->addr))
+	if (!nl_parse_addr(nh, inany_is_v4(x->addr) ? AF_INET : AF_INET6, &a,
+			   &ifindex) && inany_equals(&a.addr, x->addr))
 		x->found = true;
 }
 
 /* host_has() - Does any interface of the host have an address? */
-static bool host_has(struct rtnl *nl, const union inany *addr)
+static bool host_has(struct nl *nl, const union inany *addr)
 {
 	struct ifaddrmsg ifa = {
 		.ifa_family = inany_is_v4(addr) ? AF_INET : AF_INET6 };
 	struct addr_search x = { .addr = addr };
-	struct rtnl_req q;
+	struct nl_req q;
 
-	rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
-	rtnl_talk(nl, &q, addr_search_msg, &x);
+	nl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+	nl_talk(nl, &q, addr_search_msg, &x);
 	return x.found;
 }
 
 /* host_addr_find() - The host's own address: of those, the one it shares */
-static void host_addr_find(struct rtnl *nl, struct conf_ip *ip,
+static void host_addr_find(struct nl *nl, struct conf_ip *ip,
 			   const struct host_ip *host)
 {
 	if (host->naddrs)
@@ -786,13 +786,13 @@ static void host_addr_find(struct rtnl *nl, struct conf_ip *ip,
 }
 
 /* outbound_check() - What sockets are to be bound to has to be there */
-static int outbound_check(struct rtnl *nl, const struct conf *c,
+static int outbound_check(struct nl *nl, const struct conf *c,
 			  const struct conf_ip *ip)
 {
 	char buf[INANY_STRLEN];
-	struct rtnl_link l;
+	struct nl_link l;
 
-	if (*ip->outbound_if && rtnl_get_link(nl, 0, ip->outbound_if, &l)) {
+	if (*ip->outbound_if && nl_get_link(nl, 0, ip->outbound_if, &l)) {
 		err("Outbound interface not usable: %s does not exist",
 		    ip->outbound_if);
 		return -ENODEV;
@@ -809,8 +809,8 @@ static int outbound_check(struct rtnl *nl, const struct conf *c,
 static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 			  bool *have4, bool *have6)
 {
-	const struct rtnl_link *opt = NULL;
-	struct rtnl_link l;
+	const struct nl_link *opt = NULL;
+	struct nl_link l;
 	int ret;
 
 	ret = c->ip4.enabled ? outbound_check(p->nl, c, &c->ip4) : 0;
@@ -819,7 +819,7 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 	if (ret)
 		return ret;
 	if (*c->ifname_opt) {
-		if (rtnl_get_link(p->nl, 0, c->ifname_opt, &l)) {
+		if (nl_get_link(p->nl, 0, c->ifname_opt, &l)) {
 			err("External interface not usable: %s does not exist",
 			    c->ifname_opt);
 			return -ENODEV;
@@ -878,18 +878,18 @@ int hostnet_find(struct conf *c, struct hostnet *h)
 	if (c->ip6.enabled)
 		c->ip6.our_ll = eui64_linklocal(c->our_mac);
 
-	ret = rtnl_open(p->nl);
+	ret = nl_open(p->nl);
 	if (!ret) {
-		ret = rtnl_open(p->nested);
+		ret = nl_open(p->nested);
 		if (ret)
-			rtnl_close(p->nl);
+			nl_close(p->nl);
 	}
 	if (ret) {
 		warn("Couldn't open netlink socket: %s", strerror(-ret));
 	} else {
 		ret = template_probe(p, c, h, &have4, &have6);
-		rtnl_close(p->nested);
-		rtnl_close(p->nl);
+		nl_close(p->nested);
+		nl_close(p->nl);
 		if (ret)
 			return ret;
 	}

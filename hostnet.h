@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "rtnl.h"
+#include "netlink.h"
 #include "types.h"
 
 /* One family of the template interface */

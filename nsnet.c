@@ -39,12 +39,12 @@ struct dad {
 };
 
 /* Scratch: too large for a stack, and nothing is kept in it between calls */
-static struct rtnl scratch;
+static struct nl scratch;
 static struct dad scratch_dad;
 
 /* One family being set up */
 struct setup {
-	struct rtnl *nl;
+	struct nl *nl;
 	unsigned ifindex;
 	sa_family_t family;
 	const char *name;		/* "IPv4" or "IPv6" */
@@ -53,29 +53,29 @@ struct setup {
 	bool copy_addrs, copy_routes;
 };
 
-static int link_set(struct rtnl *n, unsigned index, unsigned type,
+static int link_set(struct nl *n, unsigned index, unsigned type,
 		    const void *data, size_t len)
 {
 	struct ifinfomsg ifi = { .ifi_index = (int)index };
-	struct rtnl_req q;
+	struct nl_req q;
 
-	rtnl_req_init(&q, RTM_NEWLINK, 0, &ifi, sizeof(ifi));
-	rtnl_req_put(&q, type, data, len);
-	return rtnl_talk(n, &q, NULL, NULL);
+	nl_req_init(&q, RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	nl_req_put(&q, type, data, len);
+	return nl_talk(n, &q, NULL, NULL);
 }
 
-static int link_up(struct rtnl *n, unsigned index)
+static int link_up(struct nl *n, unsigned index)
 {
 	struct ifinfomsg ifi = { .ifi_index = (int)index, .ifi_flags = IFF_UP,
 				 .ifi_change = IFF_UP };
-	struct rtnl_req q;
+	struct nl_req q;
 
-	rtnl_req_init(&q, RTM_NEWLINK, 0, &ifi, sizeof(ifi));
-	return rtnl_talk(n, &q, NULL, NULL);
+	nl_req_init(&q, RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	return nl_talk(n, &q, NULL, NULL);
 }
 
 /* link_setup() - Properties of the tap; what fails is a warning */
-static void link_setup(struct rtnl *n, const struct conf *c, unsigned index,
+static void link_setup(struct nl *n, const struct conf *c, unsigned index,
 		       const char *ifname)
 {
 	uint32_t txqlen = NS_TXQUEUELEN, mtu = c->mtu;
@@ -86,16 +86,16 @@ static void link_setup(struct rtnl *n, const struct conf *c, unsigned index,
 	ret = mtu ? link_set(n, index, IFLA_MTU, &mtu, sizeof(mtu)) : 0;
 	if (ret)
 		warn("Couldn't set MTU of %s to %u: %s", ifname, mtu,
-		     rtnl_reason(n, ret));
+		     nl_reason(n, ret));
 	ret = c->ns_mac_given ? link_set(n, index, IFLA_ADDRESS, c->ns_mac,
 					 sizeof(c->ns_mac)) : 0;
 	if (ret)
 		warn("Couldn't set MAC address of %s: %s", ifname,
-		     rtnl_reason(n, ret));
+		     nl_reason(n, ret));
 	ret = link_set(n, index, IFLA_TXQLEN, &txqlen, sizeof(txqlen));
 	if (ret)
 		warn("Couldn't set queue length of %s: %s", ifname,
-		     rtnl_reason(n, ret));
+		     nl_reason(n, ret));
 }
 
 /*
@@ -117,7 +117,7 @@ static void sysctl6_set(const char *ifname, const char *key, const char *value)
 		close(fd);
 }
 
-static void addr_req(struct rtnl_req *q, unsigned type, unsigned flags,
+static void addr_req(struct nl_req *q, unsigned type, unsigned flags,
 		     const struct setup *s, const struct host_addr *a)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)s->family,
@@ -125,9 +125,9 @@ static void addr_req(struct rtnl_req *q, unsigned type, unsigned flags,
 				 .ifa_scope = a->scope,
 				 .ifa_index = s->ifindex };
 
-	rtnl_req_init(q, type, flags, &ifa, sizeof(ifa));
-	rtnl_req_put_addr(q, IFA_LOCAL, &a->addr);
-	rtnl_req_put_addr(q, IFA_ADDRESS, &a->peer);
+	nl_req_init(q, type, flags, &ifa, sizeof(ifa));
+	nl_req_put_addr(q, IFA_LOCAL, &a->addr);
+	nl_req_put_addr(q, IFA_ADDRESS, &a->peer);
 }
 
 /*
@@ -142,23 +142,23 @@ static int addr_add(const struct setup *s, const struct host_addr *a)
 	struct ifa_cacheinfo ci = { .ifa_valid = UINT32_MAX };
 	bool v4 = s->family == AF_INET;
 	uint32_t flags = 0, brd;
-	struct rtnl_req q;
+	struct nl_req q;
 
 	if (s->copy_routes)
 		flags |= a->flags & IFA_F_NOPREFIXROUTE;
 	if (!v4)
 		flags |= IFA_F_NODAD;
 	addr_req(&q, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, s, a);
-	rtnl_req_put_u32(&q, IFA_FLAGS, flags);
+	nl_req_put_u32(&q, IFA_FLAGS, flags);
 	if (!v4 && a->flags & IFA_F_DEPRECATED)
-		rtnl_req_put(&q, IFA_CACHEINFO, &ci, sizeof(ci));
+		nl_req_put(&q, IFA_CACHEINFO, &ci, sizeof(ci));
 	if (v4 && a->prefix_len < 31 && inany_equals(&a->addr, &a->peer)) {
 		brd = a->addr.v4mapped.a4.s_addr |
 		      htonl(0xffffffffu >> a->prefix_len);
 		if (brd != a->addr.v4mapped.a4.s_addr)
-			rtnl_req_put_u32(&q, IFA_BROADCAST, brd);
+			nl_req_put_u32(&q, IFA_BROADCAST, brd);
 	}
-	return rtnl_talk(s->nl, &q, NULL, NULL);
+	return nl_talk(s->nl, &q, NULL, NULL);
 }
 
 static void addr_warn(const struct setup *s, const struct host_addr *a, int ret)
@@ -166,7 +166,7 @@ static void addr_warn(const struct setup *s, const struct host_addr *a, int ret)
 	char buf[INANY_STRLEN];
 
 	warn("Couldn't set %s address(es) in guest: %s (%s/%u)", s->name,
-	     rtnl_reason(s->nl, ret), inany_ntop(&a->addr, buf, sizeof(buf)),
+	     nl_reason(s->nl, ret), inany_ntop(&a->addr, buf, sizeof(buf)),
 	     a->prefix_len);
 }
 
@@ -198,7 +198,7 @@ static void dad_msg(const struct nlmsghdr *nh, void *arg)
 	struct host_addr a;
 	unsigned ifindex;
 
-	if (rtnl_parse_addr(nh, AF_INET6, &a, &ifindex) ||
+	if (nl_parse_addr(nh, AF_INET6, &a, &ifindex) ||
 	    ifindex != d->ifindex || !(a.flags & IFA_F_TENTATIVE) ||
 	    a.flags & (IFA_F_DADFAILED | IFA_F_OPTIMISTIC))
 		return;
@@ -210,25 +210,25 @@ static void dad_msg(const struct nlmsghdr *nh, void *arg)
 static int dad_pending(const struct setup *s, struct dad *d)
 {
 	struct ifaddrmsg ifa = { .ifa_family = AF_INET6 };
-	struct rtnl_req q;
+	struct nl_req q;
 	int ret;
 
 	d->ifindex = s->ifindex;
 	d->n = 0;
-	rtnl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
-	ret = rtnl_talk(s->nl, &q, dad_msg, d);
+	nl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
+	ret = nl_talk(s->nl, &q, dad_msg, d);
 	return ret && ret != -EAGAIN ? ret : (int)d->n;
 }
 
 /* dad_skip() - Replace addresses by the same without detection of duplicates */
 static void dad_skip(const struct setup *s, const struct dad *d)
 {
-	struct rtnl_req q;
+	struct nl_req q;
 	unsigned i;
 
 	for (i = 0; i < d->n; i++) {
 		addr_req(&q, RTM_DELADDR, 0, s, &d->a[i]);
-		if (!rtnl_talk(s->nl, &q, NULL, NULL))
+		if (!nl_talk(s->nl, &q, NULL, NULL))
 			addr_add(s, &d->a[i]);
 	}
 }
@@ -267,27 +267,27 @@ static int route_add(const struct setup *s, const struct host_route *r,
 		.rtm_table = RT_TABLE_MAIN, .rtm_protocol = r->protocol,
 		.rtm_scope = r->scope, .rtm_type = RTN_UNICAST,
 	};
-	struct rtnl_req q;
+	struct nl_req q;
 	int ret;
 
 	if (inany_is_set(&r->gw) && (r->onlink || how == ROUTE_ONLINK))
 		rtm.rtm_flags |= RTNH_F_ONLINK;
-	rtnl_req_init(&q, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &rtm,
+	nl_req_init(&q, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &rtm,
 		 sizeof(rtm));
 	if (r->dst_len)
-		rtnl_req_put_addr(&q, RTA_DST, &r->dst);
+		nl_req_put_addr(&q, RTA_DST, &r->dst);
 	if (r->src_len)
-		rtnl_req_put_addr(&q, RTA_SRC, &r->src);
+		nl_req_put_addr(&q, RTA_SRC, &r->src);
 	if (r->metric)
-		rtnl_req_put_u32(&q, RTA_PRIORITY, r->metric);
+		nl_req_put_u32(&q, RTA_PRIORITY, r->metric);
 	if (r->pref)
-		rtnl_req_put(&q, RTA_PREF, &r->pref, sizeof(r->pref));
+		nl_req_put(&q, RTA_PREF, &r->pref, sizeof(r->pref));
 	if (inany_is_set(&r->prefsrc) && how == ROUTE_AS_IS)
-		rtnl_req_put_addr(&q, RTA_PREFSRC, &r->prefsrc);
-	rtnl_req_put_u32(&q, RTA_OIF, s->ifindex);
+		nl_req_put_addr(&q, RTA_PREFSRC, &r->prefsrc);
+	nl_req_put_u32(&q, RTA_OIF, s->ifindex);
 	if (inany_is_set(&r->gw))
-		rtnl_req_put_addr(&q, RTA_GATEWAY, &r->gw);
-	ret = rtnl_talk(s->nl, &q, NULL, NULL);
+		nl_req_put_addr(&q, RTA_GATEWAY, &r->gw);
+	ret = nl_talk(s->nl, &q, NULL, NULL);
 	return ret == -EEXIST ? 0 : ret;	/* an address made it */
 }
 
@@ -326,7 +326,7 @@ static void routes_warn(const struct setup *s, const struct host_route *r,
 		if (!ret || left++)
 			continue;
 		first = &r[i];
-		snprintf(reason, sizeof(reason), "%s", rtnl_reason(s->nl, ret));
+		snprintf(reason, sizeof(reason), "%s", nl_reason(s->nl, ret));
 	}
 	if (!left)
 		return;
@@ -394,25 +394,25 @@ static void setup_family(struct setup *s)
 }
 
 /* configure() - nsnet_configure() with an open socket */
-static int configure(struct rtnl *n, const struct conf *c,
+static int configure(struct nl *n, const struct conf *c,
 		     const struct hostnet *h, const char *ifname)
 {
 	struct setup s4 = { .nl = n, .family = AF_INET, .name = "IPv4",
 			    .ip = &c->ip4, .host = &h->v4 };
 	struct setup s6 = { .nl = n, .family = AF_INET6, .name = "IPv6",
 			    .ip = &c->ip6, .host = &h->v6 };
-	struct rtnl_link l;
+	struct nl_link l;
 	int ret;
 
-	ret = rtnl_get_link(n, 0, "lo", &l);
+	ret = nl_get_link(n, 0, "lo", &l);
 	if (!ret)
 		ret = link_up(n, l.index);
 	if (ret)
-		warn("Couldn't bring up lo: %s", rtnl_reason(n, ret));
+		warn("Couldn't bring up lo: %s", nl_reason(n, ret));
 
 	if (c->splice_only)
 		return 0;
-	ret = rtnl_get_link(n, 0, ifname, &l);
+	ret = nl_get_link(n, 0, ifname, &l);
 	if (ret)
 		return ret;
 	link_setup(n, c, l.index, ifname);
@@ -450,12 +450,12 @@ static int configure(struct rtnl *n, const struct conf *c,
 int nsnet_configure(const struct conf *c, const struct hostnet *h,
 		    const char *ifname)
 {
-	struct rtnl *n = &scratch;
-	int ret = rtnl_open(n);
+	struct nl *n = &scratch;
+	int ret = nl_open(n);
 
 	if (!ret) {
 		ret = configure(n, c, h, ifname);
-		rtnl_close(n);
+		nl_close(n);
 	}
 	if (ret)
 		err("Couldn't configure %s in namespace: %s", ifname,

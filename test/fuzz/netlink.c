@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct rtnl nl, nowhere = { .fd = -1 };
+static struct nl nl, nowhere = { .fd = -1 };
 static struct probe probe;
 static struct host_ip host;
 
@@ -30,15 +30,15 @@ static void must(bool holds)
 static void other_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct lookup found = { .p = arg };
-	struct rtnl_nexthop x;
-	struct rtnl_link l;
+	struct nl_nexthop x;
+	struct nl_link l;
 
 	lookup_msg(nh, &found);
-	must(found.r.nhops <= RTNL_HOPS_MAX);
-	if (!rtnl_parse_link(nh, &l))
+	must(found.r.nhops <= NL_HOPS_MAX);
+	if (!nl_parse_link(nh, &l))
 		must(memchr(l.name, 0, sizeof(l.name)) && l.index);
-	if (!rtnl_parse_nexthop(nh, &x))
-		must(x.nids <= RTNL_HOPS_MAX);
+	if (!nl_parse_nexthop(nh, &x))
+		must(x.nids <= NL_HOPS_MAX);
 }
 
 static void any_msg(const struct nlmsghdr *nh, void *arg)
@@ -103,9 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	probe.nested = &nowhere;
 	probe.best.oif = 2;
 
-	ret = rtnl_walk(&nl, nl.buf, size, any_msg, &probe);
+	ret = nl_walk(&nl, nl.buf, size, any_msg, &probe);
 	must(ret <= 1);
 	check(v4);
-	must(rtnl_walk(&nl, nl.buf, size, NULL, NULL) == ret);
+	must(nl_walk(&nl, nl.buf, size, NULL, NULL) == ret);
 	return 0;
 }

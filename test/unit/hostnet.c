@@ -20,7 +20,7 @@ enum { SEQ = 7, PORT = 42 };
 static uint8_t dgram[16384] __attribute__((aligned(4)));
 static size_t dgram_len;
 static struct nlmsghdr *msg;
-static struct rtnl nl;
+static struct nl nl;
 static unsigned seen;
 
 /* start() - An empty datagram, and a request it may answer */
@@ -105,7 +105,7 @@ static void count_msg(const struct nlmsghdr *nh, void *arg)
 
 static int walk(void)
 {
-	return rtnl_walk(&nl, dgram, dgram_len, count_msg, &seen);
+	return nl_walk(&nl, dgram, dgram_len, count_msg, &seen);
 }
 
 static void data_message(void)
@@ -169,7 +169,7 @@ static void test_walk_strangers(void)
 	message(NLMSG_NOOP, NULL, 0);
 	is(walk(), 1, "a message of no meaning is passed over");
 	is(seen, 0, "and not handed on");
-	is(rtnl_walk(&nl, dgram, 0, count_msg, &seen), 1,
+	is(nl_walk(&nl, dgram, 0, count_msg, &seen), 1,
 	   "an empty datagram says nothing");
 }
 
@@ -257,7 +257,7 @@ static void test_errors_malformed(void)
 
 /* Routes */
 
-static struct rtnl_route route;
+static struct nl_route route;
 
 static void route_message(unsigned family, unsigned dst_len)
 {
@@ -277,7 +277,7 @@ static struct rtmsg *rtm_of(void)
 
 static int parse_route(int family)
 {
-	return rtnl_parse_route(msg, family, &route);
+	return nl_parse_route(msg, family, &route);
 }
 
 static void test_route(void)
@@ -345,7 +345,7 @@ static void test_route_no_interest(void)
 	route_message(AF_INET, 0);
 	attr_num(RTA_TABLE, 1000);
 	is(parse_route(AF_INET), -ESRCH, "a table above 255 is not the main one");
-	is(rtnl_parse_route_of_any(msg, AF_INET, &route), 0,
+	is(nl_parse_route_of_any(msg, AF_INET, &route), 0,
 	   "which may be wanted");
 	is(route.table, 1000, "then it is told");
 	start();
@@ -418,7 +418,7 @@ static size_t hop_add(uint8_t *p, int ifindex, uint8_t flags, const char *gw)
 
 static void test_multipath(void)
 {
-	uint8_t mp[RTNL_HOPS_MAX * 32];
+	uint8_t mp[NL_HOPS_MAX * 32];
 	struct rtattr *a;
 	size_t n;
 	int i;
@@ -446,43 +446,43 @@ static void test_multipath(void)
 	is(parse_route(AF_INET), -EBADMSG,
 	   "an attribute beyond its next hop is refused");
 
-	for (i = 0, n = 0; i < RTNL_HOPS_MAX + 2; i++)
+	for (i = 0, n = 0; i < NL_HOPS_MAX + 2; i++)
 		n += hop_add(mp + n, i + 1, 0, "198.51.100.1");
 	start();
 	route_message(AF_INET, 0);
 	attr(RTA_MULTIPATH, mp, n);
 	is(parse_route(AF_INET), 0, "a route of very many paths is read");
-	is(route.nhops, RTNL_HOPS_MAX, "up to a limit");
+	is(route.nhops, NL_HOPS_MAX, "up to a limit");
 }
 
 static void test_nexthop(void)
 {
 	struct nexthop_grp g[3] = { { .id = 7 }, { .id = 8 }, { .id = 9 } };
 	struct nhmsg nhm = { .nh_family = AF_INET6, .nh_flags = RTNH_F_ONLINK };
-	struct rtnl_nexthop x;
+	struct nl_nexthop x;
 
 	start();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr_num(NHA_OIF, 4);
 	attr_ip(NHA_GATEWAY, "2001:db8::1");
-	is(rtnl_parse_nexthop(msg, &x), 0, "a nexthop object is read");
+	is(nl_parse_nexthop(msg, &x), 0, "a nexthop object is read");
 	ok(x.hop.oif == 4 && is_ip(&x.hop.gw, "2001:db8::1") && x.hop.onlink,
 	   "with interface, gateway and flags");
 	start();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr(NHA_GROUP, g, sizeof(g) - 1);
-	is(rtnl_parse_nexthop(msg, &x), 0, "a group of them is read");
+	is(nl_parse_nexthop(msg, &x), 0, "a group of them is read");
 	ok(x.nids == 2 && x.ids[1] == 8, "whole members only");
 	start();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr(NHA_BLACKHOLE, NULL, 0);
 	attr_num(NHA_OIF, 4);
-	is(rtnl_parse_nexthop(msg, &x), 0, "a black hole is read");
+	is(nl_parse_nexthop(msg, &x), 0, "a black hole is read");
 	ok(!x.hop.oif && !x.nids, "and leads nowhere");
 	start();
 	message(RTM_NEWNEXTHOP, &nhm, 3);
 	msg->nlmsg_len--;
-	is(rtnl_parse_nexthop(msg, &x), -EBADMSG,
+	is(nl_parse_nexthop(msg, &x), -EBADMSG,
 	   "a nexthop object cut short is refused");
 }
 
@@ -509,17 +509,17 @@ static void test_addr(void)
 	attr_ip(IFA_ADDRESS, "198.51.100.9");
 	attr_ip(IFA_LOCAL, "198.51.100.5");
 	attr_num(IFA_FLAGS, IFA_F_NOPREFIXROUTE);
-	is(rtnl_parse_addr(msg, AF_INET, &a, &index), 0, "an address is read");
+	is(nl_parse_addr(msg, AF_INET, &a, &index), 0, "an address is read");
 	ok(is_ip(&a.addr, "198.51.100.5") && is_ip(&a.peer, "198.51.100.9"),
 	   "with the other end of a point-to-point link");
 	is(a.flags, IFA_F_NOPREFIXROUTE, "and with flags above 255");
-	is(rtnl_parse_addr(msg, AF_INET6, &a, &index), -ESRCH,
+	is(nl_parse_addr(msg, AF_INET6, &a, &index), -ESRCH,
 	   "without IPv6 the kernel lists IPv4, which is left out");
 
 	start();
 	addr_message(AF_INET6, 64, 3);
 	attr_ip(IFA_ADDRESS, "2001:db8::5");
-	is(rtnl_parse_addr(msg, AF_INET6, &a, &index), 0,
+	is(nl_parse_addr(msg, AF_INET6, &a, &index), 0,
 	   "an IPv6 address is read");
 	ok(is_ip(&a.addr, "2001:db8::5") && is_ip(&a.peer, "2001:db8::5") &&
 	   index == 3, "it is on a link with many ends");
@@ -528,22 +528,22 @@ static void test_addr(void)
 	start();
 	addr_message(AF_INET6, 129, 3);
 	attr_ip(IFA_ADDRESS, "2001:db8::5");
-	is(rtnl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
+	is(nl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
 	   "a prefix of 129 is refused");
 	start();
 	addr_message(AF_INET6, 64, 3);
 	attr_ip(IFA_ADDRESS, "198.51.100.5");
-	is(rtnl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
+	is(nl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
 	   "an address of the wrong length is refused");
 	start();
 	addr_message(AF_INET6, 88, 3);
 	attr_ip(IFA_ADDRESS, "2001:db8::5");
 	memcpy(dgram + dgram_len - 16, mapped, 16);
-	is(rtnl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
+	is(nl_parse_addr(msg, AF_INET6, &a, &index), -EBADMSG,
 	   "an IPv4-mapped address is refused");
 }
 
-static int link_message(const char *name, size_t len, struct rtnl_link *l)
+static int link_message(const char *name, size_t len, struct nl_link *l)
 {
 	struct ifinfomsg ifi = { .ifi_index = 3, .ifi_flags = IFF_UP };
 
@@ -552,12 +552,12 @@ static int link_message(const char *name, size_t len, struct rtnl_link *l)
 	if (name)
 		attr(IFLA_IFNAME, name, len);
 	attr(IFLA_ADDRESS, "\2\0\0\0\0\1", 6);
-	return rtnl_parse_link(msg, l);
+	return nl_parse_link(msg, l);
 }
 
 static void test_link(void)
 {
-	struct rtnl_link l;
+	struct nl_link l;
 
 	is(link_message("e0", 3, &l), 0, "a link is read");
 	ok(l.index == 3 && !strcmp(l.name, "e0") && l.has_mac &&

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * rtnl.c - rtnetlink by hand (RFC 3549, netlink(7), rtnetlink(7))
+ * netlink.c - rtnetlink by hand (RFC 3549, netlink(7), rtnetlink(7))
  *
  * From bottom to top:
  *
- *   attrs_*, rtnl_walk   one datagram, no system call: everything in it is
+ *   attrs_*, nl_walk     one datagram, no system call: everything in it is
  *                        bounds-checked here, and a message that does not hold
  *                        what it says is refused, not guessed at
- *   rtnl_parse_*         one message -> plain data, no system call either
- *   rtnl_talk            request and replies, matched by sequence and port
- *   rtnl_get_*           requests with one answer
+ *   nl_parse_*           one message -> plain data, no system call either
+ *   nl_talk              request and replies, matched by sequence and port
+ *   nl_get_*             requests with one answer
  *
  * A dump ends where NLMSG_DONE is, be it a datagram of its own or packed behind
  * data (Linux 6.9). Replies to earlier requests, which timed out, are skipped,
  * datagrams that do not fit are refused, and nothing waits for longer than
- * RTNL_TIMEOUT_MS for the next one.
+ * NL_TIMEOUT_MS for the next one.
  */
 
-#include "rtnl.h"
+#include "netlink.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,7 +35,7 @@
 #endif
 
 enum {
-	RTNL_TIMEOUT_MS	= 2000,
+	NL_TIMEOUT_MS	= 2000,
 	ATTRS_MAX	= 32,		/* types above are not looked at */
 };
 
@@ -44,7 +44,7 @@ struct attrs {
 };
 
 /*
- * One datagram: no system calls up to and including rtnl_parse_nexthop()
+ * One datagram: no system calls up to and including nl_parse_nexthop()
  */
 
 /**
@@ -143,7 +143,7 @@ static bool attr_via(const struct rtattr *a, union inany *out)
 }
 
 /* extack_read() - Keep the kernel's explanation, printable characters only */
-static void extack_read(struct rtnl *n, const void *tlvs, size_t len)
+static void extack_read(struct nl *n, const void *tlvs, size_t len)
 {
 	const struct rtattr *a;
 	struct attrs t;
@@ -181,7 +181,7 @@ static const void *msg_data(const struct nlmsghdr *nh)
  *
  * Return: 0, or a negative errno as the kernel gave it, -EBADMSG if malformed
  */
-static int msg_error(struct rtnl *n, const struct nlmsghdr *nh)
+static int msg_error(struct nl *n, const struct nlmsghdr *nh)
 {
 	const uint8_t *p = msg_data(nh);
 	size_t len = msg_len(nh), skip;
@@ -209,7 +209,7 @@ static int msg_error(struct rtnl *n, const struct nlmsghdr *nh)
 }
 
 /**
- * rtnl_walk() - Hand on the messages of one datagram
+ * nl_walk() - Hand on the messages of one datagram
  * @n:		For sequence and port; gets interrupted, extack
  * @buf:	The datagram, aligned to NLMSG_ALIGNTO
  * @rem:	Its bytes
@@ -219,8 +219,8 @@ static int msg_error(struct rtnl *n, const struct nlmsghdr *nh)
  * Return: 1 if more is to come, 0 if the request is answered, negative errno as
  *	   the kernel told it, -EBADMSG if malformed
  */
-int rtnl_walk(struct rtnl *n, const void *buf, size_t rem, rtnl_msg_fn fn,
-	      void *arg)
+int nl_walk(struct nl *n, const void *buf, size_t rem, nl_msg_fn fn,
+	    void *arg)
 {
 	const uint8_t *p = buf;
 
@@ -275,13 +275,13 @@ static const void *msg_attrs(const struct nlmsghdr *nh, size_t hdrlen,
 }
 
 /**
- * rtnl_parse_link() - RTM_NEWLINK to plain data
+ * nl_parse_link() - RTM_NEWLINK to plain data
  * @nh:		Message
  * @l:		Filled
  *
  * Return: 0, -EBADMSG
  */
-int rtnl_parse_link(const struct nlmsghdr *nh, struct rtnl_link *l)
+int nl_parse_link(const struct nlmsghdr *nh, struct nl_link *l)
 {
 	const struct ifinfomsg *ifi;
 	const struct rtattr *a;
@@ -306,7 +306,7 @@ int rtnl_parse_link(const struct nlmsghdr *nh, struct rtnl_link *l)
 }
 
 /**
- * rtnl_parse_addr() - RTM_NEWADDR to plain data
+ * nl_parse_addr() - RTM_NEWADDR to plain data
  * @nh:		Message
  * @family:	Wanted; a kernel without IPv6 answers with other families
  * @a:		Filled
@@ -316,8 +316,8 @@ int rtnl_parse_link(const struct nlmsghdr *nh, struct rtnl_link *l)
  *
  * Return: 0, -ESRCH for another family, -EBADMSG
  */
-int rtnl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
-		    unsigned *ifindex)
+int nl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
+		  unsigned *ifindex)
 {
 	const struct ifaddrmsg *ifa;
 	struct attrs t;
@@ -343,7 +343,7 @@ int rtnl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
 }
 
 /* hop_read() - Next hop in a route, or in a struct rtnexthop of one */
-static void hop_read(struct rtnl_hop *h, const struct attrs *t, int family,
+static void hop_read(struct nl_hop *h, const struct attrs *t, int family,
 		     unsigned oif, unsigned flags)
 {
 	memset(h, 0, sizeof(*h));
@@ -355,7 +355,7 @@ static void hop_read(struct rtnl_hop *h, const struct attrs *t, int family,
 }
 
 /* hops_parse() - RTA_MULTIPATH: a list of struct rtnexthop with attributes */
-static int hops_parse(struct rtnl_route *r, const struct rtattr *mp, int family)
+static int hops_parse(struct nl_route *r, const struct rtattr *mp, int family)
 {
 	const uint8_t *p = attr_data(mp);
 	size_t rem = attr_len(mp);
@@ -370,7 +370,7 @@ static int hops_parse(struct rtnl_route *r, const struct rtattr *mp, int family)
 		    attrs_parse(&t, p + sizeof(*nh),
 				nh->rtnh_len - sizeof(*nh)))
 			return -EBADMSG;
-		if (r->nhops < RTNL_HOPS_MAX && nh->rtnh_ifindex > 0)
+		if (r->nhops < NL_HOPS_MAX && nh->rtnh_ifindex > 0)
 			hop_read(&r->hops[r->nhops++], &t, family,
 				 (unsigned)nh->rtnh_ifindex, nh->rtnh_flags);
 		step = RTNH_ALIGN(nh->rtnh_len);
@@ -402,7 +402,7 @@ static int prefix_read(const struct rtattr *a, int family, unsigned len,
 }
 
 /**
- * rtnl_parse_route_of_any() - RTM_NEWROUTE to plain data, of whatever table
+ * nl_parse_route_of_any() - RTM_NEWROUTE to plain data, of whatever table
  * @nh:		Message
  * @family:	Wanted
  * @r:		Filled. Without next hops of its own it has @r->nh_id, or none
@@ -412,8 +412,8 @@ static int prefix_read(const struct rtattr *a, int family, unsigned len,
  *
  * Return: 0, -ESRCH for a route that is of no interest, -EBADMSG
  */
-int rtnl_parse_route_of_any(const struct nlmsghdr *nh, int family,
-			    struct rtnl_route *r)
+int nl_parse_route_of_any(const struct nlmsghdr *nh, int family,
+			  struct nl_route *r)
 {
 	const struct rtmsg *rtm;
 	struct attrs t;
@@ -448,24 +448,24 @@ int rtnl_parse_route_of_any(const struct nlmsghdr *nh, int family,
 	return 0;
 }
 
-/* rtnl_parse_route() - The same; of other tables than the main one -ESRCH */
-int rtnl_parse_route(const struct nlmsghdr *nh, int family,
-		     struct rtnl_route *r)
+/* nl_parse_route() - The same; of other tables than the main one -ESRCH */
+int nl_parse_route(const struct nlmsghdr *nh, int family,
+		   struct nl_route *r)
 {
-	int ret = rtnl_parse_route_of_any(nh, family, r);
+	int ret = nl_parse_route_of_any(nh, family, r);
 
 	return ret || r->table == RT_TABLE_MAIN ? ret : -ESRCH;
 }
 
 /**
- * rtnl_parse_nexthop() - RTM_NEWNEXTHOP: a next hop or a group of them
+ * nl_parse_nexthop() - RTM_NEWNEXTHOP: a next hop or a group of them
  * @nh:		Message
  * @x:		Filled: a hop with an interface, or ids of a group, or, for a
  *		blackhole, neither
  *
  * Return: 0, -EBADMSG
  */
-int rtnl_parse_nexthop(const struct nlmsghdr *nh, struct rtnl_nexthop *x)
+int nl_parse_nexthop(const struct nlmsghdr *nh, struct nl_nexthop *x)
 {
 	const struct nexthop_grp *g;
 	const struct nhmsg *nhm;
@@ -479,7 +479,7 @@ int rtnl_parse_nexthop(const struct nlmsghdr *nh, struct rtnl_nexthop *x)
 	if (t.a[NHA_GROUP]) {
 		g = attr_data(t.a[NHA_GROUP]);
 		for (i = 0; i < attr_len(t.a[NHA_GROUP]) / sizeof(*g) &&
-			    i < RTNL_HOPS_MAX; i++)
+			    i < NL_HOPS_MAX; i++)
 			memcpy(&x->ids[x->nids++], &g[i].id, sizeof(g->id));
 		return 0;
 	}
@@ -497,15 +497,15 @@ int rtnl_parse_nexthop(const struct nlmsghdr *nh, struct rtnl_nexthop *x)
  */
 
 /**
- * rtnl_req_init() - Start a request
+ * nl_req_init() - Start a request
  * @q:		Request
  * @type:	RTM_*
  * @flags:	NLM_F_*, in addition to NLM_F_REQUEST
  * @hdr:	Fixed header of the family, such as struct rtmsg
  * @len:	Its bytes
  */
-void rtnl_req_init(struct rtnl_req *q, unsigned type, unsigned flags,
-		   const void *hdr, size_t len)
+void nl_req_init(struct nl_req *q, unsigned type, unsigned flags,
+		 const void *hdr, size_t len)
 {
 	assert(NLMSG_ALIGN(len) <= sizeof(q->body));
 	memset(q, 0, sizeof(*q));
@@ -516,14 +516,14 @@ void rtnl_req_init(struct rtnl_req *q, unsigned type, unsigned flags,
 }
 
 /**
- * rtnl_req_put() - Add an attribute; there is room, by the size of requests
+ * nl_req_put() - Add an attribute; there is room, by the size of requests
  * @q:		Request
  * @type:	Of the attribute
  * @data:	Content
  * @len:	Its bytes
  */
-void rtnl_req_put(struct rtnl_req *q, unsigned type, const void *data,
-		  size_t len)
+void nl_req_put(struct nl_req *q, unsigned type, const void *data,
+		size_t len)
 {
 	size_t off = q->nh.nlmsg_len - sizeof(q->nh);
 	struct rtattr a = { .rta_len = (uint16_t)(sizeof(a) + len),
@@ -535,36 +535,36 @@ void rtnl_req_put(struct rtnl_req *q, unsigned type, const void *data,
 	q->nh.nlmsg_len += RTA_ALIGN(a.rta_len);
 }
 
-void rtnl_req_put_u32(struct rtnl_req *q, unsigned type, uint32_t v)
+void nl_req_put_u32(struct nl_req *q, unsigned type, uint32_t v)
 {
-	rtnl_req_put(q, type, &v, sizeof(v));
+	nl_req_put(q, type, &v, sizeof(v));
 }
 
-void rtnl_req_put_addr(struct rtnl_req *q, unsigned type, const union inany *a)
+void nl_req_put_addr(struct nl_req *q, unsigned type, const union inany *a)
 {
 	if (inany_is_v4(a))
-		rtnl_req_put(q, type, &a->v4mapped.a4, sizeof(a->v4mapped.a4));
+		nl_req_put(q, type, &a->v4mapped.a4, sizeof(a->v4mapped.a4));
 	else
-		rtnl_req_put(q, type, &a->a6, sizeof(a->a6));
+		nl_req_put(q, type, &a->a6, sizeof(a->a6));
 }
 
-void rtnl_close(struct rtnl *n)
+void nl_close(struct nl *n)
 {
 	close(n->fd);
 	n->fd = -1;
 }
 
 /**
- * rtnl_open() - rtnetlink socket in the current network namespace
- * @n:		Initialised; rtnl_close() after use
+ * nl_open() - rtnetlink socket in the current network namespace
+ * @n:		Initialised; nl_close() after use
  *
  * Return: 0, negative errno
  */
-int rtnl_open(struct rtnl *n)
+int nl_open(struct nl *n)
 {
 	struct sockaddr_nl sa = { .nl_family = AF_NETLINK };
-	struct timeval tv = { .tv_sec = RTNL_TIMEOUT_MS / 1000,
-			      .tv_usec = RTNL_TIMEOUT_MS % 1000 * 1000 };
+	struct timeval tv = { .tv_sec = NL_TIMEOUT_MS / 1000,
+			      .tv_usec = NL_TIMEOUT_MS % 1000 * 1000 };
 	socklen_t salen = sizeof(sa);
 	int one = 1, ret;
 
@@ -575,7 +575,7 @@ int rtnl_open(struct rtnl *n)
 	    getsockname(n->fd, (struct sockaddr *)&sa, &salen) ||
 	    setsockopt(n->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv))) {
 		ret = -errno;
-		rtnl_close(n);
+		nl_close(n);
 		return ret;
 	}
 	n->portid = sa.nl_pid;
@@ -590,13 +590,13 @@ int rtnl_open(struct rtnl *n)
 }
 
 /**
- * rtnl_recv() - Receive a datagram of the kernel's
+ * nl_recv() - Receive a datagram of the kernel's
  * @n:		Socket and buffer
  *
  * Return: bytes in @n->buf, 0 if it is not from the kernel, -ETIMEDOUT,
  *	   -EMSGSIZE if it was cut short, other negative errno
  */
-static ssize_t rtnl_recv(struct rtnl *n)
+static ssize_t nl_recv(struct nl *n)
 {
 	struct sockaddr_nl from = { 0 };
 	socklen_t len = sizeof(from);
@@ -614,7 +614,7 @@ static ssize_t rtnl_recv(struct rtnl *n)
 }
 
 /**
- * rtnl_talk() - Send a request, hand its answers on until they are complete
+ * nl_talk() - Send a request, hand its answers on until they are complete
  * @n:		Socket
  * @q:		Request; a dump, or it is acknowledged
  * @fn:		Called for each message that comes, may be NULL
@@ -622,7 +622,7 @@ static ssize_t rtnl_recv(struct rtnl *n)
  *
  * Return: 0, -EAGAIN for a dump that changed meanwhile, negative errno
  */
-int rtnl_talk(struct rtnl *n, struct rtnl_req *q, rtnl_msg_fn fn, void *arg)
+int nl_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg)
 {
 	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
 	ssize_t got;
@@ -637,22 +637,22 @@ int rtnl_talk(struct rtnl *n, struct rtnl_req *q, rtnl_msg_fn fn, void *arg)
 		   sizeof(to)) < 0)
 		return -errno;
 	do {
-		got = rtnl_recv(n);
+		got = nl_recv(n);
 		if (got < 0)
 			return (int)got;
-		ret = rtnl_walk(n, n->buf, (size_t)got, fn, arg);
+		ret = nl_walk(n, n->buf, (size_t)got, fn, arg);
 	} while (ret > 0);
 	return !ret && n->interrupted ? -EAGAIN : ret;
 }
 
-/* rtnl_reason() - Words for @ret, the error of the last rtnl_talk() */
-const char *rtnl_reason(const struct rtnl *n, int ret)
+/* nl_reason() - Words for @ret, the error of the last nl_talk() */
+const char *nl_reason(const struct nl *n, int ret)
 {
 	return n->extack[0] ? n->extack : strerror(-ret);
 }
 
 struct link_arg {
-	struct rtnl_link *link;
+	struct nl_link *link;
 	int ret;
 };
 
@@ -660,11 +660,11 @@ static void link_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct link_arg *x = arg;
 
-	x->ret = rtnl_parse_link(nh, x->link);
+	x->ret = nl_parse_link(nh, x->link);
 }
 
 /**
- * rtnl_get_link() - Ask for one interface
+ * nl_get_link() - Ask for one interface
  * @n:		Socket
  * @index:	Its index, or 0:
  * @name:	by name
@@ -672,25 +672,25 @@ static void link_msg(const struct nlmsghdr *nh, void *arg)
  *
  * Return: 0, -ENODEV if there is none, other negative errno
  */
-int rtnl_get_link(struct rtnl *n, unsigned index, const char *name,
-		  struct rtnl_link *l)
+int nl_get_link(struct nl *n, unsigned index, const char *name,
+		struct nl_link *l)
 {
 	struct ifinfomsg ifi = { .ifi_index = (int)index };
 	struct link_arg arg = { .link = l, .ret = -ENODEV };
-	struct rtnl_req q;
+	struct nl_req q;
 	int ret;
 
 	if (!index && (!*name || strlen(name) >= IFNAMSIZ))
 		return -ENODEV;
-	rtnl_req_init(&q, RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	nl_req_init(&q, RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	if (!index)
-		rtnl_req_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	ret = rtnl_talk(n, &q, link_msg, &arg);
+		nl_req_put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	ret = nl_talk(n, &q, link_msg, &arg);
 	return ret ? ret : arg.ret;
 }
 
 struct nexthop_arg {
-	struct rtnl_nexthop *nexthop;
+	struct nl_nexthop *nexthop;
 	int ret;
 };
 
@@ -698,26 +698,26 @@ static void nexthop_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct nexthop_arg *x = arg;
 
-	x->ret = rtnl_parse_nexthop(nh, x->nexthop);
+	x->ret = nl_parse_nexthop(nh, x->nexthop);
 }
 
 /**
- * rtnl_get_nexthop() - Ask for one nexthop object
+ * nl_get_nexthop() - Ask for one nexthop object
  * @n:		Socket
  * @id:		Of the object
  * @x:		Filled
  *
  * Return: 0, -ENOENT if there is none, other negative errno
  */
-int rtnl_get_nexthop(struct rtnl *n, uint32_t id, struct rtnl_nexthop *x)
+int nl_get_nexthop(struct nl *n, uint32_t id, struct nl_nexthop *x)
 {
 	struct nexthop_arg arg = { .nexthop = x, .ret = -ENOENT };
 	struct nhmsg nhm = { .nh_family = AF_UNSPEC };
-	struct rtnl_req q;
+	struct nl_req q;
 	int ret;
 
-	rtnl_req_init(&q, RTM_GETNEXTHOP, 0, &nhm, sizeof(nhm));
-	rtnl_req_put_u32(&q, NHA_ID, id);
-	ret = rtnl_talk(n, &q, nexthop_msg, &arg);
+	nl_req_init(&q, RTM_GETNEXTHOP, 0, &nhm, sizeof(nhm));
+	nl_req_put_u32(&q, NHA_ID, id);
+	ret = nl_talk(n, &q, nexthop_msg, &arg);
 	return ret ? ret : arg.ret;
 }
