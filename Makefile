@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all install check lint layers bench soak static clean
+# Targets: all static; check test-unit lint layers fuzzers bench soak;
+# install uninstall dist; compile_commands.json hooks clean
+#
+# V=1 prints each command instead of one short line a file.
 
-VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo unknown)
+ifndef VERSION
+VERSION := $(shell sh scripts/version)
+endif
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 docdir ?= $(prefix)/share/doc/passt
+
+# $(call say,CC,FILE) announces a command; nothing is printed with make -s
+ifeq ($(V),1)
+say =
+else
+Q := @
+ifeq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+say = @printf '  %-7s %s\n' '$(1)' '$(patsubst build/%,%,$(2))'
+endif
+endif
 
 B ?= build
 # What the seccomp tables are made for, and where musl finds kernel headers
@@ -38,56 +53,64 @@ all: passt pasta qrap
 # make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
 PROG ?= passt
 $(PROG): $(OBJS) $(EXTRA)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS) $(EXTRA)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS) $(EXTRA)
 
 pasta: passt
-	ln -sf passt $@
+	$(call say,LINK,$@)
+	$(Q)ln -sf passt $@
 
 qrap: qrap.c
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
 
 # For the tests of frames: with a small flow table, which is soon full; and with
 # frames that are cut into pieces, see test/frame/scatter.c
 SCATTER := tap_stream_init tap_tun_init tap_rx_frame
 frames:
-	$(MAKE) B=build/small PROG=build/small/passt build/small/passt \
+	$(Q)$(MAKE) --no-print-directory B=build/small PROG=build/small/passt build/small/passt \
 		CPPFLAGS=-DFLOW_BITS=4
-	$(MAKE) B=build/scatter PROG=build/scatter/passt build/scatter/passt \
+	$(Q)$(MAKE) --no-print-directory B=build/scatter PROG=build/scatter/passt build/scatter/passt \
 		EXTRA=build/scatter/scatter.o \
 		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
 # musl's compiler wrapper knows no static-pie
 STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
 static:
-	$(MAKE) B=build/static LDFLAGS="$(LDFLAGS) $(STATIC)" all
+	$(Q)$(MAKE) --no-print-directory B=build/static LDFLAGS="$(LDFLAGS) $(STATIC)" all
 
 $(B)/%.o: %.c $(B)/seccomp.h | $(B)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/scatter.o: test/frame/scatter.c | $(B)
-	$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
-	sh seccomp.sh "$(CC)" $(SRCS) > $@.tmp
-	mv $@.tmp $@
+	$(call say,GEN,$@)
+	$(Q)sh seccomp.sh "$(CC)" $(SRCS) > $@.tmp
+	$(Q)mv $@.tmp $@
 
 $(B):
-	mkdir -p $@
+	$(Q)mkdir -p $@
 
 # Unit tests link every module but main(), with sanitizers
 T := build/unit
 TSAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
+TCFLAGS = -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
+	-fno-strict-aliasing $(TSAN)
 TOBJS := $(patsubst %.c,$(T)/obj/%.o,$(filter-out passt.c,$(SRCS)))
 UNITS := $(patsubst test/unit/%.c,$(T)/%,$(wildcard test/unit/*.c))
 units: $(UNITS)
 $(T)/obj/%.o: %.c $(B)/seccomp.h
 	@mkdir -p $(T)/obj
-	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I$(B) -std=gnu11 $(WARN) \
-		-fno-strict-aliasing $(TSAN) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(TCFLAGS) -MMD -MP -c -o $@ $<
 $(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
-	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
-		-fno-strict-aliasing $(TSAN) -o $@ $< $(TOBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TCFLAGS) -o $@ $< $(TOBJS)
 
 # This one takes the place of the modules that connections are handed to
 $(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
@@ -99,23 +122,29 @@ FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard
 replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
 $(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(TOBJS)
 	@mkdir -p $(B)/fuzz
-	$(CC) -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
-		-fno-strict-aliasing $(TSAN) -o $@ $< test/fuzz/replay.c $(TOBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TCFLAGS) -o $@ $< test/fuzz/replay.c $(TOBJS)
 
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%)
 $(B)/fuzz/%: test/fuzz/%.c $(SRCS) $(B)/seccomp.h
 	@mkdir -p $(B)/fuzz
-	clang -D_GNU_SOURCE -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
+	$(call say,LINK,$@)
+	$(Q)clang -D_GNU_SOURCE -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
 		-fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
 		-o $@ $< $(filter-out passt.c,$(SRCS))
 
 check: all
 	test/run
 
+# Needs a compiler alone, and no privilege
+test-unit:
+	$(Q)test/run unit fuzz
+
 bench: all
 	test/bench/run
 
-# Five minutes for each of twelve ways: does a source port that comes round stall?
+# Make connections for five minutes in each of twelve ways, until source ports are
+# used again, and look for one that stalls
 soak: all
 	bash test/bench/ports 300
 
@@ -124,6 +153,32 @@ layers: all
 
 lint:
 	scripts/lint
+
+# Lint before each push; see scripts/hooks
+hooks:
+	git config core.hooksPath scripts/hooks
+
+# For editors and language servers: how each C file is compiled.
+# $(call item,FILE,OUTPUT,COMMAND) is one of them, $(call more,...) one after a comma
+define newline
+
+
+endef
+quoted = "$(subst ",\",$(subst \,\\,$(1)))"
+item = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)",$\
+	"output": "$(2)", "command": $(call quoted,$(strip $(3) -c -o $(2) $(1)))}
+more = ,$(newline)$(item)
+compile_commands.json: $(B)/seccomp.h
+	$(call say,GEN,$@)
+	$(file >$@,[$(call item,qrap.c,qrap,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))$\
+	$(foreach f,$(SRCS),$(call $\
+		more,$f,$(B)/$(f:.c=.o),$(CC) $(CPPFLAGS) $(ALL_CFLAGS)))$\
+	$(foreach f,$(wildcard test/frame/*.c),$(call $\
+		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS)))$\
+	$(foreach f,$(wildcard test/unit/*.c test/fuzz/*.c),$(call $\
+		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(TCFLAGS)))$\
+	$(foreach f,$(wildcard test/platform/*.c test/tools/*.c),$(call $\
+		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) -std=gnu11 -D_GNU_SOURCE -pthread))])
 
 install: all
 	install -D -m 755 passt $(DESTDIR)$(bindir)/passt
@@ -135,10 +190,24 @@ install: all
 	install -D -m 644 README.md $(DESTDIR)$(docdir)/README.md
 	install -D -m 644 doc/design.md $(DESTDIR)$(docdir)/design.md
 
-clean:
-	rm -rf build passt pasta qrap
+# Remove all that install put there; a shared folder stays
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/passt $(DESTDIR)$(bindir)/pasta $(DESTDIR)$(bindir)/qrap
+	rm -f $(DESTDIR)$(mandir)/man1/passt.1 $(DESTDIR)$(mandir)/man1/pasta.1 \
+		$(DESTDIR)$(mandir)/man1/qrap.1
+	rm -f $(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/design.md
+	[ ! -d $(DESTDIR)$(docdir) ] || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(docdir)
 
-.PHONY: all static frames units replays fuzzers check bench soak layers lint install clean
+# The committed tree as a tarball, named after VERSION
+dist:
+	git archive --prefix=passt-$$(cat VERSION)/ -o passt-$$(cat VERSION).tar.gz HEAD
+
+clean:
+	rm -rf build passt pasta qrap compile_commands.json
+
+.PHONY: all static frames units replays fuzzers check test-unit bench soak layers \
+	lint hooks compile_commands.json install uninstall dist clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)

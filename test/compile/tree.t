@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The tree as packagers and newcomers use it: it knows its version without git, it is
+# uninstalled without a trace, make is quiet unless asked, and editors are told how each
+# source is compiled.
+
+set -u
+export LC_ALL=C
+unset MAKEFLAGS MFLAGS CFLAGS LDFLAGS CC V VERSION
+top=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+n=0 bad=0
+
+ok() {
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		bad=$((bad + 1))
+		sed 's/^/# /' "$work/log" | head -40
+	fi
+}
+
+# is GOT WANTED NAME
+is() {
+	echo "got '$1', wanted '$2'" >"$work/log"
+	[ "$1" = "$2" ]
+	ok $? "$3"
+}
+
+skip() {
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
+
+version() { "$work/src/scripts/version" 2>&1; }
+
+# In the copy, with an identity of its own
+git_here() {
+	git -C "$work/src" -c user.name=test -c user.email=test@example.org \
+		-c tag.gpgSign=false -c commit.gpgSign=false "$@" >/dev/null 2>&1
+}
+
+mkdir "$work/src"
+(cd "$top" && tar -c --exclude=./.git --exclude=./build --exclude=./passt \
+	--exclude=./pasta --exclude=./qrap .) | tar -x -C "$work/src"
+cd "$work/src" || exit 1
+number=$(cat VERSION)
+
+# --- version ----------------------------------------------------------------------
+
+is "$(version)" "$number" "a tree without git has the version in VERSION"
+if command -v git >/dev/null; then
+	git_here -C "$work" init
+	is "$(version)" "$number" "  inside of another repository, too"
+	rm -rf "$work/.git"
+
+	git_here init && git_here add VERSION && git_here commit -m one
+	is "$(version)" "${number}+g$(git -C . rev-parse --short HEAD)" \
+		"a clone without tags adds its commit"
+	git_here tag v9.8
+	is "$(version)" v9.8 "a tag is the version"
+	rm -rf .git
+else
+	skip "versions in a repository" "no git"
+fi
+
+# --- make -------------------------------------------------------------------------
+
+export CFLAGS=-O0		# quick to build
+make -j2 all >"$work/log" 2>&1 && grep -qx '  CC      tcp.o' "$work/log" &&
+	! grep -e -Wall "$work/log"
+ok $? "make prints one short line a file"
+./pasta --version >"$work/log" 2>&1 && grep -qw "$number" "$work/log"
+ok $? "the program tells the version"
+
+touch qrap.c
+make V=1 >"$work/log" 2>&1 && grep -q -e '-Wall.* -o qrap qrap.c' "$work/log"
+ok $? "make V=1 prints the command"
+touch qrap.c
+is "$(make -s 2>&1)" "" "make -s prints nothing"
+
+make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
+	[ "$(find "$work/root" ! -type d | wc -l)" -ge 8 ]
+ok $? "make install puts programs, manual pages and documents"
+touch "$work/root/usr/bin/another"
+make -s uninstall DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1
+is "$(cd "$work/root" && find . ! -type d -o -path '*/passt')" "./usr/bin/another" \
+	"make uninstall removes them, and nothing else"
+make -s uninstall DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1
+ok $? "make uninstall does no harm where nothing is installed"
+
+# --- compile_commands.json ----------------------------------------------------------
+
+if command -v python3 >/dev/null; then
+	make -s compile_commands.json CFLAGS='-O0 -DWORDS="\"two words\""' \
+		>"$work/log" 2>&1
+	python3 - >>"$work/log" 2>&1 <<-'END'
+	import glob, json, os, shlex
+	db = json.load(open("compile_commands.json"))
+	named = {e["file"] for e in db}
+	missing = set(glob.glob("*.c") + glob.glob("test/*/*.c")) - named
+	assert not missing, f"not named: {missing}"
+	for e in db:
+	    args = shlex.split(e["command"])
+	    assert os.path.samefile(e["directory"], "."), e
+	    assert os.path.exists(e["file"]) and args[-1] == e["file"], e
+	args = shlex.split(next(e["command"] for e in db if e["file"] == "tcp.c"))
+	assert '-DWORDS="two words"' in args, args
+	END
+	ok $? "compile_commands.json names each source"
+	python3 -c '
+import json
+for e in json.load(open("compile_commands.json")):
+    if e["file"] in ("tcp.c", "qrap.c", "test/unit/tcp_state.c", "test/fuzz/packet.c",
+                     "test/platform/peek_off.c", "test/frame/scatter.c"):
+        print(e["command"].replace(" -c ", " -fsyntax-only "))' >"$work/commands"
+	sh -e "$work/commands" >"$work/log" 2>&1 && [ "$(wc -l <"$work/commands")" = 6 ]
+	ok $? "its commands compile"
+else
+	skip "compile_commands.json" "no python3"
+fi
+
+make -s clean >"$work/log" 2>&1
+is "$(find . ! -type d \( -name '*.o' -o -name passt -o -name '*.json' \))" \
+	"" "make clean leaves nothing that make made"
+echo "1..$n"
+exit $((bad > 0))
