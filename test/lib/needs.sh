@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Find out which Debian packages a test needs, and install them.
+#
+# A test needs the programs that its text names, comments aside; that of a library
+# which it sources counts, too.  The table below has one line a program: its name or
+# path, the package that has it, and "soft" where tests look for it themselves and
+# skip single points.  A test whose other programs are missing is skipped.
+
+needs_build='
+cc			gcc
+/usr/include/stdio.h	libc6-dev
+make			make
+'
+needs_unshare='
+ip			iproute2
+unshare			util-linux
+'
+needs_frame="$needs_unshare"'
+python3			python3
+'
+needs_stage="$needs_unshare"'
+ping			iputils-ping
+'
+needs_named='
+nft			nftables		soft
+traceroute		traceroute
+mtr			mtr-tiny
+dig			bind9-dnsutils
+socat			socat
+bwrap			bubblewrap
+strace			strace			soft
+ps			procps
+busybox			busybox
+dhclient		isc-dhcp-client		soft
+dhcpcd			dhcpcd-base		soft
+/lib/systemd/systemd-networkd systemd		soft
+cpio			cpio
+qemu-system-x86_64	qemu-system-x86
+python3			python3
+git			git
+nm			binutils
+'
+# shellcheck disable=SC2034 # for test/lib/install
+needs_lint='
+clang			clang
+clang-tidy		clang-tidy
+cppcheck		cppcheck
+shellcheck		shellcheck
+mandoc			mandoc
+musl-gcc		musl-tools
+reuse			reuse
+'
+# shellcheck disable=SC2034
+needs_bench='
+iperf3			iperf3
+slirp4netns		slirp4netns
+'
+
+# needs_text FILE: the commands of a test and of the libraries that it sources
+needs_text() {
+	local lib
+	grep -hv '^[[:space:]]*#' "$1"
+	grep -qE 'tools/[a-z]+\.py' "$1" && echo python3
+	grep -oE 'lib/(vm|root)\.sh' "$1" | sort -u | while read -r lib; do
+		grep -hv '^[[:space:]]*#' "test/$lib"
+	done
+	case $1 in test/guest/*) grep -hv '^[[:space:]]*#' test/lib/guest-image;; esac
+}
+
+# needs_of FILE: the lines of the table for a test, the file named from the top
+needs_of() {
+	local name package how text
+	echo "$needs_build"
+	case $1 in
+	test/frame/*)	echo "$needs_frame"; grep -q '"strace"' "$1" &&
+				grep '^strace' <<<"$needs_named"
+			return;;
+	test/e2e/*|test/guest/*) echo "$needs_stage";;
+	test/compile/*)	;;
+	*)		return;;
+	esac
+	text=$(needs_text "$1")
+	while read -r name package how; do
+		[ -n "$name" ] || continue
+		# A program is a word of its own, and not an option or a file's name
+		grep -qE "(^|:-|[^[:alnum:]_./-])$name([^[:alnum:]_.=-]|$)" \
+			<<<"$text" || continue
+		case $1 in test/guest/*) how=;; esac	# all of it is in the image
+		echo "$name $package $how"
+	done <<<"$needs_named"
+}
+
+# needs_missing [hard]: packages of the table on standard input that are not there,
+# one a line; with "hard", only those that a test can't do without
+needs_missing() {
+	local name package how
+	while read -r name package how; do
+		[ -n "$name" ] || continue
+		[ "${1-}" != hard ] || [ "$how" != soft ] || continue
+		case $name in
+		/*)	[ -e "$name" ] && continue;;
+		*)	command -v "$name" >/dev/null && continue;;
+		esac
+		echo "$package"
+	done | sort -u
+}
+
+# needs_install PACKAGE...: on Debian, as root
+needs_install() {
+	[ $# != 0 ] || return 0
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		return 1
+	fi
+	{
+		apt-get -q -o DPkg::Lock::Timeout=120 update &&
+		DEBIAN_FRONTEND=noninteractive apt-get -q \
+			-o DPkg::Lock::Timeout=120 install -y \
+			--no-install-recommends "$@"
+	} >&2 </dev/null
+}
