@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * listen.c - Forwarding rules to bound sockets; the search for listeners
+ * listen.c - Forwarding rules to bound sockets
  *
  * Each port of a rule is one socket, on the host (-t, -u) or in the namespace
  * (-T, -U). Without an address it is one for both families; "::" and "0.0.0.0" are
@@ -11,25 +11,7 @@
  * rights of whoever started us. A port that is in use then may belong to an
  * instance that is about to end: it gets half a second. What can't be bound after
  * that is an error, or, for rules that mean "what you can get" (weak), left out.
- * Those also leave descriptors for the flows.
- *
- * Rules that scan (auto) have a port bound as long as somebody listens on its
- * target. Nothing tells of a new listener, so the kernel is asked once a second
- * who listens (sockdiag.c), but not at all without such a rule. Left out are
- *
- *  our own sockets	known by their cookie. Else the two directions would
- *			forward each other's sockets
- *  sockets of flows	of UDP: bound to the guest's port, not connected
- *  loopback		of the namespace, where connections don't get there
- *  multicast		datagrams to our address would not be for that socket
- *  UDP: ports that the kernel gives to clients, which look like listeners;
- *	 67, 68, 546, 547, which clients of DHCP need for themselves
- *
- * What TCP found counts for UDP, too: there are protocols that open the UDP
- * socket only after they spoke TCP. Ports bound because of a rule that names
- * them stay as they are. A port that can't be bound is tried again every few
- * seconds. On the host, ports below 1024 need a privilege that only the first
- * search has.
+ * Those also leave descriptors for the flows. Rules that scan (auto) are left to scan.c.
  *
  * Ports of protocols that find services by multicast (mDNS, SSDP, WS-Discovery,
  * LLMNR) join their groups, on the template interface or that of the rule, if a
@@ -54,7 +36,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "flow.h"
 #include "hostsock.h"
 #include "log.h"
 #include "nshelper.h"
@@ -69,50 +50,14 @@ enum {
 	RETRY_MS	= 500,		/* for ports in use, all together */
 	RETRY_STEP_MS	= 20,
 	FDS_RESERVED	= 64,		/* for flows, at least; else 1/4 */
-	SCAN_MS		= 999,		/* at most, see scan_arm() */
-	SCAN_SLOT_MS	= 64,
-	RETRY_ROUNDS	= 4,		/* until a port is tried again */
 	LO_IFINDEX	= 1,		/* LOOPBACK_IFINDEX of the kernel */
 };
 
-static unsigned listen_kind(uint8_t proto, bool in_ns)
+/* listen_kind() - Which of the kinds of sockets a rule has */
+unsigned listen_kind(const struct fwd_rule *r)
 {
-	return (in_ns ? LISTEN_NS_TCP : LISTEN_HOST_TCP) +
-	       (proto == IPPROTO_UDP);
-}
-
-static unsigned rule_kind(const struct fwd_rule *r)
-{
-	return listen_kind(r->proto, r->from_ns);
-}
-
-static bool map_has(const struct portmap *m, uint16_t port)
-{
-	return m->word[port / 64] >> port % 64 & 1;
-}
-
-static void map_add(struct portmap *m, uint16_t port)
-{
-	m->word[port / 64] |= 1ULL << port % 64;
-}
-
-static void map_remove(struct portmap *m, uint16_t port)
-{
-	m->word[port / 64] &= ~(1ULL << port % 64);
-}
-
-/* map_next() - First port from @port on, LISTEN_PORTS if there is none */
-static unsigned map_next(const struct portmap *m, unsigned port)
-{
-	uint64_t bits;
-
-	while (port < LISTEN_PORTS) {
-		bits = m->word[port / 64] >> port % 64;
-		if (bits)
-			return port + (unsigned)__builtin_ctzll(bits);
-		port = (port / 64 + 1) * 64;
-	}
-	return LISTEN_PORTS;
+	return (r->from_ns ? LISTEN_NS_TCP : LISTEN_HOST_TCP) +
+	       (r->proto == IPPROTO_UDP);
 }
 
 /* The table of sockets -------------------------------------------------------- */
@@ -139,7 +84,7 @@ static union epoll_ref listener_ref(uint32_t index)
  */
 static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
 {
-	unsigned kind = rule_kind(&s->conf->rules[rule]);
+	unsigned kind = listen_kind(&s->conf->rules[rule]);
 	uint32_t i = s->free ? s->free - 1 : s->n;
 	int rc;
 
@@ -161,13 +106,13 @@ static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
 	return 0;
 }
 
-/* is_bound() - Has a port a socket already, for the addresses of this rule? */
-static bool is_bound(const struct listen *s, const struct fwd_rule *r,
+/* listen_has() - Has a port a socket already, for the addresses of this rule? */
+bool listen_has(const struct listen *s, const struct fwd_rule *r,
 		     unsigned port)
 {
 	uint32_t i;
 
-	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
+	for (i = s->head[listen_kind(r)][port]; i; i = s->l[i - 1].next) {
 		const struct fwd_rule *o = &s->conf->rules[s->l[i - 1].rule];
 
 		if (fwd_rule_same_addr(o, r) &&
@@ -177,12 +122,25 @@ static bool is_bound(const struct listen *s, const struct fwd_rule *r,
 	return false;
 }
 
-/* listener_remove() - Close a socket that scanning bound */
+/* listen_is_own() - Is a socket of a kind and port, by its cookie, one of these? */
+bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
+		   uint32_t cookie)
+{
+	uint32_t i;
+
+	for (i = s->head[kind][port]; i; i = s->l[i - 1].next) {
+		if (s->l[i - 1].cookie == cookie)
+			return true;
+	}
+	return false;
+}
+
+/* listen_unbind() - Close a socket that scanning bound */
 /* #syscalls close */
-static void listener_remove(struct listen *s, uint32_t i)
+void listen_unbind(struct listen *s, uint32_t i)
 {
 	struct listener *l = &s->l[i];
-	uint32_t *head = &s->head[rule_kind(&s->conf->rules[l->rule])][l->port];
+	uint32_t *head = &s->head[listen_kind(&s->conf->rules[l->rule])][l->port];
 	uint32_t at;
 
 	if (*head == i + 1) {
@@ -222,7 +180,7 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port, uint32_t after)
 {
-	uint32_t i = after == LISTEN_MAX ? s->head[rule_kind(r)][port] :
+	uint32_t i = after == LISTEN_MAX ? s->head[listen_kind(r)][port] :
 					   s->l[after].next;
 
 	for (; i; i = s->l[i - 1].next)
@@ -557,9 +515,9 @@ static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
 	return 0;
 }
 
-/* rule_port_add() - Bind a port of a rule: 0 or negative errno */
+/* listen_bind() - Bind a port of a rule: 0 or negative errno */
 /* #syscalls close */
-static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
+int listen_bind(struct listen *s, uint16_t rule, uint16_t port)
 {
 	const struct fwd_rule *r = &s->conf->rules[rule];
 	int fd = port_open(s, r, port), rc;
@@ -578,13 +536,13 @@ static int rule_port_add(struct listen *s, uint16_t rule, uint16_t port)
 /* Rules that name their ports -------------------------------------------------- */
 
 /* Is there no use in trying another port? */
-static bool is_exhausted(int rc)
+bool listen_is_exhausted(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ||
 	       rc == -ENOBUFS || rc == -ENOSPC;
 }
 
-static char rule_letter(const struct fwd_rule *r)
+char listen_letter(const struct fwd_rule *r)
 {
 	return "tuTU"[(r->from_ns ? 2 : 0) + (r->proto == IPPROTO_UDP)];
 }
@@ -595,7 +553,7 @@ static int rule_port_must(struct listen *s, uint16_t rule, uint16_t port)
 	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
 	int rc;
 
-	while ((rc = rule_port_add(s, rule, port)) == -EADDRINUSE &&
+	while ((rc = listen_bind(s, rule, port)) == -EADDRINUSE &&
 	       (rc = groups_add(s, rule, port)) == -EADDRINUSE &&
 	       s->retry_ms) {
 		nanosleep(&step, NULL);
@@ -615,7 +573,7 @@ static int rule_open_strict(struct listen *s, uint16_t rule)
 		rc = rule_port_must(s, rule, (uint16_t)port);
 		if (rc) {
 			err("Failed to bind port %u (%s) for option '-%c %s'",
-			    port, util_strerror(rc, buf), rule_letter(r),
+			    port, util_strerror(rc, buf), listen_letter(r),
 			    r->spec);
 			return rc;
 		}
@@ -623,8 +581,8 @@ static int rule_open_strict(struct listen *s, uint16_t rule)
 	return 0;
 }
 
-/* full_note() - No more ports for a rule: said once, with how many there are */
-static void full_note(struct listen *s, const struct fwd_rule *r, int rc)
+/* listen_full_note() - No more ports for a rule: said once, with how many there are */
+void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc)
 {
 	if (s->full)
 		return;
@@ -632,7 +590,7 @@ static void full_note(struct listen *s, const struct fwd_rule *r, int rc)
 	s->full_error = rc;
 }
 
-static void full_warn(struct listen *s)
+void listen_full_warn(struct listen *s)
 {
 	char buf[UTIL_ERROR_STRLEN];
 
@@ -640,7 +598,7 @@ static void full_warn(struct listen *s)
 		return;
 	s->full_told = true;
 	warn("Only %u ports are bound, too few for option '-%c %s': %s",
-	     s->count, rule_letter(s->full), s->full->spec,
+	     s->count, listen_letter(s->full), s->full->spec,
 	     util_strerror(s->full_error, buf));
 }
 
@@ -653,11 +611,11 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 	int rc;
 
 	for (port = r->first; port <= r->last; port++) {
-		if (is_bound(s, r, port))
+		if (listen_has(s, r, port))
 			continue;
-		rc = *room ? rule_port_add(s, rule, (uint16_t)port) : -EMFILE;
-		if (is_exhausted(rc) || (rc && nshelper_error_passes(rc))) {
-			full_note(s, r, rc);
+		rc = *room ? listen_bind(s, rule, (uint16_t)port) : -EMFILE;
+		if (listen_is_exhausted(rc) || (rc && nshelper_error_passes(rc))) {
+			listen_full_note(s, r, rc);
 			return;
 		}
 		if (rc)
@@ -669,7 +627,7 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 }
 
 /* Rules of a protocol that is off, or for a namespace that can't be had */
-static bool rule_is_off(const struct listen *s, const struct fwd_rule *r)
+bool listen_is_off(const struct listen *s, const struct fwd_rule *r)
 {
 	return (r->proto == IPPROTO_TCP ? s->conf->no_tcp : s->conf->no_udp) ||
 	       (!s->nsh && (r->from_ns || r->scan));
@@ -678,8 +636,8 @@ static bool rule_is_off(const struct listen *s, const struct fwd_rule *r)
 static bool is_weak(const struct listen *s, const struct fwd_rule *r,
 		    unsigned kind)
 {
-	return !r->scan && r->weak && rule_kind(r) == kind &&
-	       !rule_is_off(s, r);
+	return !r->scan && r->weak && listen_kind(r) == kind &&
+	       !listen_is_off(s, r);
 }
 
 static unsigned weak_ports(const struct listen *s, unsigned kind)
@@ -743,9 +701,7 @@ void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 	s->conf = conf;
 	s->loop = loop;
 	s->nsh = nsh;
-	s->diag[0] = s->diag[1] = -1;
 	s->retry_ms = RETRY_MS;
-	s->timer.ref = (union epoll_ref){ .kind = REF_SCAN };
 	s->fd_max = fd_max_of(fds);
 }
 
@@ -764,19 +720,19 @@ int listen_open(struct listen *s)
 	int rc;
 
 	for (i = 0; i < s->conf->nrules; i++) {
-		if (r[i].scan || r[i].weak || rule_is_off(s, &r[i]))
+		if (r[i].scan || r[i].weak || listen_is_off(s, &r[i]))
 			continue;
 		rc = rule_open_strict(s, (uint16_t)i);
 		if (rc)
 			return rc;
 	}
 	open_weak(s);
-	full_warn(s);
+	listen_full_warn(s);
 	return 0;
 }
 
 /**
- * listen_close_host() - Close those of a protocol on the host, and search no more
+ * listen_close_host() - Close those of a protocol on the host
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  *
  * For the end of a command: what it has sent may still wait in the others.
@@ -786,16 +742,15 @@ void listen_close_host(struct listen *s, uint8_t proto)
 	const struct fwd_rule *r;
 	uint32_t i;
 
-	wheel_cancel(&s->loop->wheel, &s->timer);
 	for (i = 0; i < s->n; i++) {
 		r = &s->conf->rules[s->l[i].rule];
 		if (s->l[i].fd >= 0 && !r->from_ns && r->proto == proto)
-			listener_remove(s, i);
+			listen_unbind(s, i);
 	}
 }
 
 /**
- * listen_close() - Close all sockets at once, and search no more
+ * listen_close() - Close all sockets at once
  *
  * For the end of the namespace: the ports are free for a successor then.
  */
@@ -804,361 +759,10 @@ void listen_close(struct listen *s)
 {
 	uint32_t i;
 
-	wheel_cancel(&s->loop->wheel, &s->timer);
 	for (i = 0; i < s->n; i++) {
 		if (s->l[i].fd >= 0)
 			close(s->l[i].fd);
 	}
-	for (i = 0; i < 2; i++) {
-		if (s->diag[i] >= 0)
-			close(s->diag[i]);
-		s->diag[i] = -1;
-	}
 	memset(s->head, 0, sizeof(s->head));
 	s->n = s->free = s->count = 0;
-}
-
-/* The search -------------------------------------------------------------------- */
-
-/* What one dump is about */
-struct scan_dump {
-	struct listen *s;
-	unsigned kind;
-};
-
-static bool is_own_socket(const struct listen *s, unsigned kind,
-			  const struct sockdiag_entry *e)
-{
-	uint32_t i;
-
-	for (i = s->head[kind][e->port]; i; i = s->l[i - 1].next) {
-		if (s->l[i - 1].cookie == (uint32_t)e->cookie)
-			return true;
-	}
-	return false;
-}
-
-/*
- * is_ephemeral() - Is it a client's? In the namespace the range is taken for that
- * which all start with, whatever the host has
- */
-static bool is_ephemeral(const struct conf *c, bool in_ns, uint16_t port)
-{
-	if (in_ns)
-		return port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST;
-	return port >= c->ephemeral_first && port <= c->ephemeral_last;
-}
-
-/* entry_counts() - Is a socket one to forward to? See the top of this file */
-static bool entry_counts(const struct listen *s, unsigned kind,
-			 const struct sockdiag_entry *e)
-{
-	const struct conf *c = s->conf;
-	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
-	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
-
-	if (udp && (is_ephemeral(c, in_ns, e->port) || inany_is_multicast(&e->addr)))
-		return false;
-	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
-	    !c->splice_only)
-		return false;
-	return !is_own_socket(s, kind, e);
-}
-
-static void entry_found(const struct sockdiag_entry *e, void *arg)
-{
-	const struct scan_dump *d = arg;
-
-	if (entry_counts(d->s, d->kind, e))
-		map_add(&d->s->found[d->kind], e->port);
-}
-
-/* remove_flows() - Ports of the sockets of our UDP flows on one side */
-static void remove_flows(const struct listen *s, enum pif pif,
-			 struct portmap *found)
-{
-	const struct flow *f, *end;
-	unsigned side;
-
-	if (!s->flows)
-		return;
-	end = s->flows->flow + s->flows->high;
-	for (f = s->flows->flow; f < end; f++) {
-		if (f->proto != IPPROTO_UDP)
-			continue;
-		for (side = INI; side <= TGT; side++) {
-			if (f->pif[side] == pif && f->bound & 1U << side)
-				map_remove(found, f->side[side].oport);
-		}
-	}
-}
-
-/* scan_kind() - Ports of a kind that are in use: false if it can't be told */
-static bool scan_kind(struct listen *s, unsigned kind)
-{
-	static const sa_family_t families[] = { AF_INET, AF_INET6 };
-	struct scan_dump d = { .s = s, .kind = kind };
-	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
-	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
-	unsigned i;
-	int rc;
-
-	memset(&s->found[kind], 0, sizeof(s->found[kind]));
-	for (i = 0; i < ARRAY_SIZE(families); i++) {
-		rc = sockdiag_dump(s->diag[in_ns], udp ? IPPROTO_UDP : IPPROTO_TCP,
-				   families[i], ++s->seq, s->diag_buf,
-				   entry_found, &d);
-		if (rc) {
-			debug_limited_rc(rc, "Can't tell who listens");
-			return false;
-		}
-	}
-	if (udp)
-		remove_flows(s, in_ns ? PIF_SPLICE : PIF_HOST, &s->found[kind]);
-	return true;
-}
-
-/* Where the listeners are that a rule of some kind looks for */
-static unsigned target_kind(unsigned kind)
-{
-	return kind ^ LISTEN_NS_TCP;
-}
-
-static bool rule_scans(const struct listen *s, const struct fwd_rule *r,
-		       unsigned kind)
-{
-	return r->scan && rule_kind(r) == kind && !rule_is_off(s, r);
-}
-
-static bool kind_scans(const struct listen *s, unsigned kind)
-{
-	unsigned i;
-
-	for (i = 0; i < s->conf->nrules; i++) {
-		if (rule_scans(s, &s->conf->rules[i], kind))
-			return true;
-	}
-	return false;
-}
-
-/**
- * listen_scan_needed() - Does any rule ask who listens?
- * @in_ns:	In the namespace, else on the host
- */
-bool listen_scan_needed(const struct listen *s, bool in_ns)
-{
-	unsigned kind = in_ns ? LISTEN_HOST_TCP : LISTEN_NS_TCP;
-
-	return kind_scans(s, kind) || kind_scans(s, kind + 1);
-}
-
-/* rule_next() - Next port of a rule with a listener from @port on, else 0 */
-static unsigned rule_next(const struct fwd_rule *r, const struct portmap *found,
-			  unsigned port)
-{
-	unsigned to;
-
-	if (port > r->last)
-		return 0;
-	to = map_next(found, port - r->first + r->to);
-	if (to == LISTEN_PORTS || to - r->to > (unsigned)(r->last - r->first))
-		return 0;
-	return to - r->to + r->first;
-}
-
-static void rule_want(struct portmap *want, const struct fwd_rule *r,
-		      const struct portmap *found)
-{
-	unsigned port = rule_next(r, found, r->first);
-
-	for (; port; port = rule_next(r, found, port + 1))
-		map_add(want, (uint16_t)port);
-}
-
-/* rule_open_found() - Bind what has a listener: false if no more is possible */
-static bool rule_open_found(struct listen *s, uint16_t rule,
-			    const struct portmap *found)
-{
-	const struct fwd_rule *r = &s->conf->rules[rule];
-	unsigned kind = rule_kind(r), port = rule_next(r, found, r->first);
-	char buf[UTIL_ERROR_STRLEN];
-	int rc;
-
-	for (; port; port = rule_next(r, found, port + 1)) {
-		if (is_bound(s, r, port) ||
-		    (map_has(&s->failed[kind], (uint16_t)port) &&
-		     s->round % RETRY_ROUNDS))
-			continue;
-		rc = rule_port_add(s, rule, (uint16_t)port);
-		if (is_exhausted(rc)) {
-			full_note(s, r, rc);
-			return false;
-		}
-		if (rc && nshelper_error_passes(rc))
-			return true;		/* with the next search */
-		if (!rc) {
-			debug("Port %u is in use, bound for -%c", port,
-			      rule_letter(r));
-			map_remove(&s->failed[kind], (uint16_t)port);
-		} else if (!map_has(&s->failed[kind], (uint16_t)port)) {
-			debug("Port %u is in use, can't be bound for -%c: %s",
-			      port, rule_letter(r), util_strerror(rc, buf));
-			map_add(&s->failed[kind], (uint16_t)port);
-		}
-	}
-	return true;
-}
-
-/* close_unwanted() - Sockets of rules that scan, whose listener is gone */
-static void close_unwanted(struct listen *s, unsigned kind)
-{
-	const struct fwd_rule *r;
-	uint32_t i;
-
-	for (i = 0; i < s->n; i++) {
-		if (s->l[i].fd < 0)
-			continue;
-		r = &s->conf->rules[s->l[i].rule];
-		if (!rule_scans(s, r, kind) ||
-		    map_has(&s->want, s->l[i].port))
-			continue;
-		debug("Port %u is no longer in use, closed for -%c",
-		      s->l[i].port, rule_letter(r));
-		listener_remove(s, i);
-	}
-}
-
-/* apply() - Have bound what rules of a kind want, given who listens */
-static void apply(struct listen *s, unsigned kind, const struct portmap *found)
-{
-	const struct conf *c = s->conf;
-	unsigned i;
-
-	memset(&s->want, 0, sizeof(s->want));
-	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(s, &c->rules[i], kind))
-			rule_want(&s->want, &c->rules[i], found);
-	}
-	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
-		s->failed[kind].word[i] &= s->want.word[i];
-	close_unwanted(s, kind);
-	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(s, &c->rules[i], kind) &&
-		    !rule_open_found(s, (uint16_t)i, found))
-			return;
-	}
-}
-
-static void map_join(struct portmap *m, const struct portmap *other)
-{
-	unsigned i;
-
-	for (i = 0; i < ARRAY_SIZE(m->word); i++)
-		m->word[i] |= other->word[i];
-}
-
-/* remove_dhcp() - The ports of RFC 2131 and RFC 8415 */
-static void remove_dhcp(struct portmap *udp)
-{
-	static const uint16_t ports[] = { 67, 68, 546, 547 };
-	unsigned i;
-
-	for (i = 0; i < ARRAY_SIZE(ports); i++)
-		map_remove(udp, ports[i]);
-}
-
-/*
- * scan_direction() - From the host to the namespace, or the other way
- * @tcp:	Kind of the sockets for TCP, that for UDP follows
- *
- * Where the kernel does not tell, everything stays as it is.
- */
-static void scan_direction(struct listen *s, unsigned tcp)
-{
-	unsigned udp = tcp + 1, tcp_to = target_kind(tcp),
-		 udp_to = target_kind(udp);
-	bool have_tcp = kind_scans(s, tcp);
-
-	if (s->diag[tcp_to >= LISTEN_NS_TCP] < 0)
-		return;
-	if (have_tcp && !scan_kind(s, tcp_to))
-		return;
-	if (have_tcp)
-		apply(s, tcp, &s->found[tcp_to]);
-	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
-		return;
-	if (have_tcp)
-		map_join(&s->found[udp_to], &s->found[tcp_to]);
-	remove_dhcp(&s->found[udp_to]);
-	apply(s, udp, &s->found[udp_to]);
-}
-
-/*
- * scan_arm() - Once a second, never later
- *
- * For such a delay the wheel has slots of 64 ms and rounds up to them.
- */
-static void scan_arm(struct listen *s)
-{
-	uint64_t at = s->loop->now_ms + SCAN_MS;
-
-	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
-}
-
-/*
- * diag_retry() - A socket to ask in the namespace, if there was none at start
- *
- * Errors that don't pass have been told; others are no reason to give up.
- */
-static void diag_retry(struct listen *s)
-{
-	if (!s->diag_missing)
-		return;
-	s->diag[1] = nshelper_diag(s->nsh);
-	s->diag_missing = s->diag[1] < 0 && nshelper_error_passes(s->diag[1]);
-	if (s->diag[1] >= 0)
-		info("Listeners of the namespace can be told from now on");
-}
-
-/**
- * listen_scan() - Look who listens, once more; when the timer of REF_SCAN fires
- */
-void listen_scan(struct listen *s)
-{
-	s->udp_closed = false;
-	diag_retry(s);
-	scan_direction(s, LISTEN_HOST_TCP);
-	scan_direction(s, LISTEN_NS_TCP);
-	full_warn(s);
-	s->round++;
-	scan_arm(s);
-}
-
-/**
- * listen_scan_start() - Start to search, with a first look right now
- * @diag_host:	From sockdiag_open() on the host; kept. Negative errno: there is
- *		none, a warning if it would be needed
- * @diag_ns:	The same in the namespace
- *
- * After listen_open(), before the sandbox: ports that clients get in the
- * namespace are taken to be the same as on the host.
- */
-void listen_scan_start(struct listen *s, int diag_host, int diag_ns)
-{
-	char buf[UTIL_ERROR_STRLEN];
-
-	if (diag_host < 0 && listen_scan_needed(s, false))
-		warn("Can't tell who listens on the host: %s",
-		     util_strerror(diag_host, buf));
-	if (diag_ns < 0 && listen_scan_needed(s, true)) {
-		s->diag_missing = nshelper_error_passes(diag_ns);
-		warn("Can't tell who listens in the namespace%s: %s",
-		     s->diag_missing ? " for now" : "",
-		     util_strerror(diag_ns, buf));
-	}
-	s->diag[0] = diag_host;
-	s->diag[1] = diag_ns;
-	if (diag_host < 0 && diag_ns < 0 && !s->diag_missing)
-		return;
-	listen_scan(s);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * listen.h - Forwarding rules to bound sockets; the search for listeners
+ * listen.h - Forwarding rules to bound sockets
  */
 
 #ifndef LISTEN_H
@@ -10,23 +10,16 @@
 #include <stdint.h>
 
 #include "loop.h"
-#include "sockdiag.h"
+#include "portmap.h"
 #include "types.h"
 
-struct flow_table;
 struct nshelper;
 
 #define LISTEN_MAX	(1U << 18)	/* sockets: all ports of all kinds */
-#define LISTEN_PORTS	65536
 
 /* Where sockets are: kinds of them, see listen_kind() */
 enum { LISTEN_HOST_TCP, LISTEN_HOST_UDP, LISTEN_NS_TCP, LISTEN_NS_UDP,
        LISTEN_KINDS };
-
-/* A bit for each port */
-struct portmap {
-	uint64_t word[LISTEN_PORTS / 64];
-};
 
 /**
  * struct listener - One bound socket
@@ -49,7 +42,6 @@ struct listener {
 /**
  * struct listen - All of them
  * @nsh:	Makes sockets of the namespace, NULL: there are none
- * @flows:	Whose sockets are not listeners, NULL: there are none
  * @n:		Entries ever used; the rest of @l was never touched
  * @free:	First free entry below @n, + 1; 0: none
  * @count:	Sockets at the moment
@@ -57,45 +49,38 @@ struct listener {
  * @retry_ms:	Time left to wait for ports that are in use, at start
  * @full:	The first rule for which there was no room, NULL: none yet; why,
  *		and whether it was told
- * @udp_closed:	The last search closed a socket of UDP
- * @diag:	Knows the sockets of the host and of the namespace, -1: not needed
- * @diag_missing:	That of the namespace could not be had yet
- * @seq:	Of the last request to them
- * @round:	Counts searches
- * @timer:	Of the next search
- * @found:	Ports that somebody else listens on, each kind as seen where the
- *		sockets are
- * @want, @failed:	Ports that rules want to be bound; those which can't
+ * @udp_closed:	A socket of UDP was closed; cleared by scan_now()
  * @head:	First listener of a kind and port, + 1; 0: none
  */
 struct listen {
 	const struct conf *conf;
 	struct loop *loop;
 	struct nshelper *nsh;
-	const struct flow_table *flows;
 	uint32_t n, free, count;
 	int fd_max;
 	unsigned retry_ms;
 	const struct fwd_rule *full;
 	int full_error;
-	bool full_told, udp_closed, diag_missing;
-	int diag[2];
-	uint32_t seq;
-	unsigned round;
-	struct timer timer;
-	struct portmap found[LISTEN_KINDS];
-	struct portmap want, failed[LISTEN_KINDS];
-	uint64_t diag_buf[SOCKDIAG_BUF / sizeof(uint64_t)];
-	uint32_t head[LISTEN_KINDS][LISTEN_PORTS];
+	bool full_told, udp_closed;
+	uint32_t head[LISTEN_KINDS][PORTMAP_PORTS];
 	struct listener l[LISTEN_MAX];
 };
 
 void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds);
 int listen_open(struct listen *s);
-bool listen_scan_needed(const struct listen *s, bool in_ns);
-void listen_scan_start(struct listen *s, int diag_host, int diag_ns);
-void listen_scan(struct listen *s);
+unsigned listen_kind(const struct fwd_rule *r);
+char listen_letter(const struct fwd_rule *r);
+bool listen_is_off(const struct listen *s, const struct fwd_rule *r);
+bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
+		   uint32_t cookie);
+bool listen_has(const struct listen *s, const struct fwd_rule *r,
+		unsigned port);
+int listen_bind(struct listen *s, uint16_t rule, uint16_t port);
+void listen_unbind(struct listen *s, uint32_t index);
+bool listen_is_exhausted(int rc);
+void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc);
+void listen_full_warn(struct listen *s);
 const struct listener *listen_at(const struct listen *s, uint32_t index);
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port, uint32_t after);

@@ -53,6 +53,7 @@
 #include "pasta.h"
 #include "pcap.h"
 #include "resolv.h"
+#include "scan.h"
 #include "sockdiag.h"
 #include "stats.h"
 #include "tap.h"
@@ -120,6 +121,7 @@ static struct passt {
 	struct icmp icmp;
 	struct input input;
 	struct listen listen;
+	struct scan scan;
 	struct inbound inbound;
 	struct tap_tun_info tun_info;
 	int tap_fd, pid_fd, pcap_fd, null_fd, ready_fd, signal_fd;
@@ -363,7 +365,7 @@ static void ports_open(struct passt *s)
 	int host = -1, ns = -1;
 
 	listen_init(l, &s->conf, &s->loop, nsh, s->fds);
-	l->flows = &s->flows;
+	scan_init(&s->scan, &s->conf, &s->loop, nsh, &s->flows, l);
 	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop,
 		     &to);
 	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
@@ -372,11 +374,11 @@ static void ports_open(struct passt *s)
 			nsh);
 	if (listen_open(l))
 		exit(1);		/* it said why */
-	if (listen_scan_needed(l, false))
+	if (scan_needed(&s->scan, false))
 		host = sockdiag_open();
-	if (listen_scan_needed(l, true))
+	if (scan_needed(&s->scan, true))
 		ns = nshelper_diag(&s->nsh);
-	listen_scan_start(l, host, ns);
+	scan_start(&s->scan, host, ns);
 	fds_budget(s);
 }
 
@@ -587,6 +589,7 @@ static void command_event(struct passt *s)
 		return;
 	s->ended = true;
 	s->status = status;
+	scan_stop(&s->scan);
 	listen_close_host(&s->listen, IPPROTO_TCP);
 	s->drain_timer.ref = (union epoll_ref){ .kind = REF_SIGNAL };
 	wheel_arm(&s->loop.wheel, &s->drain_timer,
@@ -776,7 +779,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		nshelper_timer(&s->nsh);
 		break;
 	case REF_SCAN:
-		listen_scan(&s->listen);
+		scan_now(&s->scan);
 		fds_share(s);
 		if (s->listen.udp_closed)
 			udp_listeners_gone(s);

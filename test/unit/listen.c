@@ -23,10 +23,12 @@
 #include "../../flow.h"
 #include "../../log.h"
 #include "../../nshelper.h"
+#include "../../scan.h"
 #include "../../util.h"
 #include "tap.h"
 
 static struct listen l;
+static struct scan sc;
 static struct loop lp;
 static struct conf conf;
 static char said[4096];			/* the last messages */
@@ -469,13 +471,27 @@ static bool ns_connects(const char *addr, uint16_t port)
 	return yes;
 }
 
+/* begin_ns() - With the namespace */
+static void begin_ns(void)
+{
+	l.nsh = &nsh;
+	memset(&sc, 0, sizeof(sc));
+	scan_init(&sc, &conf, &lp, &nsh, NULL, &l);
+}
+
+static void stop(void)
+{
+	scan_stop(&sc);
+	listen_close(&l);
+}
+
 /* begin_scan() - All four directions for ports @first to @last */
 static void begin_scan(uint16_t first, uint16_t last)
 {
 	unsigned i;
 
 	begin();
-	l.nsh = &nsh;
+	begin_ns();
 	conf.ephemeral_first = 32768;
 	conf.ephemeral_last = 60999;
 	for (i = 0; i < 4; i++) {
@@ -487,14 +503,14 @@ static void begin_scan(uint16_t first, uint16_t last)
 	}
 }
 
-static void scan_start(void)
+static void start_scan(void)
 {
 	int diag_ns;
 
 	enter(net_ns);
 	diag_ns = sockdiag_open();
 	enter(net_host);
-	listen_scan_start(&l, sockdiag_open(), diag_ns);
+	scan_start(&sc, sockdiag_open(), diag_ns);
 }
 
 static void test_scan(void)
@@ -511,9 +527,9 @@ static void test_scan(void)
 	begin_scan(1, 65535);
 	is(listen_open(&l), 0, "rules that scan bind nothing themselves");
 	is(l.count, 0, "nothing is bound yet");
-	ok(listen_scan_needed(&l, true) && listen_scan_needed(&l, false),
+	ok(scan_needed(&sc, true) && scan_needed(&sc, false),
 	   "both sides have to be asked");
-	scan_start();
+	start_scan();
 	ok(ours(IPPROTO_TCP, false, 7000) && connects("127.0.0.1", 7000),
 	   "a port of the namespace is bound on the host, at once");
 	ok(ours(IPPROTO_UDP, false, 7000), "its number is, for UDP as well");
@@ -521,12 +537,12 @@ static void test_scan(void)
 	   "a port of the host is bound in the namespace");
 	ok(ours(IPPROTO_UDP, false, 7002), "a UDP port is bound");
 	is(l.count, 5, "and nothing else is");
-	ok(timer_armed(&l.timer) &&
-	   l.timer.expires_ms - lp.now_ms <= 1000 &&
-	   l.timer.expires_ms - lp.now_ms > 900, "the next look is in a second");
+	ok(timer_armed(&sc.timer) &&
+	   sc.timer.expires_ms - lp.now_ms <= 1000 &&
+	   sc.timer.expires_ms - lp.now_ms > 900, "the next look is in a second");
 	cookie = l.l[0].cookie;
-	listen_scan(&l);
-	listen_scan(&l);
+	scan_now(&sc);
+	scan_now(&sc);
 	is(l.l[0].cookie, cookie, "sockets stay while they are of use");
 	is(l.count, 5, "our own sockets are not forwarded back");
 
@@ -536,7 +552,7 @@ static void test_scan(void)
 	client = ns_sock(SOCK_DGRAM, "", 68);
 	client4 = ns_sock(SOCK_DGRAM, "", 40000);
 	group = ns_sock(SOCK_DGRAM, "224.0.0.251", 7006);
-	listen_scan(&l);
+	scan_now(&sc);
 	ok(!ours(IPPROTO_TCP, false, 7000) && !ours(IPPROTO_UDP, false, 7000) &&
 	   is_free(SOCK_STREAM, 7000), "a port that is closed gets free");
 	ok(ours(IPPROTO_TCP, false, 7003), "a new one is bound");
@@ -547,26 +563,26 @@ static void test_scan(void)
 	is(l.n, 5, "entries of the table are used again");
 
 	conf.host_lo_to_ns_lo = true;
-	listen_scan(&l);
+	scan_now(&sc);
 	ok(ours(IPPROTO_UDP, false, 7004), "unless connections get there");
 
 	mdns = sock(SOCK_DGRAM, "0.0.0.0", 5353);
-	listen_scan(&l);
+	scan_now(&sc);
 	ok(ours(IPPROTO_UDP, true, 5353), "somebody's socket on the host is found");
 	f = flow_alloc(&flows, IPPROTO_UDP, FLOW_DATAGRAM, 0, 0);
 	f->pif[TGT] = PIF_HOST;
 	f->side[TGT].oport = 5353;
 	f->bound = 1U << TGT;
-	l.flows = &flows;
-	listen_scan(&l);
+	sc.flows = &flows;
+	scan_now(&sc);
 	ok(!ours(IPPROTO_UDP, true, 5353), "but not one of our flows");
 	close(mdns);
 
 	close(host);
-	listen_scan(&l);
+	scan_now(&sc);
 	ok(!ours(IPPROTO_TCP, true, 7001), "the same for the namespace's ports");
-	listen_close(&l);
-	ok(!timer_armed(&l.timer), "after the end nothing looks");
+	stop();
+	ok(!timer_armed(&sc.timer), "after the end nothing looks");
 	close(udp);
 	close(udp6);
 	close(both);
@@ -585,19 +601,19 @@ static void test_scan_conflicts(void)
 	begin_scan(7000, 7005);
 	rule(IPPROTO_TCP, 7010, 7010, "7010");
 	is(listen_open(&l), 0, "a rule may name a port besides");
-	scan_start();
+	start_scan();
 	ok(!ours(IPPROTO_TCP, false, 7000), "a port in use is left alone");
 	ok(!ours(IPPROTO_TCP, true, 7000), "on the other side, too");
 	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays");
 	close(host);
 	for (i = 0; i < 4; i++)
-		listen_scan(&l);
+		scan_now(&sc);
 	ok(ours(IPPROTO_TCP, false, 7000), "once free, it is bound");
 	is(l.count, 3, "ports beyond those of the rule are not");
 	close(named);
-	listen_scan(&l);
+	scan_now(&sc);
 	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays, used or not");
-	listen_close(&l);
+	stop();
 	close(ns);
 }
 
@@ -608,21 +624,23 @@ static void test_scan_moved(void)
 	begin();
 	rule(IPPROTO_TCP, 7000, 7005, "7000-7005:8000-8005")->to = 8000;
 	conf.rules[0].scan = true;
-	ok(!listen_scan_needed(&l, true), "without a namespace nobody is asked");
-	l.nsh = &nsh;
-	ok(!listen_scan_needed(&l, false), "one side is enough");
-	listen_scan_start(&l, -1, -EPERM);
+	memset(&sc, 0, sizeof(sc));
+	scan_init(&sc, &conf, &lp, NULL, NULL, &l);
+	ok(!scan_needed(&sc, true), "without a namespace nobody is asked");
+	begin_ns();
+	ok(!scan_needed(&sc, false), "one side is enough");
+	scan_start(&sc, -1, -EPERM);
 	ok(hear_is("Can't tell who listens in the namespace: "
 		   "Operation not permitted"),
 	   "a warning, if that is not possible");
 	ok(!strstr(said, "on the host"), "none for what is not needed");
-	scan_start();
+	start_scan();
 	ok(ours(IPPROTO_TCP, false, 7001), "ports may be moved");
 	is(l.count, 1, "that is all");
 	close(ns);
-	listen_scan(&l);
+	scan_now(&sc);
 	is(l.count, 0, "also back again");
-	listen_close(&l);
+	stop();
 }
 
 static void rule_at(const char *addr, unsigned first, unsigned last, bool scan)
@@ -640,17 +658,17 @@ static void test_scan_addresses(void)
 	int ns = ns_sock(SOCK_STREAM, "", 7000);
 
 	begin();
-	l.nsh = &nsh;
+	begin_ns();
 	rule_at("127.0.0.1", 1, 20000, true);
 	rule_at("::1", 1, 20000, true);
 	is(listen_open(&l), 0, "auto at two addresses");
-	scan_start();
+	start_scan();
 	ok(connects("127.0.0.1", 7000), "the first is bound");
 	ok(connects("::1", 7000), "and the second");
 	close(ns);
-	listen_scan(&l);
+	scan_now(&sc);
 	is(l.count, 0, "and both are closed");
-	listen_close(&l);
+	stop();
 
 	begin();
 	rule_at("127.0.0.1", 7000, 7010, false);
@@ -658,7 +676,7 @@ static void test_scan_addresses(void)
 	is(listen_open(&l), 0, "all at two addresses");
 	ok(connects("127.0.0.1", 7000), "the first is bound");
 	ok(connects("::1", 7000), "and the second");
-	listen_close(&l);
+	stop();
 }
 
 /* What the kernel never says, and what it does ---------------------------------- */

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * scan.c - Search for listeners that rules with "auto" forward to
+ *
+ * Rules that scan (auto) have a port bound as long as somebody listens on its
+ * target. Nothing tells of a new listener, so the kernel is asked once a second
+ * who listens (sockdiag.c), but not at all without such a rule. Left out are
+ *
+ *  our own sockets	known by their cookie. Else the two directions would
+ *			forward each other's sockets
+ *  sockets of flows	of UDP: bound to the guest's port, not connected
+ *  loopback		of the namespace, where connections don't get there
+ *  multicast		datagrams to our address would not be for that socket
+ *  UDP: ports that the kernel gives to clients, which look like listeners;
+ *	 67, 68, 546, 547, which clients of DHCP need for themselves
+ *
+ * What TCP found counts for UDP, too: there are protocols that open the UDP
+ * socket only after they spoke TCP. Ports bound because of a rule that names
+ * them stay as they are. A port that can't be bound is tried again every few
+ * seconds. On the host, ports below 1024 need a privilege that only the first
+ * search has.
+ */
+
+#include "scan.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "flow.h"
+#include "log.h"
+#include "nshelper.h"
+#include "util.h"
+
+enum {
+	SCAN_MS		= 999,		/* at most, see scan_arm() */
+	SCAN_SLOT_MS	= 64,
+	RETRY_ROUNDS	= 4,		/* until a port is tried again */
+};
+
+/**
+ * scan_init() - No search yet
+ * @s:		All zero
+ * @conf:	Rules, complete
+ * @loop:	Has the timer
+ * @nsh:	Makes sockets in the namespace, NULL: there is none
+ * @flows:	Table of flows, NULL: there are none
+ * @listen:	Binds the ports that are found
+ */
+void scan_init(struct scan *s, const struct conf *conf, struct loop *loop,
+	       struct nshelper *nsh, const struct flow_table *flows,
+	       struct listen *listen)
+{
+	s->conf = conf;
+	s->loop = loop;
+	s->nsh = nsh;
+	s->flows = flows;
+	s->listen = listen;
+	s->diag[0] = s->diag[1] = -1;
+	s->timer.ref = (union epoll_ref){ .kind = REF_SCAN };
+}
+
+/* What one dump is about */
+struct scan_dump {
+	struct scan *s;
+	unsigned kind;
+};
+
+/*
+ * is_ephemeral() - Is it a client's? In the namespace the range is taken for that
+ * which all start with, whatever the host has
+ */
+static bool is_ephemeral(const struct conf *c, bool in_ns, uint16_t port)
+{
+	if (in_ns)
+		return port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST;
+	return port >= c->ephemeral_first && port <= c->ephemeral_last;
+}
+
+/* entry_counts() - Is a socket one to forward to? See the top of this file */
+static bool entry_counts(const struct scan *s, unsigned kind,
+			 const struct sockdiag_entry *e)
+{
+	const struct conf *c = s->conf;
+	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
+	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+
+	if (udp && (is_ephemeral(c, in_ns, e->port) || inany_is_multicast(&e->addr)))
+		return false;
+	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
+	    !c->splice_only)
+		return false;
+	return !listen_is_own(s->listen, kind, e->port, (uint32_t)e->cookie);
+}
+
+static void entry_found(const struct sockdiag_entry *e, void *arg)
+{
+	const struct scan_dump *d = arg;
+
+	if (entry_counts(d->s, d->kind, e))
+		portmap_add(&d->s->found[d->kind], e->port);
+}
+
+/* remove_flows() - Ports of the sockets of our UDP flows on one side */
+static void remove_flows(const struct scan *s, enum pif pif,
+			 struct portmap *found)
+{
+	const struct flow *f, *end;
+	unsigned side;
+
+	if (!s->flows)
+		return;
+	end = s->flows->flow + s->flows->high;
+	for (f = s->flows->flow; f < end; f++) {
+		if (f->proto != IPPROTO_UDP)
+			continue;
+		for (side = INI; side <= TGT; side++) {
+			if (f->pif[side] == pif && f->bound & 1U << side)
+				portmap_remove(found, f->side[side].oport);
+		}
+	}
+}
+
+/* scan_kind() - Ports of a kind that are in use: false if it can't be told */
+static bool scan_kind(struct scan *s, unsigned kind)
+{
+	static const sa_family_t families[] = { AF_INET, AF_INET6 };
+	struct scan_dump d = { .s = s, .kind = kind };
+	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
+	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+	unsigned i;
+	int rc;
+
+	memset(&s->found[kind], 0, sizeof(s->found[kind]));
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		rc = sockdiag_dump(s->diag[in_ns], udp ? IPPROTO_UDP : IPPROTO_TCP,
+				   families[i], ++s->seq, s->diag_buf,
+				   entry_found, &d);
+		if (rc) {
+			debug_limited_rc(rc, "Can't tell who listens");
+			return false;
+		}
+	}
+	if (udp)
+		remove_flows(s, in_ns ? PIF_SPLICE : PIF_HOST, &s->found[kind]);
+	return true;
+}
+
+/* Where the listeners are that a rule of some kind looks for */
+static unsigned target_kind(unsigned kind)
+{
+	return kind ^ LISTEN_NS_TCP;
+}
+
+static bool rule_scans(const struct scan *s, const struct fwd_rule *r,
+		       unsigned kind)
+{
+	return r->scan && listen_kind(r) == kind && !listen_is_off(s->listen, r);
+}
+
+static bool kind_scans(const struct scan *s, unsigned kind)
+{
+	unsigned i;
+
+	for (i = 0; i < s->conf->nrules; i++) {
+		if (rule_scans(s, &s->conf->rules[i], kind))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * scan_needed() - Does any rule ask who listens?
+ * @in_ns:	In the namespace, else on the host
+ */
+bool scan_needed(const struct scan *s, bool in_ns)
+{
+	unsigned kind = in_ns ? LISTEN_HOST_TCP : LISTEN_NS_TCP;
+
+	return kind_scans(s, kind) || kind_scans(s, kind + 1);
+}
+
+/* rule_next() - Next port of a rule with a listener from @port on, else 0 */
+static unsigned rule_next(const struct fwd_rule *r, const struct portmap *found,
+			  unsigned port)
+{
+	unsigned to;
+
+	if (port > r->last)
+		return 0;
+	to = portmap_next(found, port - r->first + r->to);
+	if (to == PORTMAP_PORTS || to - r->to > (unsigned)(r->last - r->first))
+		return 0;
+	return to - r->to + r->first;
+}
+
+static void rule_want(struct portmap *want, const struct fwd_rule *r,
+		      const struct portmap *found)
+{
+	unsigned port = rule_next(r, found, r->first);
+
+	for (; port; port = rule_next(r, found, port + 1))
+		portmap_add(want, port);
+}
+
+/* rule_open_found() - Bind what has a listener: false if no more is possible */
+static bool rule_open_found(struct scan *s, uint16_t rule,
+			    const struct portmap *found)
+{
+	const struct fwd_rule *r = &s->conf->rules[rule];
+	unsigned kind = listen_kind(r), port = rule_next(r, found, r->first);
+	char buf[UTIL_ERROR_STRLEN];
+	int rc;
+
+	for (; port; port = rule_next(r, found, port + 1)) {
+		if (listen_has(s->listen, r, port) ||
+		    (portmap_has(&s->failed[kind], port) &&
+		     s->round % RETRY_ROUNDS))
+			continue;
+		rc = listen_bind(s->listen, rule, (uint16_t)port);
+		if (listen_is_exhausted(rc)) {
+			listen_full_note(s->listen, r, rc);
+			return false;
+		}
+		if (rc && nshelper_error_passes(rc))
+			return true;		/* with the next search */
+		if (!rc) {
+			debug("Port %u is in use, bound for -%c", port,
+			      listen_letter(r));
+			portmap_remove(&s->failed[kind], port);
+		} else if (!portmap_has(&s->failed[kind], port)) {
+			debug("Port %u is in use, can't be bound for -%c: %s",
+			      port, listen_letter(r), util_strerror(rc, buf));
+			portmap_add(&s->failed[kind], port);
+		}
+	}
+	return true;
+}
+
+/* close_unwanted() - Sockets of rules that scan, whose listener is gone */
+static void close_unwanted(struct scan *s, unsigned kind)
+{
+	const struct fwd_rule *r;
+	uint32_t i;
+
+	for (i = 0; i < s->listen->n; i++) {
+		const struct listener *l = listen_at(s->listen, i);
+
+		if (!l)
+			continue;
+		r = &s->conf->rules[l->rule];
+		if (!rule_scans(s, r, kind) || portmap_has(&s->want, l->port))
+			continue;
+		debug("Port %u is no longer in use, closed for -%c", l->port,
+		      listen_letter(r));
+		listen_unbind(s->listen, i);
+	}
+}
+
+/* apply() - Have bound what rules of a kind want, given who listens */
+static void apply(struct scan *s, unsigned kind, const struct portmap *found)
+{
+	const struct conf *c = s->conf;
+	unsigned i;
+
+	memset(&s->want, 0, sizeof(s->want));
+	for (i = 0; i < c->nrules; i++) {
+		if (rule_scans(s, &c->rules[i], kind))
+			rule_want(&s->want, &c->rules[i], found);
+	}
+	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
+		s->failed[kind].word[i] &= s->want.word[i];
+	close_unwanted(s, kind);
+	for (i = 0; i < c->nrules; i++) {
+		if (rule_scans(s, &c->rules[i], kind) &&
+		    !rule_open_found(s, (uint16_t)i, found))
+			return;
+	}
+}
+
+static void map_join(struct portmap *m, const struct portmap *other)
+{
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(m->word); i++)
+		m->word[i] |= other->word[i];
+}
+
+/* remove_dhcp() - The ports of RFC 2131 and RFC 8415 */
+static void remove_dhcp(struct portmap *udp)
+{
+	static const uint16_t ports[] = { 67, 68, 546, 547 };
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(ports); i++)
+		portmap_remove(udp, ports[i]);
+}
+
+/*
+ * scan_direction() - From the host to the namespace, or the other way
+ * @tcp:	Kind of the sockets for TCP, that for UDP follows
+ *
+ * Where the kernel does not tell, everything stays as it is.
+ */
+static void scan_direction(struct scan *s, unsigned tcp)
+{
+	unsigned udp = tcp + 1, tcp_to = target_kind(tcp),
+		 udp_to = target_kind(udp);
+	bool have_tcp = kind_scans(s, tcp);
+
+	if (s->diag[tcp_to >= LISTEN_NS_TCP] < 0)
+		return;
+	if (have_tcp && !scan_kind(s, tcp_to))
+		return;
+	if (have_tcp)
+		apply(s, tcp, &s->found[tcp_to]);
+	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
+		return;
+	if (have_tcp)
+		map_join(&s->found[udp_to], &s->found[tcp_to]);
+	remove_dhcp(&s->found[udp_to]);
+	apply(s, udp, &s->found[udp_to]);
+}
+
+/*
+ * scan_arm() - Once a second, never later
+ *
+ * For such a delay the wheel has slots of 64 ms and rounds up to them.
+ */
+static void scan_arm(struct scan *s)
+{
+	uint64_t at = s->loop->now_ms + SCAN_MS;
+
+	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
+}
+
+/*
+ * diag_retry() - A socket to ask in the namespace, if there was none at start
+ *
+ * Errors that don't pass have been told; others are no reason to give up.
+ */
+static void diag_retry(struct scan *s)
+{
+	if (!s->diag_missing)
+		return;
+	s->diag[1] = nshelper_diag(s->nsh);
+	s->diag_missing = s->diag[1] < 0 && nshelper_error_passes(s->diag[1]);
+	if (s->diag[1] >= 0)
+		info("Listeners of the namespace can be told from now on");
+}
+
+/**
+ * scan_now() - Look who listens, once more; when the timer of REF_SCAN fires
+ */
+void scan_now(struct scan *s)
+{
+	s->listen->udp_closed = false;
+	diag_retry(s);
+	scan_direction(s, LISTEN_HOST_TCP);
+	scan_direction(s, LISTEN_NS_TCP);
+	listen_full_warn(s->listen);
+	s->round++;
+	scan_arm(s);
+}
+
+/**
+ * scan_start() - Start to search, with a first look right now
+ * @diag_host:	From sockdiag_open() on the host; kept. Negative errno: there is
+ *		none, a warning if it would be needed
+ * @diag_ns:	The same in the namespace
+ *
+ * After listen_open(), before the sandbox: ports that clients get in the
+ * namespace are taken to be the same as on the host.
+ */
+void scan_start(struct scan *s, int diag_host, int diag_ns)
+{
+	char buf[UTIL_ERROR_STRLEN];
+
+	if (diag_host < 0 && scan_needed(s, false))
+		warn("Can't tell who listens on the host: %s",
+		     util_strerror(diag_host, buf));
+	if (diag_ns < 0 && scan_needed(s, true)) {
+		s->diag_missing = nshelper_error_passes(diag_ns);
+		warn("Can't tell who listens in the namespace%s: %s",
+		     s->diag_missing ? " for now" : "",
+		     util_strerror(diag_ns, buf));
+	}
+	s->diag[0] = diag_host;
+	s->diag[1] = diag_ns;
+	if (diag_host < 0 && diag_ns < 0 && !s->diag_missing)
+		return;
+	scan_now(s);
+}
+
+/* scan_stop() - Search no more */
+void scan_stop(struct scan *s)
+{
+	wheel_cancel(&s->loop->wheel, &s->timer);
+	for (unsigned i = 0; i < 2; i++) {
+		if (s->diag[i] >= 0)
+			close(s->diag[i]);
+		s->diag[i] = -1;
+	}
+}
