@@ -12,23 +12,11 @@
  * instance that is about to end: it gets half a second. What can't be bound after
  * that is an error, or, for rules that mean "what you can get" (weak), left out.
  * Those also leave descriptors for the flows. Rules that scan (auto) are left to scan.c.
- *
- * Ports of protocols that find services by multicast (mDNS, SSDP, WS-Discovery,
- * LLMNR) join their groups, on the template interface or that of the rule, if a
- * rule names them. Programs of the host share such a port with SO_REUSEADDR; who
- * shares it, too, may get their unicast datagrams. Then there are sockets bound to
- * the groups alone: these get a copy of multicast, take nothing from anybody, and
- * send from that port.
- *
- * No other UDP socket shares its port, or another process could take part in its
- * datagrams: flows use the listening socket itself.
  */
 
 #include "listen.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -36,21 +24,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hostsock.h"
+#include "listen_sock.h"
 #include "log.h"
 #include "nshelper.h"
 #include "util.h"
 
-#ifndef IPV6_FREEBIND
-#define IPV6_FREEBIND	78		/* linux/in6.h, Linux 4.15 */
-#endif
-
 enum {
-	BACKLOG		= 4096,
 	RETRY_MS	= 500,		/* for ports in use, all together */
 	RETRY_STEP_MS	= 20,
 	FDS_RESERVED	= 64,		/* for flows, at least; else 1/4 */
-	LO_IFINDEX	= 1,		/* LOOPBACK_IFINDEX of the kernel */
 };
 
 /* listen_kind() - Which of the kinds of sockets a rule has */
@@ -215,297 +197,23 @@ void listen_resume(struct listen *s)
 	}
 }
 
-/* One socket ------------------------------------------------------------------ */
-
-/* #syscalls setsockopt */
-static void set_on(int fd, int level, int option)
-{
-	int on = 1;
-
-	setsockopt(fd, level, option, &on, sizeof(on));
-}
-
-/* What datagrams are to tell; the kernel has all of it since long */
-static void set_udp_options(int fd, bool v6)
-{
-	int size = 4 << 20;	/* first datagrams of many peers: what is allowed */
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	set_on(fd, IPPROTO_IP, IP_RECVTOS);
-	set_on(fd, IPPROTO_IP, IP_RECVTTL);
-	if (!v6) {
-		set_on(fd, IPPROTO_IP, IP_PKTINFO);
-		return;
-	}
-	set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);	/* of IPv4, too */
-	set_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
-	set_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
-}
-
-/* Scope of a link-local address: the rule's interface, or the template's */
-/* #syscalls socket ioctl close */
-static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
-{
-	if (!inany_is_linklocal(&r->addr) || inany_is_v4(&r->addr))
-		return 0;
-	return r->ifname[0] ? if_nametoindex(r->ifname) : s->conf->ip6.ifindex;
-}
-
-/*
- * set_own_filter() - Take only datagrams that the namespace sends to itself
- *
- * These come by lo, whose index is 1 in every namespace, whatever address they have.
- * A source address is no proof: the kernel takes IPv6 packets from elsewhere that
- * forge one of its own.
- */
-/* #syscalls setsockopt */
-static void set_own_filter(int fd)
-{
-	static struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_IFINDEX),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LO_IFINDEX, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	static const struct sock_fprog filter = { ARRAY_SIZE(code), code };
-
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-		       sizeof(filter)))
-		debug_limited_rc(errno,
-				 "No filter for a socket of the namespace");
-}
-
-/*
- * sock_options() - What has to be set before bind()
- * @only:	With @v6: not IPv4 as well
- *
- * Return: 0, negative errno
- */
-/* #syscalls setsockopt */
-static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd,
-			bool v6, bool only)
-{
-	int v6only = only;
-
-	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
-			     sizeof(v6only)))
-		return -errno;
-	if (r->proto == IPPROTO_TCP) {
-		set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-		hostsock_no_lowat(fd);		/* for those that it accepts */
-	} else {
-		set_udp_options(fd, v6);
-		if (r->from_ns)
-			set_own_filter(fd);
-	}
-	if (s->conf->freebind)
-		set_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-		       v6 ? IPV6_FREEBIND : IP_FREEBIND);
-	if (r->ifname[0] &&
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, r->ifname,
-		       (socklen_t)strnlen(r->ifname, IFNAMSIZ)))
-		return -errno;
-	return 0;
-}
-
-/* #syscalls bind */
-static int sock_bind_to(const struct listen *s, const struct fwd_rule *r,
-			int fd, const union sockaddr_inany *sa, socklen_t len)
-{
-	if (!bind(fd, &sa->sa, len))
-		return 0;
-	if (errno != EACCES || !r->from_ns)
-		return -errno;
-	return nshelper_bind(s->nsh, fd, sa);	/* who may have low ports */
-}
-
-/* #syscalls listen */
-static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
-		     bool v6, uint16_t port)
-{
-	static const union inany any6, any4 = {
-		.v4mapped = { .one = { 0xff, 0xff } } };
-	const union inany *a = inany_is_set(&r->addr) ? &r->addr :
-			       v6 ? &any6 : &any4;
-	union sockaddr_inany sa;
-	socklen_t len = inany_to_sockaddr(a, port, rule_scope(s, r), &sa);
-	int rc = sock_bind_to(s, r, fd, &sa, len);
-
-	if (rc)
-		return rc;
-	if (r->proto == IPPROTO_UDP)
-		return 0;
-	return listen(fd, BACKLOG) ? -errno : 0;
-}
-
-/* #syscalls socket */
-static int sock_new(struct listen *s, const struct fwd_rule *r, bool v6)
-{
-	bool tcp = r->proto == IPPROTO_TCP;
-	int fd;
-
-	if (r->from_ns)
-		return nshelper_socket(s->nsh, tcp ?
-				       v6 ? NSSOCK_TCP6 : NSSOCK_TCP4 :
-				       v6 ? NSSOCK_UDP6 : NSSOCK_UDP4);
-	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_NONBLOCK | SOCK_CLOEXEC |
-		    (tcp ? SOCK_STREAM : SOCK_DGRAM), 0);
-	return fd < 0 ? -errno : fd;
-}
-
-/*
- * port_open_family() - Socket of a port
- * @v6:		For an IPv6 address, or all of them
- * @only:	Not for those of IPv4 as well
- *
- * Return: descriptor, negative errno
- */
-/* #syscalls close */
-static int port_open_family(struct listen *s, const struct fwd_rule *r,
-			    uint16_t port, bool v6, bool only)
-{
-	int fd = sock_new(s, r, v6), rc;
-
-	if (fd < 0)
-		return fd;
-	rc = sock_options(s, r, fd, v6, only);
-	if (!rc)
-		rc = sock_bind(s, r, fd, v6, port);
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-static int port_open(struct listen *s, const struct fwd_rule *r, uint16_t port)
-{
-	bool v4 = s->conf->ip4.enabled, v6 = s->conf->ip6.enabled;
-	int fd;
-
-	if (inany_is_set(&r->addr) || r->only6) {
-		v6 = !inany_is_v4(&r->addr);
-		return port_open_family(s, r, port, v6, true);
-	}
-	if (!v6)
-		return port_open_family(s, r, port, false, false);
-	fd = port_open_family(s, r, port, true, !v4);
-	if (fd == -EAFNOSUPPORT && v4)
-		fd = port_open_family(s, r, port, false, false);
-	return fd;
-}
-
-/* Groups of protocols that find services by multicast */
-static const struct {
-	uint16_t port;
-	const char *group;
-} groups[] = {
-	{ 5353, "224.0.0.251" }, { 5353, "ff02::fb" },		/* RFC 6762 */
-	{ 1900, "239.255.255.250" }, { 1900, "ff02::c" },	/* UPnP 2.0 */
-	{ 1900, "ff05::c" },
-	{ 3702, "239.255.255.250" }, { 3702, "ff02::c" },	/* WS-Discovery */
-	{ 5355, "224.0.0.252" }, { 5355, "ff02::1:3" },		/* RFC 4795 */
-};
-
-/* Interface that groups are joined on, 0: none */
-static unsigned group_ifindex(const struct listen *s, const struct fwd_rule *r,
-			      bool v4)
-{
-	if (r->ifname[0])
-		return if_nametoindex(r->ifname);
-	return v4 ? s->conf->ip4.ifindex : s->conf->ip6.ifindex;
-}
-
-/* #syscalls setsockopt */
-static void group_join(const struct listen *s, const struct fwd_rule *r,
-		       int fd, const union inany *group)
-{
-	struct ip_mreqn m4 = { .imr_multiaddr = group->v4mapped.a4 };
-	struct ipv6_mreq m6 = { .ipv6mr_multiaddr = group->a6 };
-	bool v4 = inany_is_v4(group);
-	unsigned ifindex = group_ifindex(s, r, v4);
-
-	m4.imr_ifindex = (int)ifindex;
-	m6.ipv6mr_interface = ifindex;
-	if (ifindex &&
-	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-		       v4 ? IP_ADD_MEMBERSHIP : IPV6_JOIN_GROUP,
-		       v4 ? (void *)&m4 : (void *)&m6,
-		       v4 ? sizeof(m4) : sizeof(m6)))
-		debug_rc(errno, "A multicast group of option '-u %s' can't be "
-			 "joined", r->spec);
-}
-
-/* Is this a rule that names the port, for the guest? */
-static bool wants_groups(const struct fwd_rule *r)
-{
-	return r->proto == IPPROTO_UDP && !r->from_ns && !r->scan && !r->weak;
-}
-
-/* Join the groups of the protocol that a port is of, if any */
-static void groups_join(const struct listen *s, const struct fwd_rule *r,
-			int fd, uint16_t port)
-{
-	union inany group;
-	unsigned i;
-
-	for (i = 0; wants_groups(r) && i < ARRAY_SIZE(groups); i++)
-		if (groups[i].port == port && inany_pton(groups[i].group, &group))
-			group_join(s, r, fd, &group);
-}
-
-/* Bind to a group alone, beside programs that share the port: 0 or negative
- * errno */
-/* #syscalls socket setsockopt bind close */
-static int group_add(struct listen *s, uint16_t rule, const char *text,
-		     uint16_t port)
-{
-	const struct fwd_rule *r = &s->conf->rules[rule];
-	union sockaddr_inany sa;
-	union inany group = { 0 };
-	socklen_t len;
-	int fd, rc;
-	bool v4;
-
-	inany_pton(text, &group);
-	v4 = inany_is_v4(&group);
-	if (!(v4 ? s->conf->ip4.enabled : s->conf->ip6.enabled) ||
-	    ((inany_is_set(&r->addr) || r->only6) &&
-	     inany_is_v4(&r->addr) != v4))
-		return -EAFNOSUPPORT;
-	fd = sock_new(s, r, !v4);
-	if (fd < 0)
-		return fd;
-	len = inany_to_sockaddr(&group, port, 0, &sa);
-	if (!v4 && IN6_IS_ADDR_MC_LINKLOCAL(&group.a6))
-		sa.sin6.sin6_scope_id = group_ifindex(s, r, v4);
-	rc = sock_options(s, r, fd, !v4, true);
-	set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-	if (!rc && bind(fd, &sa.sa, len))
-		rc = -errno;
-	if (!rc) {
-		group_join(s, r, fd, &group);
-		rc = listener_add(s, fd, rule, port);
-	}
-	if (rc)
-		close(fd);
-	return rc;
-}
+/* Ports of a rule ------------------------------------------------------------- */
 
 /* Bind to the groups of a port that programs of the host share: 0 or negative
  * errno if there are none, or they do not share it */
 static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
 {
 	const struct fwd_rule *r = &s->conf->rules[rule];
-	unsigned i, n = 0;
-	int rc;
+	unsigned next = 0, n = 0;
+	int fd;
 
-	for (i = 0; wants_groups(r) && i < ARRAY_SIZE(groups); i++) {
-		if (groups[i].port != port)
-			continue;
-		rc = group_add(s, rule, groups[i].group, port);
-		if (rc == -EADDRINUSE)
-			return rc;
-		n += !rc;
+	while ((fd = listen_sock_group(s, r, port, &next)) != -ENOENT) {
+		if (fd == -EADDRINUSE)
+			return fd;
+		if (fd >= 0 && listener_add(s, fd, rule, port))
+			close(fd);
+		else if (fd >= 0)
+			n++;
 	}
 	if (!n)
 		return -EADDRINUSE;
@@ -520,7 +228,7 @@ static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
 int listen_bind(struct listen *s, uint16_t rule, uint16_t port)
 {
 	const struct fwd_rule *r = &s->conf->rules[rule];
-	int fd = port_open(s, r, port), rc;
+	int fd = listen_sock_open(s, r, port), rc;
 
 	if (fd < 0)
 		return fd;
@@ -529,7 +237,7 @@ int listen_bind(struct listen *s, uint16_t rule, uint16_t port)
 	if (rc)
 		close(fd);
 	else
-		groups_join(s, r, fd, port);
+		listen_sock_join(s, r, fd, port);
 	return rc;
 }
 
