@@ -13,18 +13,17 @@
  * the option, the value, and what would be accepted.
  */
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf.h"
 #include "conf_opts.h"
 #include "inany.h"
 #include "log.h"
 #include "ports.h"
+#include "procfile.h"
 #include "util.h"
 
 #define LOG_SIZE_DEFAULT	(1 << 20)
@@ -553,14 +552,8 @@ static void read_ephemeral(struct conf *c)
 {
 	unsigned first, last;
 	char text[32];
-	ssize_t n;
-	int fd = open(EPHEMERAL_PATH, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = 0;
+	procfile_read(EPHEMERAL_PATH, text, sizeof(text));
 	if (sscanf(text, "%u %u", &first, &last) == 2 && first &&
 	    first <= last && last <= UINT16_MAX) {
 		c->ephemeral_first = first;

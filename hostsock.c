@@ -26,6 +26,7 @@
 
 #include "inany.h"
 #include "log.h"
+#include "procfile.h"
 #include "util.h"
 #include "wire.h"
 
@@ -127,8 +128,8 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
  */
 void hostsock_init(struct conf *c)
 {
-	c->notsent_low = util_read_number(NOTSENT_LOWAT, UINT32_MAX,
-					  UINT32_MAX) < INT32_MAX;
+	c->notsent_low = procfile_number(NOTSENT_LOWAT, UINT32_MAX,
+					 UINT32_MAX) < INT32_MAX;
 }
 
 /**

@@ -62,6 +62,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "procfile.h"
 #include "util.h"
 
 #ifdef SECCOMP_TRAP
@@ -330,18 +331,13 @@ static int identity_parse(const char *runas, struct identity *id)
 /* Are we in a user namespace that maps all users to themselves? */
 static bool is_host_userns(void)
 {
-	struct reader r = { .fd = open("/proc/self/uid_map", O_CLOEXEC) };
 	unsigned long in, out, count;
-	char line[64];
-	bool all;
+	char map[64];
 
-	if (r.fd < 0)
+	if (procfile_read("/proc/self/uid_map", map, sizeof(map)) < 0)
 		return true;
-	all = reader_line(&r, line, sizeof(line)) &&
-	      sscanf(line, "%lu %lu %lu", &in, &out, &count) == 3 &&
-	      !in && !out && count == UINT32_MAX;
-	close(r.fd);
-	return all;
+	return sscanf(map, "%lu %lu %lu", &in, &out, &count) == 3 &&
+	       !in && !out && count == UINT32_MAX;
 }
 
 /**

@@ -51,6 +51,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "procfile.h"
 #include "util.h"
 
 #define PROC_LEN	64		/* of paths in /proc */
@@ -238,18 +239,9 @@ static int mount_number(int fd)
 {
 	char path[PROC_LEN], buf[256];
 	const char *id;
-	ssize_t len;
-	int info;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = open(path, O_RDONLY | O_CLOEXEC);
-	if (info < 0)
-		return -1;
-	len = read(info, buf, sizeof(buf) - 1);
-	close(info);
-	if (len <= 0)
-		return -1;
-	buf[len] = '\0';
+	procfile_read(path, buf, sizeof(buf));
 	id = strstr(buf, "mnt_id:");
 	return id ? atoi(id + strlen("mnt_id:")) : -1;
 }

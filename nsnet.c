@@ -14,17 +14,15 @@
 
 #include "nsnet.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "log.h"
+#include "procfile.h"
 
 enum {
 	NS_TXQUEUELEN	= 10000,	/* frames; a full tun drops silently */
@@ -106,15 +104,13 @@ static void link_setup(struct nl *n, const struct conf *c, unsigned index,
 static void sysctl6_set(const char *ifname, const char *key, const char *value)
 {
 	char path[128];
-	int fd;
+	int rc;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname,
 		 key);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		debug("Couldn't set %s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	rc = procfile_write(path, value);
+	if (rc)
+		debug_rc(rc, "Couldn't set %s", path);
 }
 
 static void addr_req(struct nl_req *q, unsigned type, unsigned flags,

@@ -52,7 +52,6 @@
 #include "pasta.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
@@ -75,6 +74,7 @@
 #include "log.h"
 #include "nsnet.h"
 #include "nshelper.h"
+#include "procfile.h"
 #include "util.h"
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
@@ -115,46 +115,6 @@ struct tap_message {
 	struct tap_tun_info info;
 };
 
-/* Small files of /proc and /sys */
-
-static ssize_t file_get(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, size - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	buf[n] = '\0';
-	return n;
-}
-
-static int file_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-	size_t len = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, len) != (ssize_t)len)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-static bool file_is(const char *path, const char *value)
-{
-	char buf[32];
-
-	if (file_get(path, buf, sizeof(buf)) <= 0)
-		return false;
-	buf[strcspn(buf, "\n")] = '\0';
-	return !strcmp(buf, value);
-}
-
 /* Who denies a user namespace, or the rights in it */
 static const char *userns_remedy(void)
 {
@@ -173,7 +133,7 @@ static const char *userns_remedy(void)
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(why) && !remedy; i++)
-		if (file_is(why[i].path, why[i].value))
+		if (procfile_is(why[i].path, why[i].value))
 			remedy = why[i].remedy;
 	if (remedy)
 		return remedy;
@@ -284,7 +244,7 @@ static unsigned long gid_last(void)
 	unsigned long in, out, count;
 	char buf[MAP_LEN];
 
-	if (file_get("/proc/self/gid_map", buf, sizeof(buf)) <= 0 ||
+	if (procfile_read("/proc/self/gid_map", buf, sizeof(buf)) <= 0 ||
 	    sscanf(buf, "%lu %lu %lu", &in, &out, &count) != 3 || in || !count)
 		return 0;
 	return count - 1 < INT32_MAX ? count - 1 : INT32_MAX;
@@ -297,7 +257,7 @@ static void open_ping_group_range(void)
 	int rc;
 
 	snprintf(text, sizeof(text), "0 %lu", gid_last());
-	rc = file_put("/proc/sys/net/ipv4/ping_group_range", text);
+	rc = procfile_write("/proc/sys/net/ipv4/ping_group_range", text);
 	if (rc)
 		debug_rc(rc, "ping_group_range of the namespace stays");
 }
@@ -314,7 +274,7 @@ static void set_hostname(const char *name)
  * connections in a row would run out of ports: let those in TIME_WAIT be used */
 static void reuse_ports(void)
 {
-	int rc = file_put("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+	int rc = procfile_write("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
 
 	if (rc)
 		debug_rc(rc, "tcp_tw_reuse of the namespace stays");
@@ -501,7 +461,7 @@ static int map_identity(const char *own, char *map, size_t size)
 	char buf[MAP_LEN] = "";
 	const char *line = buf;
 	size_t len = 0;
-	ssize_t n = file_get(own, buf, sizeof(buf));
+	ssize_t n = procfile_read(own, buf, sizeof(buf));
 
 	if (n < 0)
 		return n;
@@ -523,11 +483,11 @@ static int map_single(pid_t pid, const char *which, unsigned long id)
 	if (!strcmp(which, "gid_map")) {
 		/* Linux 3.19: else no group map without privileges */
 		snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
-		file_put(path, "deny");
+		procfile_write(path, "deny");
 	}
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
 	snprintf(map, sizeof(map), "0 %lu 1", id);
-	return file_put(path, map);
+	return procfile_write(path, map);
 }
 
 /* Without CAP_SETUID, even root can map itself alone */
@@ -540,7 +500,7 @@ static int map_all_or_single(pid_t pid, const char *which, unsigned long id)
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
 	rc = map_identity(own, map, sizeof(map));
 	if (!rc)
-		rc = file_put(path, map);
+		rc = procfile_write(path, map);
 	return rc ? map_single(pid, which, id) : 0;
 }
 

@@ -47,7 +47,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -60,6 +59,7 @@
 
 #include "log.h"
 #include "loop.h"
+#include "procfile.h"
 #include "util.h"
 
 enum {
@@ -460,23 +460,11 @@ static size_t text_cut(const char *s, size_t len)
 }
 
 /* The file into @s, RESOLV_TEXT_MAX bytes; length or negative errno */
-/* #syscalls:follower open openat read close fcntl */
 static ssize_t file_read(char *s)
 {
-	int fd = open(RESOLV_PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	size_t len = 0;
-	ssize_t n;
+	ssize_t n = procfile_read(RESOLV_PATH, s, RESOLV_TEXT_MAX + 1);
 
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, s + len, RESOLV_TEXT_MAX - len);
-		if (n > 0)
-			len += n;
-	} while (n > 0 && len < RESOLV_TEXT_MAX);
-	n = n < 0 ? -errno : 0;
-	close(fd);
-	return n ? n : (ssize_t)text_cut(s, len);
+	return n < 0 ? n : (ssize_t)text_cut(s, n);
 }
 
 /**

@@ -58,6 +58,7 @@
 #include "icmperr.h"
 #include "inany.h"
 #include "log.h"
+#include "procfile.h"
 #include "tcp_state.h"
 #include "util.h"
 #include "wire.h"
@@ -1708,9 +1709,9 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	t->iss_key[0] = key[0];
 	t->iss_key[1] = key[1];
 	t->ready = t->blocked = FLOW_NONE;
-	t->syn.retries = util_read_number(SYSCTL "tcp_syn_retries", 127, 6);
-	t->syn.linear = util_read_number(SYSCTL "tcp_syn_linear_timeouts", 127,
-					 0);
+	t->syn.retries = procfile_number(SYSCTL "tcp_syn_retries", 127, 6);
+	t->syn.linear = procfile_number(SYSCTL "tcp_syn_linear_timeouts", 127,
+					0);
 }
 
 /**

@@ -370,31 +370,6 @@ int util_open(const char *path, int flags)
 }
 
 /**
- * util_read_number() - Read a file that holds one decimal number, such as a sysctl
- * @path:	Path
- * @max:	Largest number that makes sense
- * @otherwise:	Result if there is no such file or number
- *
- * To be called at start, before the sandbox.
- */
-unsigned long util_read_number(const char *path, unsigned long max,
-			       unsigned long otherwise)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	unsigned long v;
-	char buf[24];
-	ssize_t n;
-
-	if (fd < 0)
-		return otherwise;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	buf[n < 0 ? 0 : n] = 0;
-	buf[strcspn(buf, "\n")] = 0;
-	return util_parse_ulong(buf, 0, max, &v) ? otherwise : v;
-}
-
-/**
  * util_pidfile_open() - Create or empty a PID file
  * @path:	Path, as the caller of the program sees it
  *

@@ -36,8 +36,6 @@ int util_random(void *buf, size_t len);
 
 int util_named_fd(const char *path);
 int util_open(const char *path, int flags);
-unsigned long util_read_number(const char *path, unsigned long max,
-			       unsigned long otherwise);
 
 int util_pidfile_open(const char *path);
 int util_pidfile_write(int fd, pid_t pid);
