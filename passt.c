@@ -36,6 +36,7 @@
 
 #include "checksum.h"
 #include "client.h"
+#include "command.h"
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
@@ -572,7 +573,7 @@ static void tell_ready(struct passt *s)
 			die("Whoever started us is gone");
 		close(s->ready_fd);
 	}
-	pasta_command_start(&s->ns);
+	command_start(&s->ns.command);
 }
 
 /* Loop --------------------------------------------------------------------- */
@@ -583,7 +584,7 @@ static void tell_ready(struct passt *s)
  */
 static void command_event(struct passt *s)
 {
-	int status = pasta_command_status(&s->ns);
+	int status = command_status(&s->ns.command);
 
 	if (status < 0 || s->ended)
 		return;
@@ -632,7 +633,7 @@ static bool drained(struct passt *s, int n, bool busy)
 static bool signal_is_ours(const struct passt *s,
 			   const struct signalfd_siginfo *si)
 {
-	if (!s->ns.init || s->ended || si->ssi_signo == SIGTERM)
+	if (!s->ns.command.init || s->ended || si->ssi_signo == SIGTERM)
 		return true;
 	return si->ssi_signo == SIGQUIT && si->ssi_code != SI_KERNEL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pasta.c - The namespaces of pasta: make or join, run the command
+ * pasta.c - The namespaces of pasta: make or join them
  *
  * We stay in the host's network namespace. What has to happen in the other one
  * is done by a child. It shares our table of descriptors until the tap device is
@@ -13,8 +13,7 @@
  *						   its own descriptors from here on
  *				<------------ number of the tap device
  *		sandbox, event loop: "go" -------->
- *						   /proc, sysctls, the command
- *		SIGCHLD	<-------------------- its status
+ *						   the command, see command.c
  *
  *	PATH, PID make it ------------------------> join, tap device, link set up
  *				<------------ number of the tap device, the end
@@ -24,35 +23,18 @@
  * what only somebody in there can do: see nshelper.c. It is no process of the
  * command's PID namespace, so that nobody in there sees it.
  *
- * The child for a COMMAND becomes the first process of the PID namespace and
- * runs the command as the second, for two reasons. The kernel drops signals to
- * a first process that has no handler for them, so that Ctrl-C would not stop
- * most programs; and orphans need somebody to reap them. It exits with the
- * status of the command, and the kernel then kills what is left in there.
- *
- * It does the same when the socket to us ends. That, rather than a signal, is
- * how the command ends with us: it can't be lost, and also works after we
- * changed to a user who could not send one. While the table is shared the socket
- * does not end; until then the signal for the death of a parent ends the child.
+ * While the table is shared, the socket to the daemon does not end with the
+ * daemon; until then the signal for the death of a parent ends the child.
  *
  * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
  * has: mapped to themselves. Such a map has to be written from outside, with our
  * privileges, for that of one ID it makes no difference. With --netns-only there is
  * no map: the command stays in the user namespace of the caller.
- *
- * Terminal: if standard input and output are terminals, and ours, the command
- * becomes its foreground process group, so that Ctrl-C reaches it alone; we
- * take the terminal back in the end, for those who don't expect to lose it,
- * such as scripts. In a pipeline the process group belongs to the other
- * commands in it, too: there it stays as it is, and we ignore Ctrl-C. Nobody
- * could continue a command with a process group of its own once Ctrl-Z stopped
- * it, so it is continued at once.
  */
 
 #include "pasta.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
@@ -63,45 +45,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "isolation.h"
 #include "log.h"
-#include "nsnet.h"
 #include "nshelper.h"
+#include "nsnet.h"
 #include "procfile.h"
 #include "util.h"
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
 #define PATH_LEN	64		/* of what we look at in /proc */
 #define MAP_LEN		4096		/* of an ID map: the kernel's limit */
-#define END_WAIT_MS	1000		/* for the command to be gone */
-#define END_STEP_MS	5
-
-#define EXIT_NOT_RUN	126		/* shells: found, could not be run */
-#define EXIT_NOT_FOUND	127		/* shells: not found */
-#define EXIT_SIGNAL	128		/* shells: add the signal's number */
 
 /**
  * struct child - What a child in the other namespace needs
  * @c, @h:	For setting up the link
  * @ctl:	Its end of the socket to the daemon
  * @daemon_ctl:	The other end
- * @chld:	What the caller does on SIGCHLD, for the command
- * @take_tty:	The command becomes the terminal's foreground process group
+ * @cmd:	The command, NULL: we join the namespaces of somebody else
  * @n:		Namespaces to join
  */
 struct child {
 	const struct conf *c;
 	const struct hostnet *h;
 	int ctl, daemon_ctl;
-	struct sigaction chld;
-	bool take_tty;
+	const struct command *cmd;
 	struct netns *n;
 };
 
@@ -238,160 +212,11 @@ static bool child_wait(const struct child *ch)
 	return read(ch->ctl, &c, 1) == 1;
 }
 
-/* Last GID from 0 on without a gap, for a range that starts there */
-static unsigned long gid_last(void)
-{
-	unsigned long in, out, count;
-	char buf[MAP_LEN];
-
-	if (procfile_read("/proc/self/gid_map", buf, sizeof(buf)) <= 0 ||
-	    sscanf(buf, "%lu %lu %lu", &in, &out, &count) != 3 || in || !count)
-		return 0;
-	return count - 1 < INT32_MAX ? count - 1 : INT32_MAX;
-}
-
-/* Let everybody inside use ping sockets, if nobody has anything against it */
-static void open_ping_group_range(void)
-{
-	char text[32];
-	int rc;
-
-	snprintf(text, sizeof(text), "0 %lu", gid_last());
-	rc = procfile_write("/proc/sys/net/ipv4/ping_group_range", text);
-	if (rc)
-		debug_rc(rc, "ping_group_range of the namespace stays");
-}
-
-/* What the command is to be called; the host keeps its own name */
-static void set_hostname(const char *name)
-{
-	if (name[0] && strlen(name) <= HOST_NAME_MAX &&
-	    sethostname(name, strlen(name)))
-		warn_errno("Couldn't set the host name of the namespace");
-}
-
-/* The bypass dials the namespace's own address from that same address. Many such
- * connections in a row would run out of ports: let those in TIME_WAIT be used */
-static void reuse_ports(void)
-{
-	int rc = procfile_write("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
-
-	if (rc)
-		debug_rc(rc, "tcp_tw_reuse of the namespace stays");
-}
-
-/* A /proc that shows the processes of the new namespace, if we may mount one */
-static void mount_proc(void)
-{
-	/* What we mount must not show up in the host's namespace */
-	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL) ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  NULL))
-		debug_rc(errno, "The command sees the host's /proc");
-}
-
-/* The command's own process group gets the terminal */
-static void take_terminal(void)
-{
-	if (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid()))
-		debug_rc(errno, "The command can't have the terminal");
-}
-
-/* execvp() says EACCES for a folder in $PATH that we may not look into, too */
-static bool command_exists(const char *name)
-{
-	const char *dir = getenv("PATH");
-	char path[PATH_MAX];
-	int len;
-
-	if (strchr(name, '/') || !dir)
-		return true;
-	for (; *dir; dir += len + (dir[len] == ':')) {
-		len = strcspn(dir, ":");
-		if (snprintf(path, sizeof(path), "%.*s/%s", len, dir, name) <
-		    (int)sizeof(path) && !access(path, F_OK))
-			return true;
-	}
-	return false;
-}
-
-static _Noreturn void command_exec(const struct child *ch, const sigset_t *mask)
-{
-	const char *shell = getenv("SHELL");
-	char *const by_default[] = { (char *)(shell && *shell ? shell :
-							"/bin/sh"), NULL };
-	char *const *argv = ch->c->command ? ch->c->command : by_default;
-
-	if (ch->take_tty)
-		take_terminal();	/* while SIGTTOU is blocked */
-	sigaction(SIGCHLD, &ch->chld, NULL);
-	sigprocmask(SIG_SETMASK, mask, NULL);
-
-	execvp(argv[0], argv);
-	if (!ch->c->command && errno == ENOENT)
-		execl("/bin/sh", "/bin/sh", (char *)NULL);
-
-	if (errno == EACCES && !command_exists(argv[0]))
-		errno = ENOENT;
-	err_errno("Couldn't run '%s'", argv[0]);
-	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN);
-}
-
-/* Reap all there are. Does not return once the command is among them */
-static void init_reap(pid_t command)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (pid != command)
-			continue;
-		if (WIFSTOPPED(status)) {
-			if (WSTOPSIG(status) == SIGTSTP &&
-			    getpgid(command) == command)
-				kill(-command, SIGCONT);
-			continue;
-		}
-		_exit(WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) :
-					    WEXITSTATUS(status));
-	}
-}
-
-/* First process of the PID namespace: until the command or the daemon ends */
-static _Noreturn void init_run(const struct child *ch, pid_t command,
-			       const sigset_t *all)
-{
-	struct signalfd_siginfo si;
-	struct pollfd fds[2] = { { .fd = ch->ctl, .events = POLLIN } };
-
-	isolation_close_fds(ch->ctl);
-	fds[1].fd = signalfd(-1, all, SFD_CLOEXEC);
-	fds[1].events = POLLIN;
-	if (fds[1].fd < 0) {
-		err_errno("Couldn't have signals as events in the namespace's "
-			  "first process");
-		_exit(EXIT_FAILURE);
-	}
-
-	for (;;) {
-		init_reap(command);
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
-			_exit(EXIT_FAILURE);
-		if (fds[0].revents)
-			_exit(EXIT_SUCCESS);
-		if (fds[1].revents &&
-		    read(fds[1].fd, &si, sizeof(si)) != sizeof(si))
-			_exit(EXIT_FAILURE);
-	}
-}
-
 /* The child in new namespaces, see clone(2) */
 static int child_main(void *arg)
 {
 	const struct child *ch = arg;
 	struct tap_tun_info info = { 0 };
-	sigset_t all, saved;
-	pid_t command;
 	int fd;
 
 	/* While the socket's other end is open here as well, no EOF tells */
@@ -402,23 +227,7 @@ static int child_main(void *arg)
 	if (fd < 0 || child_own_files(ch, fd) ||
 	    child_send_tap(ch, fd, &info) || !child_wait(ch))
 		_exit(EXIT_FAILURE);
-
-	set_hostname(ch->c->hostname);
-	mount_proc();
-	open_ping_group_range();
-	reuse_ports();
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &saved);
-	command = fork();
-	if (!command)
-		command_exec(ch, &saved);
-	if (command < 0) {
-		err_errno("Couldn't start the command");
-		_exit(EXIT_FAILURE);
-	}
-	prctl(PR_SET_NAME, "pasta-init", 0, 0, 0);
-	init_run(ch, command, &all);
+	command_run(ch->cmd, ch->c, ch->ctl);
 }
 
 /* The child that joins namespaces of somebody else, and ends */
@@ -644,13 +453,6 @@ static int receive_tap(struct child *ch, pid_t pid, struct tap_tun_info *info)
 	return fd;
 }
 
-/* The terminal is for the command if it is all ours */
-static bool tty_is_ours(void)
-{
-	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-	       tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
 /* The child in new namespaces: returns its PID; errors are told here */
 static pid_t spawn_child(struct child *ch)
 {
@@ -679,25 +481,17 @@ static pid_t spawn_child(struct child *ch)
 static int spawn(struct pasta *ns, struct child *ch,
 		 struct tap_tun_info *info)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	pid_t pid;
 
-	/* If it is ignored there is no status to wait for */
-	sigaction(SIGCHLD, &dfl, &ch->chld);
+	command_prepare(&ns->command);
+	ch->cmd = &ns->command;
 	/* Not set if the binary can't be read: then the maps are not ours */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	ch->take_tty = tty_is_ours();
 
 	pid = spawn_child(ch);
 	if (pid < 0)
 		return pid;
-	ns->init = pid;
-	ns->ctl = ch->daemon_ctl;
-	if (ch->take_tty) {
-		/* For taking it back, and for messages until then */
-		signal(SIGTTOU, SIG_IGN);
-		ns->tty_pgrp = getpgrp();
-	}
+	command_adopt(&ns->command, pid, ch->daemon_ctl);
 	return receive_tap(ch, pid, info);
 }
 
@@ -773,7 +567,7 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
  */
 void pasta_init(struct pasta *ns)
 {
-	*ns = (struct pasta){ .ctl = -1, .helper = -1 };
+	*ns = (struct pasta){ .command.ctl = -1, .helper = -1 };
 	netns_init(&ns->netns);
 }
 
@@ -802,7 +596,7 @@ int pasta_find(struct pasta *ns, const struct conf *c)
  * @id:		Who the helper becomes
  * @info:	Set to what the tap device can do
  *
- * The command waits for pasta_command_start(). To be called single-threaded,
+ * The command waits for command_start(). To be called single-threaded,
  * before signals are changed and privileges dropped. errors are told here.
  *
  * Return: file descriptor, with --splice-only of a socket in its place, or
@@ -831,62 +625,19 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 }
 
 /**
- * pasta_command_start() - Let the command run: its network works from now on
- */
-/* #syscalls:pasta write */
-void pasta_command_start(const struct pasta *ns)
-{
-	if (ns->init && write(ns->ctl, "g", 1) != 1)
-		debug_rc(errno, "The command's namespaces are gone");
-}
-
-/**
- * pasta_command_status() - After SIGCHLD: has the command ended?
- *
- * Children that are not ours, which we get as first process of a container, are
- * reaped on the way.
- *
- * Return: exit status to pass on, -1 if it runs on
- */
-/* #syscalls wait4 waitid waitpid */
-int pasta_command_status(const struct pasta *ns)
-{
-	int status, result = -1;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != ns->init)
-			continue;
-		result = WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) :
-					       WEXITSTATUS(status);
-	}
-	return result;
-}
-
-/**
- * pasta_close() - End the command, if there is one, take the terminal back
+ * pasta_close() - End the command, if there is one
  * @ns:		From pasta_open()
  * @tap_fd:	The tap device, about to be closed by the end of this process
  *
- * Waits until its processes are gone, but not for ever: one of them may hang in
- * the kernel. Closing a tap device waits for 30 ms until nobody uses it any
- * more, unless it is to persist: then that is left to the end of the namespace,
- * for which nobody waits.
+ * Closing a tap device waits for 30 ms until nobody uses it any more, unless it is
+ * to persist: then that is left to the end of the namespace, for which nobody
+ * waits.
  */
-/* #syscalls:pasta close poll ppoll ioctl */
+/* #syscalls:pasta ioctl */
 void pasta_close(struct pasta *ns, int tap_fd)
 {
-	int waited;
-
-	if (!ns->init)
+	if (!ns->command.init)
 		return;
 	ioctl(tap_fd, TUNSETPERSIST, 1);
-	close(ns->ctl);
-	for (waited = 0; waited < END_WAIT_MS; waited += END_STEP_MS) {
-		if (waitpid(ns->init, NULL, WNOHANG))
-			break;
-		poll(NULL, 0, END_STEP_MS);
-	}
-	if (ns->tty_pgrp)
-		tcsetpgrp(STDIN_FILENO, ns->tty_pgrp);
+	command_end(&ns->command);
 }
