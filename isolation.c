@@ -53,7 +53,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -61,8 +60,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "log.h"
-#include "procfile.h"
 #include "util.h"
 
 #ifdef SECCOMP_TRAP
@@ -72,7 +71,6 @@
 #endif
 #include "seccomp.h"
 
-#define NOBODY		65534		/* where /etc/passwd has none */
 #define FDS_FALLBACK	65536		/* descriptors tried one by one */
 
 /*
@@ -179,206 +177,6 @@ void isolation_close_fds(int keep)
 		close_one_by_one(keep);
 }
 
-/**
- * struct reader - Lines of a file, without the C library's buffers
- * @fd:		File
- * @pos, @len:	What is left in @buf
- */
-struct reader {
-	int fd;
-	size_t pos, len;
-	char buf[1024];
-};
-
-static int reader_byte(struct reader *r)
-{
-	if (r->pos == r->len) {
-		ssize_t n = read(r->fd, r->buf, sizeof(r->buf));
-
-		if (n <= 0)
-			return EOF;
-		r->pos = 0;
-		r->len = n;
-	}
-	return (unsigned char)r->buf[r->pos++];
-}
-
-/* One line without its end; what does not fit is left out. False: no more */
-static bool reader_line(struct reader *r, char *line, size_t size)
-{
-	size_t n = 0;
-	int c;
-
-	while ((c = reader_byte(r)) != EOF && c != '\n')
-		if (n < size - 1)
-			line[n++] = c;
-	line[n] = '\0';
-	return c != EOF || n;
-}
-
-/**
- * struct account - A line of /etc/passwd or /etc/group, passwd(5), group(5)
- * @name:	First field
- * @id:		Third: UID or GID
- * @gid:	Fourth, of /etc/passwd: primary group
- */
-struct account {
-	char name[64];
-	unsigned long id, gid;
-};
-
-static bool account_parse(char *line, struct account *a)
-{
-	char *save, *name = line + strcspn(line, ":"), *id, *gid;
-
-	if (!*name || name == line)
-		return false;
-	*name++ = '\0';
-	if (util_strcpy(a->name, sizeof(a->name), line))
-		return false;
-	/* The second field is a password, often empty */
-	name += strcspn(name, ":");
-	id = strtok_r(name, ":", &save);
-	if (!id || util_parse_ulong(id, 0, UINT32_MAX - 1, &a->id))
-		return false;
-	gid = strtok_r(NULL, ":", &save);
-	if (!gid || util_parse_ulong(gid, 0, UINT32_MAX - 1, &a->gid))
-		a->gid = a->id;
-	return true;
-}
-
-/**
- * account_find() - Look up by name or number, in the file itself
- * @path:	/etc/passwd or /etc/group
- * @name:	Name, or NULL: by @a->id
- * @a:		Set if there is one
- *
- * No getpwnam(): a static program has none, and what it may load in another
- * program is anybody's guess.
- */
-static bool account_find(const char *path, const char *name, struct account *a)
-{
-	struct reader r = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
-	unsigned long id = a->id;
-	bool found = false;
-	char line[512];
-
-	if (r.fd < 0)
-		return false;
-	while (!found && reader_line(&r, line, sizeof(line))) {
-		if (!account_parse(line, a))
-			continue;
-		found = name ? !strcmp(a->name, name) : a->id == id;
-	}
-	close(r.fd);
-	return found;
-}
-
-/* USER, by name or number, to both IDs */
-static int identity_user(const char *user, struct identity *id)
-{
-	struct account a = { .id = 0 };
-
-	if (!util_parse_ulong(user, 0, UINT32_MAX - 1, &a.id)) {
-		id->uid = id->gid = a.id;
-		if (account_find("/etc/passwd", NULL, &a))
-			id->gid = a.gid;
-		return 0;
-	}
-	if (!account_find("/etc/passwd", user, &a))
-		return -ENOENT;
-	id->uid = a.id;
-	id->gid = a.gid;
-	return 0;
-}
-
-static int identity_group(const char *group, struct identity *id)
-{
-	struct account a = { .id = 0 };
-
-	if (util_parse_ulong(group, 0, UINT32_MAX - 1, &a.id) &&
-	    !account_find("/etc/group", group, &a))
-		return -ENOENT;
-	id->gid = a.id;
-	return 0;
-}
-
-static int identity_parse(const char *runas, struct identity *id)
-{
-	size_t len = strcspn(runas, ":");
-	char user[64];
-
-	if (!len || len >= sizeof(user)) {
-		err("Invalid --runas '%s': UID[:GID] or LOGIN[:GROUP] expected",
-		    runas);
-		return -EINVAL;
-	}
-	memcpy(user, runas, len);
-	user[len] = '\0';
-	if (identity_user(user, id)) {
-		err("Invalid --runas '%s': no user '%s' in /etc/passwd", runas,
-		    user);
-		return -EINVAL;
-	}
-	if (runas[len] && identity_group(runas + len + 1, id)) {
-		err("Invalid --runas '%s': no group '%s' in /etc/group", runas,
-		    runas + len + 1);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Are we in a user namespace that maps all users to themselves? */
-static bool is_host_userns(void)
-{
-	unsigned long in, out, count;
-	char map[64];
-
-	if (procfile_read("/proc/self/uid_map", map, sizeof(map)) < 0)
-		return true;
-	return sscanf(map, "%lu %lu %lu", &in, &out, &count) == 3 &&
-	       !in && !out && count == UINT32_MAX;
-}
-
-/**
- * isolation_identity() - Decide who to become, while /etc can be read
- * @runas:	Argument of --runas, NULL: not given
- * @id:		Set
- *
- * Root becomes nobody, except in a user namespace: there it is no root, and
- * nobody may not be mapped.
- *
- * Return: 0; negative errno if @runas makes no sense, after saying so
- */
-int isolation_identity(const char *runas, struct identity *id)
-{
-	int rc;
-
-	*id = (struct identity){ .uid = geteuid(), .gid = getegid() };
-
-	if (!runas) {
-		if (geteuid() || !is_host_userns())
-			return 0;
-		if (identity_user("nobody", id))
-			id->uid = id->gid = NOBODY;
-		id->change = true;
-		info("Started as root, will change to nobody.");
-		return 0;
-	}
-
-	rc = identity_parse(runas, id);
-	if (rc)
-		return rc;
-	id->required = id->change = id->uid != geteuid() ||
-				    id->gid != getegid();
-	if (id->change && geteuid()) {
-		err("--runas needs to be started as root, not as UID %u",
-		    (unsigned)geteuid());
-		return -EPERM;
-	}
-	return 0;
-}
-
 /* Nothing executed from now on can have a capability */
 static void drop_bounding_set(void)
 {
@@ -450,7 +248,7 @@ static int detach(int flags)
 
 /**
  * isolation_detach() - Leave the host's namespaces and root, become @id
- * @id:		From isolation_identity()
+ * @id:		From identity_choose()
  * @pid_ns:	The next child is to be the first of a new PID namespace
  *
  * To be called single-threaded, with all files opened, low ports bound and no
@@ -586,7 +384,7 @@ static void only_descriptor(int keep, int null)
 
 /**
  * isolation_nshelper() - All stages for the process that stays in the namespace
- * @id:		From isolation_identity()
+ * @id:		From identity_choose()
  * @keep:	The one descriptor that it needs
  *
  * Ports below 1024 are its business: where its user namespace owns the network
@@ -612,7 +410,7 @@ void isolation_nshelper(const struct identity *id, int keep)
 
 /**
  * isolation_follower() - All stages for the process that follows resolv.conf
- * @id:		From isolation_identity()
+ * @id:		From identity_choose()
  * @keep:	The one descriptor that it needs
  *
  * It reads files of the host, so it stays in its mount namespace. What it sees

@@ -7,25 +7,14 @@
 #define ISOLATION_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "types.h"
 
-/**
- * struct identity - Who the daemon is to be
- * @change:	It is to become @uid and @gid, without other groups
- * @required:	The user asked for it: failing is fatal
- */
-struct identity {
-	bool change, required;
-	uid_t uid;
-	gid_t gid;
-};
+struct identity;
 
 void isolation_init(void);
 void isolation_close_fds(int keep);
 void isolation_close_inherited(int keep);
-int isolation_identity(const char *runas, struct identity *id);
 int isolation_detach(const struct identity *id, bool pid_ns);
 void isolation_seal(enum mode mode);
 void isolation_nshelper(const struct identity *id, int keep);

@@ -40,6 +40,7 @@
 #include "conf.h"
 #include "flow.h"
 #include "icmp.h"
+#include "identity.h"
 #include "inbound.h"
 #include "hostsock.h"
 #include "input.h"
@@ -190,7 +191,7 @@ static void files_open(struct passt *s)
 
 static void host_look(struct passt *s)
 {
-	if (isolation_identity(s->conf.runas, &s->identity))
+	if (identity_choose(s->conf.runas, &s->identity))
 		exit(1);
 	/* Without a tap, the namespace has its loopback alone */
 	if (!s->conf.splice_only && hostnet_find(&s->conf, &s->host))
