@@ -75,9 +75,9 @@ BACKENDS = {
     "tun-cut": [],
 }
 
-STREAMS, TUNS = ("stream", "stream-64k", "stream-cut"), ("tun", "tun-plain", "tun-cut")
-CUT = ("stream-cut", "tun-cut")
-WHOLE = tuple(b for b in BACKENDS if b not in CUT)
+STREAMS = [b for b in BACKENDS if b.startswith("stream")]
+TUNS = [b for b in BACKENDS if b.startswith("tun")]
+CUT = [b for b in BACKENDS if b.endswith("-cut")]
 SCATTER = os.path.join(TOP, "build/scatter/passt")
 
 PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
@@ -1035,14 +1035,19 @@ class Env:
 TESTS = []
 
 
-def test(name, ip=(IP4, IP6), only=None):
+def test(name, ip=(IP4, IP6), only=None, cut=True):
     """
     Register fn(env, ip).  name: a sentence; ip: families, () for fn(env); only: backends
-    where the test makes sense, STREAMS, TUNS or a tuple of names; default: all
+    where the test makes sense, STREAMS, TUNS or a tuple of names; default: all.  A test
+    for "stream" runs on "stream-cut", too, the same for "tun", unless cut is False
     """
+    def suits(backend):
+        whole = backend.removesuffix("-cut")
+        return (not only or backend in only or whole in only) and (cut or backend == whole)
+
     def register(fn):
         for family in ip or (None,):
-            TESTS.append((fn, name, family, only))
+            TESTS.append((fn, name, family, suits))
         return fn
     return register
 
@@ -1058,8 +1063,8 @@ class Runner:
         set_stage()
         env = Env(self.backend, self.verbose)
         self.watch = Watch()
-        for fn, name, family, only in TESTS:
-            if only and self.backend not in only:
+        for fn, name, family, suits in TESTS:
+            if not suits(self.backend):
                 continue
             title = f"{name}{f', {family}' if family else ''} ({self.backend})"
             if self.wanted and not any(w in title or w == fn.__name__

@@ -312,7 +312,7 @@ def one_sendmsg(env, ip):
     equal(sizes, [(8, 2400), (8, 5600)], "calls with the data of eight segments")
 
 
-@test("a burst to the guest is many frames in few calls", only=FIRST)
+@test("a burst to the guest is many frames in few calls", only=FIRST, cut=False)
 def few_calls(env, ip):
     d = env.spawn()
     env.stack.callback(d.stop)

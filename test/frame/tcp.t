@@ -18,7 +18,7 @@ import time
 
 import frames
 from frames import ACK, RST, SYN
-from harness import (IP4, IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, WHOLE, Failed, check,
+from harness import (IP4, IP6, OUR_LL, STREAMS, TIMEOUT, TRIES, Failed, check,
                      equal, main, test, wait_until)
 
 RTO = 10.0			# surely after the first retransmission
@@ -1804,7 +1804,7 @@ def dial_again(c):
 
 
 @test("with a full flow table a SYN is dropped, and answered when there is room again",
-      only=WHOLE)
+      cut=False)
 def table_full(env, ip):
     d = env.spawn_small()
     srv = env.listen(ip)
