@@ -18,7 +18,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-
 #if defined(__x86_64__) || defined(__i386__)
 #define CSUM_X86
 #include <immintrin.h>
@@ -211,7 +210,7 @@ uint16_t csum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return ~sum;
 }
 
 /**

@@ -66,7 +66,7 @@ static void put_ip4(uint8_t *p, const struct frame_addr *a, const struct l3 *l3)
 	struct ip4_hdr ip = {
 		.ver_ihl = 0x45,
 		.tos = a->tos,
-		.tot_len = htons((uint16_t)(sizeof(ip) + l3->len)),
+		.tot_len = htons(sizeof(ip) + l3->len),
 		.id = htons(l3->id),
 		.frag = htons(l3->frag),
 		.ttl = a->ttl ? a->ttl : IP_DEFAULT_TTL,
@@ -83,7 +83,7 @@ static void put_ip6(uint8_t *p, const struct frame_addr *a, const struct l3 *l3)
 {
 	struct ip6_hdr ip = {
 		.ver_tc_flow = htonl(6U << 28 | (uint32_t)a->tos << 20),
-		.payload_len = htons((uint16_t)l3->len),
+		.payload_len = htons(l3->len),
 		.nexthdr = l3->proto,
 		.hop_limit = a->ttl ? a->ttl : IP_DEFAULT_TTL,
 		.src = a->src->a6,
@@ -119,7 +119,7 @@ static struct l3 whole_packet(struct tap *t, bool v4, uint8_t proto, size_t len)
 
 	if (total <= t->mtu)
 		return (struct l3){ proto, len, 0, IP4_DF };
-	return (struct l3){ proto, len, (uint16_t)++t->frag_id, 0 };
+	return (struct l3){ proto, len, ++t->frag_id, 0 };
 }
 
 /* The device completes the sum over what follows @l4: RFC 1071, 2 (A) */
@@ -127,8 +127,8 @@ static be16 csum_partial(struct txframe *f, const uint8_t *l4, uint32_t pseudo,
 			 size_t field)
 {
 	f->csum_partial = true;
-	f->csum_start = (uint16_t)(l4 - f->hdr);
-	f->csum_offset = (uint16_t)field;
+	f->csum_start = l4 - f->hdr;
+	f->csum_offset = field;
 	return (be16)~csum_fold(pseudo);
 }
 
@@ -205,7 +205,7 @@ void frame_fill_udp(struct tap *t, struct txframe *f,
 	bool gso = gso_size && f->len > gso_size && frame_can_uso(t);
 	size_t len = sizeof(struct udp_hdr) + f->len;
 	struct udp_hdr h = { htons(sport), htons(dport),
-			     htons((uint16_t)len), 0 };
+			     htons(len), 0 };
 	struct l3 l3 = { IPPROTO_UDP, len, 0, IP4_DF };
 	uint32_t pseudo;
 	uint8_t *l4;
@@ -262,14 +262,14 @@ static void fill_fragment(const struct tap *t, struct txframe *f,
 	bool more = f->len < rest->len;
 	struct ip6_frag fh = {
 		.nexthdr = proto,
-		.offset = htons((uint16_t)(off | more)),
+		.offset = htons(off | more),
 		.id = htonl(t->frag_id),
 	};
-	struct l3 l3 = { proto, f->len, (uint16_t)t->frag_id, 0 };
+	struct l3 l3 = { proto, f->len, t->frag_id, 0 };
 	uint8_t *l4;
 
 	if (inany_is_v4(a->src)) {
-		l3.frag = (uint16_t)(off / 8 | (more ? IP4_MF : 0));
+		l3.frag = off / 8 | (more ? IP4_MF : 0);
 		put_l3(f->hdr, a, &l3);
 	} else {
 		l3.proto = IPPROTO_FRAGMENT;
@@ -374,7 +374,7 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 	struct view m = view_of_iov(part, 2);
 	uint32_t sum;
 
-	h.len = htons((uint16_t)m.len);
+	h.len = htons(m.len);
 	sum = csum_pseudo(a->src, a->dst, IPPROTO_UDP, m.len);
 	sum = csum_add(sum, &h, sizeof(h));
 	h.csum = csum_fold(csum_add(sum, data, len));

@@ -38,12 +38,6 @@ static inline size_t frame_l3_hdrlen(bool v4)
 	       (v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr));
 }
 
-/* frame_l4_hdr() - Where the layer-4 header stands in a lent frame's @hdr */
-static inline void *frame_l4_hdr(const struct txframe *f, bool v4)
-{
-	return f->hdr + frame_l3_hdrlen(v4);
-}
-
 bool frame_can_tso(const struct tap *t, bool v4);
 bool frame_can_uso(const struct tap *t);
 bool frame_can_jumbo(const struct tap *t);

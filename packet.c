@@ -27,19 +27,6 @@
 #define EXTHDR_MAX	8		/* more of them are nobody's intent */
 #define GSO_UDP_MAX	128		/* datagrams of a frame: Linux sends no more */
 
-/* A source that answers can be sent to; :: and 0.0.0.0: see unspec_ok() */
-static bool src_ok(const union inany *a)
-{
-	if (inany_is_unspecified(a))
-		return true;
-	return inany_is_unicast(a) && !inany_is_loopback(a);
-}
-
-static bool dst_ok(const union inany *a)
-{
-	return !inany_is_unspecified(a) && !inany_is_loopback(a);
-}
-
 /* Who sends before it has an address: DHCP, and NDP's probes for duplicates */
 static bool unspec_ok(const struct pkt *p)
 {
@@ -49,11 +36,15 @@ static bool unspec_ok(const struct pkt *p)
 	       (p->kind == PKT_UDP && inany_is_v4(&p->src));
 }
 
+/* A source that answers can be sent to; :: and 0.0.0.0: see unspec_ok() */
 static enum pkt_error check_addrs(const struct pkt *p)
 {
-	if (!src_ok(&p->src))
+	if (!inany_is_unspecified(&p->src) &&
+	    (!inany_is_unicast(&p->src) || inany_is_loopback(&p->src)))
 		return PKT_E_SRC;
-	return dst_ok(&p->dst) ? PKT_OK : PKT_E_DST;
+	if (inany_is_unspecified(&p->dst) || inany_is_loopback(&p->dst))
+		return PKT_E_DST;
+	return PKT_OK;
 }
 
 /* Are sums of this packet whole, and to be verified by us? */
@@ -368,7 +359,7 @@ static enum pkt_error parse_ip4(struct pkt *p)
 	if (!(frag & (IP4_MF | IP4_OFFSET)))
 		return parse_l4(p, &p->l3);
 
-	p->frag_off = (uint16_t)((frag & IP4_OFFSET) * 8);
+	p->frag_off = (frag & IP4_OFFSET) * 8;
 	p->frag_more = frag & IP4_MF;
 	p->frag_id = ntohs(ip.id);
 	return parse_fragment(p);

@@ -28,12 +28,6 @@ static uint16_t block_get(struct spill_pool *p)
 	return b;
 }
 
-static void block_put(struct spill_pool *p, uint16_t b)
-{
-	p->next[b - 1] = p->free;
-	p->free = b;
-}
-
 /* tail_room() - Where the next bytes go; NULL: nowhere */
 static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
 {
@@ -121,7 +115,8 @@ void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes)
 		uint16_t b = s->head;
 
 		s->head = p->next[b - 1];
-		block_put(p, b);
+		p->next[b - 1] = p->free;
+		p->free = b;
 		s->off = s->off >= SPILL_BLOCK ? s->off - SPILL_BLOCK : 0;
 	}
 	if (!s->head)

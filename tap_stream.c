@@ -44,7 +44,7 @@ static struct tap_stream *to_stream(struct tap *t)
 }
 
 /* The socket took @n bytes of the queue */
-static void consume(struct tap_stream *s, size_t n)
+static void stream_consume(struct tap_stream *s, size_t n)
 {
 	while (n) {
 		struct stream_chunk *c = &s->queue[s->head];
@@ -87,7 +87,7 @@ static int send_queue(struct tap_stream *s)
 			return -EAGAIN;
 		if (rc < 0)
 			return -errno;
-		consume(s, (size_t)rc);
+		stream_consume(s, (size_t)rc);
 	}
 	s->head = s->tail = 0;
 	s->used = 0;
@@ -179,7 +179,7 @@ static void stream_close(struct tap_stream *s, int error)
 }
 
 /* EPOLLOUT is watched only while somebody waits for room */
-static void watch(struct tap_stream *s)
+static void stream_watch(struct tap_stream *s)
 {
 	const union epoll_ref ref = { .kind = REF_TAP };
 	bool out = s->starved || s->head < s->tail;
@@ -207,7 +207,7 @@ static void stream_flush(struct tap *tap)
 	}
 	if (rc && rc != -EAGAIN)
 		stream_close(s, -rc);
-	watch(s);
+	stream_watch(s);
 }
 
 /* Hand over all complete frames; -EPROTO if this is not our framing */

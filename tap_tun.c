@@ -217,7 +217,7 @@ static struct txframe *tun_reserve(struct tap *tap, unsigned *n, size_t hdrlen,
  */
 static void put_vnet(const struct txframe *f)
 {
-	struct vnet_hdr h = { .hdr_len = (uint16_t)f->hdrlen };
+	struct vnet_hdr h = { .hdr_len = f->hdrlen };
 
 	if (f->csum_partial) {
 		h.flags = VNET_F_NEEDS_CSUM;

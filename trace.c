@@ -33,7 +33,7 @@ struct line {
 };
 
 __attribute__((format(printf, 2, 3)))
-static void put(struct line *l, const char *fmt, ...)
+static void line_put(struct line *l, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -47,15 +47,15 @@ static void put(struct line *l, const char *fmt, ...)
 }
 
 /* A copy of the header that comes next; false, after saying so, if it is cut */
-static bool take(struct line *l, void *hdr, size_t size)
+static bool line_take(struct line *l, void *hdr, size_t size)
 {
 	if (view_copy(l->rest, 0, hdr, size))
 		return true;
-	put(l, " cut short");
+	line_put(l, " cut short");
 	return false;
 }
 
-static void skip(struct line *l, size_t bytes)
+static void line_skip(struct line *l, size_t bytes)
 {
 	view_skip(&l->rest, bytes < l->rest.len ? bytes : l->rest.len);
 }
@@ -66,17 +66,17 @@ static void put_addr(struct line *l, const union inany *a, int port)
 
 	inany_ntop(a, s, sizeof(s));
 	if (port < 0)
-		put(l, " %s", s);
+		line_put(l, " %s", s);
 	else if (inany_is_v4(a))
-		put(l, " %s:%d", s, port);
+		line_put(l, " %s:%d", s, port);
 	else
-		put(l, " [%s]:%d", s, port);
+		line_put(l, " [%s]:%d", s, port);
 }
 
 static void put_ends(struct line *l, int sport, int dport)
 {
 	put_addr(l, &l->src, sport);
-	put(l, " >");
+	line_put(l, " >");
 	put_addr(l, &l->dst, dport);
 }
 
@@ -88,43 +88,43 @@ static void put_tcp(struct line *l)
 	unsigned i;
 	size_t hlen;
 
-	put(l, "TCP");
-	if (!take(l, &h, sizeof(h)))
+	line_put(l, "TCP");
+	if (!line_take(l, &h, sizeof(h)))
 		return;
 	for (i = 0; names[i]; i++)
 		if (h.flags & 1 << i)
 			*f++ = names[i];
 	*f = '\0';
 	put_ends(l, ntohs(h.sport), ntohs(h.dport));
-	put(l, " [%s] seq %u", flags, ntohl(h.seq));
+	line_put(l, " [%s] seq %u", flags, ntohl(h.seq));
 	if (h.flags & TCPF_ACK)
-		put(l, " ack %u", ntohl(h.ack));
+		line_put(l, " ack %u", ntohl(h.ack));
 	hlen = (h.doff >> 4) * 4U;
-	skip(l, hlen);
-	put(l, " win %u, %u bytes", ntohs(h.wnd), l->rest.len);
+	line_skip(l, hlen);
+	line_put(l, " win %u, %u bytes", ntohs(h.wnd), l->rest.len);
 }
 
 static void put_udp(struct line *l)
 {
 	struct udp_hdr h;
 
-	put(l, "UDP");
-	if (!take(l, &h, sizeof(h)))
+	line_put(l, "UDP");
+	if (!line_take(l, &h, sizeof(h)))
 		return;
 	put_ends(l, ntohs(h.sport), ntohs(h.dport));
-	put(l, ", %zu bytes", l->rest.len - sizeof(h));
+	line_put(l, ", %zu bytes", l->rest.len - sizeof(h));
 }
 
 static void put_icmp(struct line *l)
 {
 	struct icmp_hdr h;
 
-	put(l, inany_is_v4(&l->src) ? "ICMP" : "ICMPv6");
-	if (!take(l, &h, sizeof(h)))
+	line_put(l, inany_is_v4(&l->src) ? "ICMP" : "ICMPv6");
+	if (!line_take(l, &h, sizeof(h)))
 		return;
 	put_ends(l, -1, -1);
-	put(l, " type %u code %u, %zu bytes", h.type, h.code,
-	    l->rest.len - sizeof(h));
+	line_put(l, " type %u code %u, %zu bytes", h.type, h.code,
+		 l->rest.len - sizeof(h));
 }
 
 static void put_l4(struct line *l, uint8_t proto)
@@ -141,9 +141,9 @@ static void put_l4(struct line *l, uint8_t proto)
 		put_icmp(l);
 		break;
 	default:
-		put(l, "IP protocol %u", proto);
+		line_put(l, "IP protocol %u", proto);
 		put_ends(l, -1, -1);
-		put(l, ", %u bytes", l->rest.len);
+		line_put(l, ", %u bytes", l->rest.len);
 	}
 }
 
@@ -153,24 +153,24 @@ static void put_ipv4(struct line *l)
 	struct in_addr a;
 	size_t hlen;
 
-	if (!take(l, &h, sizeof(h)))
+	if (!line_take(l, &h, sizeof(h)))
 		return;
 	a.s_addr = h.src;
 	l->src = inany_from_v4(a);
 	a.s_addr = h.dst;
 	l->dst = inany_from_v4(a);
 	hlen = (h.ver_ihl & 15) * 4U;
-	skip(l, hlen);
+	line_skip(l, hlen);
 	if (ntohs(h.frag) & (IP4_OFFSET | IP4_MF)) {
-		put(l, "fragment of");
+		line_put(l, "fragment of");
 		put_ends(l, -1, -1);
-		put(l, ", id %u offset %u, %u bytes", ntohs(h.id),
-		    (ntohs(h.frag) & IP4_OFFSET) * 8U, l->rest.len);
+		line_put(l, ", id %u offset %u, %u bytes", ntohs(h.id),
+			 (ntohs(h.frag) & IP4_OFFSET) * 8U, l->rest.len);
 		return;
 	}
 	put_l4(l, h.proto);
 	if (h.ttl != IP_DEFAULT_TTL)
-		put(l, ", ttl %u", h.ttl);
+		line_put(l, ", ttl %u", h.ttl);
 }
 
 static void put_ipv6(struct line *l)
@@ -178,18 +178,18 @@ static void put_ipv6(struct line *l)
 	struct ip6_hdr h;
 	uint8_t opt[2];
 
-	if (!take(l, &h, sizeof(h)))
+	if (!line_take(l, &h, sizeof(h)))
 		return;
 	l->src = inany_from_v6(&h.src);
 	l->dst = inany_from_v6(&h.dst);
-	skip(l, sizeof(h));
-	if (h.nexthdr == IPPROTO_HOPOPTS && take(l, opt, sizeof(opt))) {
+	line_skip(l, sizeof(h));
+	if (h.nexthdr == IPPROTO_HOPOPTS && line_take(l, opt, sizeof(opt))) {
 		h.nexthdr = opt[0];	/* RFC 8200, 4.3 */
-		skip(l, (opt[1] + 1) * 8U);
+		line_skip(l, (opt[1] + 1) * 8U);
 	}
 	put_l4(l, h.nexthdr);
 	if (h.hop_limit != IP_DEFAULT_TTL)
-		put(l, ", hop limit %u", h.hop_limit);
+		line_put(l, ", hop limit %u", h.hop_limit);
 }
 
 static void put_arp(struct line *l)
@@ -197,14 +197,14 @@ static void put_arp(struct line *l)
 	struct in_addr sender, target;
 	struct arp_msg m;
 
-	put(l, "ARP");
-	if (!take(l, &m, sizeof(m)))
+	line_put(l, "ARP");
+	if (!line_take(l, &m, sizeof(m)))
 		return;
 	memcpy(&sender, m.spa, sizeof(sender));
 	memcpy(&target, m.tpa, sizeof(target));
 	l->src = inany_from_v4(sender);
 	l->dst = inany_from_v4(target);
-	put(l, ntohs(m.op) == ARP_OP_REQUEST ? " request" : " reply");
+	line_put(l, ntohs(m.op) == ARP_OP_REQUEST ? " request" : " reply");
 	put_ends(l, -1, -1);
 }
 
@@ -221,9 +221,9 @@ const char *trace_str(const struct view *frame, char buf[TRACE_STRLEN])
 	struct eth_hdr eth;
 
 	buf[0] = '\0';
-	if (!take(&l, &eth, sizeof(eth)))
+	if (!line_take(&l, &eth, sizeof(eth)))
 		return buf;
-	skip(&l, sizeof(eth));
+	line_skip(&l, sizeof(eth));
 	switch (ntohs(eth.type)) {
 	case ETHERTYPE_ARPV4:
 		put_arp(&l);
@@ -235,8 +235,8 @@ const char *trace_str(const struct view *frame, char buf[TRACE_STRLEN])
 		put_ipv6(&l);
 		break;
 	default:
-		put(&l, "Ethernet type 0x%04x, %u bytes", ntohs(eth.type),
-		    l.rest.len);
+		line_put(&l, "Ethernet type 0x%04x, %u bytes", ntohs(eth.type),
+			 l.rest.len);
 	}
 	return buf;
 }
