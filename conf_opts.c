@@ -13,7 +13,6 @@
  */
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,6 +21,7 @@
 #include <sys/stat.h>
 
 #include "conf_opts.h"
+#include "domain.h"
 #include "inany.h"
 #include "log.h"
 #include "ports.h"
@@ -30,8 +30,6 @@
 #define LOG_SIZE_MIN		40960
 #define SOCK_PATH_MAX		107	/* unix(7) */
 #define STATS_MAX_S		86400
-#define DOMAIN_MAX		253	/* RFC 1035, 3.1, as text */
-#define LABEL_MAX		63	/* RFC 1035, 2.3.4 */
 #define NETNS_RUN_DIR		"/run/netns"	/* ip-netns(8) */
 
 /**
@@ -385,54 +383,15 @@ static enum conf_result set_dns(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-/*
- * domain_valid() - Can a domain of @len bytes, without its final dot, be sent?
- *
- * RFC 2181, 11 allows any byte in a label. Blanks, and characters that separate
- * parts of a list, an address or a path, are taken for a mistake.
- */
-static bool domain_valid(const char *s, size_t len)
+/* Blanks, and separators of lists, addresses and paths, are taken for a mistake */
+static bool domain_valid(const struct parse *p, const char *s, size_t len)
 {
-	size_t label = 0;
+	enum domain_grade grade = domain_judge(s, len);
 
-	if (!len || len > DOMAIN_MAX)
-		return false;
-	for (size_t i = 0; i <= len; i++) {
-		bool end = i == len || s[i] == '.';
-
-		if (end && (!label || label > LABEL_MAX))
-			return false;
-		if (!end && ((unsigned char)s[i] <= ' ' || s[i] == 0x7f ||
-			     strchr(",/:", s[i])))
-			return false;
-		label = end ? 0 : label + 1;
-	}
-	return true;
-}
-
-/*
- * warn_domain() - Warn of a name that is not one of a host by RFC 1123, 2.1
- *
- * Names of services and of Windows hosts have the "_".
- */
-static void warn_domain(const struct parse *p, const char *s, size_t len)
-{
-	char name[DOMAIN_MAX + 1];
-	bool odd = false;
-
-	memcpy(name, s, len);
-	name[len] = 0;
-	for (size_t i = 0; i < len; i++) {
-		bool edge = !i || s[i - 1] == '.' || i + 1 == len ||
-			    s[i + 1] == '.';
-
-		odd |= s[i] == '-' ? edge :
-		       s[i] != '.' && s[i] != '_' &&
-		       !isalnum((unsigned char)s[i]);
-	}
-	if (odd)
-		warn("--%s: some programs don't take '%s' for a name",
-		     p->opt->name, name);
+	if (grade != DOMAIN_INVALID && grade < DOMAIN_HOST)
+		warn("--%s: some programs don't take '%.*s' for a name",
+		     p->opt->name, (int)len, s);
+	return grade != DOMAIN_INVALID;
 }
 
 /* One domain of a list; "." is the root, where there is nothing to search */
@@ -443,11 +402,10 @@ static enum conf_result add_search(struct parse *p, const char *s, size_t len)
 	if (len == 1 && *s == '.')
 		return CONF_RUN;
 	len -= len > 1 && s[len - 1] == '.';
-	if (!domain_valid(s, len))
+	if (!domain_valid(p, s, len))
 		return conf_bad(p, "Invalid domain '%.*s' in --%s: expected"
 				" names with dots between them, or 'none'",
 				(int)len, s, p->opt->name);
-	warn_domain(p, s, len);
 	if (c->nsearch == CONF_SEARCH_MAX)
 		return conf_bad(p, "Too many domains in --%s with '%.*s':"
 				" expected up to %d", p->opt->name, (int)len, s,
@@ -481,9 +439,8 @@ static enum conf_result set_name(struct parse *p, const char *arg)
 	size_t len = strlen(arg);
 
 	len -= len > 1 && arg[len - 1] == '.';
-	if (!domain_valid(arg, len))
+	if (!domain_valid(p, arg, len))
 		return bad_value(p, arg, "a host name");
-	warn_domain(p, arg, len);
 	memcpy(field(p), arg, len);
 	((char *)field(p))[len] = 0;
 	return CONF_RUN;

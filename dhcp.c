@@ -389,36 +389,19 @@ static int put_dns(const struct reply *a, uint8_t *b)
 	return len ? len : NO_OPTION;
 }
 
-static bool is_name_char(char ch)
-{
-	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-	       (ch >= '0' && ch <= '9') || ch == '-' || ch == '_' || ch == '.';
-}
-
-/* May this name be handed out? RFC 1123, 2.1, and underscores: clients have
- * scripts, and these have holes */
+/* Clients pass names to scripts, which may have holes */
 static bool name_valid(const char *name)
 {
-	uint8_t wire[DOMAIN_WIRE_MAX];
-	char before = '.';
-
-	if (!domain_encode(name, wire, sizeof(wire)))
-		return false;
-	for (; *name; before = *name++)
-		if (!is_name_char(*name) || (*name == '-' && before == '.'))
-			return false;
-	return true;
+	return domain_judge(name, domain_len(name)) >= DOMAIN_SAFE;
 }
 
 /* A name as text, without the dot at its end */
 static int put_name(const char *name, uint8_t *b)
 {
-	size_t len = strlen(name);
+	size_t len = domain_len(name);
 
 	if (!name_valid(name))
 		return NO_OPTION;
-	if (name[len - 1] == '.')
-		len--;
 	memcpy(b, name, len);
 	return (int)len;
 }

@@ -57,14 +57,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "domain.h"
 #include "log.h"
 #include "loop.h"
 #include "procfile.h"
 #include "util.h"
 
 enum {
-	LABEL_MAX	= 63,		/* RFC 1035, 2.3.4 */
-	DOMAIN_MAX	= 253,		/* the same, as text */
 	LINKS_MAX	= 16,		/* symbolic links on the way */
 	WATCHES_MAX	= 128,
 	SETTLE_MS	= 20,		/* without an event: now read it */
@@ -192,29 +191,6 @@ static void parse_nameserver(struct span *line, struct resolv *r)
 		r->ns[r->n] = (union inany){ 0 };
 }
 
-static bool is_name_char(char ch)
-{
-	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-	       (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
-}
-
-/* Labels of 1 to 63 characters, without a dot at the end */
-static bool is_domain(const struct span *w)
-{
-	size_t i, label = 0;
-
-	for (i = 0; i < w->len; i++) {
-		if (w->p[i] == '.') {
-			if (!label)
-				return false;
-			label = 0;
-		} else if (!is_name_char(w->p[i]) || ++label > LABEL_MAX) {
-			return false;
-		}
-	}
-	return label && w->len <= DOMAIN_MAX;
-}
-
 /* The last of these lines holds, unless it is empty */
 static void parse_search(struct span *line, unsigned max, struct resolv *r)
 {
@@ -230,7 +206,7 @@ static void parse_search(struct span *line, unsigned max, struct resolv *r)
 			break;
 		if (word.p[word.len - 1] == '.')
 			word.len--;
-		if (is_domain(&word))
+		if (domain_judge(word.p, word.len) >= DOMAIN_PLAIN)
 			memcpy(r->search[r->nsearch++], word.p, word.len);
 	} while (++i < max && r->nsearch < CONF_SEARCH_MAX &&
 		 next_word(line, &word));
