@@ -56,38 +56,29 @@
 #define PREFERENCE_MAX	255		/* RFC 8415, 18.2.1: don't wait */
 
 /**
- * struct span - Bytes of the message
- * @p:		First, NULL: what would be here is absent
- * @len:	How many
- */
-struct span {
-	const uint8_t *p;
-	size_t len;
-};
-
-/**
- * struct request - A message, well-formed as a whole
+ * struct dhcpv6_request - A message, well-formed as a whole
  * @hdr:	Its header
  * @opts:	All its options
- * @client, @server, @oro, @fqdn:	Contents of these, as far as there
+ * @client, @server, @oro, @fqdn:	Contents of these options; @p is NULL where
+ *		there is none
  * @rapid:	Has the option for rapid commit
  * @ias:	How many IA_NA, IA_TA and IA_PD
  */
-struct request {
+struct dhcpv6_request {
 	struct dhcp6_hdr hdr;
-	struct span opts, client, server, oro, fqdn;
+	struct view opts, client, server, oro, fqdn;
 	bool rapid;
 	unsigned ias;
 };
 
 /**
- * struct reply - A message in the making
+ * struct dhcpv6_answer - A message in the making
  * @data:	REPLY_MAX bytes
  * @len:	So many are used
  * @full:	Something did not fit
  * @leases:	The configured address is in it
  */
-struct reply {
+struct dhcpv6_answer {
 	uint8_t *data;
 	size_t len;
 	bool full, leases;
@@ -96,7 +87,7 @@ struct reply {
 enum presence { MUST_NOT, MAY, MUST };
 
 /* What is done with each type of message, see above */
-static const struct rule {
+static const struct msg_rule {
 	bool known, bindings, status, use_multicast;
 	enum presence client, server;
 } rules[] = {
@@ -119,10 +110,11 @@ static const struct rule {
 
 /* The message ------------------------------------------------------------- */
 
-/* Bytes of @s from @skip on */
-static struct span after(struct span s, size_t skip)
+/* The bytes behind the first @skip, of which there are as many */
+static struct view after(struct view v, size_t skip)
 {
-	return (struct span){ s.p + skip, s.len - skip };
+	view_skip(&v, skip);
+	return v;
 }
 
 /**
@@ -132,29 +124,52 @@ static struct span after(struct span s, size_t skip)
  *
  * Return: its code, -ENOENT after the last one, -EBADMSG if it is cut short
  */
-static int next_option(struct span *rest, struct span *data)
+static int next_option(struct view *rest, struct view *data)
 {
 	struct dhcp6_opt o;
-	size_t len;
 
 	if (!rest->len)
 		return -ENOENT;
-	if (rest->len < sizeof(o))
+	if (!view_take(rest, &o, sizeof(o)) ||
+	    !view_split(rest, ntohs(o.len), data))
 		return -EBADMSG;
-	memcpy(&o, rest->p, sizeof(o));
-	*rest = after(*rest, sizeof(o));
-	len = ntohs(o.len);
-	if (len > rest->len)
-		return -EBADMSG;
-	*data = (struct span){ rest->p, len };
-	*rest = after(*rest, len);
 	return ntohs(o.code);
 }
 
-/* Are these options, each of them whole? */
-static bool options_valid(struct span rest)
+/* Bytes of an IA in front of its options; 0: the option @code is no IA */
+static size_t ia_fixed(int code)
 {
-	struct span data;
+	switch (code) {
+	case DHCP6_OPT_IA_NA:
+	case DHCP6_OPT_IA_PD:
+		return sizeof(struct dhcp6_ia);
+	case DHCP6_OPT_IA_TA:
+		return sizeof(be32);
+	default:
+		return 0;
+	}
+}
+
+/* Take the next address off the options of an IA; false after the last one */
+static bool next_address(struct view *rest, struct in6_addr *a)
+{
+	struct dhcp6_iaaddr opt;
+	struct view data;
+	int code;
+
+	while ((code = next_option(rest, &data)) >= 0)
+		if (code == DHCP6_OPT_IAADDR &&
+		    view_take(&data, &opt, sizeof(opt))) {
+			*a = opt.addr;
+			return true;
+		}
+	return false;
+}
+
+/* Are these options, each of them whole? */
+static bool list_valid(struct view rest)
+{
+	struct view data;
 	int code;
 
 	while ((code = next_option(&rest, &data)) >= 0)
@@ -163,7 +178,7 @@ static bool options_valid(struct span rest)
 }
 
 /* An address or prefix inside an IA; whatever else stands there is skipped */
-static bool ia_option_valid(int code, struct span data)
+static bool ia_option_valid(int code, struct view data)
 {
 	size_t fixed;
 
@@ -173,13 +188,13 @@ static bool ia_option_valid(int code, struct span data)
 		fixed = DHCP6_IAPREFIX_LEN;
 	else
 		return true;
-	return data.len >= fixed && options_valid(after(data, fixed));
+	return data.len >= fixed && list_valid(after(data, fixed));
 }
 
 /* An IA after its code and length, with its @fixed bytes and options */
-static bool ia_valid(struct span ia, size_t fixed)
+static bool ia_valid(struct view ia, size_t fixed)
 {
-	struct span data, rest;
+	struct view data, rest;
 	int code;
 
 	if (ia.len < fixed)
@@ -192,7 +207,7 @@ static bool ia_valid(struct span ia, size_t fixed)
 }
 
 /* An option that a message has once; false if it was there already */
-static bool set_once(struct span *field, struct span data, size_t min,
+static bool set_once(struct view *field, struct view data, size_t min,
 		     size_t max)
 {
 	if (field->p || data.len < min || data.len > max)
@@ -202,7 +217,7 @@ static bool set_once(struct span *field, struct span data, size_t min,
 }
 
 /* Take note of an option; false if it is malformed */
-static bool request_option(struct request *q, int code, struct span data)
+static bool request_option(struct dhcpv6_request *q, int code, struct view data)
 {
 	switch (code) {
 	case DHCP6_OPT_CLIENTID:
@@ -220,34 +235,31 @@ static bool request_option(struct request *q, int code, struct span data)
 		q->rapid = true;
 		return !data.len;
 	case DHCP6_OPT_IA_NA:
+	case DHCP6_OPT_IA_TA:
 	case DHCP6_OPT_IA_PD:
 		q->ias++;
-		return ia_valid(data, sizeof(struct dhcp6_ia));
-	case DHCP6_OPT_IA_TA:
-		q->ias++;
-		return ia_valid(data, sizeof(be32));
+		return ia_valid(data, ia_fixed(code));
 	default:
 		return true;
 	}
 }
 
-static bool request_parse(struct request *q, const uint8_t *msg, size_t len)
+static bool request_parse(struct dhcpv6_request *q, struct view rest)
 {
-	struct span rest = { msg, len }, data;
+	struct view data;
 	int code;
 
-	*q = (struct request){ .ias = 0 };
-	if (len < sizeof(q->hdr))
+	*q = (struct dhcpv6_request){ .ias = 0 };
+	if (!view_take(&rest, &q->hdr, sizeof(q->hdr)))
 		return false;
-	memcpy(&q->hdr, msg, sizeof(q->hdr));
-	q->opts = rest = after(rest, sizeof(q->hdr));
+	q->opts = rest;
 	while ((code = next_option(&rest, &data)) >= 0)
 		if (!request_option(q, code, data))
 			return false;
 	return code == -ENOENT;
 }
 
-static const struct rule *rule_for(const struct request *q)
+static const struct msg_rule *rule_for(const struct dhcpv6_request *q)
 {
 	size_t n = sizeof(rules) / sizeof(rules[0]);
 
@@ -256,9 +268,9 @@ static const struct rule *rule_for(const struct request *q)
 	return &rules[q->hdr.type];
 }
 
-static bool presence_ok(enum presence wanted, struct span s)
+static bool presence_ok(enum presence wanted, struct view v)
 {
-	return wanted == MAY || (wanted == MUST) == !!s.p;
+	return wanted == MAY || (wanted == MUST) == !!v.p;
 }
 
 static struct dhcp6_duid_ll our_duid(const struct conf *c)
@@ -272,8 +284,8 @@ static struct dhcp6_duid_ll our_duid(const struct conf *c)
 }
 
 /* RFC 8415, 16.2 to 16.12 */
-static bool request_valid(const struct conf *c, const struct request *q,
-			  const struct rule *rule)
+static bool request_valid(const struct conf *c, const struct dhcpv6_request *q,
+			  const struct msg_rule *rule)
 {
 	const struct dhcp6_duid_ll duid = our_duid(c);
 
@@ -281,26 +293,26 @@ static bool request_valid(const struct conf *c, const struct request *q,
 	    !presence_ok(rule->server, q->server))
 		return false;
 	if (q->server.p && (q->server.len != sizeof(duid) ||
-			    memcmp(q->server.p, &duid, sizeof(duid))))
+			    !view_equals(q->server, &duid, sizeof(duid))))
 		return false;
 	return q->hdr.type != DHCP6_INFO_REQUEST || !q->ias;
 }
 
 /* Did the client ask for this option? */
-static bool is_requested(const struct request *q, uint16_t code)
+static bool is_requested(const struct dhcpv6_request *q, uint16_t code)
 {
-	const be16 wanted = htons(code);
-	size_t i;
+	struct view list = q->oro;
+	be16 wanted;
 
-	for (i = 0; i < q->oro.len; i += sizeof(wanted))
-		if (!memcmp(q->oro.p + i, &wanted, sizeof(wanted)))
+	while (view_take(&list, &wanted, sizeof(wanted)))
+		if (wanted == htons(code))
 			return true;
 	return false;
 }
 
 /* The reply --------------------------------------------------------------- */
 
-static void put(struct reply *r, const void *data, size_t len)
+static void put(struct dhcpv6_answer *r, const void *data, size_t len)
 {
 	if (len > REPLY_MAX - r->len) {
 		r->full = true;
@@ -313,7 +325,7 @@ static void put(struct reply *r, const void *data, size_t len)
 }
 
 /* put_begin() - An option that what is put up to put_end() belongs to */
-static size_t put_begin(struct reply *r, uint16_t code)
+static size_t put_begin(struct dhcpv6_answer *r, uint16_t code)
 {
 	const struct dhcp6_opt o = { .code = htons(code) };
 	size_t at = r->len;
@@ -323,17 +335,17 @@ static size_t put_begin(struct reply *r, uint16_t code)
 }
 
 /* put_end() - @at: what put_begin() returned */
-static void put_end(struct reply *r, size_t at)
+static void put_end(struct dhcpv6_answer *r, size_t at)
 {
 	size_t len = r->len - at - sizeof(struct dhcp6_opt);
-	be16 field = htons((uint16_t)len);
+	be16 field = htons(len);
 
 	if (!r->full)
 		memcpy(r->data + at + offsetof(struct dhcp6_opt, len), &field,
 		       sizeof(field));
 }
 
-static void put_option(struct reply *r, uint16_t code, const void *data,
+static void put_option(struct dhcpv6_answer *r, uint16_t code, const void *data,
 		       size_t len)
 {
 	size_t at = put_begin(r, code);
@@ -342,14 +354,14 @@ static void put_option(struct reply *r, uint16_t code, const void *data,
 	put_end(r, at);
 }
 
-static void put_status(struct reply *r, uint16_t status)
+static void put_status(struct dhcpv6_answer *r, uint16_t status)
 {
 	const be16 field = htons(status);
 
 	put_option(r, DHCP6_OPT_STATUS, &field, sizeof(field));
 }
 
-static void put_address(struct reply *r, const struct in6_addr *a,
+static void put_address(struct dhcpv6_answer *r, const struct in6_addr *a,
 			uint32_t lifetime_s)
 {
 	const struct dhcp6_iaaddr opt = {
@@ -361,8 +373,8 @@ static void put_address(struct reply *r, const struct in6_addr *a,
 }
 
 /* What is optional: taken back as a whole if it does not fit */
-static void put_optional(struct reply *r, uint16_t code, const void *data,
-			 size_t len)
+static void put_optional(struct dhcpv6_answer *r, uint16_t code,
+			 const void *data, size_t len)
 {
 	if (len + sizeof(struct dhcp6_opt) <= REPLY_MAX - r->len)
 		put_option(r, code, data, len);
@@ -370,24 +382,19 @@ static void put_optional(struct reply *r, uint16_t code, const void *data,
 
 /* Is the link's prefix that of our address, the one that router advertisements
  * have? */
-static bool is_onlink(const struct conf *c, const struct in6_addr *a)
+static bool has_our_prefix(const struct conf *c, const struct in6_addr *a)
 {
 	return !memcmp(a, &c->ip6.addr.a6, 8);
 }
 
 /* Are all addresses of an IA_NA or IA_TA, @rest: its options, from this link?
  * @n: counts them */
-static bool all_onlink(const struct conf *c, struct span rest, unsigned *n)
+static bool all_onlink(const struct conf *c, struct view rest, unsigned *n)
 {
-	struct dhcp6_iaaddr a;
-	struct span data;
-	int code;
+	struct in6_addr a;
 
-	while ((code = next_option(&rest, &data)) >= 0) {
-		if (code != DHCP6_OPT_IAADDR)
-			continue;
-		memcpy(&a, data.p, sizeof(a));
-		if (!is_onlink(c, &a.addr))
+	while (next_address(&rest, &a)) {
+		if (!has_our_prefix(c, &a))
 			return false;
 		(*n)++;
 	}
@@ -396,63 +403,54 @@ static bool all_onlink(const struct conf *c, struct span rest, unsigned *n)
 
 /* RFC 8415, 18.3.4: all in an IA to be renewed that is not the address: this
  * one may be there twice, in two IAs, and has to stay */
-static void put_withdrawn(struct reply *r, const struct conf *c,
-			  struct span rest)
+static void put_withdrawn(struct dhcpv6_answer *r, const struct conf *c,
+			  struct view rest)
 {
 	const struct in6_addr *keep = &c->ip6.addr.a6;
-	struct dhcp6_iaaddr a;
-	struct span data;
-	int code;
+	struct in6_addr a;
 
-	while ((code = next_option(&rest, &data)) >= 0) {
-		if (code != DHCP6_OPT_IAADDR)
-			continue;
-		memcpy(&a, data.p, sizeof(a));
-		if (memcmp(&a.addr, keep, sizeof(*keep)))
-			put_address(r, &a.addr, 0);
-	}
+	while (next_address(&rest, &a))
+		if (memcmp(&a, keep, sizeof(*keep)))
+			put_address(r, &a, 0);
 }
 
-static bool is_renewal(const struct request *q)
+static bool is_renewal(const struct dhcpv6_request *q)
 {
 	return q->hdr.type == DHCP6_RENEW || q->hdr.type == DHCP6_REBIND;
 }
 
 /* The IA_NA that gets the address; @data: what the client sent of it */
-static void put_assigned(struct reply *r, const struct conf *c,
-			 const struct request *q, struct span data)
+static void put_assigned(struct dhcpv6_answer *r, const struct conf *c,
+			 const struct dhcpv6_request *q, struct view data)
 {
 	const struct in6_addr *addr = &c->ip6.addr.a6;
 	size_t at = put_begin(r, DHCP6_OPT_IA_NA);
-	struct span opts = after(data, sizeof(struct dhcp6_ia));
 	struct dhcp6_ia ia;
 	unsigned n = 0;
 
-	memcpy(&ia, data.p, sizeof(ia));
+	view_take(&data, &ia, sizeof(ia));
 	ia.t1_s = ia.t2_s = htonl(FOREVER);
 	put(r, &ia, sizeof(ia));
-	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(c, opts, &n)) {
+	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(c, data, &n)) {
 		put_status(r, DHCP6_NOT_ON_LINK);
 	} else {
 		put_address(r, addr, FOREVER);
 		r->leases = true;
 		if (is_renewal(q))
-			put_withdrawn(r, c, opts);
+			put_withdrawn(r, c, data);
 	}
 	put_end(r, at);
 }
 
 /* Any other IA, of @code: nothing in it but a status */
-static void put_refused(struct reply *r, const struct conf *c,
-			const struct request *q, int code, struct span data)
+static void put_refused(struct dhcpv6_answer *r, const struct conf *c,
+			const struct dhcpv6_request *q, int code,
+			struct view data)
 {
-	size_t fixed = sizeof(struct dhcp6_ia), at;
+	size_t fixed = ia_fixed(code), at = put_begin(r, code);
 	struct dhcp6_ia ia = { 0 };
 
-	if (code == DHCP6_OPT_IA_TA)
-		fixed = sizeof(ia.iaid);
-	memcpy(&ia.iaid, data.p, sizeof(ia.iaid));
-	at = put_begin(r, (uint16_t)code);
+	view_copy(data, 0, &ia.iaid, sizeof(ia.iaid));
 	put(r, &ia, fixed);
 	if (code != DHCP6_OPT_IA_PD && is_renewal(q))
 		put_withdrawn(r, c, after(data, fixed));
@@ -462,11 +460,11 @@ static void put_refused(struct reply *r, const struct conf *c,
 }
 
 /* All IAs, in their order. Return: one of them was told an address */
-static bool put_bindings(struct reply *r, const struct conf *c,
-			 const struct request *q)
+static bool put_bindings(struct dhcpv6_answer *r, const struct conf *c,
+			 const struct dhcpv6_request *q)
 {
 	bool left = inany_is_set(&c->ip6.addr), assigned = false;
-	struct span rest = q->opts, data;
+	struct view rest = q->opts, data;
 	int code;
 
 	while ((code = next_option(&rest, &data)) >= 0) {
@@ -474,9 +472,7 @@ static bool put_bindings(struct reply *r, const struct conf *c,
 			put_assigned(r, c, q, data);
 			left = false;
 			assigned = true;
-		} else if (code == DHCP6_OPT_IA_NA ||
-			   code == DHCP6_OPT_IA_TA ||
-			   code == DHCP6_OPT_IA_PD) {
+		} else if (ia_fixed(code)) {
 			put_refused(r, c, q, code, data);
 		}
 	}
@@ -485,32 +481,26 @@ static bool put_bindings(struct reply *r, const struct conf *c,
 
 /* RFC 8415, 18.3.3. Return: false if it must not be answered, since there is no
  * address in it, or none to compare it with */
-static bool confirm_status(const struct conf *c, const struct request *q,
+static bool confirm_status(const struct conf *c, const struct dhcpv6_request *q,
 			   uint16_t *status)
 {
-	struct span rest = q->opts, data;
+	struct view rest = q->opts, data;
 	unsigned n = 0;
 	int code;
 
 	*status = DHCP6_NOT_ON_LINK;
 	if (!inany_is_set(&c->ip6.addr))
 		return false;
-	while ((code = next_option(&rest, &data)) >= 0) {
-		size_t fixed = sizeof(struct dhcp6_ia);
-
-		if (code == DHCP6_OPT_IA_TA)
-			fixed = sizeof(be32);
-		else if (code != DHCP6_OPT_IA_NA)
-			continue;
-		if (!all_onlink(c, after(data, fixed), &n))
+	while ((code = next_option(&rest, &data)) >= 0)
+		if ((code == DHCP6_OPT_IA_NA || code == DHCP6_OPT_IA_TA) &&
+		    !all_onlink(c, after(data, ia_fixed(code)), &n))
 			return true;
-	}
 	*status = DHCP6_SUCCESS;
 	return n;
 }
 
 /* RFC 3646, 3 */
-static void put_dns(struct reply *r, const struct dns *d)
+static void put_dns(struct dhcpv6_answer *r, const struct dns *d)
 {
 	struct in6_addr ns[CONF_DNS_MAX];
 	unsigned i;
@@ -522,7 +512,7 @@ static void put_dns(struct reply *r, const struct dns *d)
 }
 
 /* RFC 3646, 4: as many as there is room for */
-static void put_search(struct reply *r, const struct dns *d)
+static void put_search(struct dhcpv6_answer *r, const struct dns *d)
 {
 	uint8_t list[REPLY_MAX];
 	size_t room = REPLY_MAX - r->len, len = 0;
@@ -541,8 +531,8 @@ static void put_search(struct reply *r, const struct dns *d)
  * RFC 4704, 6: to who sent one, or asks for it. We keep no zone, so N is set
  * and S is not, which overrides a client that wanted S.
  */
-static void put_fqdn(struct reply *r, const struct conf *c,
-		     const struct request *q)
+static void put_fqdn(struct dhcpv6_answer *r, const struct conf *c,
+		     const struct dhcpv6_request *q)
 {
 	uint8_t opt[1 + DOMAIN_WIRE_MAX] = { DHCP6_FQDN_N };
 	size_t len = domain_encode(c->fqdn, opt + 1, sizeof(opt) - 1);
@@ -554,8 +544,8 @@ static void put_fqdn(struct reply *r, const struct conf *c,
 	put_optional(r, DHCP6_OPT_FQDN, opt, 1 + len);
 }
 
-static void put_config(struct reply *r, const struct conf *c,
-		       const struct dns *d, const struct request *q)
+static void put_config(struct dhcpv6_answer *r, const struct conf *c,
+		       const struct dns *d, const struct dhcpv6_request *q)
 {
 	if (is_requested(q, DHCP6_OPT_DNS))
 		put_dns(r, d);
@@ -565,8 +555,8 @@ static void put_config(struct reply *r, const struct conf *c,
 }
 
 /* What a SOLICIT becomes: an offer, or at once an address. RFC 8415, 18.3.1 */
-static void solicit_finish(struct reply *r, const struct request *q,
-			   bool assigned)
+static void solicit_finish(struct dhcpv6_answer *r,
+			   const struct dhcpv6_request *q, bool assigned)
 {
 	static const uint8_t preference = PREFERENCE_MAX;
 
@@ -579,8 +569,8 @@ static void solicit_finish(struct reply *r, const struct request *q,
 }
 
 /* What every reply has: RFC 8415, 18.3.9 and 18.3.10 */
-static void put_header(struct reply *r, const struct conf *c,
-		       const struct request *q)
+static void put_header(struct dhcpv6_answer *r, const struct conf *c,
+		       const struct dhcpv6_request *q)
 {
 	const struct dhcp6_duid_ll duid = our_duid(c);
 	struct dhcp6_hdr hdr = q->hdr;
@@ -593,9 +583,9 @@ static void put_header(struct reply *r, const struct conf *c,
 }
 
 /* Return: false if there is nothing to answer after all */
-static bool put_body(struct reply *r, const struct conf *c,
-		     const struct dns *d, const struct request *q,
-		     const struct rule *rule)
+static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
+		     const struct dns *d, const struct dhcpv6_request *q,
+		     const struct msg_rule *rule)
 {
 	uint16_t status = DHCP6_SUCCESS;
 	bool assigned;
@@ -617,10 +607,11 @@ static bool put_body(struct reply *r, const struct conf *c,
 }
 
 /* The reply to @q in @r. Return: false if there is none */
-static bool answer(struct reply *r, const struct conf *c, const struct dns *d,
-		   const struct request *q, bool unicast)
+static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
+		       const struct dns *d, const struct dhcpv6_request *q,
+		       bool unicast)
 {
-	const struct rule *rule = rule_for(q);
+	const struct msg_rule *rule = rule_for(q);
 
 	if (!rule || !request_valid(c, q, rule))
 		return false;
@@ -653,9 +644,9 @@ static bool is_client(const union inany *src)
 size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 		    const struct pkt *p, struct datagram *r)
 {
-	struct reply w = { .data = r->data };
+	struct dhcpv6_answer w = { .data = r->data };
 	uint8_t msg[REQUEST_MAX];
-	struct request q;
+	struct dhcpv6_request q;
 
 	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
@@ -665,8 +656,8 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 
 	/* Once: the other side might go on writing to what it sent */
 	view_copy(p->payload, 0, msg, p->payload.len);
-	if (!request_parse(&q, msg, p->payload.len) ||
-	    !answer(&w, c, d, &q, !inany_is_multicast(&p->dst)))
+	if (!request_parse(&q, view_of(msg, p->payload.len)) ||
+	    !put_answer(&w, c, d, &q, !inany_is_multicast(&p->dst)))
 		return 0;
 
 	r->src = c->ip6.our_ll;
