@@ -84,12 +84,12 @@ struct value {
 };
 
 /**
- * struct request - A checked message
+ * struct dhcp_request - A checked message
  * @m:		Its fixed part; the cookie is 0 if it was cut off
  * @v:		Its options
  * @type:	DHCP_*, 0: BOOTP
  */
-struct request {
+struct dhcp_request {
 	struct dhcp_msg m;
 	struct value v[V_COUNT];
 	uint8_t type;
@@ -103,7 +103,7 @@ static be32 value_be32(const struct value *v)
 	return x;
 }
 
-static void take_option(struct request *q, uint8_t code, struct view data)
+static void take_option(struct dhcp_request *q, uint8_t code, struct view data)
 {
 	size_t len = data.len, room, i;
 
@@ -121,7 +121,7 @@ static void take_option(struct request *q, uint8_t code, struct view data)
 }
 
 /* One field of options; false if one goes beyond its end */
-static bool take_options(struct request *q, struct view field)
+static bool take_options(struct dhcp_request *q, struct view field)
 {
 	struct view data;
 	uint8_t code, len;
@@ -138,7 +138,7 @@ static bool take_options(struct request *q, struct view field)
 }
 
 /* Options may go on in the fields of names, in this order: RFC 3396, 5 */
-static bool take_overload(struct request *q)
+static bool take_overload(struct dhcp_request *q)
 {
 	uint8_t fields = q->v[V_OVERLOAD].b[0];
 
@@ -153,7 +153,7 @@ static bool take_overload(struct request *q)
 	       take_options(q, view_of(q->m.sname, sizeof(q->m.sname)));
 }
 
-static bool values_valid(const struct request *q)
+static bool values_valid(const struct dhcp_request *q)
 {
 	for (unsigned i = 0; i < V_COUNT; i++) {
 		const struct value *v = &q->v[i];
@@ -165,7 +165,7 @@ static bool values_valid(const struct request *q)
 	return true;
 }
 
-static bool parse_options(struct request *q, struct view options)
+static bool read_options(struct dhcp_request *q, struct view options)
 {
 	if (q->m.cookie != htonl(DHCP_COOKIE))
 		return true;		/* plain BOOTP: RFC 951 */
@@ -187,7 +187,7 @@ static bool header_valid(const struct dhcp_msg *m)
 	       memcmp(m->chaddr, none, MAC_LEN);
 }
 
-static bool parse_request(struct request *q, const struct pkt *p)
+static bool parse_request(struct dhcp_request *q, const struct pkt *p)
 {
 	struct view rest = p->payload;
 	size_t fixed = rest.len < sizeof(q->m) ? BOOTP_HDR_LEN : sizeof(q->m);
@@ -195,16 +195,7 @@ static bool parse_request(struct request *q, const struct pkt *p)
 	memset(q, 0, sizeof(*q));
 	return p->kind == PKT_UDP && inany_is_v4(&p->src) &&
 	       view_take(&rest, &q->m, fixed) && header_valid(&q->m) &&
-	       parse_options(q, rest);
-}
-
-/* Who wants it, and does it want any? Without a list it wants all there is */
-static bool is_asked(const struct request *q, uint8_t code)
-{
-	const struct value *l = &q->v[V_LIST];
-	size_t n = l->len < sizeof(l->b) ? l->len : sizeof(l->b);
-
-	return !l->given || memchr(l->b, code, n);
+	       read_options(q, rest);
 }
 
 /* What to answer ----------------------------------------------------------- */
@@ -215,17 +206,17 @@ enum {					/* kinds of a reply, as bits */
 };
 
 /**
- * struct reply - What to answer, and from what
+ * struct dhcp_answer - What to answer, and from what
  * @kind:	K_*
  * @type:	DHCP_*, unless it is BOOTP
  * @yiaddr, @ciaddr:	As in the message
  * @server:	Our address
  * @search:	Option 119, as much of it as fits, @search_len bytes
  */
-struct reply {
+struct dhcp_answer {
 	const struct conf *c;
 	const struct dns *d;
-	const struct request *q;
+	const struct dhcp_request *q;
 	unsigned kind;
 	uint8_t type;
 	be32 yiaddr, ciaddr, server;
@@ -273,7 +264,7 @@ union inany dhcp_server(const struct conf *c)
 }
 
 /* May a reply go to what the client says is its address? */
-static bool ciaddr_valid(const struct reply *a)
+static bool ciaddr_valid(const struct dhcp_answer *a)
 {
 	const struct in_addr a4 = { .s_addr = a->q->m.ciaddr };
 	union inany addr = inany_from_v4(a4);
@@ -283,9 +274,9 @@ static bool ciaddr_valid(const struct reply *a)
 }
 
 /* RFC 2131, 4.3.2: all four states that a client may be in */
-static unsigned decide_request(const struct reply *a)
+static unsigned decide_request(const struct dhcp_answer *a)
 {
-	const struct request *q = a->q;
+	const struct dhcp_request *q = a->q;
 	bool named = q->v[V_ADDR].given;
 	be32 wanted = named ? value_be32(&q->v[V_ADDR]) : q->m.ciaddr;
 
@@ -299,7 +290,7 @@ static unsigned decide_request(const struct reply *a)
 }
 
 /* Without a type there is an answer, even to who knows its address: RFC 951 */
-static unsigned decide_bootp(struct reply *a)
+static unsigned decide_bootp(struct dhcp_answer *a)
 {
 	if (a->q->m.ciaddr && !ciaddr_valid(a))
 		return K_NONE;
@@ -308,9 +299,9 @@ static unsigned decide_bootp(struct reply *a)
 	return K_BOOTP;
 }
 
-static unsigned decide(struct reply *a)
+static unsigned decide(struct dhcp_answer *a)
 {
-	const struct request *q = a->q;
+	const struct dhcp_request *q = a->q;
 	unsigned kind;
 
 	switch (q->type) {
@@ -353,7 +344,7 @@ static int put_be32(uint8_t *b, be32 x)
 	return sizeof(x);
 }
 
-static int put_type(const struct reply *a, uint8_t *b)
+static int opt_type(const struct dhcp_answer *a, uint8_t *b)
 {
 	b[0] = a->type;
 	return 1;
@@ -364,7 +355,7 @@ static uint32_t netmask(const struct conf *c)
 	return c->ip4.prefix_len ? UINT32_MAX << (32 - c->ip4.prefix_len) : 0;
 }
 
-static int put_mask(const struct reply *a, uint8_t *b)
+static int opt_mask(const struct dhcp_answer *a, uint8_t *b)
 {
 	return put_be32(b, htonl(netmask(a->c)));
 }
@@ -375,12 +366,12 @@ static be32 router_of(const struct conf *c)
 	return dhcp_server(c).v4mapped.a4.s_addr;
 }
 
-static int put_router(const struct reply *a, uint8_t *b)
+static int opt_router(const struct dhcp_answer *a, uint8_t *b)
 {
 	return put_be32(b, router_of(a->c));
 }
 
-static int put_dns(const struct reply *a, uint8_t *b)
+static int opt_dns(const struct dhcp_answer *a, uint8_t *b)
 {
 	int len = 0;
 
@@ -406,17 +397,17 @@ static int put_name(const char *name, uint8_t *b)
 	return (int)len;
 }
 
-static int put_hostname(const struct reply *a, uint8_t *b)
+static int opt_hostname(const struct dhcp_answer *a, uint8_t *b)
 {
 	return put_name(a->c->hostname, b);
 }
 
-static int put_domain(const struct reply *a, uint8_t *b)
+static int opt_domain(const struct dhcp_answer *a, uint8_t *b)
 {
 	return a->d->nsearch ? put_name(a->d->search[0], b) : NO_OPTION;
 }
 
-static int put_mtu(const struct reply *a, uint8_t *b)
+static int opt_mtu(const struct dhcp_answer *a, uint8_t *b)
 {
 	if (a->c->mtu < CONF_MTU_MIN_IPV4 || a->c->mtu > UINT16_MAX)
 		return NO_OPTION;
@@ -425,18 +416,18 @@ static int put_mtu(const struct reply *a, uint8_t *b)
 	return 2;
 }
 
-static int put_infinite(const struct reply *a, uint8_t *b)
+static int opt_infinite(const struct dhcp_answer *a, uint8_t *b)
 {
 	(void)a;
 	return put_be32(b, INFINITE);
 }
 
-static int put_server(const struct reply *a, uint8_t *b)
+static int opt_server(const struct dhcp_answer *a, uint8_t *b)
 {
 	return put_be32(b, a->server);
 }
 
-static int put_message(const struct reply *a, uint8_t *b)
+static int opt_message(const struct dhcp_answer *a, uint8_t *b)
 {
 	static const char text[] = "address not available";
 
@@ -446,7 +437,7 @@ static int put_message(const struct reply *a, uint8_t *b)
 }
 
 /* RFC 6842, 3: back to who sent it */
-static int put_client_id(const struct reply *a, uint8_t *b)
+static int opt_client_id(const struct dhcp_answer *a, uint8_t *b)
 {
 	const struct value *v = &a->q->v[V_CLIENT_ID];
 
@@ -456,7 +447,7 @@ static int put_client_id(const struct reply *a, uint8_t *b)
 	return (int)v->len;
 }
 
-static int put_rapid(const struct reply *a, uint8_t *b)
+static int opt_rapid(const struct dhcp_answer *a, uint8_t *b)
 {
 	(void)b;
 	return a->q->type == DHCP_DISCOVER && a->type == DHCP_ACK ? 0 : NO_OPTION;
@@ -464,7 +455,7 @@ static int put_rapid(const struct reply *a, uint8_t *b)
 
 /* RFC 4702, 4: nobody here updates the DNS, whatever the client prefers; the
  * encoding is the client's choice */
-static int put_fqdn(const struct reply *a, uint8_t *b)
+static int opt_fqdn(const struct dhcp_answer *a, uint8_t *b)
 {
 	const struct value *v = &a->q->v[V_FQDN];
 	uint8_t theirs = v->given ? v->b[0] : DHCP_FQDN_E;
@@ -483,7 +474,7 @@ static int put_fqdn(const struct reply *a, uint8_t *b)
 	return 3 + len;
 }
 
-static int put_search(const struct reply *a, uint8_t *b)
+static int opt_search(const struct dhcp_answer *a, uint8_t *b)
 {
 	(void)a;
 	(void)b;
@@ -492,7 +483,7 @@ static int put_search(const struct reply *a, uint8_t *b)
 
 /* A gateway that is no neighbour by the mask becomes one, RFC 3442; who takes
  * this option ignores the one for routers */
-static int put_routes(const struct reply *a, uint8_t *b)
+static int opt_routes(const struct dhcp_answer *a, uint8_t *b)
 {
 	be32 gw = router_of(a->c);
 	int len = 0;
@@ -522,84 +513,81 @@ static const struct option {
 	uint8_t kinds;
 	bool asked;
 	uint8_t rank;
-	int (*put)(const struct reply *a, uint8_t *b);
+	int (*put)(const struct dhcp_answer *a, uint8_t *b);
 } options[] = {
-	{ DHCP_OPT_TYPE, K_LEASE | K_INFORM | K_NAK, false, 0, put_type },
-	{ DHCP_OPT_MASK, K_LEASE | K_INFORM | K_BOOTP, false, 0, put_mask },
-	{ DHCP_OPT_ROUTER, K_LEASE | K_INFORM | K_BOOTP, true, 2, put_router },
-	{ DHCP_OPT_DNS, K_LEASE | K_INFORM | K_BOOTP, true, 5, put_dns },
-	{ DHCP_OPT_HOSTNAME, K_LEASE | K_INFORM | K_BOOTP, true, 6, put_hostname },
-	{ DHCP_OPT_DOMAIN, K_LEASE | K_INFORM | K_BOOTP, true, 7, put_domain },
-	{ DHCP_OPT_MTU, K_LEASE | K_INFORM | K_BOOTP, true, 4, put_mtu },
-	{ DHCP_OPT_LEASE, K_LEASE, false, 0, put_infinite },
-	{ DHCP_OPT_SERVER, K_LEASE | K_INFORM | K_NAK, false, 0, put_server },
-	{ DHCP_OPT_MESSAGE, K_NAK, false, 9, put_message },
-	{ DHCP_OPT_T1, K_LEASE, false, 10, put_infinite },
-	{ DHCP_OPT_T2, K_LEASE, false, 10, put_infinite },
-	{ DHCP_OPT_CLIENT_ID, K_LEASE | K_INFORM | K_NAK, false, 1, put_client_id },
-	{ DHCP_OPT_RAPID, K_LEASE, false, 0, put_rapid },
-	{ DHCP_OPT_FQDN, K_LEASE | K_INFORM, true, 8, put_fqdn },
-	{ DHCP_OPT_SEARCH, K_LEASE | K_INFORM, true, 0, put_search },
-	{ DHCP_OPT_ROUTES, K_LEASE | K_INFORM, true, 3, put_routes },
+	{ DHCP_OPT_TYPE, K_LEASE | K_INFORM | K_NAK, false, 0, opt_type },
+	{ DHCP_OPT_MASK, K_LEASE | K_INFORM | K_BOOTP, false, 0, opt_mask },
+	{ DHCP_OPT_ROUTER, K_LEASE | K_INFORM | K_BOOTP, true, 2, opt_router },
+	{ DHCP_OPT_DNS, K_LEASE | K_INFORM | K_BOOTP, true, 5, opt_dns },
+	{ DHCP_OPT_HOSTNAME, K_LEASE | K_INFORM | K_BOOTP, true, 6, opt_hostname },
+	{ DHCP_OPT_DOMAIN, K_LEASE | K_INFORM | K_BOOTP, true, 7, opt_domain },
+	{ DHCP_OPT_MTU, K_LEASE | K_INFORM | K_BOOTP, true, 4, opt_mtu },
+	{ DHCP_OPT_LEASE, K_LEASE, false, 0, opt_infinite },
+	{ DHCP_OPT_SERVER, K_LEASE | K_INFORM | K_NAK, false, 0, opt_server },
+	{ DHCP_OPT_MESSAGE, K_NAK, false, 9, opt_message },
+	{ DHCP_OPT_T1, K_LEASE, false, 10, opt_infinite },
+	{ DHCP_OPT_T2, K_LEASE, false, 10, opt_infinite },
+	{ DHCP_OPT_CLIENT_ID, K_LEASE | K_INFORM | K_NAK, false, 1, opt_client_id },
+	{ DHCP_OPT_RAPID, K_LEASE, false, 0, opt_rapid },
+	{ DHCP_OPT_FQDN, K_LEASE | K_INFORM, true, 8, opt_fqdn },
+	{ DHCP_OPT_SEARCH, K_LEASE | K_INFORM, true, 0, opt_search },
+	{ DHCP_OPT_ROUTES, K_LEASE | K_INFORM, true, 3, opt_routes },
 };
 
 #define OPTIONS		(sizeof(options) / sizeof(options[0]))
 #define RANK_MAX	10
 
-/* Who sends its name wants to hear one: RFC 4702, 4 */
-static bool is_wanted(const struct reply *a, const struct option *o)
+/* Does this reply have this option? Without a parameter request list, a client
+ * gets all; one that sends its name gets a name back: RFC 4702, 4 */
+static bool is_wanted(const struct dhcp_answer *a, const struct option *o)
 {
+	const struct value *l = &a->q->v[V_LIST];
+	size_t n = l->len < sizeof(l->b) ? l->len : sizeof(l->b);
+
 	return o->kinds & a->kind &&
-	       (!o->asked || is_asked(a->q, o->code) ||
+	       (!o->asked || !l->given || memchr(l->b, o->code, n) ||
 		(o->code == DHCP_OPT_FQDN && a->q->v[V_FQDN].given));
 }
 
-/* Bytes of an option with its code and length, 0 if it is not in the reply */
-static size_t option_size(const struct reply *a, const struct option *o)
+/* Bytes of all options up to a rank, and the end */
+static size_t options_size(const struct dhcp_answer *a, unsigned rank)
 {
 	uint8_t scratch[DHCP_OPT_LEN_MAX];
-	int len = is_wanted(a, o) ? o->put(a, scratch) : NO_OPTION;
-
-	return len == NO_OPTION ? 0 : 2 + (size_t)len;
-}
-
-/* Bytes of all options up to a rank, and the end */
-static size_t options_size(const struct reply *a, unsigned rank)
-{
 	size_t size = 1;
+	int len;
 
-	for (unsigned i = 0; i < OPTIONS; i++)
-		if (options[i].rank <= rank)
-			size += option_size(a, &options[i]);
+	for (const struct option *o = options; o < options + OPTIONS; o++) {
+		if (o->rank > rank || !is_wanted(a, o))
+			continue;
+		len = o->put(a, scratch);
+		if (len != NO_OPTION)
+			size += 2 + (size_t)len;
+	}
 	return size;
-}
-
-/* Bytes of an option that may need several instances: RFC 3396, 5 */
-static size_t long_option_size(size_t len)
-{
-	return len + 2 * ((len + DHCP_OPT_LEN_MAX - 1) / DHCP_OPT_LEN_MAX);
 }
 
 /* As many domains as there is room for. Not compressed: few have so many of them
  * that it would matter, and clients have been wrong about it: RFC 3397, 2 */
-static void encode_search(struct reply *a, size_t room)
+static void encode_search(struct dhcp_answer *a, size_t room)
 {
 	a->search_len = 0;
 	for (unsigned i = 0; i < a->d->nsearch && i < CONF_SEARCH_MAX; i++) {
 		const char *name = a->d->search[i];
 		uint8_t *to = a->search + a->search_len;
-		size_t len;
+		size_t len, all, headers;
 
 		if (!name_valid(name))
 			continue;
 		len = domain_encode(name, to, sizeof(a->search) - a->search_len);
-		if (!len || long_option_size(a->search_len + len) > room)
+		all = a->search_len + len;
+		headers = (all + DHCP_OPT_LEN_MAX - 1) / DHCP_OPT_LEN_MAX;
+		if (!len || all + 2 * headers > room)
 			break;
-		a->search_len += len;
+		a->search_len = all;
 	}
 }
 
-static uint8_t *write_search(const struct reply *a, uint8_t *b)
+static uint8_t *write_search(const struct dhcp_answer *a, uint8_t *b)
 {
 	for (size_t at = 0; at < a->search_len; ) {
 		size_t len = a->search_len - at;
@@ -616,7 +604,7 @@ static uint8_t *write_search(const struct reply *a, uint8_t *b)
 }
 
 /* Write what fits into @room bytes, return the number of bytes */
-static size_t write_options(struct reply *a, uint8_t *b, size_t room)
+static size_t write_options(struct dhcp_answer *a, uint8_t *b, size_t room)
 {
 	uint8_t *start = b;
 	unsigned rank = RANK_MAX, i;
@@ -652,7 +640,7 @@ static size_t write_options(struct reply *a, uint8_t *b, size_t room)
 /* The message -------------------------------------------------------------- */
 
 /* Bytes of a message that the client takes, and that needs no fragments */
-static size_t message_max(const struct reply *a, const struct pkt *p,
+static size_t message_max(const struct dhcp_answer *a, const struct pkt *p,
 			  size_t size)
 {
 	const struct value *v = &a->q->v[V_MAX];
@@ -670,14 +658,7 @@ static size_t message_max(const struct reply *a, const struct pkt *p,
 	return max - IP_UDP_LEN < size ? max - IP_UDP_LEN : size;
 }
 
-/* A client of BOOTP that has another idea of options gets none: RFC 1497 */
-static bool has_options(const struct reply *a)
-{
-	return a->kind != K_BOOTP || !a->q->m.cookie ||
-	       a->q->m.cookie == htonl(DHCP_COOKIE);
-}
-
-static size_t write_message(struct reply *a, const struct pkt *p,
+static size_t write_message(struct dhcp_answer *a, const struct pkt *p,
 			    struct datagram *r)
 {
 	const struct dhcp_msg *q = &a->q->m;
@@ -690,7 +671,9 @@ static size_t write_message(struct reply *a, const struct pkt *p,
 
 	memcpy(m.chaddr, q->chaddr, MAC_LEN);
 	memset(r->data, 0, sizeof(r->data));
-	if (has_options(a)) {
+	/* A BOOTP client with other vendor data gets no options: RFC 1497 */
+	if (a->kind != K_BOOTP || !q->cookie ||
+	    q->cookie == htonl(DHCP_COOKIE)) {
 		m.cookie = htonl(DHCP_COOKIE);
 		len += write_options(a, r->data + len, max - len);
 	}
@@ -700,8 +683,8 @@ static size_t write_message(struct reply *a, const struct pkt *p,
 
 /* RFC 2131, 4.1. A NAK has no address, and goes to all; an INFORM that tells
  * none is answered where it comes from */
-static void set_destination(const struct reply *a, const struct pkt *p,
-			    struct datagram *r)
+static void dhcp_set_destination(const struct dhcp_answer *a,
+				 const struct pkt *p, struct datagram *r)
 {
 	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
 	struct in_addr a4 = { .s_addr = htonl(INADDR_BROADCAST) };
@@ -730,8 +713,8 @@ static void set_destination(const struct reply *a, const struct pkt *p,
 size_t dhcp_reply(const struct conf *c, const struct dns *d,
 		  const struct pkt *p, struct datagram *r)
 {
-	struct request q;
-	struct reply a = { .c = c, .d = d, .q = &q };
+	struct dhcp_request q;
+	struct dhcp_answer a = { .c = c, .d = d, .q = &q };
 
 	r->len = 0;
 	if (!c->ip4.enabled || c->no_dhcp || !inany_is_set(&c->ip4.addr) ||
@@ -744,7 +727,7 @@ size_t dhcp_reply(const struct conf *c, const struct dns *d,
 	if (a.kind == K_NONE)
 		return 0;
 
-	set_destination(&a, p, r);
+	dhcp_set_destination(&a, p, r);
 	r->sport = DHCP_PORT_SERVER;
 	r->dport = DHCP_PORT_CLIENT;
 	r->leases = a.yiaddr && a.type != DHCP_OFFER;

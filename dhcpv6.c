@@ -312,7 +312,7 @@ static bool is_requested(const struct dhcpv6_request *q, uint16_t code)
 
 /* The reply --------------------------------------------------------------- */
 
-static void put(struct dhcpv6_answer *r, const void *data, size_t len)
+static void dhcpv6_put(struct dhcpv6_answer *r, const void *data, size_t len)
 {
 	if (len > REPLY_MAX - r->len) {
 		r->full = true;
@@ -330,7 +330,7 @@ static size_t put_begin(struct dhcpv6_answer *r, uint16_t code)
 	const struct dhcp6_opt o = { .code = htons(code) };
 	size_t at = r->len;
 
-	put(r, &o, sizeof(o));
+	dhcpv6_put(r, &o, sizeof(o));
 	return at;
 }
 
@@ -350,7 +350,7 @@ static void put_option(struct dhcpv6_answer *r, uint16_t code, const void *data,
 {
 	size_t at = put_begin(r, code);
 
-	put(r, data, len);
+	dhcpv6_put(r, data, len);
 	put_end(r, at);
 }
 
@@ -430,7 +430,7 @@ static void put_assigned(struct dhcpv6_answer *r, const struct conf *c,
 
 	view_take(&data, &ia, sizeof(ia));
 	ia.t1_s = ia.t2_s = htonl(FOREVER);
-	put(r, &ia, sizeof(ia));
+	dhcpv6_put(r, &ia, sizeof(ia));
 	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(c, data, &n)) {
 		put_status(r, DHCP6_NOT_ON_LINK);
 	} else {
@@ -451,7 +451,7 @@ static void put_refused(struct dhcpv6_answer *r, const struct conf *c,
 	struct dhcp6_ia ia = { 0 };
 
 	view_copy(data, 0, &ia.iaid, sizeof(ia.iaid));
-	put(r, &ia, fixed);
+	dhcpv6_put(r, &ia, fixed);
 	if (code != DHCP6_OPT_IA_PD && is_renewal(q))
 		put_withdrawn(r, c, after(data, fixed));
 	put_status(r, code == DHCP6_OPT_IA_PD ? DHCP6_NO_PREFIX :
@@ -500,7 +500,7 @@ static bool confirm_status(const struct conf *c, const struct dhcpv6_request *q,
 }
 
 /* RFC 3646, 3 */
-static void put_dns(struct dhcpv6_answer *r, const struct dns *d)
+static void dhcpv6_put_dns(struct dhcpv6_answer *r, const struct dns *d)
 {
 	struct in6_addr ns[CONF_DNS_MAX];
 	unsigned i;
@@ -512,7 +512,7 @@ static void put_dns(struct dhcpv6_answer *r, const struct dns *d)
 }
 
 /* RFC 3646, 4: as many as there is room for */
-static void put_search(struct dhcpv6_answer *r, const struct dns *d)
+static void dhcpv6_put_search(struct dhcpv6_answer *r, const struct dns *d)
 {
 	uint8_t list[REPLY_MAX];
 	size_t room = REPLY_MAX - r->len, len = 0;
@@ -544,16 +544,6 @@ static void put_fqdn(struct dhcpv6_answer *r, const struct conf *c,
 	put_optional(r, DHCP6_OPT_FQDN, opt, 1 + len);
 }
 
-static void put_config(struct dhcpv6_answer *r, const struct conf *c,
-		       const struct dns *d, const struct dhcpv6_request *q)
-{
-	if (is_requested(q, DHCP6_OPT_DNS))
-		put_dns(r, d);
-	put_fqdn(r, c, q);
-	if (is_requested(q, DHCP6_OPT_SEARCH))
-		put_search(r, d);
-}
-
 /* What a SOLICIT becomes: an offer, or at once an address. RFC 8415, 18.3.1 */
 static void solicit_finish(struct dhcpv6_answer *r,
 			   const struct dhcpv6_request *q, bool assigned)
@@ -576,7 +566,7 @@ static void put_header(struct dhcpv6_answer *r, const struct conf *c,
 	struct dhcp6_hdr hdr = q->hdr;
 
 	hdr.type = DHCP6_REPLY;
-	put(r, &hdr, sizeof(hdr));
+	dhcpv6_put(r, &hdr, sizeof(hdr));
 	if (q->client.p)
 		put_option(r, DHCP6_OPT_CLIENTID, q->client.p, q->client.len);
 	put_option(r, DHCP6_OPT_SERVERID, &duid, sizeof(duid));
@@ -602,7 +592,11 @@ static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
 		if (q->hdr.type == DHCP6_SOLICIT)
 			solicit_finish(r, q, assigned);
 	}
-	put_config(r, c, d, q);
+	if (is_requested(q, DHCP6_OPT_DNS))
+		dhcpv6_put_dns(r, d);
+	put_fqdn(r, c, q);
+	if (is_requested(q, DHCP6_OPT_SEARCH))
+		dhcpv6_put_search(r, d);
 	return true;
 }
 
@@ -624,13 +618,6 @@ static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
 	return !r->full;
 }
 
-/* May a client send from this address? */
-static bool is_client(const union inany *src)
-{
-	return !inany_is_v4(src) && inany_is_unicast(src) &&
-	       !inany_is_loopback(src);
-}
-
 /**
  * dhcpv6_reply() - Reply to one message of a client, if it is valid
  * @c:		Configuration
@@ -650,7 +637,8 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 
 	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
-	if (!inany_is_set(&c->ip6.our_ll) || !is_client(&p->src) ||
+	if (!inany_is_set(&c->ip6.our_ll) || inany_is_v4(&p->src) ||
+	    !inany_is_unicast(&p->src) || inany_is_loopback(&p->src) ||
 	    p->payload.len > sizeof(msg))
 		return 0;
 

@@ -42,7 +42,7 @@ static const struct in6_addr all_nodes = { { {
 
 /* RFC 4861, 6.1 and 7.1: all included options have a length above zero. What
  * is left after the last must be nothing; @src_ll: one is a source address */
-static bool options_valid(struct view options, bool *src_ll)
+static bool ndp_options_valid(struct view options, bool *src_ll)
 {
 	struct { uint8_t type, len8; } h;
 
@@ -74,7 +74,7 @@ static void set_multicast_mac(uint8_t mac[MAC_LEN], const struct in6_addr *a)
 }
 
 /* Answer the source or, where it has no address yet, all nodes */
-static void set_destination(struct ndp_reply *r, const struct pkt *p)
+static void ndp_set_destination(struct ndp_reply *r, const struct pkt *p)
 {
 	if (inany_is_unspecified(&p->src)) {
 		r->dst = inany_from_v6(&all_nodes);
@@ -85,8 +85,8 @@ static void set_destination(struct ndp_reply *r, const struct pkt *p)
 	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
 }
 
-/* put() - Append @len bytes: there is room, see put_search() and below */
-static void put(struct ndp_reply *r, const void *data, size_t len)
+/* ndp_put() - Append @len bytes: there is room, see put_dnssl() and below */
+static void ndp_put(struct ndp_reply *r, const void *data, size_t len)
 {
 	memcpy(r->msg + r->len, data, len);
 	r->len += len;
@@ -98,7 +98,7 @@ static void put_link_layer(struct ndp_reply *r, uint8_t type,
 	struct ndp_opt_ll opt = { .type = type, .len8 = sizeof(opt) / 8 };
 
 	memcpy(opt.mac, mac, MAC_LEN);
-	put(r, &opt, sizeof(opt));
+	ndp_put(r, &opt, sizeof(opt));
 }
 
 /* RFC 4861, 7.1.1, what pkt_parse() does not know */
@@ -112,7 +112,7 @@ static bool ns_valid(const struct pkt *p, union inany *target)
 		return false;
 	*target = inany_from_v6(&t);
 	if (inany_is_multicast(target) || inany_is_v4(target) ||
-	    !options_valid(options, &src_ll))
+	    !ndp_options_valid(options, &src_ll))
 		return false;
 	if (!inany_is_unspecified(&p->src))
 		return true;
@@ -147,9 +147,9 @@ static size_t neighbour_advert(const struct conf *c, const struct guest *g,
 	na.flags = htonl(flags);
 	na.target = target.a6;
 
-	set_destination(r, p);
+	ndp_set_destination(r, p);
 	r->src = target;
-	put(r, &na, sizeof(na));
+	ndp_put(r, &na, sizeof(na));
 	put_link_layer(r, NDP_OPT_TLLA, c->our_mac);
 	return r->len;
 }
@@ -166,7 +166,7 @@ static void put_prefix(struct ndp_reply *r, const struct conf_ip *ip6)
 	};
 
 	memcpy(&opt.prefix, &ip6->addr.a6, 8);
-	put(r, &opt, sizeof(opt));
+	ndp_put(r, &opt, sizeof(opt));
 }
 
 static void put_mtu(struct ndp_reply *r, unsigned mtu)
@@ -177,11 +177,11 @@ static void put_mtu(struct ndp_reply *r, unsigned mtu)
 		.mtu = htonl(mtu),
 	};
 
-	put(r, &opt, sizeof(opt));
+	ndp_put(r, &opt, sizeof(opt));
 }
 
 /* RFC 8106, 5.1 */
-static void put_servers(struct ndp_reply *r, const struct dns *d)
+static void put_rdnss(struct ndp_reply *r, const struct dns *d)
 {
 	struct ndp_opt_rdnss opt = {
 		.type = NDP_OPT_RDNSS,
@@ -192,13 +192,13 @@ static void put_servers(struct ndp_reply *r, const struct dns *d)
 
 	if (!d->n6)
 		return;
-	put(r, &opt, sizeof(opt));
+	ndp_put(r, &opt, sizeof(opt));
 	for (i = 0; i < d->n6; i++)
-		put(r, &d->ns6[i].a6, sizeof(d->ns6[i].a6));
+		ndp_put(r, &d->ns6[i].a6, sizeof(d->ns6[i].a6));
 }
 
 /* RFC 8106, 5.2: as many as there is room for, then zeroes up to 8 bytes */
-static void put_search(struct ndp_reply *r, const struct dns *d)
+static void put_dnssl(struct ndp_reply *r, const struct dns *d)
 {
 	struct ndp_opt_dnssl opt = {
 		.type = NDP_OPT_DNSSL,
@@ -217,7 +217,7 @@ static void put_search(struct ndp_reply *r, const struct dns *d)
 	len = (len + 7) & ~(size_t)7;
 	opt.len8 = (uint8_t)(len / 8);
 	memcpy(list, &opt, sizeof(opt));
-	put(r, list, len);
+	ndp_put(r, list, len);
 }
 
 /* Does DHCPv6 have the address (M), or at least information (O)? */
@@ -246,14 +246,14 @@ static void put_router_advert(const struct conf *c, const struct dns *d,
 		      sizeof(struct ndp_opt_rdnss) +
 		      CONF_DNS_MAX * sizeof(struct in6_addr) <= NDP_REPLY_MAX,
 		      "all but the search list fits");
-	put(r, &ra, sizeof(ra));
+	ndp_put(r, &ra, sizeof(ra));
 	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
 	if (c->mtu >= CONF_MTU_MIN_IPV6)
 		put_mtu(r, c->mtu);
 	if (inany_is_set(&c->ip6.addr) && !inany_is_unspecified(&c->ip6.addr))
 		put_prefix(r, &c->ip6);
-	put_servers(r, d);
-	put_search(r, d);
+	put_rdnss(r, d);
+	put_dnssl(r, d);
 }
 
 /* RFC 4861, 6.1.1, what pkt_parse() does not know */
@@ -261,7 +261,7 @@ static bool rs_valid(const struct pkt *p)
 {
 	bool src_ll;
 
-	return options_valid(p->payload, &src_ll) &&
+	return ndp_options_valid(p->payload, &src_ll) &&
 	       !(src_ll && inany_is_unspecified(&p->src));
 }
 
@@ -300,7 +300,7 @@ size_t ndp_reply(const struct conf *c, const struct guest *g,
 	if (p->icmp.type != NDP_RS || !ndp_is_router(c) || !rs_valid(p))
 		return 0;
 
-	set_destination(r, p);
+	ndp_set_destination(r, p);
 	r->src = c->ip6.our_ll;
 	put_router_advert(c, d, r);
 	return r->len;
@@ -352,7 +352,7 @@ size_t ndp_solicit(const struct conf *c, const union inany *target,
 	r->dst = inany_from_v6(&group);
 	set_multicast_mac(r->dst_mac, &group);
 	r->src = c->ip6.our_ll;
-	put(r, &ns, sizeof(ns));
+	ndp_put(r, &ns, sizeof(ns));
 	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
 	return r->len;
 }

@@ -86,7 +86,7 @@ static bool is_blank(char ch)
 }
 
 /* Take the next line off @rest. As a string, it ends with a NUL. */
-static bool next_line(struct span *rest, struct span *line)
+static bool take_line(struct span *rest, struct span *line)
 {
 	const char *end, *nul;
 
@@ -105,7 +105,7 @@ static bool next_line(struct span *rest, struct span *line)
 }
 
 /* Take the next word off @line */
-static bool next_word(struct span *line, struct span *word)
+static bool take_word(struct span *line, struct span *word)
 {
 	while (line->len && is_blank(*line->p))
 		line->p++, line->len--;
@@ -143,16 +143,10 @@ static unsigned scope_index(const char *name)
 	return rc ? 0 : ifr.ifr_ifindex;
 }
 
-static union inany loopback(bool v4)
-{
-	const struct in_addr lo4 = { .s_addr = htonl(INADDR_LOOPBACK) };
-
-	return v4 ? inany_from_v4(lo4) : inany_from_v6(&in6addr_loopback);
-}
-
 /* Text of a server; IPv4 with all of the forms of inet_aton(3) */
 static bool parse_server(char *s, union inany *a, unsigned *scope)
 {
+	const struct in_addr lo4 = { .s_addr = htonl(INADDR_LOOPBACK) };
 	char *percent = strchr(s, '%');
 	struct in6_addr a6;
 	struct in_addr a4;
@@ -171,7 +165,8 @@ static bool parse_server(char *s, union inany *a, unsigned *scope)
 	}
 	/* What the kernel makes of connecting to nobody */
 	if (inany_is_unspecified(a))
-		*a = loopback(inany_is_v4(a));
+		*a = inany_is_v4(a) ? inany_from_v4(lo4) :
+				      inany_from_v6(&in6addr_loopback);
 	return inany_is_unicast(a);
 }
 
@@ -180,7 +175,7 @@ static void parse_nameserver(struct span *line, struct resolv *r)
 	char s[INANY_STRLEN + 1 + IFNAMSIZ];
 	struct span word;
 
-	if (r->n == CONF_DNS_MAX || !next_word(line, &word) ||
+	if (r->n == CONF_DNS_MAX || !take_word(line, &word) ||
 	    word.len >= sizeof(s))
 		return;
 	memcpy(s, word.p, word.len);
@@ -197,7 +192,7 @@ static void parse_search(struct span *line, unsigned max, struct resolv *r)
 	struct span word;
 	unsigned i = 0;
 
-	if (!next_word(line, &word))
+	if (!take_word(line, &word))
 		return;
 	memset(r->search, 0, sizeof(r->search));
 	r->nsearch = 0;
@@ -209,7 +204,7 @@ static void parse_search(struct span *line, unsigned max, struct resolv *r)
 		if (domain_judge(word.p, word.len) >= DOMAIN_PLAIN)
 			memcpy(r->search[r->nsearch++], word.p, word.len);
 	} while (++i < max && r->nsearch < CONF_SEARCH_MAX &&
-		 next_word(line, &word));
+		 take_word(line, &word));
 }
 
 /**
@@ -226,8 +221,8 @@ void resolv_parse(const char *text, size_t len, struct resolv *r)
 	struct span rest = { text, len }, line, word;
 
 	memset(r, 0, sizeof(*r));
-	while (next_line(&rest, &line)) {
-		if (!line.len || is_blank(*line.p) || !next_word(&line, &word))
+	while (take_line(&rest, &line)) {
+		if (!line.len || is_blank(*line.p) || !take_word(&line, &word))
 			continue;
 		if (is_word(&word, "nameserver"))
 			parse_nameserver(&line, r);
@@ -246,7 +241,7 @@ static const struct conf_ip *family(const struct conf *c, bool v4)
 }
 
 /* The address that stands for the host's loopback; unset: there is none */
-static union inany stand_in(const struct conf *c, bool v4)
+static union inany host_alias(const struct conf *c, bool v4)
 {
 	const struct conf_ip *ip = family(c, v4);
 	const union inany unset = { 0 };
@@ -282,7 +277,7 @@ static void hand_out(struct dns *d, const union inany *a)
 /* The address of one family by which a server that is hidden can be reached */
 static union inany way_to_hidden(const struct conf *c, bool v4)
 {
-	union inany a = stand_in(c, v4);
+	union inany a = host_alias(c, v4);
 
 	if (!inany_is_set(&a))
 		a = family(c, v4)->dns_forward;
@@ -317,7 +312,7 @@ static void find_via(const struct conf *c, const union inany *ns, unsigned n,
 		     struct dns *d, bool v4)
 {
 	union inany *via = v4 ? &d->via4 : &d->via6, way;
-	const union inany stands = stand_in(c, v4), *other = NULL;
+	const union inany stands = host_alias(c, v4), *other = NULL;
 	unsigned i;
 
 	for (i = 0; i < n && !inany_is_set(via); i++) {
@@ -343,7 +338,7 @@ static void find_direct(const struct conf *c, const struct resolv *r,
 	for (i = 0; i < r->n; i++) {
 		bool v4 = inany_is_v4(&r->ns[i]);
 		union inany *via = v4 ? &d->via4 : &d->via6;
-		union inany a = stand_in(c, v4);
+		union inany a = host_alias(c, v4);
 
 		if (!inany_is_set(via) && inany_equals(&a, &r->ns[i]))
 			*via = a;
@@ -483,7 +478,7 @@ static bool watches_has(const struct watches *w, int wd)
 }
 
 /* #syscalls:follower inotify_add_watch */
-static void watch(struct follower *f, const char *path, uint32_t mask)
+static void add_watch(struct follower *f, const char *path, uint32_t mask)
 {
 	int wd = inotify_add_watch(f->ino, path, mask);
 
@@ -500,10 +495,10 @@ static void watch_folders(struct follower *f)
 			      IN_MOVE_SELF | IN_ONLYDIR;
 	char *slash = f->path;
 
-	watch(f, "/", mask);
+	add_watch(f, "/", mask);
 	while ((slash = strchr(slash + 1, '/'))) {
 		*slash = '\0';
-		watch(f, f->path, mask);
+		add_watch(f, f->path, mask);
 		*slash = '/';
 	}
 }
@@ -546,7 +541,7 @@ static void watch_all(struct follower *f)
 	do
 		watch_folders(f);
 	while (++i < LINKS_MAX && follow_link(f));
-	watch(f, f->path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
+	add_watch(f, f->path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
 			  IN_DELETE_SELF | IN_MOVE_SELF);
 
 	for (i = 0; i < f->old.n; i++)
@@ -718,7 +713,7 @@ int resolv_watch(struct resolv_follower *f, struct loop *l)
 
 /* The last text that the follower sent; false: none, or it ended */
 /* #syscalls recvfrom close */
-static bool receive(struct resolv_follower *f, struct loop *l)
+static bool receive_text(struct resolv_follower *f, struct loop *l)
 {
 	ssize_t n, last = 0;
 
@@ -768,7 +763,7 @@ bool resolv_event(struct resolv_follower *f, const struct conf *c,
 {
 	char s4[INANY_STRLEN], s6[INANY_STRLEN];
 
-	if (!receive(f, l))
+	if (!receive_text(f, l))
 		return false;
 	resolv_parse(text, text_len, &parsed);
 	resolv_apply(c, &parsed, &applied);

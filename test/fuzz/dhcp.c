@@ -49,14 +49,14 @@ static void setup(uint8_t bits)
 }
 
 /* Options of one kind, joined: RFC 3396 */
-struct seen {
+struct dhcp_seen {
 	unsigned n;
 	size_t len;
 	uint8_t b[4];
 };
 
 /* Strict: everything ends inside */
-static bool walk(const uint8_t *p, const uint8_t *end, struct seen s[256])
+static bool walk(const uint8_t *p, const uint8_t *end, struct dhcp_seen s[256])
 {
 	for (; p < end && *p != 255; p++) {
 		if (!*p)
@@ -73,7 +73,7 @@ static bool walk(const uint8_t *p, const uint8_t *end, struct seen s[256])
 }
 
 /* What RFC 951, 2131 want of a request, and its options in @s */
-static bool is_request(const uint8_t *m, size_t len, struct seen s[256])
+static bool is_request(const uint8_t *m, size_t len, struct dhcp_seen s[256])
 {
 	static const uint8_t zero[6], cookie[4] = { 99, 130, 83, 99 };
 
@@ -102,7 +102,7 @@ static bool is_request(const uint8_t *m, size_t len, struct seen s[256])
 }
 
 /* What the client takes, in bytes of its payload of UDP */
-static size_t limit(size_t len, const struct seen s[256])
+static size_t limit(size_t len, const struct dhcp_seen s[256])
 {
 	size_t max = 576;
 
@@ -154,11 +154,11 @@ static void check_labels(const uint8_t *p, size_t len)
 	}
 }
 
-static void check_options(const struct seen qs[256], const struct datagram *r)
+static void check_options(const struct dhcp_seen qs[256], const struct datagram *r)
 {
 	static const uint8_t fixed[][2] = { { 1, 4 }, { 3, 4 }, { 26, 2 },
 		{ 51, 4 }, { 53, 1 }, { 54, 4 }, { 58, 4 }, { 59, 4 } };
-	struct seen s[256] = { 0 };
+	struct dhcp_seen s[256] = { 0 };
 	uint8_t joined[1472];
 	size_t len = 0;
 	const uint8_t *p = r->data + 240, *end = r->data + r->len;
@@ -195,7 +195,7 @@ static void check_options(const struct seen qs[256], const struct datagram *r)
 static void check_reply(const uint8_t *q, size_t len, const struct datagram *r)
 {
 	static const uint8_t own[4] = { 198, 51, 100, 5 }, zero[202];
-	struct seen s[256] = { 0 };
+	struct dhcp_seen s[256] = { 0 };
 
 	assert(is_request(q, len, s));
 	assert(r->len >= 300 && r->len <= limit(len, s));

@@ -27,7 +27,7 @@ static struct conf conf;
 static struct dns dns;
 
 /* Of one message, option by option: how often, and the contents of some */
-struct seen {
+struct dhcpv6_seen {
 	unsigned client, server, na, ta, pd, status, rapid, dns, search, fqdn;
 	unsigned preference, addr, oro;
 	const uint8_t *client_data, *oro_data;
@@ -96,7 +96,7 @@ static void check_names(const uint8_t *p, size_t len)
 	assert(!name);
 }
 
-static void check_status(struct seen *s, const uint8_t *p, size_t len)
+static void check_status(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 {
 	assert(len >= 2 && !s->status);
 	s->status++;
@@ -104,7 +104,7 @@ static void check_status(struct seen *s, const uint8_t *p, size_t len)
 }
 
 /* An address of ours for ever, or another's that ends */
-static void check_address(struct seen *s, const uint8_t *p, size_t len)
+static void check_address(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 {
 	bool ours = !memcmp(p, &conf.ip6.addr, 16);
 
@@ -114,11 +114,11 @@ static void check_address(struct seen *s, const uint8_t *p, size_t len)
 	s->addr += get32(p + 16) != 0;
 }
 
-static void check_ia(struct seen *all, unsigned code, const uint8_t *p,
+static void check_ia(struct dhcpv6_seen *all, unsigned code, const uint8_t *p,
 		     size_t len)
 {
 	size_t fixed = code == DHCP6_OPT_IA_TA ? 4 : 12;
-	struct seen s = { 0 };
+	struct dhcpv6_seen s = { 0 };
 
 	assert(len >= fixed);
 	for (p += fixed, len -= fixed; len; ) {
@@ -142,7 +142,7 @@ static void check_ia(struct seen *all, unsigned code, const uint8_t *p,
 	all->addr += s.addr;
 }
 
-static void check_option(struct seen *s, unsigned code, const uint8_t *p,
+static void check_option(struct dhcpv6_seen *s, unsigned code, const uint8_t *p,
 			 size_t len)
 {
 	switch (code) {
@@ -196,10 +196,10 @@ static void check_option(struct seen *s, unsigned code, const uint8_t *p,
 	}
 }
 
-static struct seen check_reply(const struct datagram *r)
+static struct dhcpv6_seen check_reply(const struct datagram *r)
 {
 	const uint8_t *p = r->data + 4;
-	struct seen s = { 0 };
+	struct dhcpv6_seen s = { 0 };
 	size_t rem;
 
 	assert(r->len >= 4 && r->len <= 1232);
@@ -221,9 +221,9 @@ static struct seen check_reply(const struct datagram *r)
 }
 
 /* Options of the request, which must be whole where there was a reply */
-static struct seen request_seen(const uint8_t *p, size_t len)
+static struct dhcpv6_seen request_seen(const uint8_t *p, size_t len)
 {
-	struct seen s = { 0 };
+	struct dhcpv6_seen s = { 0 };
 
 	assert(len >= 4);
 	for (p += 4, len -= 4; len; ) {
@@ -254,7 +254,7 @@ static struct seen request_seen(const uint8_t *p, size_t len)
 	return s;
 }
 
-static bool wants(const struct seen *q, unsigned code)
+static bool wants(const struct dhcpv6_seen *q, unsigned code)
 {
 	size_t i;
 
@@ -268,7 +268,7 @@ static bool wants(const struct seen *q, unsigned code)
 static void check_pair(const uint8_t *msg, size_t len, const struct datagram *r,
 		       bool unicast)
 {
-	struct seen q = request_seen(msg, len), s = check_reply(r);
+	struct dhcpv6_seen q = request_seen(msg, len), s = check_reply(r);
 	uint8_t type = msg[0];
 
 	assert(!memcmp(msg + 1, r->data + 1, 3));
