@@ -118,6 +118,7 @@ static struct passt {
 	struct flow_table flows;
 	struct tcp tcp;
 	struct tcp_splice tcp_splice;
+	struct udp_io udp_io;
 	struct udp udp;
 	struct udp_splice udp_splice;
 	struct icmp icmp;
@@ -326,7 +327,7 @@ static void protocols_init(struct passt *s)
 	tcp_init(&s->tcp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
 		 key + 2);
 	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
-		 &s->udp_splice, &s->listen);
+		 &s->udp_io, &s->udp_splice, &s->listen);
 	icmp_init(&s->icmp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
 	input_init(&s->input, c, &s->guest, &s->dns, s->tap, &s->loop, &s->tcp,
 		   &s->udp, &s->icmp);
@@ -371,7 +372,7 @@ static void ports_open(struct passt *s)
 	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop,
 		     &to);
 	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
-			nsh);
+			nsh, &s->udp_io);
 	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
 			nsh);
 	if (listen_open(l))

@@ -58,12 +58,13 @@
  * udp_init() - No flows
  * @u:		Zeroed
  * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
- * @splice, @listen:	See struct udp; may be initialised later
+ * @io, @splice, @listen:	See struct udp; the latter two may be initialised later
  */
 void udp_init(struct udp *u, const struct conf *conf,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
-	      struct udp_splice *splice, const struct listen *listen)
+	      struct udp_io *io, struct udp_splice *splice,
+	      const struct listen *listen)
 {
 	u->conf = conf;
 	u->guest = guest;
@@ -71,6 +72,7 @@ void udp_init(struct udp *u, const struct conf *conf,
 	u->flows = flows;
 	u->tap = tap;
 	u->loop = loop;
+	u->io = io;
 	u->splice = splice;
 	u->listen = listen;
 	u->blocked = FLOW_NONE;
@@ -417,14 +419,6 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
 	return false;
 }
 
-/* Have two messages the same sender and destination? */
-static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
-{
-	return a->sport == b->sport && inany_equals(&a->src, &b->src) &&
-	       inany_equals(&a->dst, &b->dst) &&
-	       inany_equals(&a->group, &b->group);
-}
-
 /* Hand over messages that bypass the tap: the @k-th and those of the same sender
  * after it. Return how many */
 static unsigned past_tap(struct udp *u, struct flow *port,
@@ -433,18 +427,17 @@ static unsigned past_tap(struct udp *u, struct flow *port,
 			 unsigned k)
 {
 	const struct udp_port *p = udp_port(port);
-	const uint8_t *data[UDP_RX_MSGS];
-	unsigned n = 0;
+	unsigned n = udp_meta_run(&r->meta[k], r->got - k), i;
+	struct udp_data data[UDP_RX_MSGS];
 
 	udp_port(port)->past_tap = true;
 	udp_touch(u, port, NULL, SEEN_FROM_HOST);
-	do {
-		data[n] = udp_rx_data(u, r, k + n);
-		n++;
-	} while (k + n < r->got && same_way(&r->meta[k], &r->meta[k + n]));
+	for (i = 0; i < n; i++)
+		data[i] = udp_data_of(&r->meta[k + i],
+				      udp_rx_data(u, r, k + i));
 	if (u->splice)
 		udp_splice_from_host(u->splice, port, p->rule, p->sock.fd, host, tgt,
-				     &r->meta[k], data, n);
+				     r->meta[k].scope, data, n);
 	return n;
 }
 
@@ -503,21 +496,6 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	return 1;
 }
 
-/* The address that a datagram was sent to, if the socket didn't say so */
-static void default_dst(struct udp_meta *m, const union inany *dst)
-{
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-
-	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
-		return;
-	if (inany_is_set(dst))
-		m->dst = *dst;
-	else if (inany_is_v4(&m->src))
-		m->dst = inany_from_v4(any4);
-	else
-		m->dst = inany_from_v6(&in6addr_any);
-}
-
 /* Set where received messages go; those of one sender in a row go the same way */
 static void find_sides(struct udp *u, struct flow *port, struct udp_rx *r)
 {
@@ -526,11 +504,11 @@ static void find_sides(struct udp *u, struct flow *port, struct udp_rx *r)
 
 	memset(r->side, 0, sizeof(r->side[0]) * r->got);
 	for (k = 0; p->rule && k < r->got; k++)
-		default_dst(&r->meta[k], &p->rule->addr);
+		udp_meta_default_dst(&r->meta[k], &p->rule->addr);
 	p->past_tap = false;
 	for (k = 0; k < r->got; ) {
 		if (k && inany_is_set(&r->side[k - 1].eaddr) &&
-		    same_way(&r->meta[k - 1], &r->meta[k])) {
+		    udp_meta_is_alike(&r->meta[k - 1], &r->meta[k])) {
 			r->side[k] = r->side[k - 1];
 			k++;
 		} else if (p->rule) {

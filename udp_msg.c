@@ -10,7 +10,7 @@
 
 #include "hostsock.h"
 
-/* ---- Control messages ---- */
+/* What comes along --------------------------------------------------------- */
 
 /* Address that a datagram was for. A dual-stack socket tells that of IPv4 as a
  * mapped one; IP_PKTINFO knows better for broadcasts: what to answer from */
@@ -63,8 +63,45 @@ void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm)
 	}
 }
 
-/* Append a control message; @mh->msg_control has room, and zeroed memory */
-static void put(struct msghdr *mh, int level, int type, const void *data,
+/**
+ * udp_meta_run() - How many messages from the first on have the same sender and
+ *		    destination?
+ * @m:		Messages
+ * @n:		How many there are, not 0
+ */
+unsigned udp_meta_run(const struct udp_meta *m, unsigned n)
+{
+	unsigned i;
+
+	for (i = 1; i < n; i++)
+		if (!udp_meta_is_alike(&m[i], m))
+			break;
+	return i;
+}
+
+/**
+ * udp_meta_default_dst() - Set the destination, if the socket did not report it
+ * @m:		About a message
+ * @dst:	Address that the socket is bound to, unset: any
+ */
+void udp_meta_default_dst(struct udp_meta *m, const union inany *dst)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+
+	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
+		return;
+	if (inany_is_set(dst))
+		m->dst = *dst;
+	else if (inany_is_v4(&m->src))
+		m->dst = inany_from_v4(any4);
+	else
+		m->dst = inany_from_v6(&in6addr_any);
+}
+
+/* Messages to send ----------------------------------------------------------- */
+
+/* Append a control message; @mh->msg_control has room */
+static void put_control(struct msghdr *mh, int level, int type, const void *data,
 		size_t len)
 {
 	struct cmsghdr *cm;
@@ -77,45 +114,10 @@ static void put(struct msghdr *mh, int level, int type, const void *data,
 	memcpy(CMSG_DATA(cm), data, len);
 }
 
-/**
- * udp_message_to() - A message without data yet
- * @d:		Where it goes
- * @iov:	For its data
- * @control:	For control messages
- */
-struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
-			     void *control)
-{
-	struct msghdr mh = { .msg_iov = iov, .msg_control = control };
-
-	if (d->len) {
-		mh.msg_name = (void *)&d->sa;
-		mh.msg_namelen = d->len;
-	}
-	if (d->src)
-		udp_put_source(&mh, d->src, d->ifindex);
-	return mh;
-}
-
-/**
- * udp_put_segment_size() - A message is to be sent as several datagrams
- * @mh:		The message; msg_control has room behind msg_controllen
- * @size:	Bytes of each
- */
-void udp_put_segment_size(struct msghdr *mh, uint16_t size)
-{
-	put(mh, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
-}
-
-/**
- * udp_put_source() - A message is to be sent from this address, this way
- * @mh:		The message; msg_control has room behind msg_controllen
- * @src:	Address of this host, unspecified: the kernel chooses; also for an
- *		IPv6 socket that sends IPv4
- * @ifindex:	Interface, 0: the routes tell
- */
-void udp_put_source(struct msghdr *mh, const union inany *src,
-		    unsigned ifindex)
+/* Have a message sent from this address of the host, unspecified: the kernel chooses;
+ * by this interface, 0: the routes tell */
+static void put_source(struct msghdr *mh, const union inany *src,
+		       unsigned ifindex)
 {
 	struct in6_pktinfo info6 = {
 		.ipi6_addr = src->a6, .ipi6_ifindex = ifindex,
@@ -125,7 +127,130 @@ void udp_put_source(struct msghdr *mh, const union inany *src,
 	};
 
 	if (inany_is_v4(src))
-		put(mh, IPPROTO_IP, IP_PKTINFO, &info4, sizeof(info4));
+		put_control(mh, IPPROTO_IP, IP_PKTINFO, &info4, sizeof(info4));
 	else
-		put(mh, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6));
+		put_control(mh, IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+			    sizeof(info6));
+}
+
+/* A message without data yet */
+static struct msghdr message_to(const struct udp_dest *d, struct iovec *iov,
+				void *control)
+{
+	struct msghdr mh = { .msg_iov = iov, .msg_control = control };
+
+	if (d->len) {
+		mh.msg_name = (void *)&d->sa;
+		mh.msg_namelen = d->len;
+	}
+	if (d->src)
+		put_source(&mh, d->src, d->ifindex);
+	return mh;
+}
+
+/* Add @bytes from the cursor on to a message, which may grow to @room parts, and
+ * step over them; false if they don't fit */
+static bool take(struct udp_cursor *c, struct msghdr *mh, size_t bytes,
+		 size_t room)
+{
+	const struct view *v = &c->d[c->i].bytes;
+	unsigned parts = view_parts(v, c->off, bytes,
+				    mh->msg_iov + mh->msg_iovlen,
+				    (unsigned)(room - mh->msg_iovlen));
+
+	if (bytes && !parts)
+		return false;
+	mh->msg_iovlen += parts;
+	c->off += bytes;
+	if (c->off >= v->len) {
+		c->off = 0;
+		c->i++;
+	}
+	return true;
+}
+
+/* Take following datagrams of @size bytes, and a last shorter one. Return: how many */
+static unsigned take_equal(struct udp_cursor *c, struct msghdr *mh, size_t size,
+			   size_t room)
+{
+	size_t total = 0;
+	unsigned n = 0;
+
+	while (c->i < c->n && n < UDP_SEGMENTS_MAX) {
+		const struct udp_data *d = &c->d[c->i];
+		size_t len = d->bytes.len;
+
+		if (!len || len > size || d->size != len ||
+		    total + len > UDP_MESSAGE_MAX || !take(c, mh, len, room))
+			break;
+		total += len;
+		n++;
+		if (len < size)
+			break;
+	}
+	return n;
+}
+
+/* Build the next message, of @room parts at most; true if it is several datagrams */
+static bool build_message(struct udp_cursor *c, struct msghdr *mh,
+			  size_t gso_max, size_t room)
+{
+	const struct udp_data *d = &c->d[c->i];
+	size_t size = d->size, left = d->bytes.len - c->off, bytes;
+	const uint16_t segment = (uint16_t)size;
+	bool segmented;
+
+	if (size > gso_max || !size) {
+		take(c, mh, left < size ? left : size, room);
+		return false;
+	}
+	if (d->bytes.len > size) {
+		bytes = size < UDP_MESSAGE_MAX ? UDP_MESSAGE_MAX / size : 1;
+		if (bytes > UDP_SEGMENTS_MAX)
+			bytes = UDP_SEGMENTS_MAX;
+		bytes *= size;
+		if (bytes > left)
+			bytes = left;
+		take(c, mh, bytes, room);
+		segmented = bytes > size;
+	} else {
+		segmented = take_equal(c, mh, size, room) > 1;
+	}
+	if (segmented)
+		put_control(mh, SOL_UDP, UDP_SEGMENT, &segment,
+			    sizeof(segment));
+	return segmented;
+}
+
+/**
+ * udp_msg_build() - Build messages for one sendmmsg()
+ * @io:		Arrays: @mm, @iov, @control and @segmented are filled in
+ * @d:		Destination and source of all
+ * @c:		Where to begin
+ * @gso_max:	Largest datagram that may leave with others in one message
+ * @at:		Set to where the k-th message starts, and behind the last one to the end
+ *
+ * Return: messages that were built
+ */
+unsigned udp_msg_build(struct udp_io *io, const struct udp_dest *d,
+		       struct udp_cursor c, size_t gso_max,
+		       struct udp_cursor at[UDP_TX_MSGS + 1])
+{
+	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
+	size_t used = 0;
+	unsigned k;
+
+	for (k = 0; k < UDP_TX_MSGS && c.i < c.n; k++) {
+		struct msghdr *mh = &io->mm[k].msg_hdr;
+
+		if (iov_max - used < VIEW_PARTS_MAX)
+			break;
+		*mh = message_to(d, io->iov + used, io->control[k].buf);
+		at[k] = c;
+		io->segmented[k] = build_message(&c, mh, gso_max,
+						 iov_max - used);
+		used += mh->msg_iovlen;
+	}
+	at[k] = c;
+	return k;
 }

@@ -6,12 +6,14 @@
 #ifndef UDP_MSG_H
 #define UDP_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "inany.h"
+#include "view.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT	103		/* Linux 4.18 */
@@ -23,6 +25,11 @@
 #define SOL_UDP		IPPROTO_UDP
 #endif
 
+#define UDP_RX_MSGS	32		/* messages of one recvmmsg() */
+#define UDP_TX_MSGS	64		/* messages of one sendmmsg() */
+#define UDP_PARTS	(UDP_TX_MSGS + VIEW_PARTS_MAX)	/* pieces of all messages */
+#define UDP_CONTROL	128		/* bytes of control messages of each */
+#define UDP_LEN_MAX	65527		/* bytes of a datagram: RFC 768, RFC 8200 */
 #define UDP_SEGMENTS_MAX	64	/* datagrams of one message: udp(7) */
 #define UDP_MESSAGE_MAX		65507	/* bytes of one, IPv4 */
 
@@ -59,11 +66,95 @@ struct udp_dest {
 	unsigned ifindex;
 };
 
+/**
+ * struct udp_data - Datagrams to send
+ * @bytes:	Payload of one, or of several one behind the other
+ * @size:	Bytes of each but the last, which may be shorter
+ */
+struct udp_data {
+	struct view bytes;
+	size_t size;
+};
+
+/**
+ * struct udp_cursor - Where we are in a run of datagrams
+ * @d, @n:	The run
+ * @i:		Index in @d
+ * @off:	Offset in its bytes
+ */
+struct udp_cursor {
+	const struct udp_data *d;
+	unsigned n, i;
+	size_t off;
+};
+
+/**
+ * struct udp_io - Arrays for system calls, of no meaning between them
+ * @control:	Control messages
+ * @segmented:	Whether a message to send is several datagrams
+ * @name:	Senders
+ * @buf:	Received datagrams; if they are received into frames: the tail of
+ *		one that is too long for its frame, with space in front for the head
+ */
+struct udp_io {
+	struct mmsghdr mm[UDP_TX_MSGS];
+	struct iovec iov[UDP_PARTS];
+	union {
+		size_t align;
+		uint8_t buf[UDP_CONTROL];
+	} control[UDP_TX_MSGS];
+	bool segmented[UDP_TX_MSGS];
+	union sockaddr_inany name[UDP_RX_MSGS];
+	uint8_t buf[UDP_RX_MSGS][UDP_LEN_MAX + 1];
+};
+
+/**
+ * udp_msg_expect() - Prepare the receipt of a message
+ * @io:		Arrays
+ * @k:		Which message, below UDP_RX_MSGS
+ * @iov:	In @io->iov: where its first bytes go; one more entry is filled in
+ * @parts:	Entries of @iov so far
+ * @head:	Bytes that these have room for; what comes behind goes to
+ *		@io->buf[k] + @head
+ */
+static inline void udp_msg_expect(struct udp_io *io, unsigned k,
+				  struct iovec *iov, unsigned parts,
+				  size_t head)
+{
+	iov[parts] = (struct iovec){
+		io->buf[k] + head, sizeof(io->buf[k]) - head
+	};
+	io->mm[k].msg_hdr = (struct msghdr){
+		.msg_name = &io->name[k], .msg_namelen = sizeof(io->name[k]),
+		.msg_iov = iov, .msg_iovlen = parts + 1,
+		.msg_control = io->control[k].buf,
+		.msg_controllen = sizeof(io->control[k].buf),
+	};
+}
+
+/* udp_data_of() - A received message as data to send */
+static inline struct udp_data udp_data_of(const struct udp_meta *m,
+					  const uint8_t *bytes)
+{
+	return (struct udp_data){
+		view_of(bytes, m->len), m->gso_size ? m->gso_size : m->len
+	};
+}
+
+/* udp_meta_is_alike() - Have two messages the same sender and destination? */
+static inline bool udp_meta_is_alike(const struct udp_meta *a,
+				     const struct udp_meta *b)
+{
+	return a->sport == b->sport && inany_equals(&a->src, &b->src) &&
+	       inany_equals(&a->dst, &b->dst) &&
+	       inany_equals(&a->group, &b->group);
+}
+
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm);
-struct msghdr udp_message_to(const struct udp_dest *d, struct iovec *iov,
-			     void *control);
-void udp_put_segment_size(struct msghdr *mh, uint16_t size);
-void udp_put_source(struct msghdr *mh, const union inany *src,
-		    unsigned ifindex);
+unsigned udp_meta_run(const struct udp_meta *m, unsigned n);
+void udp_meta_default_dst(struct udp_meta *m, const union inany *dst);
+unsigned udp_msg_build(struct udp_io *io, const struct udp_dest *d,
+		       struct udp_cursor c, size_t gso_max,
+		       struct udp_cursor at[UDP_TX_MSGS + 1]);
 
 #endif /* UDP_MSG_H */

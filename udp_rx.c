@@ -92,17 +92,8 @@ static void rx_messages(struct udp_io *io, struct udp_rx *r)
 
 		if (r->frames && !parts)
 			break;
-		iov[parts++] = (struct iovec){
-			io->tail[k] + r->head, sizeof(io->tail[k]) - r->head
-		};
-		used += parts;
-		io->mm[k].msg_hdr = (struct msghdr){
-			.msg_name = &io->name[k],
-			.msg_namelen = sizeof(io->name[k]),
-			.msg_iov = iov, .msg_iovlen = parts,
-			.msg_control = io->control[k].buf,
-			.msg_controllen = sizeof(io->control[k].buf),
-		};
+		udp_msg_expect(io, k, iov, parts, r->head);
+		used += parts + 1;
 	}
 	r->n = k;
 }
@@ -216,8 +207,8 @@ const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k)
 {
 	size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
 
-	view_copy(*rx_room(r, k), rx_offset(r, k), u->io.tail[k], len);
-	return u->io.tail[k];
+	view_copy(*rx_room(r, k), rx_offset(r, k), u->io->buf[k], len);
+	return u->io->buf[k];
 }
 
 /* What sizes come: the base for receiving into one frame */
@@ -257,14 +248,14 @@ int udp_rx_read(struct udp *u, int fd, const struct udp_rx_sizes *sizes,
 	r->got = 0;
 	if (!rx_prepare(u, sizes, want, r))
 		return -ENOBUFS;
-	rx_messages(&u->io, r);
-	got = recvmmsg(fd, u->io.mm, r->n, MSG_DONTWAIT, NULL);
+	rx_messages(u->io, r);
+	got = recvmmsg(fd, u->io->mm, r->n, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return errno == ENOBUFS ? -EAGAIN : -errno;
 
 	r->got = (unsigned)got;
 	for (k = 0; k < r->got; k++)
-		udp_meta_get(&r->meta[k], &u->io.mm[k]);
+		udp_meta_get(&r->meta[k], &u->io->mm[k]);
 	return got;
 }
 
@@ -289,6 +280,6 @@ void udp_rx_deliver(struct udp *u, struct udp_rx_sizes *sizes,
 		u->lost += frames - tap_commit(u->tap, frames);
 	for (k = ready; k < r->got; k++)
 		if (inany_is_set(&r->side[k].eaddr))
-			rx_copy(u, &r->side[k], &r->meta[k], u->io.tail[k]);
+			rx_copy(u, &r->side[k], &r->meta[k], u->io->buf[k]);
 	rx_learn(sizes, r);
 }

@@ -10,9 +10,7 @@
 #include <stdint.h>
 
 #include "flow.h"
-#include "udp_sock.h"
-
-#define UDP_RX_MSGS	32		/* messages of one recvmmsg() */
+#include "udp_msg.h"
 
 struct udp;
 

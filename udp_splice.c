@@ -46,6 +46,7 @@
 #include "log.h"
 #include "loop.h"
 #include "nshelper.h"
+#include "udp_sock.h"
 
 #define READS_MAX	4		/* batches for one event */
 #define ERRORS_MAX	16		/* taken out of the queue for one event */
@@ -95,16 +96,19 @@ static bool is_ours(const struct flow *f)
  * @s:		Zeroed
  * @conf, @guest, @flows, @loop:	What it works on
  * @nsh:	Makes sockets of the namespace; NULL: nothing is bypassed
+ * @io:		Arrays for system calls
  */
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     const struct guest *guest, struct flow_table *flows,
-		     struct loop *loop, struct nshelper *nsh)
+		     struct loop *loop, struct nshelper *nsh,
+		     struct udp_io *io)
 {
 	s->conf = conf;
 	s->guest = guest;
 	s->flows = flows;
 	s->loop = loop;
 	s->nsh = nsh;
+	s->io = io;
 }
 
 /* ---- Life ---- */
@@ -365,91 +369,6 @@ static bool try_next(struct udp_splice *s, struct flow *f)
 
 /* ---- Sending ---- */
 
-/**
- * struct batch - Received messages that are to be sent
- * @meta, @data, @n:	The messages
- * @k, @off:	Where we are: message, offset in it
- */
-struct batch {
-	const struct udp_meta *meta;
-	const uint8_t *const *data;
-	unsigned n, k;
-	size_t off;
-};
-
-/* Add @bytes of the current message, step over them */
-static void take(struct batch *b, struct msghdr *mh, size_t bytes)
-{
-	mh->msg_iov[mh->msg_iovlen++] = (struct iovec){
-		(void *)(b->data[b->k] + b->off), bytes
-	};
-	b->off += bytes;
-	if (b->off >= b->meta[b->k].len) {
-		b->off = 0;
-		b->k++;
-	}
-}
-
-/* The next message to send; several datagrams in one, if @join */
-static bool next_message(struct batch *b, struct msghdr *mh, bool join)
-{
-	const struct udp_meta *m = &b->meta[b->k];
-	size_t size = m->gso_size ? m->gso_size : m->len, total;
-	unsigned n = 1;
-
-	if (m->gso_size) {
-		size_t left = m->len - b->off;
-
-		total = join || left < size ? left : size;
-		take(b, mh, total);
-		n = total > size ? 2 : 1;
-	} else {
-		take(b, mh, total = size);
-	}
-	while (join && !m->gso_size && size && b->k < b->n &&
-	       n < UDP_SPLICE_MSGS) {
-		const struct udp_meta *next = &b->meta[b->k];
-		size_t len = next->len;
-
-		if (next->gso_size || !len || len > size ||
-		    total + len > UDP_MESSAGE_MAX)
-			break;
-		take(b, mh, len);
-		total += len;
-		n++;
-		if (len < size)
-			break;
-	}
-	if (n > 1)
-		udp_put_segment_size(mh, (uint16_t)size);
-	return n > 1;
-}
-
-/* Build messages from @b on; @at[i] is where the i-th starts, and the end.
- * Return how many; @first_joined tells whether the first is several
- * datagrams */
-static unsigned build(struct udp_splice *s, const struct udp_dest *d,
-		      struct batch b, bool join,
-		      struct batch at[UDP_SPLICE_MSGS + 1], bool *first_joined)
-{
-	struct iovec *iov = s->tx_iov;
-	unsigned i;
-
-	for (i = 0; i < UDP_SPLICE_MSGS && b.k < b.n; i++) {
-		struct msghdr *mh = &s->tx[i].msg_hdr;
-		bool joined;
-
-		*mh = udp_message_to(d, iov, s->tx_control[i].buf);
-		at[i] = b;
-		joined = next_message(&b, mh, join);
-		if (!i)
-			*first_joined = joined;
-		iov += mh->msg_iovlen;
-	}
-	at[i] = b;
-	return i;
-}
-
 /* Socket to send to a side by, and how; -1 if there is none any more */
 static int sender(struct udp_splice *s, struct flow *f, unsigned side,
 		  struct udp_dest *d)
@@ -488,42 +407,44 @@ static bool is_refused(struct flow *f, unsigned from)
  * @s:		Bypass
  * @f:		The flow
  * @from:	Side that it came from
- * @b:		What came
+ * @d, @n:	What came
  */
 /* #syscalls:pasta sendmmsg sendmsg */
 static void forward(struct udp_splice *s, struct flow *f, unsigned from,
-		    struct batch b)
+		    const struct udp_data *d, unsigned n)
 {
-	struct batch at[UDP_SPLICE_MSGS + 1];
+	struct udp_cursor at[UDP_TX_MSGS + 1], c = { .d = d, .n = n };
 	struct udp_splice_flow *sf = priv(f);
 	uint8_t bit = (uint8_t)(1U << !from);
-	bool retried = false, joined = false;
-	struct udp_dest d;
-	int fd = sender(s, f, !from, &d), sent;
+	bool retried = false;
+	struct udp_dest dest;
+	int fd = sender(s, f, !from, &dest), sent;
 
 	sf->seen |= (uint8_t)(1U << from);
 	f->last_ms = s->loop->now_ms;
 	if (sf->seen == 3)
 		flow_set_rank(s->flows, f, FLOW_ANSWERED);
-	while (fd >= 0 && b.k < b.n) {
-		unsigned n = build(s, &d, b, !(sf->whole & bit), at, &joined);
+	while (fd >= 0 && c.i < c.n) {
+		unsigned count = udp_msg_build(s->io, &dest, c,
+					       sf->whole & bit ? 0 : UINT16_MAX,
+					       at);
 
-		sent = sendmmsg(fd, s->tx, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = sendmmsg(fd, s->io->mm, count, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent > 0 && is_refused(f, from)) {
 			if (!try_next(s, f))
-				b = at[sent];
-			fd = sender(s, f, !from, &d);
+				c = at[sent];
+			fd = sender(s, f, !from, &dest);
 		} else if (sent > 0) {
-			b = at[sent];
+			c = at[sent];
 			retried = false;
 		} else if (!retried && errno != EAGAIN) {
 			retried = true;		/* it may be about another */
-		} else if (joined && errno != EAGAIN) {
+		} else if (s->io->segmented[0] && errno != EAGAIN) {
 			sf->whole |= bit;
 			retried = false;
 		} else {
 			s->dropped++;
-			b = at[1];
+			c = at[1];
 			retried = false;
 		}
 	}
@@ -534,33 +455,19 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 /* Receive from @fd, with senders; @meta and @data describe what came */
 /* #syscalls:pasta recvmmsg recvmsg */
 static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
-			const uint8_t **data)
+			struct udp_data *data)
 {
 	unsigned k;
 	int got;
 
-	for (k = 0; k < UDP_SPLICE_MSGS; k++) {
-		data[k] = s->buf[k];
-		s->iov[k] = (struct iovec){ s->buf[k], sizeof(s->buf[k]) };
-		s->mm[k].msg_hdr = (struct msghdr){
-			.msg_name = &s->name[k],
-			.msg_namelen = sizeof(s->name[k]),
-			.msg_iov = &s->iov[k], .msg_iovlen = 1,
-			.msg_control = s->control[k].buf,
-			.msg_controllen = sizeof(s->control[k].buf),
-		};
+	for (k = 0; k < UDP_RX_MSGS; k++)
+		udp_msg_expect(s->io, k, &s->io->iov[k], 0, 0);
+	got = recvmmsg(fd, s->io->mm, UDP_RX_MSGS, MSG_DONTWAIT, NULL);
+	for (k = 0; got > 0 && k < (unsigned)got; k++) {
+		udp_meta_get(&meta[k], &s->io->mm[k]);
+		data[k] = udp_data_of(&meta[k], s->io->buf[k]);
 	}
-	got = recvmmsg(fd, s->mm, UDP_SPLICE_MSGS, MSG_DONTWAIT, NULL);
-	for (k = 0; got > 0 && k < (unsigned)got; k++)
-		udp_meta_get(&meta[k], &s->mm[k]);
 	return got > 0 ? (unsigned)got : 0;
-}
-
-/* Have two messages the same sender and destination? */
-static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
-{
-	return a->sport == b->sport && inany_equals(&a->src, &b->src) &&
-	       inany_equals(&a->dst, &b->dst);
 }
 
 /* Forward what a listening socket got from one peer, to @tgt unless there is a
@@ -568,7 +475,8 @@ static bool same_way(const struct udp_meta *a, const struct udp_meta *b)
 static void from_listener(struct udp_splice *s, struct flow *keep,
 			  const struct fwd_rule *r, int fd,
 			  const struct flowside *ini,
-			  const struct flowside *tgt, struct batch b)
+			  const struct flowside *tgt, unsigned scope,
+			  const struct udp_data *d, unsigned n)
 {
 	uint8_t pif = r->from_ns ? PIF_SPLICE : PIF_HOST;
 	struct flow *f;
@@ -577,11 +485,11 @@ static void from_listener(struct udp_splice *s, struct flow *keep,
 	if (f && !is_ours(f))
 		f = NULL;
 	else if (!f)
-		f = flow_new(s, keep, r, fd, ini, tgt, b.meta->scope);
+		f = flow_new(s, keep, r, fd, ini, tgt, scope);
 	if (f)
-		forward(s, f, INI, b);
+		forward(s, f, INI, d, n);
 	else
-		s->dropped += b.n;
+		s->dropped += n;
 }
 
 /* Was this sent by the endpoint of a side? */
@@ -593,37 +501,36 @@ static bool is_from(const struct flow *f, unsigned side,
 }
 
 /* Forward messages of one sender that the socket of a flow got */
-static void from_sender(struct udp_splice *s, struct flow *f, struct batch b)
+static void from_sender(struct udp_splice *s, struct flow *f,
+			const struct udp_meta *m, const struct udp_data *d,
+			unsigned n)
 {
 	unsigned side = priv(f)->second ? INI : TGT;
 	struct flow *g = f;
 
-	if (!is_from(f, side, b.meta))
-		g = side == TGT ? flow_second(s, f, b.meta) : NULL;
+	if (!is_from(f, side, m))
+		g = side == TGT ? flow_second(s, f, m) : NULL;
 	if (g != f)
 		f->last_ms = s->loop->now_ms;	/* it has the socket of both */
 	if (g)
-		forward(s, g, side, b);
+		forward(s, g, side, d, n);
 	else
-		s->dropped += b.n;
+		s->dropped += n;
 }
 
 /* What came to the socket of a flow */
 static void read_socket(struct udp_splice *s, struct flow *f)
 {
-	struct udp_meta meta[UDP_SPLICE_MSGS];
-	const uint8_t *data[UDP_SPLICE_MSGS];
+	struct udp_meta meta[UDP_RX_MSGS];
+	struct udp_data data[UDP_RX_MSGS];
 	const union epoll_ref ref = f->timer.ref;
-	unsigned i, k, n = UDP_SPLICE_MSGS, len;
+	unsigned i, k, n = UDP_RX_MSGS, len;
 
-	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS && f; i++) {
+	for (i = 0; i < READS_MAX && n == UDP_RX_MSGS && f; i++) {
 		n = receive(s, priv(f)->fd, meta, data);
 		for (k = 0; k < n && f; k += len) {
-			for (len = 1; k + len < n; len++)
-				if (!same_way(&meta[k], &meta[k + len]))
-					break;
-			from_sender(s, f, (struct batch){
-				.meta = &meta[k], .data = &data[k], .n = len });
+			len = udp_meta_run(&meta[k], n - k);
+			from_sender(s, f, &meta[k], &data[k], len);
 			/* It may have ended for a new one */
 			f = flow_from_ref(s->flows, ref);
 		}
@@ -658,18 +565,16 @@ void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
  * @fd:		Listening socket
  * @host:	Its side
  * @tgt:	Side in the namespace, by fwd_from_host()
- * @m:		About each message
- * @data:	Their bytes
- * @n:		How many
+ * @scope:	Interface of a link-local peer
+ * @data, @n:	The datagrams
  */
 void udp_splice_from_host(struct udp_splice *s, struct flow *port,
 			  const struct fwd_rule *r, int fd,
 			  const struct flowside *host,
-			  const struct flowside *tgt, const struct udp_meta *m,
-			  const uint8_t *const *data, unsigned n)
+			  const struct flowside *tgt, unsigned scope,
+			  const struct udp_data *data, unsigned n)
 {
-	from_listener(s, port, r, fd, host, tgt,
-		      (struct batch){ .meta = m, .data = data, .n = n });
+	from_listener(s, port, r, fd, host, tgt, scope, data, n);
 }
 
 /* Is this sent by a program of the namespace itself? The host's loopback is not for
@@ -683,19 +588,20 @@ static bool is_from_inside(struct udp_splice *s, const struct flowside *ini,
 
 /* Messages of one peer that a socket in the namespace got */
 static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
-		    uint16_t port, struct batch b)
+		    uint16_t port, const struct udp_meta *m,
+		    const struct udp_data *d, unsigned n)
 {
 	const struct flowside ini = {
-		.oaddr = b.meta->dst, .oport = port,
-		.eaddr = b.meta->src, .eport = b.meta->sport,
+		.oaddr = m->dst, .oport = port,
+		.eaddr = m->src, .eport = m->sport,
 	};
 	struct flowside tgt;
 
-	if (b.meta->sport && is_from_inside(s, &ini, b.meta->scope) &&
+	if (m->sport && is_from_inside(s, &ini, m->scope) &&
 	    fwd_from_ns(s->conf, r, &ini, &tgt))
-		from_listener(s, NULL, r, fd, &ini, &tgt, b);
+		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
 	else
-		s->dropped += b.n;
+		s->dropped += n;
 }
 
 /**
@@ -708,21 +614,17 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port)
 {
-	struct udp_meta meta[UDP_SPLICE_MSGS];
-	const uint8_t *data[UDP_SPLICE_MSGS];
-	unsigned i, k, n = UDP_SPLICE_MSGS, len;
+	struct udp_meta meta[UDP_RX_MSGS];
+	struct udp_data data[UDP_RX_MSGS];
+	unsigned i, k, n = UDP_RX_MSGS, len;
 
-	for (i = 0; i < READS_MAX && n == UDP_SPLICE_MSGS; i++) {
+	for (i = 0; i < READS_MAX && n == UDP_RX_MSGS; i++) {
 		n = receive(s, fd, meta, data);
 		for (k = 0; k < n; k++)
-			if (!inany_is_set(&meta[k].dst))
-				meta[k].dst = r->addr;
+			udp_meta_default_dst(&meta[k], &r->addr);
 		for (k = 0; k < n; k += len) {
-			for (len = 1; k + len < n; len++)
-				if (!same_way(&meta[k], &meta[k + len]))
-					break;
-			from_ns(s, r, fd, port, (struct batch){
-				.meta = &meta[k], .data = &data[k], .n = len });
+			len = udp_meta_run(&meta[k], n - k);
+			from_ns(s, r, fd, port, &meta[k], &data[k], len);
 		}
 	}
 }

@@ -89,21 +89,24 @@ void udp_tx_errors(struct udp *u, struct flow *port)
 	read_errors(u, port, &mtu);
 }
 
-/* ---- Messages ---- */
+/* ---- Sending ---- */
 
 /**
- * struct cursor - Where we are in a run of datagrams of one flow
- * @pkts, @n:	The run
- * @i:		Packet
- * @off:	Offset in its payload, for unsegmented ones
+ * struct run - A run of datagrams while it is sent
+ * @u, @o:	UDP; how they leave
+ * @pkts:	The packets
+ * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @errors:	Calls that failed since something was sent
  */
-struct cursor {
+struct run {
+	struct udp *u;
+	const struct udp_out *o;
 	const struct pkt *pkts;
-	unsigned n, i;
-	size_t off;
+	uint16_t *gso_max;
+	unsigned errors;
 };
 
-/* Bytes of a datagram: those of a segment for an unsegmented frame */
+/* Bytes of a packet's datagrams: those of a segment for an unsegmented frame */
 static size_t datagram_len(const struct pkt *p)
 {
 	if (p->off.gso_type == VNET_GSO_UDP_L4 &&
@@ -111,117 +114,6 @@ static size_t datagram_len(const struct pkt *p)
 		return p->off.gso_size;
 	return p->payload.len;
 }
-
-/* Add @bytes of the current packet to a message, which may grow to @room parts, and
- * step over them; false if they don't fit */
-static bool take(struct cursor *c, struct msghdr *mh, size_t bytes, size_t room)
-{
-	const struct pkt *p = &c->pkts[c->i];
-	unsigned parts = view_parts(&p->payload, c->off, bytes,
-				    mh->msg_iov + mh->msg_iovlen,
-				    (unsigned)(room - mh->msg_iovlen));
-
-	if (bytes && !parts)
-		return false;
-	mh->msg_iovlen += parts;
-	c->off += bytes;
-	if (c->off >= p->payload.len) {
-		c->off = 0;
-		c->i++;
-	}
-	return true;
-}
-
-/* Following datagrams of @size bytes, and a last shorter one: how many taken */
-static unsigned take_equal(struct cursor *c, struct msghdr *mh, size_t size,
-			   size_t room)
-{
-	size_t total = 0;
-	unsigned n = 0;
-
-	while (c->i < c->n && n < UDP_SEGMENTS_MAX) {
-		const struct pkt *p = &c->pkts[c->i];
-		size_t len = p->payload.len;
-
-		if (!len || len > size || datagram_len(p) != len ||
-		    total + len > UDP_MESSAGE_MAX || !take(c, mh, len, room))
-			break;
-		total += len;
-		n++;
-		if (len < size)
-			break;
-	}
-	return n;
-}
-
-/* The next message, of @room parts at most: one datagram, or as many as one call may
- * carry; true then */
-static bool build_message(struct cursor *c, struct msghdr *mh, size_t gso_max,
-			  size_t room)
-{
-	const struct pkt *p = &c->pkts[c->i];
-	size_t size = datagram_len(p), left = p->payload.len - c->off, bytes;
-	bool segmented;
-
-	if (size > gso_max || !size) {
-		take(c, mh, left < size ? left : size, room);
-		return false;
-	}
-	if (p->payload.len > size) {
-		bytes = size < UDP_MESSAGE_MAX ? UDP_MESSAGE_MAX / size : 1;
-		if (bytes > UDP_SEGMENTS_MAX)
-			bytes = UDP_SEGMENTS_MAX;
-		bytes *= size;
-		if (bytes > left)
-			bytes = left;
-		take(c, mh, bytes, room);
-		segmented = bytes > size;
-	} else {
-		segmented = take_equal(c, mh, size, room) > 1;
-	}
-	if (segmented)
-		udp_put_segment_size(mh, (uint16_t)size);
-	return segmented;
-}
-
-/* Build messages from @c on; @at[k] is where the k-th starts, and the end */
-static unsigned build(struct udp_io *io, const struct udp_dest *d,
-		      struct cursor c, size_t gso_max,
-		      struct cursor at[UDP_TX_MSGS + 1])
-{
-	const size_t iov_max = sizeof(io->iov) / sizeof(io->iov[0]);
-	size_t used = 0;
-	unsigned k;
-
-	for (k = 0; k < UDP_TX_MSGS && c.i < c.n; k++) {
-		struct msghdr *mh = &io->mm[k].msg_hdr;
-
-		if (iov_max - used < VIEW_PARTS_MAX)
-			break;
-		*mh = udp_message_to(d, io->iov + used, io->control[k].buf);
-		at[k] = c;
-		io->segmented[k] = build_message(&c, mh, gso_max,
-						 iov_max - used);
-		used += mh->msg_iovlen;
-	}
-	at[k] = c;
-	return k;
-}
-
-/* ---- Sending ---- */
-
-/**
- * struct run - A run of datagrams while it is sent
- * @u, @o:	UDP; how they leave
- * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
- * @errors:	Calls that failed since something was sent
- */
-struct run {
-	struct udp *u;
-	const struct udp_out *o;
-	uint16_t *gso_max;
-	unsigned errors;
-};
 
 /* Is this about segmentation? Then try smaller ones, or none */
 static bool lower_gso(uint16_t *gso_max, size_t size, int error)
@@ -278,7 +170,7 @@ static bool send_failed(struct run *r, const struct pkt *p, int error,
 	unsigned n;
 
 	*mtu = 0;
-	if (r->u->io.segmented[0] &&
+	if (r->u->io->segmented[0] &&
 	    lower_gso(r->gso_max, datagram_len(p), error))
 		return true;
 	if (error == EAGAIN || error == ENOBUFS)
@@ -293,11 +185,11 @@ static bool send_failed(struct run *r, const struct pkt *p, int error,
 }
 
 /* #syscalls sendmmsg sendmsg */
-static int send_batch(const struct run *r, struct cursor c, size_t gso_max,
-		      struct cursor at[UDP_TX_MSGS + 1])
+static int send_batch(const struct run *r, struct udp_cursor c, size_t gso_max,
+		      struct udp_cursor at[UDP_TX_MSGS + 1])
 {
-	unsigned count = build(&r->u->io, &r->o->dest, c, gso_max, at);
-	int sent = sendmmsg(udp_port(r->o->port)->sock.fd, r->u->io.mm, count,
+	unsigned count = udp_msg_build(r->u->io, &r->o->dest, c, gso_max, at);
+	int sent = sendmmsg(udp_port(r->o->port)->sock.fd, r->u->io->mm, count,
 			    MSG_NOSIGNAL);
 
 	return sent > 0 ? sent : -errno;
@@ -305,12 +197,12 @@ static int send_batch(const struct run *r, struct cursor c, size_t gso_max,
 
 /* Send the rest of the packet at *@c in fragments: it is over the MTU. All
  * datagrams of a packet are as large as the first, but for the last */
-static void send_fragmented(struct run *r, struct cursor *c)
+static void send_fragmented(struct run *r, struct udp_cursor *c)
 {
-	struct cursor at[UDP_TX_MSGS + 1], rest = *c;
+	struct udp_cursor at[UDP_TX_MSGS + 1], rest = *c;
 	struct udp_port *port = udp_port(r->o->port);
 	bool v4 = inany_is_v4(&r->o->host->eaddr);
-	const struct pkt *p = &c->pkts[c->i];
+	const struct pkt *p = &r->pkts[c->i];
 	uint32_t mtu;
 
 	rest.n = c->i + 1;
@@ -325,7 +217,7 @@ static void send_fragmented(struct run *r, struct cursor *c)
 		rest = at[sent > 0 ? sent : 1];
 	}
 	hostsock_set_df(port->sock.fd, v4, &port->hops[v4], p->df);
-	*c = (struct cursor){ c->pkts, c->n, c->i + 1, 0 };
+	*c = (struct udp_cursor){ c->d, c->n, c->i + 1, 0 };
 }
 
 /**
@@ -333,19 +225,25 @@ static void send_fragmented(struct run *r, struct cursor *c)
  * @u:		UDP
  * @o:		How
  * @pkts:	Packets, all of one flow
- * @n:		How many
+ * @n:		How many, at most TAP_RX_BATCH
  */
 void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 		unsigned n)
 {
-	struct cursor at[UDP_TX_MSGS + 1], c = { .pkts = pkts, .n = n };
+	struct udp_cursor at[UDP_TX_MSGS + 1], c = { .n = n };
+	struct udp_data d[TAP_RX_BATCH];
 	struct run r = {
-		.u = u, .o = o,
+		.u = u, .o = o, .pkts = pkts,
 		.gso_max = o->f ? &udp_flow(o->f)->gso_max :
 				  &udp_port(o->port)->gso_many,
 	};
 	uint32_t mtu;
+	unsigned i;
 
+	for (i = 0; i < n; i++)
+		d[i] = (struct udp_data){ pkts[i].payload,
+					  datagram_len(&pkts[i]) };
+	c.d = d;
 	while (c.i < c.n) {
 		const struct pkt *p = &pkts[c.i];
 		int sent = send_batch(&r, c, *r.gso_max, at);

@@ -8,7 +8,7 @@
 
 #include "flow.h"
 #include "packet.h"
-#include "udp_sock.h"
+#include "udp_msg.h"
 
 struct udp;
 

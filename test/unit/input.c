@@ -32,6 +32,7 @@
 static struct input in;
 static struct tcp tcp;
 static struct udp udp;
+static struct udp_io io;
 static struct icmp icmp;
 static struct conf conf;
 static struct dns dns;
@@ -74,7 +75,7 @@ static void setup(void)
 	loop_init(&loop);
 	fake_tap_init(&fake, 0, 1500);
 	fake_tap_init(&wire, 0, 1500);
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, NULL,
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, &io, NULL,
 		 NULL);
 	icmp_init(&icmp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
 	input_init(&in, &conf, &guest, &dns, &fake.tap, &loop, &tcp, &udp, &icmp);

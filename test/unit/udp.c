@@ -25,6 +25,7 @@
 #define GPORT	33333
 
 static struct udp udp;
+static struct udp_io io;
 static struct conf conf;
 static struct dns dns;
 static struct guest guest;
@@ -64,8 +65,8 @@ static void setup(unsigned caps, unsigned mtu)
 	flow_init(&flows, key);
 	loop_init(&loop);
 	fake_tap_init(&fake, caps, mtu);
-	memset(&udp, 0, offsetof(struct udp, io));
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, NULL,
+	memset(&udp, 0, sizeof(udp));
+	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, &io, NULL,
 		 NULL);
 }
 

@@ -19,6 +19,7 @@
 #include "tap.h"
 
 static struct udp_splice splice;
+static struct udp_io io;
 static struct conf conf;
 static struct flow_table flows;
 static struct guest guest;
@@ -45,7 +46,7 @@ static void setup(void)
 	memset(&flows, 0, sizeof(flows));
 	flow_init(&flows, key);
 	loop_init(&loop);
-	memset(&splice, 0, offsetof(struct udp_splice, mm));
+	memset(&splice, 0, sizeof(splice));
 	nsh = (struct nshelper){ .fd = -1 };
 	for (i = 0; i < NSHELPER_POOL; i++) {
 		nsh.pool[NSSOCK_UDP4][i] = socket(AF_INET, SOCK_DGRAM |
@@ -54,7 +55,7 @@ static void setup(void)
 						  SOCK_NONBLOCK, 0);
 	}
 	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = NSHELPER_POOL;
-	udp_splice_init(&splice, &conf, &guest, &flows, &loop, &nsh);
+	udp_splice_init(&splice, &conf, &guest, &flows, &loop, &nsh, &io);
 }
 
 static unsigned flows_after(uint64_t ms)
@@ -107,9 +108,9 @@ static int listener(uint16_t *port)
 /* What a listening socket got goes past the tap; on the host, udp.c reads it */
 static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 {
-	static uint8_t in[UDP_SPLICE_MSGS][65536];
-	static struct udp_meta m[UDP_SPLICE_MSGS];
-	const uint8_t *in_data[UDP_SPLICE_MSGS];
+	static uint8_t in[UDP_RX_MSGS][65536];
+	static struct udp_meta m[UDP_RX_MSGS];
+	struct udp_data in_data[UDP_RX_MSGS];
 	struct flowside host = { .oport = port }, tgt;
 	const struct guest nobody = { 0 };
 	struct mmsghdr mm = { 0 };
@@ -119,7 +120,7 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 		udp_splice_listen_event(&splice, fd, r, port);
 		return;
 	}
-	for (n = 0; n < UDP_SPLICE_MSGS; n++) {
+	for (n = 0; n < UDP_RX_MSGS; n++) {
 		union sockaddr_inany sa;
 		char control[128];
 		struct iovec iov = { in[n], sizeof(in[n]) };
@@ -136,7 +137,7 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 			break;
 		mm.msg_len = (unsigned)len;
 		udp_meta_get(&m[n], &mm);
-		in_data[n] = in[n];
+		in_data[n] = udp_data_of(&m[n], in[n]);
 	}
 	if (!n)
 		return;
@@ -144,8 +145,8 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 	host.eaddr = m->src;
 	host.eport = m->sport;
 	if (fwd_from_host(&conf, &nobody, r, &host, &tgt) == PIF_SPLICE)
-		udp_splice_from_host(&splice, NULL, r, fd, &host, &tgt, m,
-				     in_data, n);
+		udp_splice_from_host(&splice, NULL, r, fd, &host, &tgt,
+				     m->scope, in_data, n);
 }
 
 static struct fwd_rule rule(uint16_t port, uint16_t to)
