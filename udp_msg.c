@@ -181,7 +181,8 @@ static unsigned take_equal(struct udp_cursor *c, struct msghdr *mh, size_t size,
 		size_t len = d->bytes.len;
 
 		if (!len || len > size || d->size != len ||
-		    total + len > UDP_MESSAGE_MAX || !take(c, mh, len, room))
+		    (n && total + len > UDP_MESSAGE_MAX) ||
+		    !take(c, mh, len, room))
 			break;
 		total += len;
 		n++;

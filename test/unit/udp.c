@@ -224,6 +224,9 @@ static void test_both_ways(void)
 		ok(fake.n == 1 && sent(0, &p) && is_reply(&p, port, sizes[i]) &&
 		   !memcmp(p.payload.p, data, sizes[i]), "the answer comes back");
 	}
+	guest_sends(gateway(), GPORT, port, v4 ? 65507 : 65527);
+	is(get(s, &from), v4 ? 65507 : 65527, "the largest datagram comes out");
+	is(get(s, &from), -1, "it comes out once");
 	is(peers(), 1, "all that is one flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
 	   "all that takes one descriptor");
