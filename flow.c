@@ -325,7 +325,7 @@ bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms)
  * @fds:	Descriptors that it is to hold
  * @now_ms:	Time, CLOCK_MONOTONIC
  *
- * Return: true if flow_alloc() with these arguments would succeed now
+ * Return: true if flow_start() with these values would succeed now
  */
 bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 		    uint64_t now_ms)
@@ -355,67 +355,89 @@ bool flow_has_room(const struct flow_table *t, enum flow_class class,
 	       fits(&t->pool[FLOW_FDS], class, fds);
 }
 
-/**
- * flow_alloc() - A new flow, zeroed but for what is said here
- * @t:		The table
- * @proto:	IPPROTO_*
- * @class:	What it competes as
- * @fds:	Descriptors that it holds until flow_free(), also if they are made
- *		later
- * @now_ms:	Time, CLOCK_MONOTONIC: the first @last_ms
- *
- * May end other flows. The rank is FLOW_PENDING.
- *
- * Return: the flow, NULL if there is no room and none can be made
- */
-struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
-			enum flow_class class, unsigned fds, uint64_t now_ms)
+/* hash_insert() - Let flow_lookup() find a side, which must not change any more */
+static void hash_insert(struct flow_table *t, struct flow *f, unsigned side)
+{
+	uint32_t i = flow_hash(t, f->proto, f->pif[side], &f->side[side]);
+
+	while (t->hash[i])
+		i = (i + 1) & HASH_MASK;
+	t->hash[i] = HASH_ENTRY(flow_index(t, f), side) + 1;
+	f->hashed |= 1U << side;
+}
+
+/* entry_take() - A free entry, zeroed but for its generation: there must be one */
+static struct flow *entry_take(struct flow_table *t)
 {
 	struct flow *f;
 	uint32_t gen;
 
-	if (!flow_make_room(t, class, fds, now_ms))
-		return NULL;
 	if (t->first_free != FLOW_NONE) {
 		f = &t->flow[t->first_free];
 		t->first_free = f->next_free;
 	} else {
 		f = &t->flow[t->high++];
 	}
-
 	gen = f->gen + 1;
 	memset(f, 0, sizeof(*f));
 	f->gen = gen;
-	f->proto = proto;
-	f->class = (uint8_t)class;
-	f->fds = (uint8_t)fds;
-	f->last_ms = now_ms;
-	f->list_next = f->list_prev = FLOW_NONE;
-	queue_append(t, f);
-	t->count++;
-	t->pool[FLOW_ENTRIES].held[class]++;
-	t->pool[FLOW_FDS].held[class] += fds;
 	return f;
 }
 
-/**
- * flow_alloc_beside() - flow_alloc(), without ending a flow that is still needed
- * @keep:	That flow, NULL: none
- *
- * The other arguments, and what is returned, are those of flow_alloc().
- */
-struct flow *flow_alloc_beside(struct flow_table *t, struct flow *keep,
-			       uint8_t proto, enum flow_class class,
-			       unsigned fds, uint64_t now_ms)
+/* room_beside() - flow_make_room(), but never evict @keep, unless it is NULL */
+static bool room_beside(struct flow_table *t, struct flow *keep,
+			enum flow_class class, unsigned fds, uint64_t now_ms)
 {
-	enum flow_rank rank = keep ? keep->rank : FLOW_KEPT;
-	struct flow *f;
+	enum flow_rank rank;
+	bool room;
 
-	if (keep)
-		flow_set_rank(t, keep, FLOW_KEPT);
-	f = flow_alloc(t, proto, class, fds, now_ms);
-	if (keep)
-		flow_set_rank(t, keep, rank);
+	if (!keep)
+		return flow_make_room(t, class, fds, now_ms);
+	rank = keep->rank;
+	flow_set_rank(t, keep, FLOW_KEPT);
+	room = flow_make_room(t, class, fds, now_ms);
+	flow_set_rank(t, keep, rank);
+	return room;
+}
+
+/**
+ * flow_start() - Start a flow; others may be evicted for it
+ * @t:		The table
+ * @s:		All that is known about it
+ * @now_ms:	Time, CLOCK_MONOTONIC: the first @last_ms
+ *
+ * The rank is FLOW_PENDING, the private state is zero, the timer is not armed.
+ *
+ * Return: the flow, NULL if there is no room
+ */
+struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
+			uint64_t now_ms)
+{
+	struct flow *f;
+	unsigned side;
+
+	if (!room_beside(t, s->keep, s->class, s->fds, now_ms))
+		return NULL;
+	f = entry_take(t);
+	f->proto = s->proto;
+	f->class = (uint8_t)s->class;
+	f->fds = (uint8_t)s->fds;
+	f->last_ms = now_ms;
+	f->list_next = f->list_prev = FLOW_NONE;
+	f->timer.ref = (union epoll_ref){
+		.index = flow_index(t, f), .kind = s->kind, .gen = f->gen,
+	};
+	queue_append(t, f);
+	t->count++;
+	t->pool[FLOW_ENTRIES].held[s->class]++;
+	t->pool[FLOW_FDS].held[s->class] += s->fds;
+
+	for (side = 0; side < 2; side++) {
+		f->pif[side] = (uint8_t)s->pif[side];
+		f->side[side] = s->side[side];
+		if (s->find & 1U << side)
+			hash_insert(t, f, side);
+	}
 	return f;
 }
 
@@ -474,12 +496,13 @@ void flow_unhash(struct flow_table *t, struct flow *f)
 }
 
 /**
- * flow_free() - End a flow: out of hash and wheel, the entry can be used again
+ * flow_free() - End a flow: it leaves hash, wheel and list, and its entry is free
  */
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 {
 	wheel_cancel(&l->wheel, &f->timer);
 	flow_unhash(t, f);
+	flow_list_remove(t, f);
 	if (f->rank != FLOW_KEPT)
 		queue_remove(t, f);
 	t->pool[FLOW_ENTRIES].held[f->class]--;
@@ -489,21 +512,6 @@ void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 	f->next_free = t->first_free;
 	t->first_free = flow_index(t, f);
 	t->count--;
-}
-
-/**
- * flow_hash_insert() - Make a side of a flow findable by flow_lookup()
- *
- * The side's addresses and pif must not change until flow_free().
- */
-void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side)
-{
-	uint32_t i = flow_hash(t, f->proto, f->pif[side], &f->side[side]);
-
-	while (t->hash[i])
-		i = (i + 1) & HASH_MASK;
-	t->hash[i] = HASH_ENTRY(flow_index(t, f), side) + 1;
-	f->hashed |= 1U << side;
 }
 
 /**
@@ -560,16 +568,94 @@ struct flow *flow_from_ref(struct flow_table *t, union epoll_ref ref)
 }
 
 /**
- * flow_ref() - Event reference for a flow
+ * flow_next() - Walk through all flows
+ * @t:		The table
+ * @f:		The last one seen, which may have ended since; NULL: begin
+ *
+ * Return: the next one, NULL at the end
  */
-union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
-			 enum ref_kind kind, unsigned side)
+struct flow *flow_next(struct flow_table *t, const struct flow *f)
 {
-	union epoll_ref ref = { .index = flow_index(t, f), .kind = kind,
-				.side = side, .gen = f->gen };
+	uint32_t i;
 
-	return ref;
+	for (i = f ? flow_index(t, f) + 1 : 0; i < t->high; i++)
+		if (t->flow[i].proto)
+			return &t->flow[i];
+	return NULL;
 }
+
+/* Lists of pending work */
+
+/**
+ * flow_list_init() - An empty list
+ */
+void flow_list_init(struct flow_list *l)
+{
+	*l = (struct flow_list){ .head = FLOW_NONE, .tail = FLOW_NONE };
+}
+
+/**
+ * flow_list_push() - Append a flow; it leaves the list that it was on
+ *
+ * No effect if it is on this one already.
+ */
+void flow_list_push(struct flow_table *t, struct flow_list *l, struct flow *f)
+{
+	uint32_t index = flow_index(t, f);
+
+	if (f->list == l)
+		return;
+	flow_list_remove(t, f);
+	f->list = l;
+	f->list_next = FLOW_NONE;
+	f->list_prev = l->tail;
+	if (l->tail == FLOW_NONE)
+		l->head = index;
+	else
+		t->flow[l->tail].list_next = index;
+	l->tail = index;
+	l->count++;
+}
+
+/**
+ * flow_list_remove() - Take a flow off its list, if it is on one
+ */
+void flow_list_remove(struct flow_table *t, struct flow *f)
+{
+	struct flow_list *l = f->list;
+
+	if (!l)
+		return;
+	if (f->list_prev == FLOW_NONE)
+		l->head = f->list_next;
+	else
+		t->flow[f->list_prev].list_next = f->list_next;
+	if (f->list_next == FLOW_NONE)
+		l->tail = f->list_prev;
+	else
+		t->flow[f->list_next].list_prev = f->list_prev;
+	l->count--;
+	f->list = NULL;
+	f->list_next = f->list_prev = FLOW_NONE;
+}
+
+/**
+ * flow_list_pop() - Take the first flow off a list
+ *
+ * Return: the flow, NULL if the list is empty
+ */
+struct flow *flow_list_pop(struct flow_table *t, struct flow_list *l)
+{
+	struct flow *f;
+
+	if (l->head == FLOW_NONE)
+		return NULL;
+	f = &t->flow[l->head];
+	flow_list_remove(t, f);
+	return f;
+}
+
+/* For the log */
 
 /* "ADDR:PORT", with brackets for IPv6; "*:PORT" where the kernel chooses */
 static size_t put_endpoint(char *buf, size_t size, const union inany *a,

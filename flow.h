@@ -47,6 +47,9 @@ static inline bool flowside_equals(const struct flowside *a,
 
 enum { INI = 0, TGT = 1 };		/* initiating and target side */
 
+/* Bits for both, where a set of sides is meant */
+enum { FLOW_INI = 1 << INI, FLOW_TGT = 1 << TGT };
+
 /* What a flow competes as: TCP on either path, UDP on either path, echo */
 enum flow_class { FLOW_STREAM, FLOW_DATAGRAM, FLOW_ECHO, FLOW_CLASSES };
 
@@ -74,9 +77,10 @@ enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
  * @last_ms:	Time of the last packet, or of its start
  * @queued_ms:	@last_ms when it was put into the queue
  * @side:	Addresses
- * @timer:	For the protocol's use
- * @list_next, @list_prev:	For the protocol's use (pending work), FLOW_NONE: end
- * @priv:	The protocol's state; zero after flow_alloc()
+ * @timer:	For the protocol's use; its reference stands for the flow
+ * @list:	List of pending work that the flow is on, NULL: none
+ * @list_next, @list_prev:	Neighbours on that list, FLOW_NONE: end
+ * @priv:	The protocol's state; zero after flow_start()
  */
 struct flow {
 	uint8_t proto;
@@ -88,9 +92,41 @@ struct flow {
 	uint32_t list_next, list_prev;
 	uint32_t older, newer;
 	uint64_t last_ms, queued_ms;
+	struct flow_list *list;
 	struct flowside side[2];
 	struct timer timer;
 	uint8_t priv[FLOW_PRIV] __attribute__((aligned(8)));
+};
+
+/**
+ * struct flow_list - Flows with work pending, the first come first
+ * @head, @tail:	Index of a flow, FLOW_NONE: empty
+ * @count:	Length
+ */
+struct flow_list {
+	uint32_t head, tail, count;
+};
+
+/**
+ * struct flow_spec - A flow to start
+ * @kind:	Module that gets its events: REF_TCP to REF_ICMP
+ * @proto:	IPPROTO_*
+ * @class:	Class that it competes in
+ * @fds:	Descriptors that it holds until flow_free(), even if they are opened
+ *		later
+ * @pif, @side:	Both sides
+ * @find:	FLOW_INI, FLOW_TGT: sides that flow_lookup() is to find
+ * @keep:	Flow that must not be evicted for this one, NULL: any may be
+ */
+struct flow_spec {
+	enum ref_kind kind;
+	uint8_t proto;
+	enum flow_class class;
+	unsigned fds;
+	enum pif pif[2];
+	struct flowside side[2];
+	unsigned find;
+	struct flow *keep;
 };
 
 /**
@@ -139,11 +175,8 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 bool flow_has_room(const struct flow_table *t, enum flow_class class,
 		   unsigned fds);
 bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
-struct flow *flow_alloc(struct flow_table *t, uint8_t proto,
-			enum flow_class class, unsigned fds, uint64_t now_ms);
-struct flow *flow_alloc_beside(struct flow_table *t, struct flow *keep,
-			       uint8_t proto, enum flow_class class,
-			       unsigned fds, uint64_t now_ms);
+struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
+			uint64_t now_ms);
 void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 
@@ -151,12 +184,17 @@ uint32_t flowside_hash(const uint64_t key[2], uint8_t proto, uint8_t pif,
 		       const struct flowside *s);
 uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 		   const struct flowside *s);
-void flow_hash_insert(struct flow_table *t, struct flow *f, unsigned side);
 void flow_unhash(struct flow_table *t, struct flow *f);
 struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 			 const struct flowside *s, unsigned *side);
 struct flow *flow_at(struct flow_table *t, uint32_t index);
 struct flow *flow_from_ref(struct flow_table *t, union epoll_ref ref);
+struct flow *flow_next(struct flow_table *t, const struct flow *f);
+
+void flow_list_init(struct flow_list *l);
+void flow_list_push(struct flow_table *t, struct flow_list *l, struct flow *f);
+void flow_list_remove(struct flow_table *t, struct flow *f);
+struct flow *flow_list_pop(struct flow_table *t, struct flow_list *l);
 
 static inline uint32_t flow_index(const struct flow_table *t,
 				  const struct flow *f)
@@ -164,8 +202,36 @@ static inline uint32_t flow_index(const struct flow_table *t,
 	return f - t->flow;
 }
 
-union epoll_ref flow_ref(const struct flow_table *t, const struct flow *f,
-			 enum ref_kind kind, unsigned side);
+/* Reference for events of the socket on @side */
+static inline union epoll_ref flow_ref(const struct flow *f, unsigned side)
+{
+	union epoll_ref ref = f->timer.ref;
+
+	ref.side = side;
+	return ref;
+}
+
+/* Index of the tap side: either side may have begun */
+static inline unsigned flow_tap_index(const struct flow *f)
+{
+	return f->pif[INI] == PIF_TAP ? INI : TGT;
+}
+
+static inline const struct flowside *flow_tap_side(const struct flow *f)
+{
+	return &f->side[flow_tap_index(f)];
+}
+
+static inline const struct flowside *flow_host_side(const struct flow *f)
+{
+	return &f->side[!flow_tap_index(f)];
+}
+
+/* Is @pif the interface of one of the sides? */
+static inline bool flow_is_on(const struct flow *f, enum pif pif)
+{
+	return f->pif[INI] == pif || f->pif[TGT] == pif;
+}
 
 /* For the log: "TCP 12 (tap 198.51.100.1:33000 > 203.0.113.2:80, host ...)" */
 #define FLOW_STRLEN	320

@@ -148,27 +148,25 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	*error = fd < 0 ? -fd : ENOSPC;
 	if (fd < 0)
 		return NULL;
-	f = flow_alloc(m->flows, icmp_proto(v4), FLOW_ECHO, 1, m->loop->now_ms);
+	f = flow_start(m->flows, &(struct flow_spec){
+		.kind = REF_ICMP, .proto = icmp_proto(v4), .class = FLOW_ECHO,
+		.fds = 1, .pif = { PIF_TAP, PIF_HOST }, .side[INI] = *key,
+		.side[TGT] = { .eaddr = key->oaddr, .oaddr = key->oaddr },
+		.find = FLOW_INI,
+	}, m->loop->now_ms);
 	if (!f)
 		goto fail;
-	f->pif[INI] = PIF_TAP;
-	f->pif[TGT] = PIF_HOST;
-	f->side[INI] = *key;
-	f->side[TGT].eaddr = f->side[TGT].oaddr = key->oaddr;
 
 	mf = priv(f);
 	mf->fd = fd;
 	mf->v4 = v4;
 	mf->id = id;
-	rc = loop_add(m->loop, fd, EPOLLIN,
-		      flow_ref(m->flows, f, REF_ICMP, TGT));
+	rc = loop_add(m->loop, fd, EPOLLIN, flow_ref(f, TGT));
 	if (rc) {
 		*error = -rc;
 		flow_free(m->flows, m->loop, f);
 		goto fail;
 	}
-	flow_hash_insert(m->flows, f, INI);
-	f->timer.ref = flow_ref(m->flows, f, REF_ICMP, TGT);
 	wheel_arm(&m->loop->wheel, &f->timer, f->last_ms + TIMEOUT_MS);
 	return f;
 

@@ -13,10 +13,12 @@
 
 /* What an event is about: the switch in passt.c has a case for each */
 enum ref_kind {
+	REF_TCP, REF_TCP_SPLICE,	/* sockets and timers of flows */
+	REF_UDP, REF_UDP_SPLICE,
+	REF_ICMP,
 	REF_TAP,			/* index: which descriptor of the tap */
 	REF_SIGNAL,
 	REF_NETNS_PID,			/* pidfd of the process that names it */
-	REF_TCP, REF_UDP, REF_ICMP,	/* a flow's socket */
 	REF_NETNS_PATH,			/* index: what watches the file of it */
 	REF_RESOLV,			/* the follower of resolv.conf */
 	REF_INPUT,			/* timer of unsolicited advertisements */
@@ -24,16 +26,17 @@ enum ref_kind {
 	REF_LISTEN,			/* index: of a listening socket */
 	REF_SCAN,			/* timer of the search for listeners */
 	REF_NSHELPER,			/* the maker of the namespace's sockets */
-	REF_TCP_SPLICE, REF_UDP_SPLICE,	/* a flow's sockets, by side */
 	REF_CLIENT,			/* passt: somebody connects */
 };
+
+enum { REF_FLOW_KINDS = REF_ICMP + 1 };	/* the first ones are flows */
 
 /**
  * union epoll_ref - What stands in epoll_event.data
  * @index:	Flow (or descriptor) index
  * @kind:	enum ref_kind
- * @side:	Side of the flow whose socket it is, for flows of the bypass, which
- *		have two. Other flows have one socket, and the value means nothing
+ * @side:	Side of the flow that the socket is on; INI where the reference stands
+ *		for the flow as a whole
  * @gen:	Generation of the flow: a stale event differs and is ignored
  */
 union epoll_ref {

@@ -88,8 +88,6 @@
 
 #define SOCK_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
-enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
-
 /**
  * struct tcp_conn - What tcp.c keeps about a flow
  * @s:		State
@@ -104,7 +102,6 @@ enum tcp_list { LIST_NONE, LIST_READY, LIST_BLOCKED };
  * @rtt_ms:	Round trip to the peer as the handshake took
  * @size:	Send buffer as last seen, payload bytes
  * @work:	Index + 1 into tcp->work during a batch, else 0
- * @list:	enum tcp_list
  * @near:	The peer is on this machine or under 1 ms away
  * @peek_off:	The socket knows SO_PEEK_OFF
  * @readable:	An edge told of data, and no short read came since
@@ -127,7 +124,7 @@ struct tcp_conn {
 	uint32_t in_bytes, in_space, rtt_ms;
 	uint64_t in_start;
 	uint16_t ratio, poll_ms, poll_now;
-	uint8_t work, list;
+	uint8_t work;
 	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed,
 	     draining, ack_due, dying;
 };
@@ -138,57 +135,9 @@ static struct tcp_conn *conn(struct flow *f)
 	return (struct tcp_conn *)(void *)f->priv;
 }
 
-/* Either side may have begun */
-static const struct flowside *tap_side(const struct flow *f)
-{
-	return &f->side[f->pif[INI] == PIF_TAP ? INI : TGT];
-}
-
-static const struct flowside *host_side(const struct flow *f)
-{
-	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
-}
-
 static bool flow_is_v4(const struct flow *f)
 {
-	return inany_is_v4(&tap_side(f)->eaddr);
-}
-
-/* Lists: doubly linked by index, a flow is on one at most */
-
-static uint32_t *list_head(struct tcp *t, uint8_t list)
-{
-	return list == LIST_READY ? &t->ready : &t->blocked;
-}
-
-static void list_remove(struct tcp *t, struct flow *f)
-{
-	struct tcp_conn *c = conn(f);
-
-	if (c->list == LIST_NONE)
-		return;
-	if (f->list_prev == FLOW_NONE)
-		*list_head(t, c->list) = f->list_next;
-	else
-		t->flows->flow[f->list_prev].list_next = f->list_next;
-	if (f->list_next != FLOW_NONE)
-		t->flows->flow[f->list_next].list_prev = f->list_prev;
-	c->list = LIST_NONE;
-}
-
-static void list_insert(struct tcp *t, struct flow *f, uint8_t list)
-{
-	uint32_t *head = list_head(t, list), index = flow_index(t->flows, f);
-
-	if (conn(f)->list == list)
-		return;
-	list_remove(t, f);
-	f->list_prev = FLOW_NONE;
-	f->list_next = *head;
-	if (*head != FLOW_NONE)
-		t->flows->flow[*head].list_prev = index;
-	*head = index;
-	conn(f)->list = list;
+	return inany_is_v4(&flow_tap_side(f)->eaddr);
 }
 
 /* Frames towards the guest */
@@ -232,11 +181,11 @@ static bool send_ack(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = conn(f);
 
-	c->ack_due = !send_ctl(t, tap_side(f), TCPF_ACK, c->s.snd_nxt,
+	c->ack_due = !send_ctl(t, flow_tap_side(f), TCPF_ACK, c->s.snd_nxt,
 			       c->s.rcv_acked, tcps_window_field(&c->s, false),
 			       NULL, 0);
 	if (c->ack_due)
-		list_insert(t, f, LIST_BLOCKED);
+		flow_list_push(t->flows, &t->blocked, f);
 	return !c->ack_due;
 }
 
@@ -250,7 +199,7 @@ static void send_syn(struct tcp *t, struct flow *f, uint8_t flags)
 	};
 	size_t len = s->our_ws ? 8 : 4;
 
-	send_ctl(t, tap_side(f), TCPF_SYN | flags, s->snd_una,
+	send_ctl(t, flow_tap_side(f), TCPF_SYN | flags, s->snd_una,
 		 flags & TCPF_ACK ? s->rcv_nxt : 0, tcps_window_field(s, true),
 		 opts, len);
 }
@@ -260,7 +209,7 @@ static void send_probe(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &conn(f)->s;
 
-	send_ctl(t, tap_side(f), TCPF_ACK, s->snd_una - 1, s->rcv_acked,
+	send_ctl(t, flow_tap_side(f), TCPF_ACK, s->snd_una - 1, s->rcv_acked,
 		 tcps_window_field(s, false), NULL, 0);
 }
 
@@ -271,12 +220,12 @@ static bool send_rst(struct tcp *t, struct flow *f)
 
 	t->stats.resets_sent++;
 	if (s->phase == TCPS_SYN_SENT)	/* it may have answered, and that was lost */
-		return send_ctl(t, tap_side(f), TCPF_RST, s->snd_max, 0, 0,
+		return send_ctl(t, flow_tap_side(f), TCPF_RST, s->snd_max, 0, 0,
 				NULL, 0);
 
 	/* What was taken back because of a closed window never arrived; what
 	 * was taken back to be sent again may have */
-	return send_ctl(t, tap_side(f), TCPF_RST | TCPF_ACK,
+	return send_ctl(t, flow_tap_side(f), TCPF_RST | TCPF_ACK,
 			s->snd_wnd ? s->snd_max : s->snd_nxt, s->rcv_nxt, 0,
 			NULL, 0);
 }
@@ -317,7 +266,6 @@ static void end_flow(struct tcp *t, struct flow *f, bool rst, const char *why)
 			   sizeof(abort_now));
 	close(c->sock);
 	spill_release(&t->spill, &c->spill);
-	list_remove(t, f);
 	if (c->work)
 		t->work[c->work - 1].flow = NULL;
 	flow_free(t->flows, t->loop, f);
@@ -354,7 +302,7 @@ static void reset_flow(struct tcp *t, struct flow *f)
 {
 	conn(f)->dying = !send_rst(t, f);
 	if (conn(f)->dying)
-		list_insert(t, f, LIST_BLOCKED);
+		flow_list_push(t->flows, &t->blocked, f);
 	else
 		end_flow(t, f, true, "socket error, reset");
 }
@@ -369,7 +317,7 @@ static void arm_epollout(struct tcp *t, struct flow *f)
 		return;
 	c->armed = true;
 	loop_mod(t->loop, c->sock, SOCK_EVENTS,
-		 flow_ref(t->flows, f, REF_TCP, TGT));
+		 flow_ref(f, !flow_tap_index(f)));
 }
 
 /* query_room() - How many bytes of payload the socket would take now */
@@ -754,10 +702,10 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 			    unsigned n, size_t len)
 {
 	const struct tcps *s = &conn(f)->s;
-	struct frame_addr a = frame_addr_of(t, tap_side(f));
+	struct frame_addr a = frame_addr_of(t, flow_tap_side(f));
 	struct tcp_hdr th = {
-		.sport = htons(tap_side(f)->oport),
-		.dport = htons(tap_side(f)->eport),
+		.sport = htons(flow_tap_side(f)->oport),
+		.dport = htons(flow_tap_side(f)->eport),
 		.ack = htonl(s->rcv_acked), .doff = sizeof(th) / 4 << 4,
 		.wnd = htons(tcps_window_field(s, false)),
 	};
@@ -808,7 +756,7 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 	for (i = 0; i < queued && i < n; i++)
 		bytes += len[i];
 	if (queued < n)
-		list_insert(t, f, LIST_BLOCKED);
+		flow_list_push(t->flows, &t->blocked, f);
 	return bytes;
 }
 
@@ -839,7 +787,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	fr = tap_reserve(t->tap, &n, frame_l3_hdrlen(v4) +
 			 sizeof(struct tcp_hdr), max < can ? max : can);
 	if (!n) {
-		list_insert(t, f, LIST_BLOCKED);
+		flow_list_push(t->flows, &t->blocked, f);
 		return -ENOBUFS;
 	}
 
@@ -888,9 +836,9 @@ static void send_fin(struct tcp *t, struct flow *f)
 
 	if (!tcps_fin_may_send(&c->s))
 		return;
-	if (!send_ctl(t, tap_side(f), TCPF_FIN | TCPF_ACK, c->s.snd_nxt,
+	if (!send_ctl(t, flow_tap_side(f), TCPF_FIN | TCPF_ACK, c->s.snd_nxt,
 		      c->s.rcv_acked, tcps_window_field(&c->s, false), NULL, 0)) {
-		list_insert(t, f, LIST_BLOCKED);
+		flow_list_push(t->flows, &t->blocked, f);
 		return;
 	}
 	tcps_fin_sent(&c->s, t->loop->now_ms);
@@ -917,7 +865,7 @@ static bool pump(struct tcp *t, struct flow *f)
 			break;
 		}
 		if (done >= TURN_BYTES) {
-			list_insert(t, f, LIST_READY);
+			flow_list_push(t->flows, &t->ready, f);
 			break;
 		}
 		rc = move_data(t, f, can);
@@ -973,7 +921,7 @@ static uint16_t tap_mss(const struct tcp *t, bool v4)
 /* unreachable() - Tell by ICMP why the guest's SYN got no further, if one can */
 static bool unreachable(struct tcp *t, struct flow *f, int error)
 {
-	const struct flowside *tap = tap_side(f), *host = host_side(f);
+	const struct flowside *tap = flow_tap_side(f), *host = flow_host_side(f);
 	const struct tcp_hdr syn = {
 		.sport = htons(tap->eport), .dport = htons(tap->oport),
 		.seq = htonl(conn(f)->s.rcv_nxt - 1),
@@ -1018,7 +966,7 @@ static void look_at_path(struct tcp *t, struct flow *f)
 	socklen_t len = sizeof(info);
 	uint32_t room;
 
-	c->near = inany_is_loopback(&host_side(f)->eaddr);
+	c->near = inany_is_loopback(&flow_host_side(f)->eaddr);
 	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
 		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
 	c->rtt_ms = info.tcpi_rtt / 1000;
@@ -1062,14 +1010,14 @@ static void set_options(struct tcp *t, struct flow *f)
 static int watch_socket(struct tcp *t, struct flow *f)
 {
 	return loop_add(t->loop, conn(f)->sock, SOCK_EVENTS,
-			flow_ref(t->flows, f, REF_TCP, TGT));
+			flow_ref(f, !flow_tap_index(f)));
 }
 
 /* bind_source() - Where the user said what address to come from */
 static int bind_source(struct tcp *t, struct flow *f)
 {
 	static const int one = 1;
-	const union inany *a = &host_side(f)->oaddr;
+	const union inany *a = &flow_host_side(f)->oaddr;
 	int sock = conn(f)->sock;
 	union sockaddr_inany sa;
 	socklen_t len;
@@ -1086,7 +1034,7 @@ static int bind_source(struct tcp *t, struct flow *f)
 /* #syscalls connect bind setsockopt */
 static int open_socket(struct tcp *t, struct flow *f)
 {
-	const struct flowside *host = host_side(f);
+	const struct flowside *host = flow_host_side(f);
 	struct tcp_conn *c = conn(f);
 	union sockaddr_inany sa;
 	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
@@ -1139,6 +1087,31 @@ static void segment_of(const struct pkt *p, struct tcp_seg *g)
 		parse_syn_options(p, g);
 }
 
+/*
+ * start_flow() - A flow between tap and host, which its tap side finds
+ * @sock:	Its socket, -1: not yet
+ * @ini_pif, @ini, @tgt:	Initiating side, and the other
+ *
+ * Return: the flow, NULL if there is no room
+ */
+static struct flow *start_flow(struct tcp *t, int sock, enum pif ini_pif,
+			       const struct flowside *ini,
+			       const struct flowside *tgt)
+{
+	bool out = ini_pif == PIF_TAP;
+	struct flow *f = flow_start(t->flows, &(struct flow_spec){
+		.kind = REF_TCP, .proto = IPPROTO_TCP, .class = FLOW_STREAM,
+		.fds = 1, .pif = { ini_pif, out ? PIF_HOST : PIF_TAP },
+		.side = { *ini, *tgt }, .find = out ? FLOW_INI : FLOW_TGT,
+	}, t->loop->now_ms);
+
+	if (!f)
+		return NULL;
+	conn(f)->sock = sock;
+	conn(f)->ratio = RATIO_ONE / 2;
+	return f;
+}
+
 /* new_flow() - A SYN without a flow */
 static void new_flow(struct tcp *t, const struct flowside *tap,
 		     const struct tcp_seg *g)
@@ -1154,7 +1127,7 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 		answer_rst(t, tap, g);
 		return;
 	}
-	f = flow_alloc(t->flows, IPPROTO_TCP, FLOW_STREAM, 1, t->loop->now_ms);
+	f = start_flow(t, -1, PIF_TAP, tap, &host);
 	if (!f) {
 		/* Without an answer the guest repeats its SYN: RFC 9293, 3.8.1 */
 		t->stats.refused_table++;
@@ -1163,14 +1136,6 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 	}
 
 	c = conn(f);
-	c->sock = -1;
-	c->ratio = RATIO_ONE / 2;
-	f->pif[INI] = PIF_TAP;
-	f->pif[TGT] = PIF_HOST;
-	f->side[INI] = *tap;
-	f->side[TGT] = host;
-	f->timer.ref = flow_ref(t->flows, f, REF_TCP, TGT);
-	flow_hash_insert(t->flows, f, INI);
 	tcps_init_passive(&c->s, g, initial_seq(t, tap), tap_mss(t, v4), v4);
 	t->stats.opened++;
 	trace_flow(t, f, "new");
@@ -1224,7 +1189,7 @@ static bool free_port(struct tcp *t, const struct flowside *host,
 					     tap, NULL);
 
 		if (f && f->pif[INI] == PIF_HOST &&
-		    flowside_equals(host_side(f), host)) {
+		    flowside_equals(flow_host_side(f), host)) {
 			reset_stale(t, f);
 			f = NULL;
 		}
@@ -1237,32 +1202,6 @@ static bool free_port(struct tcp *t, const struct flowside *host,
 		tap->oport = low + (step >> 8) % count;
 	}
 	return false;
-}
-
-/* inbound_flow() - A flow for an accepted socket, NULL if it can't be had */
-static struct flow *inbound_flow(struct tcp *t, int fd,
-				 const struct flowside *host,
-				 const struct flowside *tap)
-{
-	struct flow *f = flow_alloc(t->flows, IPPROTO_TCP, FLOW_STREAM, 1,
-				    t->loop->now_ms);
-	struct tcp_conn *c;
-
-	if (!f) {
-		t->stats.refused_table++;
-		warn_limited("Too many connections, one is refused");
-		return NULL;
-	}
-	c = conn(f);
-	c->sock = fd;
-	c->ratio = RATIO_ONE / 2;
-	f->pif[INI] = PIF_HOST;
-	f->pif[TGT] = PIF_TAP;
-	f->side[INI] = *host;
-	f->side[TGT] = *tap;
-	f->timer.ref = flow_ref(t->flows, f, REF_TCP, TGT);
-	flow_hash_insert(t->flows, f, TGT);
-	return f;
 }
 
 /**
@@ -1290,8 +1229,10 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		hostsock_reset(fd);
 		return;
 	}
-	f = inbound_flow(t, fd, host, &seen);
+	f = start_flow(t, fd, PIF_HOST, host, &seen);
 	if (!f) {
+		t->stats.refused_table++;
+		warn_limited("Too many connections, one is refused");
 		hostsock_reset(fd);
 		return;
 	}
@@ -1383,7 +1324,7 @@ static void guest_reset(struct tcp *t, struct flow *f)
 	c->ack_due = false;
 	c->in_space = UINT32_MAX;
 	c->poll_now = c->poll_ms;
-	list_remove(t, f);
+	flow_list_remove(t->flows, f);
 	flow_unhash(t->flows, f);
 	give_way(t, f);
 	drain(t, f);
@@ -1406,7 +1347,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		return;
 	}
 	if (a.acts & ACT_RST_TAP)
-		answer_rst(t, tap_side(f), g);
+		answer_rst(t, flow_tap_side(f), g);
 	if (a.acts & (ACT_SYN | ACT_SYNACK))
 		send_syn(t, f, a.acts & ACT_SYN ? 0 : TCPF_ACK);
 	if (!a.acts)
@@ -1428,7 +1369,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
  */
 static bool close_if_done(struct tcp *t, struct flow *f)
 {
-	const struct flowside *tap = tap_side(f);
+	const struct flowside *tap = flow_tap_side(f);
 	struct tcp_conn *c = conn(f);
 
 	if (!tcps_done(&c->s) || c->ack_due || c->dying)
@@ -1649,18 +1590,12 @@ void tcp_timer(struct tcp *t, struct flow *f)
 }
 
 /* run_list() - Each flow of a list gets a turn; it may queue itself again */
-static void run_list(struct tcp *t, uint8_t list)
+static void run_list(struct tcp *t, struct flow_list *l)
 {
-	uint32_t i = *list_head(t, list), next;
+	uint32_t n = l->count;
+	struct flow *f;
 
-	*list_head(t, list) = FLOW_NONE;
-	for (; i != FLOW_NONE; i = next) {
-		struct flow *f = &t->flows->flow[i];
-
-		next = f->list_next;
-		conn(f)->list = LIST_NONE;
-		if (next != FLOW_NONE)
-			t->flows->flow[next].list_prev = FLOW_NONE;
+	while (n-- && (f = flow_list_pop(t->flows, l))) {
 		if (conn(f)->dying) {
 			reset_flow(t, f);
 			continue;
@@ -1677,7 +1612,7 @@ static void run_list(struct tcp *t, uint8_t list)
  */
 void tcp_tap_writable(struct tcp *t)
 {
-	run_list(t, LIST_BLOCKED);
+	run_list(t, &t->blocked);
 }
 
 /**
@@ -1687,8 +1622,8 @@ void tcp_tap_writable(struct tcp *t)
  */
 bool tcp_run_ready(struct tcp *t)
 {
-	run_list(t, LIST_READY);
-	return t->ready != FLOW_NONE;
+	run_list(t, &t->ready);
+	return t->ready.count;
 }
 
 /**
@@ -1708,7 +1643,8 @@ void tcp_init(struct tcp *t, const struct conf *conf,
 	t->loop = loop;
 	t->iss_key[0] = key[0];
 	t->iss_key[1] = key[1];
-	t->ready = t->blocked = FLOW_NONE;
+	flow_list_init(&t->ready);
+	flow_list_init(&t->blocked);
 	t->syn.retries = procfile_number(SYSCTL "tcp_syn_retries", 127, 6);
 	t->syn.linear = procfile_number(SYSCTL "tcp_syn_linear_timeouts", 127,
 					0);

@@ -47,7 +47,7 @@ struct tcp {
 	struct loop *loop;
 	struct tcps_syn syn;		/* how the host repeats a SYN */
 	uint64_t iss_key[2];
-	uint32_t ready, blocked;	/* lists: work left; waits for the tap */
+	struct flow_list ready, blocked;	/* work left; waits for the tap */
 	struct tcp_stats stats;
 	unsigned works;
 	struct tcp_work work[TAP_RX_BATCH];

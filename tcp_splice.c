@@ -102,7 +102,6 @@ struct splice_dir {
  * @other:	Addresses to try if nobody listens, unset: none
  * @connected:	TGT is
  * @waiting:	There is no socket for TGT yet, and none is watched
- * @ready:	On the ready list
  * @failed:	By side: the socket has an error
  * @left:	Bytes still to be sent before a reset, when last seen
  * @poll_ms:	Until the next look
@@ -112,7 +111,7 @@ struct splice_conn {
 	int sock[2];
 	struct splice_dir dir[2];
 	union inany other[FWD_TARGETS - 1];
-	bool connected, waiting, ready, failed[2];
+	bool connected, waiting, failed[2];
 	uint16_t poll_ms;
 	uint32_t left;
 	uint64_t give_up;
@@ -173,35 +172,6 @@ static void pipe_return(struct tcp_splice *s, struct splice_pipe p, bool empty)
 	s->pipes--;
 }
 
-/* The ready list ------------------------------------------------------------ */
-
-static void ready_insert(struct tcp_splice *s, struct flow *f)
-{
-	uint32_t index = flow_index(s->flows, f);
-
-	if (conn(f)->ready)
-		return;
-	conn(f)->ready = true;
-	f->list_prev = FLOW_NONE;
-	f->list_next = s->ready;
-	if (s->ready != FLOW_NONE)
-		s->flows->flow[s->ready].list_prev = index;
-	s->ready = index;
-}
-
-static void ready_remove(struct tcp_splice *s, struct flow *f)
-{
-	if (!conn(f)->ready)
-		return;
-	conn(f)->ready = false;
-	if (f->list_prev == FLOW_NONE)
-		s->ready = f->list_next;
-	else
-		s->flows->flow[f->list_prev].list_next = f->list_next;
-	if (f->list_next != FLOW_NONE)
-		s->flows->flow[f->list_next].list_prev = f->list_prev;
-}
-
 /* The end ------------------------------------------------------------------- */
 
 /* #syscalls:pasta close */
@@ -228,7 +198,6 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 			pipe_return(s, c->dir[side].pipe, false);
 	}
 	s->waiting -= c->waiting;
-	ready_remove(s, f);
 	flow_free(s->flows, s->loop, f);
 }
 
@@ -266,8 +235,7 @@ static void wait_for_room(struct tcp_splice *s, struct flow *f, unsigned from)
 	struct splice_conn *c = conn(f);
 
 	c->dir[from].writable = false;
-	loop_mod(s->loop, c->sock[!from], SPLICE_EVENTS,
-		 flow_ref(s->flows, f, REF_TCP_SPLICE, !from));
+	loop_mod(s->loop, c->sock[!from], SPLICE_EVENTS, flow_ref(f, !from));
 }
 
 static bool is_again(int error)
@@ -444,7 +412,7 @@ static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 		return;
 	while (d->readable && d->writable && !d->eof) {
 		if (done >= TURN_BYTES) {
-			ready_insert(s, f);
+			flow_list_push(s->flows, &s->ready, f);
 			return;
 		}
 		n = d->bulk && !d->urgent ? move_bulk(s, f, from) :
@@ -641,7 +609,7 @@ static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
 static int watch(struct tcp_splice *s, struct flow *f, unsigned side)
 {
 	return loop_add(s->loop, conn(f)->sock[side], SPLICE_EVENTS,
-			flow_ref(s->flows, f, REF_TCP_SPLICE, side));
+			flow_ref(f, side));
 }
 
 /* dial() - Connect the other side: 0, or negative errno */
@@ -706,19 +674,13 @@ void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
  */
 bool tcp_splice_run_ready(struct tcp_splice *s)
 {
-	uint32_t i = s->ready, next;
+	uint32_t n = s->ready.count;
+	struct flow *f;
 
-	s->ready = FLOW_NONE;
-	for (; i != FLOW_NONE; i = next) {
-		struct flow *f = &s->flows->flow[i];
-
-		next = f->list_next;
-		if (next != FLOW_NONE)
-			s->flows->flow[next].list_prev = FLOW_NONE;
-		conn(f)->ready = false;
+	/* Those that come back while it runs wait for the next turn */
+	while (n-- && (f = flow_list_pop(s->flows, &s->ready)))
 		run(s, f);
-	}
-	return s->ready != FLOW_NONE;
+	return s->ready.count;
 }
 
 /* New flows ------------------------------------------------------------------ */
@@ -771,8 +733,13 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *tgt,
 			 const union inany *other)
 {
-	struct flow *f = flow_alloc(s->flows, IPPROTO_TCP, FLOW_STREAM, 2,
-				    s->loop->now_ms);
+	struct flow *f = flow_start(s->flows, &(struct flow_spec){
+		.kind = REF_TCP_SPLICE, .proto = IPPROTO_TCP,
+		.class = FLOW_STREAM, .fds = 2,
+		.pif = { from_ns ? PIF_SPLICE : PIF_HOST,
+			 from_ns ? PIF_HOST : PIF_SPLICE },
+		.side = { *ini, *tgt },
+	}, s->loop->now_ms);
 	struct splice_conn *c;
 	int rc;
 
@@ -787,11 +754,6 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 	c->sock[TGT] = -1;
 	memcpy(c->other, other, sizeof(c->other));
 	c->dir[INI].writable = c->dir[TGT].writable = true;
-	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
-	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
-	f->side[INI] = *ini;
-	f->side[TGT] = *tgt;
-	f->timer.ref = flow_ref(s->flows, f, REF_TCP_SPLICE, INI);
 	s->stats.opened++;
 	trace_flow(s, f, "new");
 
@@ -805,14 +767,11 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
  */
 void tcp_splice_retry(struct tcp_splice *s)
 {
-	uint32_t i;
+	struct flow *f = NULL;
+	int rc;
 
-	for (i = 0; s->waiting && i < s->flows->high; i++) {
-		struct flow *f = &s->flows->flow[i];
-		int rc;
-
-		if (f->proto != IPPROTO_TCP || f->pif[TGT] != PIF_SPLICE ||
-		    !conn(f)->waiting)
+	while (s->waiting && (f = flow_next(s->flows, f))) {
+		if (f->timer.ref.kind != REF_TCP_SPLICE || !conn(f)->waiting)
 			continue;
 		rc = dial(s, f);
 		if (rc && lacks_socket(f, rc))
@@ -849,7 +808,7 @@ void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
 	s->flows = flows;
 	s->loop = loop;
 	s->nsh = nsh;
-	s->ready = FLOW_NONE;
+	flow_list_init(&s->ready);
 }
 
 /**

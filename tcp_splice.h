@@ -38,7 +38,7 @@ struct tcp_splice_stats {
 /**
  * struct tcp_splice - All bypassed connections
  * @nsh:	Makes sockets of the namespace, NULL: there are none
- * @ready:	List of flows with work left
+ * @ready:	Flows with work left
  * @waiting:	Flows that wait for a socket of the namespace
  * @pipes:	Pipes that there are, lent ones and @spare
  * @nspare:	Entries of @spare
@@ -50,8 +50,8 @@ struct tcp_splice {
 	struct flow_table *flows;
 	struct loop *loop;
 	struct nshelper *nsh;
-	uint32_t ready, waiting;
-	unsigned pipes, nspare;
+	struct flow_list ready;
+	unsigned waiting, pipes, nspare;
 	struct splice_pipe spare[TCP_SPLICE_SPARE];
 	struct tcp_splice_stats stats;
 	uint8_t buf[TCP_SPLICE_BUF];

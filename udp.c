@@ -75,7 +75,7 @@ void udp_init(struct udp *u, const struct conf *conf,
 	u->io = io;
 	u->splice = splice;
 	u->listen = listen;
-	u->blocked = FLOW_NONE;
+	flow_list_init(&u->blocked);
 }
 
 /* ---- Guest to host ---- */
@@ -145,7 +145,7 @@ static struct flowside side_at_port(struct flow *port,
 
 	s.oport = udp_port(port)->number;
 	if (!udp_port(port)->rule)
-		s.oaddr = udp_host_side(port)->oaddr;
+		s.oaddr = flow_host_side(port)->oaddr;
 	return s;
 }
 
@@ -210,7 +210,7 @@ static bool out_to_one(struct udp *u, const struct flowside *tap,
 	if (!o->f)
 		return false;
 	o->port = udp_port_of(u, o->f);
-	o->host = udp_host_side(o->f);
+	o->host = flow_host_side(o->f);
 	o->dest = udp_shared_dest(&udp_port(o->port)->sock, o->host,
 				  udp_flow(o->f)->scope);
 	if (!udp_port(o->port)->rule)
@@ -345,7 +345,7 @@ static bool flow_from_stranger(struct udp *u, struct flow *port,
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
 	if (f && udp_port_of(u, f))
-		return inany_equals(&udp_host_side(f)->eaddr, &m->src);
+		return inany_equals(&flow_host_side(f)->eaddr, &m->src);
 	if (f)
 		udp_end(u, f, "its port has ended");
 	udp_flow_start(u, port, &side, PIF_HOST, tap, m->scope);
@@ -357,10 +357,10 @@ static void to_guest_port(struct udp *u, struct flow *port,
 			  const struct udp_meta *m, struct flowside *tap)
 {
 	struct flow *f = udp_flow_by_peer(u, port, NULL, &m->src, m->sport);
-	const struct flowside *guest = udp_tap_side(port);
+	const struct flowside *guest = flow_tap_side(port);
 
 	if (f) {
-		*tap = *udp_tap_side(f);
+		*tap = *flow_tap_side(f);
 	} else {
 		if (!m->sport ||
 		    udp_port_is_at(u, &m->src, m->scope, m->sport) ||
@@ -386,7 +386,7 @@ static void to_guest_port(struct udp *u, struct flow *port,
 /* Is a flow with this peer, as far as the address goes? */
 static bool has_peer(const struct flow *f, const union inany *peer)
 {
-	return inany_equals(&udp_host_side(f)->eaddr, peer);
+	return inany_equals(&flow_host_side(f)->eaddr, peer);
 }
 
 /* A flow of the guest's with the same addresses and ports at the tap, and the same
@@ -491,7 +491,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 		u->lost++;
 		return 1;
 	}
-	r->side[k] = *udp_tap_side(f);
+	r->side[k] = *flow_tap_side(f);
 	udp_touch(u, port, f, SEEN_FROM_HOST);
 	return 1;
 }
@@ -601,7 +601,7 @@ void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 
 	if (!port)
 		u->lost += udp_sock_discard(fd);
-	else if (udp_port(port)->blocked)	/* only an error can be why */
+	else if (port->list)	/* only an error can be why */
 		udp_tx_errors(u, port);
 	else
 		read_all(u, port);
@@ -613,15 +613,12 @@ void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
  */
 void udp_listener_gone(struct udp *u)
 {
-	struct flow *f;
-	uint32_t i;
+	struct flow *f = NULL;
 
-	for (i = 0; i < u->flows->high; i++) {
-		f = flow_at(u->flows, i);
-		if (f && udp_through_tap(f) && udp_life(f)->kind == UDP_PORT &&
+	while ((f = flow_next(u->flows, f)))
+		if (udp_through_tap(f) && udp_life(f)->kind == UDP_PORT &&
 		    udp_port(f)->rule && !udp_shared_is_there(&udp_port(f)->sock))
 			udp_end(u, f, "it is not forwarded any more");
-	}
 }
 
 /**

@@ -23,7 +23,7 @@ struct udp_splice;
  * @io:		Arrays for system calls, shared with the bypass
  * @splice:	Takes what bypasses the tap, NULL: nothing does
  * @listen:	Listening sockets, NULL: there are none
- * @blocked:	List of ports that wait for room in the tap, FLOW_NONE: none
+ * @blocked:	Ports that wait for room in the tap
  * @dropped:	Datagrams from the guest that went nowhere
  * @lost:	Datagrams for the guest that did not fit into the tap
  */
@@ -37,7 +37,7 @@ struct udp {
 	struct udp_io *io;
 	struct udp_splice *splice;
 	const struct listen *listen;
-	uint32_t blocked;
+	struct flow_list blocked;
 	uint64_t dropped, lost;
 };
 

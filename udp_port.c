@@ -107,29 +107,10 @@ void udp_port_block(struct udp *u, struct flow *port)
 {
 	struct udp_port *p = udp_port(port);
 
-	if (p->blocked)
+	if (port->list)
 		return;
-	p->blocked = true;
-	port->list_prev = FLOW_NONE;
-	port->list_next = u->blocked;
-	if (u->blocked != FLOW_NONE)
-		flow_at(u->flows, u->blocked)->list_prev =
-			flow_index(u->flows, port);
-	u->blocked = flow_index(u->flows, port);
+	flow_list_push(u->flows, &u->blocked, port);
 	loop_mod(u->loop, p->sock.fd, 0, p->watch);
-}
-
-static void unblock(struct udp *u, struct flow *port)
-{
-	if (!udp_port(port)->blocked)
-		return;
-	udp_port(port)->blocked = false;
-	if (port->list_prev == FLOW_NONE)
-		u->blocked = port->list_next;
-	else
-		flow_at(u->flows, port->list_prev)->list_next = port->list_next;
-	if (port->list_next != FLOW_NONE)
-		flow_at(u->flows, port->list_next)->list_prev = port->list_prev;
 }
 
 /**
@@ -139,13 +120,11 @@ static void unblock(struct udp *u, struct flow *port)
  */
 void udp_port_unblock_all(struct udp *u)
 {
-	while (u->blocked != FLOW_NONE) {
-		struct flow *port = flow_at(u->flows, u->blocked);
+	struct flow *port;
 
-		unblock(u, port);
+	while ((port = flow_list_pop(u->flows, &u->blocked)))
 		loop_mod(u->loop, udp_port(port)->sock.fd, EPOLLIN,
 			 udp_port(port)->watch);
-	}
 }
 
 /* End a port. A listening socket stays, and is watched again */
@@ -153,14 +132,11 @@ void udp_port_unblock_all(struct udp *u)
 static void port_close(struct udp *u, struct flow *port)
 {
 	struct udp_port *p = udp_port(port);
-	bool blocked = p->blocked;
 
-	unblock(u, port);
-	if (!p->rule) {
+	if (!p->rule)
 		close(p->sock.fd);	/* epoll forgets it, too */
-	} else if (blocked && udp_shared_is_there(&p->sock)) {
+	else if (port->list && udp_shared_is_there(&p->sock))
 		loop_mod(u->loop, p->sock.fd, EPOLLIN, p->watch);
-	}
 }
 
 static void entry_close(struct udp *u, struct flow *f)
@@ -189,14 +165,6 @@ void udp_end(struct udp *u, struct flow *f, const char *why)
 
 /* ---- Entries ---- */
 
-/* An entry that holds @fds descriptors, zeroed; NULL if there is none. @keep is not
- * evicted for it, NULL: nothing to keep */
-static struct flow *alloc(struct udp *u, unsigned fds, struct flow *keep)
-{
-	return flow_alloc_beside(u->flows, keep, IPPROTO_UDP, FLOW_DATAGRAM,
-				 fds, u->loop->now_ms);
-}
-
 static bool no_descriptors(int error)
 {
 	return error == EMFILE || error == ENFILE;
@@ -207,7 +175,6 @@ static void entry_start(struct udp *u, struct flow *f)
 {
 	char s[FLOW_STRLEN];
 
-	f->timer.ref = flow_ref(u->flows, f, REF_UDP, TGT);
 	wheel_arm(&u->loop->wheel, &f->timer, udp_deadline(f));
 	if (udp_life(f)->kind == UDP_PEER)
 		debug("%s: new", flow_str(u->flows, f, s));
@@ -280,38 +247,41 @@ static void port_set(struct flow *f, int fd, uint16_t number)
 static struct flow *port_new(struct udp *u, const struct flowside *key,
 			     const struct flowside *host, bool alt, int *error)
 {
-	struct flowside side = {
-		.oaddr = bind_address(u, host), .oport = alt ? 0 : key->eport,
-		.eaddr = unspecified(inany_is_v4(&host->eaddr)),
+	struct flow_spec spec = {
+		.kind = REF_UDP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
+		.fds = 1, .pif = { PIF_TAP, PIF_HOST }, .side[INI] = *key,
+		.side[TGT] = {
+			.oaddr = bind_address(u, host),
+			.oport = alt ? 0 : key->eport,
+			.eaddr = unspecified(inany_is_v4(&host->eaddr)),
+		},
+		.find = FLOW_INI | FLOW_TGT,
 	};
-	int fd = socket_new(u, host, &side.oaddr, &side.oport), rc;
-	struct flow *f = fd < 0 ? NULL : alloc(u, 1, NULL);
+	struct flowside *side = &spec.side[TGT];
+	int fd = socket_new(u, host, &side->oaddr, &side->oport), rc;
+	struct flow *f = NULL;
 	struct udp_port *p;
 
+	if (fd >= 0)
+		f = flow_start(u->flows, &spec, u->loop->now_ms);
 	*error = fd < 0 ? -fd : ENOSPC;
 	if (!f) {
 		if (fd >= 0)
 			close(fd);
 		return NULL;
 	}
-	f->pif[INI] = PIF_TAP;
-	f->pif[TGT] = PIF_HOST;
-	f->side[INI] = *key;
-	f->side[TGT] = side;
-	port_set(f, fd, side.oport);
+	port_set(f, fd, side->oport);
 	p = udp_port(f);
 	p->life.dns = host->eport == UDP_PORT_DNS;
 	p->rx_v4 = inany_is_v4(&key->eaddr);
-	f->bound = 1U << TGT;
-	p->watch = flow_ref(u->flows, f, REF_UDP, TGT);
+	f->bound = FLOW_TGT;
+	p->watch = flow_ref(f, TGT);
 	rc = loop_add(u->loop, fd, EPOLLIN, p->watch);
 	if (rc) {
 		*error = -rc;
 		entry_close(u, f);
 		return NULL;
 	}
-	flow_hash_insert(u->flows, f, INI);
-	flow_hash_insert(u->flows, f, TGT);
 	entry_start(u, f);
 	return f;
 }
@@ -438,22 +408,24 @@ struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 			       uint16_t port, uint32_t index)
 {
-	struct flowside side = { .oaddr = r->addr, .oport = port, .eport = 1 };
+	struct flow_spec spec = {
+		.kind = REF_UDP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
+		.pif = { PIF_HOST, PIF_TAP }, .side[INI] = {
+			/* No address of a peer begins like this */
+			.eaddr.u64 = { UINT64_MAX, (uint64_t)fd }, .eport = 1,
+			.oaddr = r->addr, .oport = port,
+		},
+		.find = FLOW_INI,
+	};
 	struct udp_port *p;
 	struct flow *f;
 
-	/* No address of a peer begins like this */
-	side.eaddr.u64[0] = UINT64_MAX;
-	side.eaddr.u64[1] = (uint64_t)fd;
-	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &side, NULL);
+	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &spec.side[INI], NULL);
 	if (f)
 		return f;
-	f = alloc(u, 0, NULL);
+	f = flow_start(u->flows, &spec, u->loop->now_ms);
 	if (!f)
 		return NULL;
-	f->pif[INI] = PIF_HOST;
-	f->pif[TGT] = PIF_TAP;
-	f->side[INI] = side;
 	port_set(f, fd, port);
 	p = udp_port(f);
 	p->rule = r;
@@ -466,7 +438,6 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 		hostsock_recv_all(fd, true);
 	if (p->sock.v6)
 		hostsock_recv_all(fd, false);
-	flow_hash_insert(u->flows, f, INI);
 	entry_start(u, f);
 	return f;
 }
@@ -493,24 +464,23 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 			    const struct flowside *ini, enum pif ini_pif,
 			    const struct flowside *tgt, unsigned scope)
 {
-	struct flow *f = alloc(u, 0, port);
+	struct flow *f = flow_start(u->flows, &(struct flow_spec){
+		.kind = REF_UDP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
+		.pif = { ini_pif, ini_pif == PIF_TAP ? PIF_HOST : PIF_TAP },
+		.side = { *ini, *tgt }, .find = FLOW_INI | FLOW_TGT,
+		.keep = port,
+	}, u->loop->now_ms);
 
 	if (!f)
 		return NULL;
-	f->pif[INI] = (uint8_t)ini_pif;
-	f->pif[TGT] = ini_pif == PIF_TAP ? PIF_HOST : PIF_TAP;
-	f->side[INI] = *ini;
-	f->side[TGT] = *tgt;
 	*udp_flow(f) = (struct udp_flow){
 		.life = { .kind = UDP_PEER,
-			  .dns = udp_host_side(f)->eport == UDP_PORT_DNS },
-		.port = flow_ref(u->flows, port, REF_UDP, TGT),
-		.v4 = inany_is_v4(&udp_host_side(f)->eaddr), .gso_max = UINT16_MAX,
+			  .dns = flow_host_side(f)->eport == UDP_PORT_DNS },
+		.port = flow_ref(port, INI),
+		.v4 = inany_is_v4(&flow_host_side(f)->eaddr), .gso_max = UINT16_MAX,
 		.scope = scope,
 	};
 	udp_life(port)->dns &= udp_life(f)->dns;
-	flow_hash_insert(u->flows, f, INI);
-	flow_hash_insert(u->flows, f, TGT);
 	entry_start(u, f);
 	return f;
 }
@@ -537,7 +507,7 @@ static struct flow *last_flow(struct udp *u, struct flow *port,
 {
 	struct flow *f = flow_from_ref(u->flows, udp_port(port)->last);
 
-	return f && flowside_equals(udp_host_side(f), host) ? f : NULL;
+	return f && flowside_equals(flow_host_side(f), host) ? f : NULL;
 }
 
 /**
@@ -561,7 +531,7 @@ struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
 	struct flow *f = NULL;
 
 	if (exact) {
-		host.oaddr = p->rule ? *dst : udp_host_side(port)->oaddr;
+		host.oaddr = p->rule ? *dst : flow_host_side(port)->oaddr;
 		f = last_flow(u, port, &host);
 		if (!f)
 			f = by_host_side(u, port, &host);
@@ -571,6 +541,6 @@ struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
 		f = by_host_side(u, port, &host);
 	}
 	if (f)
-		p->last = flow_ref(u->flows, f, REF_UDP, TGT);
+		p->last = flow_ref(f, INI);
 	return f;
 }

@@ -59,7 +59,6 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
  * @watch:	Reference that its events carry
  * @last:	Flow of the last datagram of a peer, which may have ended
  * @number:	Port that it is bound to
- * @blocked:	In the list of those that wait for room in the tap
  * @bulk:	Its buffers were enlarged
  * @many:	Prepared for multicast and broadcast; index: IPv4
  * @many_ttl:	TTL set for multicast, 0: not yet; index: IPv4
@@ -77,7 +76,7 @@ struct udp_port {
 	const struct fwd_rule *rule;
 	union epoll_ref watch, last;
 	uint16_t number;
-	bool blocked, bulk;
+	bool bulk;
 	bool many[2];
 	uint8_t many_ttl[2];
 	struct hostsock_hops hops[2];
@@ -103,20 +102,9 @@ static inline struct udp_port *udp_port(struct flow *f)
 	return (struct udp_port *)f->priv;
 }
 
-static inline const struct flowside *udp_tap_side(const struct flow *f)
-{
-	return &f->side[f->pif[INI] == PIF_TAP ? INI : TGT];
-}
-
-static inline const struct flowside *udp_host_side(const struct flow *f)
-{
-	return &f->side[f->pif[INI] == PIF_TAP ? TGT : INI];
-}
-
 static inline bool udp_through_tap(const struct flow *f)
 {
-	return f->proto == IPPROTO_UDP &&
-	       (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP);
+	return f->timer.ref.kind == REF_UDP;
 }
 
 void udp_touch(const struct udp *u, struct flow *port, struct flow *f,

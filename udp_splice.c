@@ -87,8 +87,7 @@ static struct udp_splice_flow *priv(struct flow *f)
 
 static bool is_ours(const struct flow *f)
 {
-	return f->proto == IPPROTO_UDP &&
-	       (f->pif[INI] == PIF_SPLICE || f->pif[TGT] == PIF_SPLICE);
+	return f->timer.ref.kind == REF_UDP_SPLICE;
 }
 
 /**
@@ -136,14 +135,11 @@ static void end(struct udp_splice *s, struct flow *f, const char *why)
  */
 void udp_splice_listener_gone(struct udp_splice *s)
 {
-	struct flow *f;
-	uint32_t i;
+	struct flow *f = NULL;
 
-	for (i = 0; i < s->flows->high; i++) {
-		f = flow_at(s->flows, i);
-		if (f && is_ours(f) && !udp_shared_is_there(&priv(f)->listener))
+	while ((f = flow_next(s->flows, f)))
+		if (is_ours(f) && !udp_shared_is_there(&priv(f)->listener))
 			end(s, f, "nobody listens any more");
-	}
 }
 
 /**
@@ -199,29 +195,28 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 
 /* ---- New flows ---- */
 
-/* An entry with these sides, which still has no socket; NULL: there is no room.
- * @keep is not evicted for it, NULL: nothing to keep */
+/* An entry with these sides, found by those in @find, which still has no socket;
+ * NULL: there is no room. @keep is not evicted for it, NULL: nothing to keep */
 static struct flow *entry_new(struct udp_splice *s, bool from_ns,
 			      const struct flowside *ini,
-			      const struct flowside *tgt, struct flow *keep)
+			      const struct flowside *tgt, unsigned find,
+			      struct flow *keep)
 {
-	struct flow *f;
-
-	f = flow_alloc_beside(s->flows, keep, IPPROTO_UDP, FLOW_DATAGRAM, 1,
-			      s->loop->now_ms);
-	if (!f)
-		return NULL;
-	f->side[INI] = *ini;
-	f->side[TGT] = *tgt;
-	f->pif[INI] = from_ns ? PIF_SPLICE : PIF_HOST;
-	f->pif[TGT] = from_ns ? PIF_HOST : PIF_SPLICE;
-	*priv(f) = (struct udp_splice_flow){
-		.fd = -1,
+	const struct flow_spec spec = {
+		.kind = REF_UDP_SPLICE, .proto = IPPROTO_UDP,
+		.class = FLOW_DATAGRAM, .fds = 1,
+		.pif = { from_ns ? PIF_SPLICE : PIF_HOST,
+			 from_ns ? PIF_HOST : PIF_SPLICE },
+		.side = { *ini, *tgt }, .find = find, .keep = keep,
 	};
+	struct flow *f = flow_start(s->flows, &spec, s->loop->now_ms);
+
+	if (f)
+		priv(f)->fd = -1;
 	return f;
 }
 
-/* Give a flow its socket on a side, found by the other one; NULL if it can't be */
+/* Give a flow its socket on a side; NULL if it can't be */
 static struct flow *entry_start(struct udp_splice *s, struct flow *f,
 				unsigned side)
 {
@@ -230,15 +225,12 @@ static struct flow *entry_start(struct udp_splice *s, struct flow *f,
 
 	priv(f)->fd = rc = socket_on(s, f, side, priv(f)->scope);
 	if (rc >= 0)
-		rc = loop_add(s->loop, rc, EPOLLIN,
-			      flow_ref(s->flows, f, REF_UDP_SPLICE, side));
+		rc = loop_add(s->loop, rc, EPOLLIN, flow_ref(f, side));
 	if (rc < 0) {
 		debug_limited("UDP: no bypass for a flow (error %i)", -rc);
 		end(s, f, "it has no socket");
 		return NULL;
 	}
-	flow_hash_insert(s->flows, f, !side);
-	f->timer.ref = flow_ref(s->flows, f, REF_UDP_SPLICE, side);
 	wheel_arm(&s->loop->wheel, &f->timer, deadline_ms(f));
 	debug("%s: new", flow_str(s->flows, f, str));
 	return f;
@@ -250,7 +242,8 @@ static struct flow *flow_new(struct udp_splice *s, struct flow *keep,
 			     const struct flowside *ini,
 			     const struct flowside *tgt, unsigned scope)
 {
-	struct flow *f = entry_new(s, r->from_ns, ini, tgt, keep);
+	struct flow *f = entry_new(s, r->from_ns, ini, tgt, FLOW_INI,
+				   keep);
 
 	if (!f)
 		return NULL;
@@ -280,11 +273,11 @@ static struct flow *flow_second(struct udp_splice *s, struct flow *f,
 	g = flow_lookup(s->flows, IPPROTO_UDP, f->pif[TGT], &tgt, NULL);
 	if (g || !m->sport || !inany_equals(&m->src, &f->side[TGT].eaddr))
 		return g;
-	g = entry_new(s, from_ns, &ini, &tgt, f);
+	g = entry_new(s, from_ns, &ini, &tgt, FLOW_TGT, f);
 	if (!g)
 		return NULL;
 	priv(g)->second = true;
-	g->bound = 1U << INI;
+	g->bound = FLOW_INI;
 	priv(g)->first = ref;
 	priv(g)->scope = first->scope;
 	priv(g)->listener = first->listener;
@@ -332,8 +325,7 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 
 	f->side[TGT] = *tgt;
 	fd = socket_on(s, f, TGT, priv(f)->scope);
-	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN,
-				 flow_ref(s->flows, f, REF_UDP_SPLICE, TGT))) {
+	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN, flow_ref(f, TGT))) {
 		priv(f)->fd = fd;
 		close(old);
 		return true;

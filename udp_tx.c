@@ -47,12 +47,12 @@ static void pass_error(struct udp *u, struct flow *port,
 
 	if (!f)
 		return;
-	tap = udp_tap_side(f);
+	tap = flow_tap_side(f);
 	quoted = (struct udp_hdr){
 		.sport = htons(tap->eport), .dport = htons(tap->oport),
 		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
 	};
-	icmperr_send(e, u->tap, u->conf, u->guest, tap, udp_host_side(f),
+	icmperr_send(e, u->tap, u->conf, u->guest, tap, flow_host_side(f),
 		     IPPROTO_UDP, &quoted, sizeof(quoted));
 }
 

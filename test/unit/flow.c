@@ -69,21 +69,33 @@ static enum flow_class class_of(uint8_t proto)
 	       proto == IPPROTO_UDP ? FLOW_DATAGRAM : FLOW_ECHO;
 }
 
+/* A flow that nothing finds, with @fds descriptors */
+static struct flow *with_fds(uint8_t proto, unsigned fds, uint64_t now_ms)
+{
+	return flow_start(&t, &(struct flow_spec){
+		.proto = proto, .class = class_of(proto), .fds = fds,
+	}, now_ms);
+}
+
 static struct flow *take(uint8_t proto)
 {
-	return flow_alloc(&t, proto, class_of(proto), 0, 0);
+	return with_fds(proto, 0, 0);
+}
+
+/* A flow whose initiating side has number @n, and the other one @other */
+static struct flow *between(uint8_t proto, uint32_t n, uint8_t pif,
+			    uint32_t other, unsigned find)
+{
+	return flow_start(&t, &(struct flow_spec){
+		.kind = REF_ICMP, .proto = proto, .class = class_of(proto),
+		.pif = { pif, PIF_HOST }, .find = find,
+		.side = { side_of(n), side_of(other) },
+	}, 0);
 }
 
 static struct flow *make(uint8_t proto, uint32_t n, uint8_t pif)
 {
-	struct flow *f = flow_alloc(&t, proto, class_of(proto), 0, 0);
-
-	if (!f)
-		return NULL;
-	f->pif[INI] = pif;
-	f->side[INI] = side_of(n);
-	flow_hash_insert(&t, f, INI);
-	return f;
+	return between(proto, n, pif, 0, FLOW_INI);
 }
 
 static struct flow *find(uint8_t proto, uint32_t n, uint8_t pif)
@@ -121,8 +133,7 @@ static void entries(void)
 	for (i = 0; i < sizeof(c->priv); i++)
 		dirty += c->priv[i];
 	ok(!dirty && !c->hashed && !timer_armed(&c->timer), "and clean");
-	ok(c->list_next == FLOW_NONE && c->list_prev == FLOW_NONE,
-	   "and on no list");
+	ok(!c->list, "and on no list");
 
 	wheel_arm(&l.wheel, &c->timer, 2000);
 	flow_free(&t, &l, c);
@@ -136,9 +147,9 @@ static void references(void)
 
 	reset();
 	take(IPPROTO_TCP);
-	a = take(IPPROTO_TCP);
-	ref = flow_ref(&t, a, REF_TCP, TGT);
-	is(ref.kind, REF_TCP, "a reference tells its kind");
+	a = make(IPPROTO_ICMP, 7, PIF_TAP);
+	ref = flow_ref(a, TGT);
+	is(ref.kind, REF_ICMP, "a reference tells the kind of its flow");
 	is(ref.side, TGT, "and the side");
 	ok(flow_from_ref(&t, ref) == a, "and gives the flow back");
 	other = ref;
@@ -161,13 +172,12 @@ static void lookups(void)
 
 	reset();
 	ok(!find(IPPROTO_TCP, 7, PIF_TAP), "nothing is found in an empty table");
-	f = make(IPPROTO_TCP, 7, PIF_TAP);
-	f->pif[TGT] = PIF_HOST;
-	f->side[TGT] = side_of(8);
+	f = between(IPPROTO_TCP, 7, PIF_TAP, 8, FLOW_INI);
 	ok(flow_lookup(&t, IPPROTO_TCP, PIF_TAP, &s, &side) == f && side == INI,
 	   "a side that was put in is found");
 	ok(!find(IPPROTO_TCP, 8, PIF_HOST), "one that was not isn't");
-	flow_hash_insert(&t, f, TGT);
+	flow_free(&t, &l, f);
+	f = between(IPPROTO_TCP, 7, PIF_TAP, 8, FLOW_INI | FLOW_TGT);
 	s = side_of(8);
 	ok(flow_lookup(&t, IPPROTO_TCP, PIF_HOST, &s, &side) == f && side == TGT,
 	   "the other side is found as such");
@@ -237,13 +247,10 @@ static void full(void)
 
 	reset();
 	for (i = 0; i < FLOW_MAX; i++) {
-		f = make(IPPROTO_UDP, i, PIF_TAP);
+		f = between(IPPROTO_UDP, i, PIF_TAP, i, FLOW_INI | FLOW_TGT);
 		if (!f)
 			break;
 		flow_set_rank(&t, f, FLOW_KEPT);
-		f->pif[TGT] = PIF_HOST;
-		f->side[TGT] = side_of(i);
-		flow_hash_insert(&t, f, TGT);
 	}
 	is(i, FLOW_MAX, "the table takes as many flows as it says");
 	ok(!take(IPPROTO_UDP), "and refuses one more");
@@ -274,7 +281,7 @@ static unsigned fill(enum flow_class class, unsigned n, enum flow_rank rank,
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		struct flow *f = flow_alloc(&t, proto[class], class, 1, now_ms);
+		struct flow *f = with_fds(proto[class], 1, now_ms);
 
 		if (!f)
 			break;
@@ -334,41 +341,43 @@ static void least_useful(void)
 	ok(flow_make_room(&t, FLOW_STREAM, 1, 6000), "and may end after that");
 	ok(evicted == &t.flow[0], "the oldest first");
 	flow_set_rank(&t, &t.flow[1], FLOW_KEPT);
-	flow_alloc(&t, IPPROTO_TCP, FLOW_STREAM, 1, 6000);
-	flow_alloc(&t, IPPROTO_TCP, FLOW_STREAM, 1, 6000);
+	with_fds(IPPROTO_TCP, 1, 6000);
+	with_fds(IPPROTO_TCP, 1, 6000);
 	ok(evicted == &t.flow[2], "one that was established is passed over");
 
 	reset();
 	flow_limit_fds(&t, 3);
-	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10);
-	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 20);
-	c = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 30);
+	a = with_fds(IPPROTO_UDP, 1, 10);
+	b = with_fds(IPPROTO_UDP, 1, 20);
+	c = with_fds(IPPROTO_UDP, 1, 30);
 	flow_set_rank(&t, b, FLOW_ANSWERED);
 	a->last_ms = 40;
-	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 50);
+	with_fds(IPPROTO_UDP, 1, 50);
 	ok(evicted == c, "the longest idle of those without an answer ends first");
 	a->last_ms = 60;
 	flow_set_rank(&t, a, FLOW_ANSWERED);
 	flow_set_rank(&t, c, FLOW_ANSWERED);	/* its entry was used again */
 	c->last_ms = 70;
-	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 80);
+	with_fds(IPPROTO_UDP, 1, 80);
 	ok(evicted == b, "then the longest idle of those with one");
 
 	reset();
 	flow_limit_fds(&t, 2);
-	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 0);
+	a = with_fds(IPPROTO_UDP, 1, 0);
 	flow_set_rank(&t, a, FLOW_ANSWERED);
-	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 9990);
-	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 9999);
+	b = with_fds(IPPROTO_UDP, 1, 9990);
+	with_fds(IPPROTO_UDP, 1, 9999);
 	ok(evicted == b, "a question ends before a flow that was in use lately");
-	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10000);
+	with_fds(IPPROTO_UDP, 1, 10000);
 	ok(evicted == a, "a fresh question does not end before one that is idle");
 
 	reset();
 	flow_limit_fds(&t, 2);
-	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 10);
-	b = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 20);
-	c = flow_alloc_beside(&t, a, IPPROTO_UDP, FLOW_DATAGRAM, 1, 5000);
+	a = with_fds(IPPROTO_UDP, 1, 10);
+	b = with_fds(IPPROTO_UDP, 1, 20);
+	c = flow_start(&t, &(struct flow_spec){
+		.proto = IPPROTO_UDP, .class = FLOW_DATAGRAM, .fds = 1, .keep = a,
+	}, 5000);
 	ok(evicted == b && c, "a flow that is still needed is passed over");
 	is(a->rank, FLOW_PENDING, "and is what it was before");
 	ok(flow_has_room(&t, FLOW_DATAGRAM, 0) &&
@@ -377,9 +386,9 @@ static void least_useful(void)
 
 	reset();
 	flow_limit_fds(&t, 2);
-	flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 0, 10);
-	a = flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 2, 20);
-	ok(flow_alloc(&t, IPPROTO_UDP, FLOW_DATAGRAM, 1, 30) &&
+	with_fds(IPPROTO_UDP, 0, 10);
+	a = with_fds(IPPROTO_UDP, 2, 20);
+	ok(with_fds(IPPROTO_UDP, 1, 30) &&
 	   evicted == a && nevicted == 1,
 	   "flows without a descriptor don't end for want of descriptors");
 	flow_free(&t, &l, &t.flow[1]);
@@ -396,15 +405,93 @@ static void least_useful(void)
 	ok(!flow_evict(&t, FLOW_STREAM, 20), "and none if there is none");
 }
 
+static void sides(void)
+{
+	struct flowside tap = side_of(1), host = side_of(2);
+	struct flow *f;
+
+	reset();
+	f = between(IPPROTO_TCP, 1, PIF_TAP, 2, 0);
+	ok(flowside_equals(flow_tap_side(f), &tap) &&
+	   flowside_equals(flow_host_side(f), &host),
+	   "the tap side of a flow that the guest began is the initiating one");
+	ok(!find(IPPROTO_TCP, 1, PIF_TAP), "a flow is not found unless asked for");
+	f = flow_start(&t, &(struct flow_spec){
+		.proto = IPPROTO_TCP, .pif = { PIF_HOST, PIF_TAP },
+		.side = { host, tap },
+	}, 0);
+	ok(flowside_equals(flow_tap_side(f), &tap) &&
+	   flowside_equals(flow_host_side(f), &host),
+	   "the tap side of a flow that the host began is the target side");
+	ok(flow_is_on(f, PIF_TAP) && !flow_is_on(f, PIF_SPLICE),
+	   "a flow is on the interfaces of its sides alone");
+}
+
+static void walk(void)
+{
+	struct flow *a, *b, *c;
+
+	reset();
+	ok(!flow_next(&t, NULL), "the walk through an empty table ends at once");
+	a = take(IPPROTO_TCP);
+	b = take(IPPROTO_UDP);
+	c = take(IPPROTO_ICMP);
+	flow_free(&t, &l, b);
+	ok(flow_next(&t, NULL) == a && flow_next(&t, a) == c &&
+	   !flow_next(&t, c), "the walk passes over free entries");
+	flow_free(&t, &l, a);
+	ok(flow_next(&t, a) == c, "the walk goes on after a flow that has ended");
+}
+
+static void lists(void)
+{
+	struct flow_list one, two;
+	struct flow *a, *b, *c;
+
+	reset();
+	flow_list_init(&one);
+	flow_list_init(&two);
+	ok(!flow_list_pop(&t, &one), "an empty list has no first flow");
+	a = take(IPPROTO_TCP);
+	b = take(IPPROTO_TCP);
+	c = take(IPPROTO_TCP);
+	flow_list_push(&t, &one, a);
+	flow_list_push(&t, &one, b);
+	flow_list_push(&t, &one, c);
+	flow_list_push(&t, &one, a);
+	is(one.count, 3, "a flow is on a list once");
+	flow_list_remove(&t, b);
+	ok(flow_list_pop(&t, &one) == a && flow_list_pop(&t, &one) == c &&
+	   !flow_list_pop(&t, &one), "flows leave a list in the order they came");
+	ok(!a->list && !b->list && !one.count, "and are on none after that");
+	flow_list_remove(&t, b);
+	ok(!b->list, "a flow on no list can be removed");
+
+	flow_list_push(&t, &one, a);
+	flow_list_push(&t, &one, b);
+	flow_list_push(&t, &two, b);
+	ok(one.count == 1 && two.count == 1 && b->list == &two,
+	   "a flow that is put on another list leaves the first");
+	flow_list_push(&t, &one, c);
+	flow_free(&t, &l, a);
+	ok(flow_list_pop(&t, &one) == c && !one.count,
+	   "a flow that ends leaves its list");
+	flow_list_push(&t, &one, c);
+	flow_list_push(&t, &one, b);
+	flow_list_remove(&t, b);
+	flow_list_push(&t, &one, b);
+	ok(flow_list_pop(&t, &one) == c && flow_list_pop(&t, &one) == b &&
+	   one.head == FLOW_NONE && one.tail == FLOW_NONE,
+	   "the last flow of a list can be removed and appended again");
+}
+
 static void text(void)
 {
 	char buf[FLOW_STRLEN];
 	struct flow *f;
 
 	reset();
-	f = make(IPPROTO_TCP, 33000, PIF_TAP);
-	f->side[TGT] = side_of(443);
-	f->pif[TGT] = PIF_HOST;
+	f = between(IPPROTO_TCP, 33000, PIF_TAP, 443, FLOW_INI);
 	flow_str(&t, f, buf);
 	ok(!strcmp(buf, "TCP 0 (tap 203.0.113.0:33000 > 198.51.100.1:80, "
 			"host 198.51.100.1:80 > 203.0.113.0:443)"),
@@ -422,6 +509,9 @@ int main(void)
 	entries();
 	references();
 	lookups();
+	sides();
+	walk();
+	lists();
 	text();
 	against_reference();
 	full();

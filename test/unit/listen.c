@@ -569,10 +569,11 @@ static void test_scan(void)
 	mdns = sock(SOCK_DGRAM, "0.0.0.0", 5353);
 	scan_now(&sc);
 	ok(ours(IPPROTO_UDP, true, 5353), "somebody's socket on the host is found");
-	f = flow_alloc(&flows, IPPROTO_UDP, FLOW_DATAGRAM, 0, 0);
-	f->pif[TGT] = PIF_HOST;
-	f->side[TGT].oport = 5353;
-	f->bound = 1U << TGT;
+	f = flow_start(&flows, &(struct flow_spec){
+		.proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
+		.pif[TGT] = PIF_HOST, .side[TGT].oport = 5353,
+	}, 0);
+	f->bound = FLOW_TGT;
 	sc.flows = &flows;
 	scan_now(&sc);
 	ok(!ours(IPPROTO_UDP, true, 5353), "but not one of our flows");
