@@ -87,7 +87,10 @@ needs_of() {
 		# A program is a word of its own, and not an option or a file's name
 		grep -qE "(^|:-|[^[:alnum:]_./-])$name([^[:alnum:]_.=-]|$)" \
 			<<<"$text" || continue
-		case $1 in test/guest/*) how=;; esac	# all of it is in the image
+		case $1 in
+		test/guest/*)	how=;;		# the image has all of them
+		test/compile/*)	how=soft;;
+		esac
 		echo "$name $package $how"
 	done <<<"$needs_named"
 }
