@@ -24,7 +24,7 @@ endif
 endif
 
 B ?= build
-# What the seccomp tables are made for, and where musl finds kernel headers
+# The architecture of the seccomp tables, and the kernel headers for musl
 TARGET := $(shell $(CC) -dumpmachine)
 ARCH := $(firstword $(subst -, ,$(TARGET)))
 ifneq ($(findstring musl,$(CC)),)
@@ -49,7 +49,7 @@ OBJS := $(SRCS:%.c=$(B)/%.o)
 
 all: passt pasta qrap
 
-# PROG and B make another build beside this one, for instance
+# PROG and B select another build beside this one, for instance
 # make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
 PROG ?= passt
 $(PROG): $(OBJS) $(EXTRA)
@@ -64,8 +64,8 @@ qrap: qrap.c
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
 
-# For the tests of frames: with a small flow table, which is soon full; and with
-# frames that are cut into pieces, see test/frame/scatter.c
+# Two programs for the frame tests: one with a flow table that is soon full, and one
+# whose frames are cut into pieces (test/frame/scatter.c)
 SCATTER := tap_stream_init tap_tun_init tap_rx_frame
 frames:
 	$(Q)$(MAKE) --no-print-directory B=build/small PROG=build/small/passt build/small/passt \
@@ -74,7 +74,7 @@ frames:
 		EXTRA=build/scatter/scatter.o \
 		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
-# musl's compiler wrapper knows no static-pie
+# musl's compiler wrapper has no -static-pie
 STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
 static:
 	$(Q)$(MAKE) --no-print-directory B=build/static LDFLAGS="$(LDFLAGS) $(STATIC)" all
@@ -116,8 +116,8 @@ $(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
 $(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
 	tcp_splice_accepted udp_listen_event,-Wl,--wrap=$(f))
 
-# Fuzz targets: replayed over known inputs in each test run, or run by clang's
-# libFuzzer: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
+# Each test run replays the fuzz targets over known inputs. clang's libFuzzer runs
+# them on new ones: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))
 replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
 $(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(TOBJS)

@@ -1,29 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# seccomp.sh - The system call filters, made from the sources
+# seccomp.sh - Make the system call filters from the sources
 #
 # Usage: seccomp.sh COMPILER FILE.c... > seccomp.h
 #
-# A comment of its own line names the calls that the function below it makes:
+# A comment on a line of its own names the calls that the function below makes:
 #
 #	/* #syscalls read write */		in both modes
 #	/* #syscalls:pasta wait4 */		in this mode alone
 #	/* #syscalls:helper sendmsg */		in a process of that name alone
 #
-# Any name but those of the modes is that of another process, which has a filter
-# of its own: of what is marked for it, and of nothing else.
+# Any name but those of the modes stands for another process. That process has a
+# filter of its own, which allows only the calls marked for it.
 #
-# The C preprocessor knows their numbers on the architecture that the compiler
-# builds for; a name that it does not know is not a call there, and is left out.
-# Sorted, the numbers are ranges; the program is a binary search over the first
-# numbers of ranges, allowed and refused ones alternating, so that a call costs
-# about seven comparisons. A number above all of them, like those of the x32
-# ABI, is in the last range, which is a refused one.
+# The C preprocessor knows the numbers of the calls on the architecture that the
+# compiler builds for. A name without a number is not a call there, and is left out.
+# Sorted, the numbers form ranges. The program is a binary search over the first
+# numbers of ranges, alternately allowed and refused, so a call costs about seven
+# comparisons. A number above all of them, like those of the x32 ABI, is in the last
+# range, which is refused.
 #
 # The output has filter_passt[], filter_pasta[], and a filter for each other
-# process. What is refused meets SECCOMP_DENY, which the including file has to
-# define.
+# process. Refused calls return SECCOMP_DENY, which the including file defines.
 
 set -eu
 LC_ALL=C
@@ -36,18 +35,18 @@ fi
 cc=$1
 shift
 
-# marks FILE... - What the comments say: "[:WHO] NAME..." a line
+# marks FILE... - Print the comments as lines "[:PROCESS] NAME..."
 marks() {
 	sed -n "s|^[[:space:]]*/\{0,1\}\*[[:space:]]*#syscalls\(:*[a-z]*[[:space:]]\{1,\}[a-z0-9_ ]*\).*|\1|p" "$@"
 }
 
-# processes FILE... - Those with a filter of their own, besides the modes
+# processes FILE... - Print the processes with a filter, besides the modes
 processes() {
 	marks "$@" | sed -n 's/^:\([a-z]*\)[[:space:]].*/\1/p' |
 		grep -vx -e passt -e pasta | sort -u
 }
 
-# names WHO FILE... - Calls that a mode or a process makes, one a line
+# names PROCESS FILE... - Print the calls of a mode or process, one a line
 names() {
 	who=$1
 	shift
@@ -59,7 +58,7 @@ names() {
 		tr -s ' ' '\n' | sed '/^$/d' | sort -u
 }
 
-# numbers - Names to numbers, sorted; unknown ones are left out
+# numbers - Turn names into sorted numbers; unknown names are left out
 numbers() {
 	{
 		echo '#include <sys/syscall.h>'
@@ -72,7 +71,7 @@ numbers() {
 	done | sort -nu
 }
 
-# program NAME - BPF program as a C array
+# program NAME - Print a BPF program as a C array
 program() {
 	awk -v name="$1" '
 	# The ranges from number at[lo] on, as a tree; lengths decide the jumps.

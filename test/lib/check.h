@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Test Anything Protocol for small C programs: ok(), skip(), and at the end of
- * main() return done_testing().  One translation unit a program, so all static.
+ * Test Anything Protocol for small C programs: call ok() and skip() for each point,
+ * and end main() with return done_testing().  Everything is static, since a program
+ * is one translation unit.
  */
 #ifndef TEST_CHECK_H
 #define TEST_CHECK_H
@@ -56,8 +57,8 @@ static void skip(const char *name, const char *fmt, ...)
 }
 
 /**
- * bail() - Stop: what the test stands on is missing
- * @what:	What failed; errno is added
+ * bail() - End the test, since a precondition failed
+ * @what:	Name of the failed step; the text of errno is added
  */
 __attribute__((unused, noreturn))
 static void bail(const char *what)

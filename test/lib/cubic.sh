@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# A network namespace may only choose a congestion control that is allowed in the
-# initial one.  Tests want cubic: BBR, where it is the default, paces to a third of
-# what a pair of veth carries.  So it is added to the list there, and taken out
-# again at the end; the default stays as it is.
+# Allow cubic as congestion control while tests run.
+#
+# A network namespace may choose only a congestion control that the initial namespace
+# allows.  Tests want cubic, since BBR, the default in places, paces to a third of
+# the rate of a veth pair.  So cubic is added to the initial namespace's list, and
+# removed at the end.  The default does not change.
 
 cubic_list=/proc/sys/net/ipv4/tcp_allowed_congestion_control
 cubic_before=
@@ -18,7 +20,7 @@ cubic_allow() {
 	fi
 }
 
-# For the trap of the caller
+# cubic_restore: restore the list; for the exit trap of the caller
 cubic_restore() {
 	[ -z "$cubic_before" ] || echo "$cubic_before" > $cubic_list
 }

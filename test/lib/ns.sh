@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# The stage of an end-to-end test, sourced first by every test/e2e/*.t.
+# Set the stage of an end-to-end test; every test/e2e/*.t sources this file first.
 #
-# The script is executed again in namespaces of its own, so that whatever it
-# starts ends with it, whatever it mounts is private, and no packet leaves:
+# The script is executed again in namespaces of its own, so its processes end with it,
+# its mounts are private, and no packet leaves:
 #
 #   script, pasta: "host"                          "peer"
 #     eth0 198.51.100.1/24      ---- veth ----     eth0 198.51.100.2/24
 #          2001:db8:1::1/64       MTU 65520             2001:db8:1::2/64
 #     default via .2, ::2                          lo   203.0.113.2, 2001:db8:2::2
 #
-# The peer is gateway and the world behind it: a gateway's address reaches the
-# loopback of the host, so that tests talk to the addresses behind.
+# The peer plays the gateway and the world behind it.  Tests talk to the addresses
+# behind the gateway, since the gateway's own address leads to the host's loopback.
 #
-# As root, tests run pasta as an ordinary user (as_user) and as root;
-# else as the caller, who is root of a user namespace by then.  $T is a private
-# tmpfs: $T/bin/pasta the program, $T/home what the user may write.
+# Started by root, tests run pasta as an ordinary user (as_user) and as root.  Otherwise
+# they run it as the caller, who is root of a user namespace by then.  $T is a private
+# tmpfs: $T/bin/pasta is the program, and the user may write to $T/home.
 #
 # PASTA=PATH runs another binary with the same command line.  With NS_KEEP_NET=1
-# the test stays in the network it was started in, and has no peer.
+# the test stays in the network of its caller, and has no peer.
 
 set -u
 export LC_ALL=C
@@ -28,7 +28,7 @@ NS_BUILD=${BUILD:-$NS_TOP/build}
 
 HOST4=198.51.100.1 GW4=198.51.100.2 PEER4=203.0.113.2
 HOST6=2001:db8:1::1 GW6=2001:db8:1::2 PEER6=2001:db8:2::2
-USER_ID=47110			# nobody's account
+USER_ID=47110			# an ID without an account
 ALONE=(-t none -u none -T none -U none)	# no forwarding of ports
 export HOST4 GW4 PEER4 HOST6 GW6 PEER6
 
@@ -36,7 +36,7 @@ export HOST4 GW4 PEER4 HOST6 GW6 PEER6
 
 tap_n=0 tap_bad=0
 
-# ok STATUS NAME: one point
+# ok STATUS NAME: report one test point
 ok() {
 	tap_n=$((tap_n + 1))
 	if [ "$1" = 0 ]; then
@@ -48,10 +48,10 @@ ok() {
 	return "$1"
 }
 
-# diag TEXT: lines of explanation
+# diag TEXT: print lines of explanation
 diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
 
-# t NAME COMMAND...: the command succeeds
+# t NAME COMMAND...: check that the command succeeds
 t() {
 	local name=$1 out rc
 	shift
@@ -62,7 +62,7 @@ $out" | head -30; return 1; }
 	ok 0 "$name"
 }
 
-# is GOT WANTED NAME
+# is GOT WANTED NAME: check that both strings are equal
 is() {
 	if [ "$1" = "$2" ]; then ok 0 "$3"; return 0; fi
 	ok 1 "$3"
@@ -71,7 +71,7 @@ wanted '$2'"
 	return 1
 }
 
-# like TEXT ERE NAME
+# like TEXT ERE NAME: check that a regular expression matches
 like() {
 	if [[ $1 =~ $2 ]]; then ok 0 "$3"; return 0; fi
 	ok 1 "$3"
@@ -80,7 +80,7 @@ wanted '$2'"
 	return 1
 }
 
-# le NUMBER LIMIT NAME
+# le NUMBER LIMIT NAME: check that a number is at most LIMIT
 le() {
 	if [ -n "$1" ] && [ "$1" -le "$2" ]; then ok 0 "$3 ($1)"; return 0; fi
 	ok 1 "$3"
@@ -105,7 +105,7 @@ done_testing() {
 
 # --- conditions, never time ---------------------------------------------------
 
-# wait_for [-t SECONDS] COMMAND...: until it succeeds, 30 s at most
+# wait_for [-t SECONDS] COMMAND...: repeat it until it succeeds, by default for 30 s
 wait_for() {
 	local limit=30 end
 	[ "$1" = -t ] && { limit=$2; shift 2; }
@@ -118,10 +118,11 @@ wait_for() {
 
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-# Limits for time: what is too slow is tried again, twice, as something else may run
+# Measurements that exceed their limit are repeated twice, since other programs may
+# have slowed them down
 
-# in_time MS NAME COMMAND...: one point: it ends so soon; what it said in $out, its
-# status in $status
+# in_time MS NAME COMMAND...: check that the command ends in time; sets $out to its
+# output and $status
 in_time() {
 	local limit=$1 name=$2 try start ms
 	shift 2
@@ -136,7 +137,7 @@ in_time() {
 	le $ms "$limit" "$name"
 }
 
-# within MS COMMAND...: of a tool that tells it as ms=; what it said
+# within MS COMMAND...: run a tool that prints its duration as ms=; prints its output
 within() {
 	local limit=$1 try ms said
 	shift
@@ -151,10 +152,10 @@ within() {
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# value KEY TEXT: number or word after KEY= in the output of a tool
+# value KEY TEXT: print the word after KEY= in the output of a tool
 value() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" <<<"$2" | tail -1; }
 
-# --- who and where ------------------------------------------------------------
+# --- users and namespaces ------------------------------------------------------------
 
 as_user() {
 	if [ -n "$NS_ROOT" ]; then
@@ -165,14 +166,14 @@ as_user() {
 	fi
 }
 
-# run_as user|root COMMAND...
+# run_as user|root COMMAND...: run a command as one of them
 run_as() {
 	local who=$1
 	shift
 	if [ "$who" = user ]; then as_user "$@"; else "$@"; fi
 }
 
-# exec_as user|root COMMAND...: for the background, so that $! is the command's
+# exec_as user|root COMMAND...: the same for the background, so that $! is the command
 exec_as() {
 	if [ "$1" = user ] && [ -n "$NS_ROOT" ]; then
 		exec setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \
@@ -181,7 +182,7 @@ exec_as() {
 	exec "${@:2}"
 }
 
-# Whom tests can be run as here
+# The users that tests can run programs as
 if [ "${NS_ROOT-}" ]; then WHOM="user root"; else WHOM="user"; fi
 # shellcheck disable=SC2034 # for the tests
 readonly WHOM
@@ -189,21 +190,21 @@ readonly WHOM
 peer() { nsenter -t "$PEER_PID" -n -- "$@"; }
 exec_peer() { exec nsenter -t "$PEER_PID" -n -- "$@"; }	# for the background
 
-# listening tcp|udp PORT [peer|...]: somebody is bound to the port there
+# listening tcp|udp PORT [peer|...]: is the port bound there?
 listening() {
 	local proto=$1 port=$2
 	shift 2
 	"$@" ss -Han "--$proto" "sport = :$port" | grep -qE 'LISTEN|UNCONN'
 }
 
-# in_ns OPTION... -- COMMAND...: in a namespace of pasta, started as $WHO
+# in_ns OPTION... -- COMMAND...: run it in a namespace of pasta, as $WHO
 in_ns() {
 	run_as "${WHO:-user}" timeout -k 1 "${LIMIT:-60}" \
 		"$PASTA" -f -q --config-net "${ALONE[@]}" "$@"
 }
 
-# pasta_start OPTION...: a pasta that stays, its namespace held by an idle
-# command; sets INNER to the pid of that command, DAEMON to that of pasta
+# pasta_start OPTION...: start a pasta with an idle command, which keeps the namespace;
+# sets INNER to the pid of the command, DAEMON to that of pasta
 pasta_start() {
 	rm -f "$T/home/inner"
 	exec_as "${WHO:-user}" "$PASTA" -f -q --config-net "${ALONE[@]}" "$@" -- \
@@ -211,7 +212,7 @@ pasta_start() {
 	DAEMON=$!
 	INNER=
 	wait_for test -s "$T/home/inner" || return 1
-	wait_for inner_is_there		# it may not have become sleep yet
+	wait_for inner_is_there		# the shell becomes sleep only later
 }
 
 inner_is_there() {
@@ -219,7 +220,7 @@ inner_is_there() {
 	[ -n "$INNER" ]
 }
 
-# descendant PID NAME: the pid of a process of that name below PID
+# descendant PID NAME: print the pid of a process of that name below PID
 descendant() {
 	local pid
 	for pid in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
@@ -232,7 +233,7 @@ descendant() {
 	return 1
 }
 
-# processes: pids of all that run the binary under test
+# processes: print the pids of all processes that run the tested binary
 processes() {
 	local pid
 	for pid in /proc/[0-9]*; do
@@ -242,7 +243,7 @@ processes() {
 	done
 }
 
-# ticks PID...: CPU time of processes, in clock ticks
+# ticks PID...: print the CPU time of processes, in clock ticks
 ticks() {
 	local pid
 	for pid; do
@@ -250,7 +251,7 @@ ticks() {
 	done | awk '{ s += $12 + $13 } END { print s + 0 }'
 }
 
-# inside COMMAND...: in the network of the command that pasta_start left
+# inside COMMAND...: run it in the namespace that pasta_start made
 inside() {
 	run_as "${WHO:-user}" nsenter -t "$INNER" -U --preserve-credentials \
 		-n -- "$@"
@@ -277,7 +278,7 @@ ns_enter() {
 		--ipc --fork --kill-child --mount-proc bash "$0" "$@"
 }
 
-# A private tmpfs on a folder that exists and does not hide this tree
+# Mount a private tmpfs on an existing folder that does not hide this tree
 ns_tmp() {
 	local d
 	for d in /srv /media /mnt /opt /home; do
@@ -305,8 +306,8 @@ ns_tun() {
 		mknod -m 666 /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
 }
 
-# Congestion control: cubic where the initial namespace allows it, never BBR,
-# which paces to a third of what a veth pair carries
+# Choose cubic as congestion control if the initial namespace allows it, and never BBR,
+# which paces to a third of the rate of a veth pair
 ns_cc() {
 	local f=/proc/sys/net/ipv4/tcp_congestion_control
 	{ echo cubic > $f || echo reno > $f; } 2>/dev/null
@@ -315,7 +316,7 @@ ns_cc() {
 
 ns_sysctl() {
 	local f=/proc/sys/net/ipv4/ping_group_range
-	echo "0 2147483647" > $f || echo "0 0" > $f	# in a map of one id
+	echo "0 2147483647" > $f || echo "0 0" > $f	# if one ID is mapped
 	echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
 	echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
@@ -349,7 +350,7 @@ ns_net() {
 	wait_for ping -n -c1 -W1 $PEER4 && wait_for ping -n -c1 -W1 $PEER6
 }
 
-# The peer's namespace is ready once it is not ours any more
+# The peer's namespace is ready as soon as it differs from ours
 ns_peer_ready() {
 	[ "$(readlink "/proc/$PEER_PID/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 }
@@ -367,8 +368,8 @@ ns_tools() {
 	PATH=$T/bin:$PATH
 }
 
-# inner COMMAND...: what runs in a namespace of pasta, with our congestion control,
-# and the segments retransmitted there told afterwards
+# Install the command "inner COMMAND...": it runs a command in a namespace of pasta with
+# our congestion control, and then prints the number of segments retransmitted there
 ns_inner() {
 	cat > "$T/bin/inner" <<-'END'
 		#!/bin/sh
@@ -394,7 +395,7 @@ ns_program() {
 if [ -z "${NS_INSIDE-}" ]; then
 	ns_enter "$@"
 fi
-trap 'exit 143' TERM INT HUP	# as PID 1 the shell would not notice
+trap 'exit 143' TERM INT HUP	# PID 1 ignores signals without a handler
 mount --make-rprivate /
 if [ -n "${NS_KEEP_NET-}" ]; then ns_net() { CC=$(cat /proc/sys/net/ipv4/tcp_congestion_control); }; fi
 ns_tmp && ns_tun && ns_tools && ns_inner && ns_program && ns_net || {

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# Commands in a Debian 13 root (see debian-root), sourced after ns.sh.  root_image
-# has to be called before ns.sh, since packages come from the network.
+# Run commands in a Debian 13 root (see debian-root).  Source this file after ns.sh,
+# but call root_image before that, since packages come from the network.
 #
-#   root_enter		sets it up, on top of a private overlay; with our passt
-#   root COMMAND...	as its user, with the network of the test
-#   root_as_root COMMAND...
+#   root_enter			set the root up on a private overlay, with our passt
+#   root COMMAND...		run a command as its user, in the test's network
+#   root_as_root COMMAND...	run a command as root
 
 ROOT_IMAGE=${DEBIAN_ROOT:-${BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}/debian}
 
@@ -25,7 +25,7 @@ root_image() {
 	rm -f /tmp/debian-root.$$
 }
 
-# In a mount namespace of its own
+# root_setup: the script that sets the root up, for a new mount namespace
 root_setup() {
 	cat <<-'END'
 	set -e

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# Virtual machines for tests, sourced after ns.sh.  vm_image has to be called
-# before ns.sh, since packages come from the network.
+# Run virtual machines.  Source this file after ns.sh, but call vm_image before that,
+# since packages come from the network.
 #
-#   vm_start NAME SOCKET [QEMU ARG...]	boots, 30 s at most
-#   vm NAME SCRIPT		runs it in there: its output and its status; the
-#				guest's control socket is in $VM_CTL, else $T/home
-#   vm_stop NAME
+#   vm_start NAME SOCKET [QEMU ARG...]	boot, within 60 s
+#   vm NAME SCRIPT		run a script in the guest: prints its output, returns
+#				its status.  The control socket is in $VM_CTL, by
+#				default in $T/home
+#   vm_stop NAME		end the machine
 
 VM_IMAGE=${BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}/guest
 QEMU=${QEMU:-qemu-system-x86_64}
 
-# vm_image: have qemu, a kernel and an initramfs, or skip all
+# vm_image: make kernel and initramfs, or skip the test if qemu or these are missing
 vm_image() {
 	[ -z "${NS_INSIDE-}" ] || return 0
 	local here
@@ -27,7 +28,7 @@ vm_image() {
 	fi
 }
 
-# The network device, over whatever socket; VM_MAC sets its address
+# vm_netdev SOCKET: options for the network device; VM_MAC sets its MAC address
 vm_netdev() {
 	echo -netdev "stream,id=s,server=off,addr.type=unix,addr.path=$1" \
 	     -device "virtio-net-pci,netdev=s,romfile=,mac=${VM_MAC:-52:54:00:12:34:56}"
@@ -61,7 +62,7 @@ vm_stop() {
 	wait_for gone "$(vm_pid "$1")"
 }
 
-# vm NAME SCRIPT: one at a time; VM_WAIT seconds at most, default 60
+# vm NAME SCRIPT: one script at a time, for at most VM_WAIT seconds, by default 60
 vm() {
 	python3 - "${VM_CTL:-$T/home}/$1.ctl" "$2" "${VM_WAIT:-60}" <<-'END'
 	import base64, socket, sys, time
