@@ -29,36 +29,39 @@ static union inany from_bytes(const uint8_t b[4])
 	return inany_from_v4(a4);
 }
 
-static bool is_answered(const struct conf *c, const struct guest *g,
+static bool is_answered(const struct conf *c, const struct hostnet *net,
+			const struct guest *g,
 			const union inany *spa, const union inany *tpa,
 			const uint8_t sha[MAC_LEN])
 {
 	if (inany_is_unspecified(tpa) || inany_is_multicast(tpa) ||
-	    inany_is_loopback(tpa) || fwd_is_broadcast(c, tpa) ||
+	    inany_is_loopback(tpa) || fwd_is_broadcast(net, tpa) ||
 	    inany_equals(spa, tpa))
 		return false;
-	if (fwd_is_ours(c, tpa))
+	if (fwd_is_ours(c, net, tpa))
 		return true;
-	return !inany_is_unspecified(spa) && !fwd_is_guests(c, g, tpa) &&
+	return !inany_is_unspecified(spa) && !fwd_is_guests(net, g, tpa) &&
 	       !guest_is_other(g, tpa, sha);
 }
 
 /**
  * arp_reply() - Reply to one message, if it asks for something that is here
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @q:		The message, checked by pkt_parse()
  * @reply:	Filled in where there is a reply; goes to @q->sha
  *
  * Return: true if there is a reply
  */
-bool arp_reply(const struct conf *c, const struct guest *g,
-	       const struct arp_msg *q, struct arp_msg *reply)
+bool arp_reply(const struct conf *c, const struct hostnet *net,
+	       const struct guest *g, const struct arp_msg *q,
+	       struct arp_msg *reply)
 {
 	union inany spa = from_bytes(q->spa), tpa = from_bytes(q->tpa);
 
-	if (!c->ip4.enabled || q->op != htons(ARP_OP_REQUEST) ||
-	    !is_answered(c, g, &spa, &tpa, q->sha))
+	if (!net->ip4.enabled || q->op != htons(ARP_OP_REQUEST) ||
+	    !is_answered(c, net, g, &spa, &tpa, q->sha))
 		return false;
 
 	*reply = *q;

@@ -11,7 +11,8 @@
 #include "types.h"
 #include "wire.h"
 
-bool arp_reply(const struct conf *c, const struct guest *g,
-	       const struct arp_msg *q, struct arp_msg *reply);
+bool arp_reply(const struct conf *c, const struct hostnet *net,
+	       const struct guest *g, const struct arp_msg *q,
+	       struct arp_msg *reply);
 
 #endif /* ARP_H */

@@ -20,16 +20,15 @@
 
 #include "conf.h"
 #include "conf_opts.h"
+#include "hostnet.h"
 #include "inany.h"
 #include "log.h"
 #include "ports.h"
-#include "procfile.h"
 #include "util.h"
 
 #define LOG_SIZE_DEFAULT	(1 << 20)
 #define PID_LIMIT		4194304	/* PID_MAX_LIMIT of the kernel */
 #define HELP_COLUMN		30
-#define EPHEMERAL_PATH		"/proc/sys/net/ipv4/ip_local_port_range"
 #define HOSTNAME_MAX		64	/* sethostname(2) */
 
 /* The parser ------------------------------------------------------------- */
@@ -411,8 +410,6 @@ static void set_defaults(struct conf *c)
 	c->log_size = LOG_SIZE_DEFAULT;
 	c->ip4.enabled = c->ip6.enabled = true;
 	c->ip6.prefix_len = CONF_PREFIX_IPV6;
-	c->ephemeral_first = EPHEMERAL_FIRST;
-	c->ephemeral_last = EPHEMERAL_LAST;
 }
 
 /**
@@ -547,23 +544,9 @@ static enum log_level level_of(const struct conf *c)
 	return c->quiet ? LOG_L_WARN : LOG_L_INFO;
 }
 
-/* What can't be read is as in most kernels */
-static void read_ephemeral(struct conf *c)
-{
-	unsigned first, last;
-	char text[32];
-
-	procfile_read(EPHEMERAL_PATH, text, sizeof(text));
-	if (sscanf(text, "%u %u", &first, &last) == 2 && first &&
-	    first <= last && last <= UINT16_MAX) {
-		c->ephemeral_first = first;
-		c->ephemeral_last = last;
-	}
-}
-
 /**
  * conf_parse() - Parse the command line of this process
- * @c:		Set, except for what is found on the host
+ * @c:		Set; const from here on
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
@@ -575,6 +558,7 @@ static void read_ephemeral(struct conf *c)
 int conf_parse(struct conf *c, int argc, char **argv)
 {
 	char error[CONF_ERROR_LEN];
+	uint16_t first, last;
 
 	switch (conf_parse_argv(c, argc, argv, error, sizeof(error))) {
 	case CONF_RUN:
@@ -597,8 +581,8 @@ int conf_parse(struct conf *c, int argc, char **argv)
 	log_set_level(level_of(c));
 	if (ports_check_interfaces(c, error, sizeof(error)))
 		die("%s", error);
-	read_ephemeral(c);
-	if (ports_skip_ephemeral(c))
+	hostnet_ephemeral(&first, &last);
+	if (ports_skip_ephemeral(c, first, last))
 		die("Too many rules for ports: expected up to %d",
 		    CONF_RULES_MAX);
 	return 0;

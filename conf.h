@@ -24,7 +24,7 @@ enum conf_result {
 enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
 				 char *error, size_t size);
 int conf_parse(struct conf *c, int argc, char **argv);
-void conf_resolve(struct conf *c);
-void conf_print(const struct conf *c, const struct dns *d);
+void conf_print(const struct conf *c, const struct hostnet *h,
+		const struct dns *d);
 
 #endif /* CONF_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conf_print.c - What follows from the host, and what the user is told of it
+ * conf_print.c - What the user is told at start
  *
  * Callers and scripts read these lines: their wording stays.
  */
@@ -14,37 +14,6 @@
 #include "ports.h"
 #include "util.h"
 
-static void resolve_ip(struct conf_ip *ip, bool no_map_gw)
-{
-	if (!ip->map_given && !no_map_gw)
-		ip->map_host_loopback = ip->gw;
-}
-
-/* Name for the interface: of a template, one with a default route first */
-static const char *template_name(const struct conf *c)
-{
-	const struct conf_ip *const ips[] = { &c->ip4, &c->ip6 };
-
-	for (unsigned onlink = 0; onlink < 2; onlink++)
-		for (unsigned i = 0; i < ARRAY_SIZE(ips); i++)
-			if (ips[i]->ifindex && ips[i]->onlink == onlink)
-				return ips[i]->ifname;
-	return "tap0";
-}
-
-/**
- * conf_resolve() - Fill in what follows from the host
- * @c:		Parsed, and with the interface, address, prefix length and
- *		gateway of each family that were found and not given
- */
-void conf_resolve(struct conf *c)
-{
-	resolve_ip(&c->ip4, c->no_map_gw);
-	resolve_ip(&c->ip6, c->no_map_gw);
-	if (!*c->ns_ifname)
-		util_strcpy(c->ns_ifname, IFNAMSIZ, template_name(c));
-}
-
 /* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */
 static void print_interfaces(const char *what, const char *name4,
 			     const char *name6)
@@ -56,26 +25,26 @@ static void print_interfaces(const char *what, const char *name4,
 		     name6, *name6 ? " (IPv6)" : "");
 }
 
-static void print_outbound_addr(const struct conf_ip *ip)
+static void print_outbound_addr(const struct conf_ip *ip, bool enabled)
 {
 	char s[INANY_STRLEN];
 
-	if (ip->enabled && inany_is_set(&ip->outbound_addr))
+	if (enabled && inany_is_set(&ip->outbound_addr))
 		info("Outbound address: %s",
 		     inany_ntop(&ip->outbound_addr, s, sizeof(s)));
 }
 
-static void print_link(const struct conf *c)
+static void print_link(const struct conf *c, const struct hostnet *h)
 {
 	char mac[UTIL_MAC_STRLEN];
 
-	print_interfaces("Template", c->ip4.ifindex ? c->ip4.ifname : "",
-			 c->ip6.ifindex ? c->ip6.ifname : "");
+	print_interfaces("Template", h->ip4.ifindex ? h->ip4.ifname : "",
+			 h->ip6.ifindex ? h->ip6.ifname : "");
 	print_interfaces("Outbound", c->ip4.outbound_if, c->ip6.outbound_if);
-	print_outbound_addr(&c->ip4);
-	print_outbound_addr(&c->ip6);
-	if (c->mode == MODE_PASTA && *c->ns_ifname)
-		info("Namespace interface: %s", c->ns_ifname);
+	print_outbound_addr(&c->ip4, h->ip4.enabled);
+	print_outbound_addr(&c->ip6, h->ip6.enabled);
+	if (c->mode == MODE_PASTA)
+		info("Namespace interface: %s", h->ns_ifname);
 	info("MAC:");
 	info("    host: %s", util_mac_ntop(c->our_mac, mac));
 }
@@ -104,18 +73,19 @@ static void print_dns(const union inany *ns, unsigned n, const struct dns *d,
 }
 
 /* The heading says by which protocol: with none, it is set in the namespace */
-static void print_ipv4(const struct conf *c, const struct dns *d)
+static void print_ipv4(const struct conf *c, const struct hostnet *h,
+		       const struct dns *d)
 {
-	uint32_t mask = (uint32_t)(UINT64_MAX << (32 - c->ip4.prefix_len));
+	uint32_t mask = (uint32_t)(UINT64_MAX << (32 - h->ip4.prefix_len));
 	union inany a = inany_from_v4((struct in_addr){ htonl(mask) });
 
-	print_addr("NAT to host 127.0.0.1", &c->ip4.map_host_loopback);
-	if (!inany_is_set(&c->ip4.addr))
+	print_addr("NAT to host 127.0.0.1", &h->ip4.map_host_loopback);
+	if (!inany_is_set(&h->ip4.addr))
 		return;
 	info("%s:", c->no_dhcp ? "IPv4" : "DHCP");
-	print_addr("assign", &c->ip4.addr);
+	print_addr("assign", &h->ip4.addr);
 	print_addr("mask", &a);
-	print_addr("router", &c->ip4.gw);
+	print_addr("router", &h->ip4.gw);
 	if (!c->no_dhcp)
 		print_dns(d->ns4, c->dhcp_dns ? d->n4 : 0, d, c->dhcp_search);
 }
@@ -127,31 +97,34 @@ static const char *ipv6_protocols(const struct conf *c)
 	return c->no_dhcpv6 ? "NDP" : "NDP/DHCPv6";
 }
 
-static void print_ipv6(const struct conf *c, const struct dns *d)
+static void print_ipv6(const struct conf *c, const struct hostnet *h,
+		       const struct dns *d)
 {
-	print_addr("NAT to host ::1", &c->ip6.map_host_loopback);
-	if (!inany_is_set(&c->ip6.addr))
+	print_addr("NAT to host ::1", &h->ip6.map_host_loopback);
+	if (!inany_is_set(&h->ip6.addr))
 		return;
 	info("%s:", ipv6_protocols(c));
-	print_addr("assign", &c->ip6.addr);
-	print_addr("router", &c->ip6.gw);
-	print_addr("our link-local", &c->ip6.our_ll);
+	print_addr("assign", &h->ip6.addr);
+	print_addr("router", &h->ip6.gw);
+	print_addr("our link-local", &h->ip6.our_ll);
 	if (!c->no_ra || !c->no_dhcpv6)
 		print_dns(d->ns6, c->dhcp_dns ? d->n6 : 0, d, c->dhcp_search);
 }
 
 /**
  * conf_print() - Tell the user what was found and chosen
- * @c:		Configuration, after conf_resolve()
+ * @c:		Configuration
+ * @h:		Network of the host
  * @d:		Name servers and search list, as at start
  */
-void conf_print(const struct conf *c, const struct dns *d)
+void conf_print(const struct conf *c, const struct hostnet *h,
+		const struct dns *d)
 {
 	if (!c->splice_only)
-		print_link(c);
-	if (c->ip4.enabled && !c->splice_only)
-		print_ipv4(c, d);
-	if (c->ip6.enabled && !c->splice_only)
-		print_ipv6(c, d);
+		print_link(c, h);
+	if (h->ip4.enabled && !c->splice_only)
+		print_ipv4(c, h, d);
+	if (h->ip6.enabled && !c->splice_only)
+		print_ipv6(c, h, d);
 	ports_print(c);
 }

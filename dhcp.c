@@ -215,6 +215,7 @@ enum {					/* kinds of a reply, as bits */
  */
 struct dhcp_answer {
 	const struct conf *c;
+	const struct hostnet *net;
 	const struct dns *d;
 	const struct dhcp_request *q;
 	unsigned kind;
@@ -224,37 +225,37 @@ struct dhcp_answer {
 	uint8_t search[sizeof(((struct datagram *)0)->data)];
 };
 
-static be32 own_addr(const struct conf *c)
+static be32 own_addr(const struct hostnet *net)
 {
-	return c->ip4.addr.v4mapped.a4.s_addr;
+	return net->ip4.addr.v4mapped.a4.s_addr;
 }
 
-static bool is_usable(const struct conf *c, const union inany *a)
+static bool is_usable(const struct hostnet *net, const union inany *a)
 {
 	return inany_is_set(a) && inany_is_v4(a) && inany_is_unicast(a) &&
-	       !inany_equals(a, &c->ip4.addr);
+	       !inany_equals(a, &net->ip4.addr);
 }
 
 /**
  * dhcp_server() - Address that we answer from, and identify as
- * @c:		Configuration
+ * @net:	Network of the host
  *
  * The gateway. Without one what reaches the host's loopback, else the first
  * address of the subnet that is not the guest's, else a link-local one: the
  * guest gets our MAC address for any of them when it asks.
  */
-union inany dhcp_server(const struct conf *c)
+union inany dhcp_server(const struct hostnet *net)
 {
-	uint32_t own = ntohl(own_addr(c)), addr = SERVER_LL, hosts;
+	uint32_t own = ntohl(own_addr(net)), addr = SERVER_LL, hosts;
 	struct in_addr a4;
 
-	if (is_usable(c, &c->ip4.gw))
-		return c->ip4.gw;
-	if (is_usable(c, &c->ip4.map_host_loopback))
-		return c->ip4.map_host_loopback;
+	if (is_usable(net, &net->ip4.gw))
+		return net->ip4.gw;
+	if (is_usable(net, &net->ip4.map_host_loopback))
+		return net->ip4.map_host_loopback;
 
-	if (c->ip4.prefix_len && c->ip4.prefix_len < 31) {
-		hosts = UINT32_MAX >> c->ip4.prefix_len;
+	if (net->ip4.prefix_len && net->ip4.prefix_len < 31) {
+		hosts = UINT32_MAX >> net->ip4.prefix_len;
 		addr = (own & ~hosts) + 1;
 	}
 	if (addr == own)
@@ -284,7 +285,8 @@ static unsigned decide_request(const struct dhcp_answer *a)
 		return K_NONE;
 	if (!named && !q->m.ciaddr)
 		return K_NONE;
-	if (wanted != own_addr(a->c) || (q->m.ciaddr && q->m.ciaddr != wanted))
+	if (wanted != own_addr(a->net) ||
+	    (q->m.ciaddr && q->m.ciaddr != wanted))
 		return K_NAK;
 	return K_LEASE;
 }
@@ -295,7 +297,7 @@ static unsigned decide_bootp(struct dhcp_answer *a)
 	if (a->q->m.ciaddr && !ciaddr_valid(a))
 		return K_NONE;
 	a->ciaddr = a->q->m.ciaddr;
-	a->yiaddr = a->ciaddr ? 0 : own_addr(a->c);
+	a->yiaddr = a->ciaddr ? 0 : own_addr(a->net);
 	return K_BOOTP;
 }
 
@@ -309,13 +311,13 @@ static unsigned decide(struct dhcp_answer *a)
 		return decide_bootp(a);
 	case DHCP_DISCOVER:		/* ciaddr is 0: RFC 2131, table 3 */
 		a->type = q->v[V_RAPID].given ? DHCP_ACK : DHCP_OFFER;
-		a->yiaddr = own_addr(a->c);
+		a->yiaddr = own_addr(a->net);
 		return K_LEASE;
 	case DHCP_REQUEST:
 		kind = decide_request(a);
 		a->type = kind == K_NAK ? DHCP_NAK : DHCP_ACK;
 		if (kind == K_LEASE) {
-			a->yiaddr = own_addr(a->c);
+			a->yiaddr = own_addr(a->net);
 			a->ciaddr = q->m.ciaddr;
 		}
 		return kind;
@@ -350,25 +352,26 @@ static int opt_type(const struct dhcp_answer *a, uint8_t *b)
 	return 1;
 }
 
-static uint32_t netmask(const struct conf *c)
+static uint32_t netmask(const struct hostnet *net)
 {
-	return c->ip4.prefix_len ? UINT32_MAX << (32 - c->ip4.prefix_len) : 0;
+	return net->ip4.prefix_len ?
+	       UINT32_MAX << (32 - net->ip4.prefix_len) : 0;
 }
 
 static int opt_mask(const struct dhcp_answer *a, uint8_t *b)
 {
-	return put_be32(b, htonl(netmask(a->c)));
+	return put_be32(b, htonl(netmask(a->net)));
 }
 
 /* We answer for every address but the guest's: any of ours is a way out */
-static be32 router_of(const struct conf *c)
+static be32 router_of(const struct hostnet *net)
 {
-	return dhcp_server(c).v4mapped.a4.s_addr;
+	return dhcp_server(net).v4mapped.a4.s_addr;
 }
 
 static int opt_router(const struct dhcp_answer *a, uint8_t *b)
 {
-	return put_be32(b, router_of(a->c));
+	return put_be32(b, router_of(a->net));
 }
 
 static int opt_dns(const struct dhcp_answer *a, uint8_t *b)
@@ -409,10 +412,10 @@ static int opt_domain(const struct dhcp_answer *a, uint8_t *b)
 
 static int opt_mtu(const struct dhcp_answer *a, uint8_t *b)
 {
-	if (a->c->mtu < CONF_MTU_MIN_IPV4 || a->c->mtu > UINT16_MAX)
+	if (a->net->mtu < CONF_MTU_MIN_IPV4 || a->net->mtu > UINT16_MAX)
 		return NO_OPTION;
-	b[0] = (uint8_t)(a->c->mtu >> 8);
-	b[1] = (uint8_t)a->c->mtu;
+	b[0] = (uint8_t)(a->net->mtu >> 8);
+	b[1] = (uint8_t)a->net->mtu;
 	return 2;
 }
 
@@ -485,11 +488,11 @@ static int opt_search(const struct dhcp_answer *a, uint8_t *b)
  * this option ignores the one for routers */
 static int opt_routes(const struct dhcp_answer *a, uint8_t *b)
 {
-	be32 gw = router_of(a->c);
+	be32 gw = router_of(a->net);
 	int len = 0;
 
-	if (a->c->ip4.prefix_len < 32 &&
-	    !((gw ^ own_addr(a->c)) & htonl(netmask(a->c))))
+	if (a->net->ip4.prefix_len < 32 &&
+	    !((gw ^ own_addr(a->net)) & htonl(netmask(a->net))))
 		return NO_OPTION;
 	b[len++] = 32;			/* the gateway, on this link */
 	len += put_be32(b + len, gw);
@@ -651,8 +654,8 @@ static size_t message_max(const struct dhcp_answer *a, const struct pkt *p,
 		      p->payload.len + IP_UDP_LEN : max;
 	else if ((size_t)(v->b[0] << 8 | v->b[1]) > max)
 		max = (size_t)(v->b[0] << 8 | v->b[1]);
-	if (a->c->mtu && max > a->c->mtu)
-		max = a->c->mtu;
+	if (a->net->mtu && max > a->net->mtu)
+		max = a->net->mtu;
 	if (max < BOOTP_MIN + IP_UDP_LEN)
 		max = BOOTP_MIN + IP_UDP_LEN;
 	return max - IP_UDP_LEN < size ? max - IP_UDP_LEN : size;
@@ -704,24 +707,25 @@ static void dhcp_set_destination(const struct dhcp_answer *a,
 /**
  * dhcp_reply() - Reply to one message to our port
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers and search list to hand out
  * @p:		Packet to port DHCP_PORT_SERVER, for us or for everybody
  * @r:		Filled in where there is a reply
  *
  * Return: bytes of the reply, 0 if there is none
  */
-size_t dhcp_reply(const struct conf *c, const struct dns *d,
-		  const struct pkt *p, struct datagram *r)
+size_t dhcp_reply(const struct conf *c, const struct hostnet *net,
+		  const struct dns *d, const struct pkt *p, struct datagram *r)
 {
 	struct dhcp_request q;
-	struct dhcp_answer a = { .c = c, .d = d, .q = &q };
+	struct dhcp_answer a = { .c = c, .net = net, .d = d, .q = &q };
 
 	r->len = 0;
-	if (!c->ip4.enabled || c->no_dhcp || !inany_is_set(&c->ip4.addr) ||
-	    inany_is_unspecified(&c->ip4.addr) || !parse_request(&q, p))
+	if (!net->ip4.enabled || c->no_dhcp || !inany_is_set(&net->ip4.addr) ||
+	    inany_is_unspecified(&net->ip4.addr) || !parse_request(&q, p))
 		return 0;
 
-	r->src = dhcp_server(c);
+	r->src = dhcp_server(net);
 	a.server = r->src.v4mapped.a4.s_addr;
 	a.kind = decide(&a);
 	if (a.kind == K_NONE)

@@ -382,19 +382,19 @@ static void put_optional(struct dhcpv6_answer *r, uint16_t code,
 
 /* Is the link's prefix that of our address, the one that router advertisements
  * have? */
-static bool has_our_prefix(const struct conf *c, const struct in6_addr *a)
+static bool has_our_prefix(const struct hostnet *net, const struct in6_addr *a)
 {
-	return !memcmp(a, &c->ip6.addr.a6, 8);
+	return !memcmp(a, &net->ip6.addr.a6, 8);
 }
 
 /* Are all addresses of an IA_NA or IA_TA, @rest: its options, from this link?
  * @n: counts them */
-static bool all_onlink(const struct conf *c, struct view rest, unsigned *n)
+static bool all_onlink(const struct hostnet *net, struct view rest, unsigned *n)
 {
 	struct in6_addr a;
 
 	while (next_address(&rest, &a)) {
-		if (!has_our_prefix(c, &a))
+		if (!has_our_prefix(net, &a))
 			return false;
 		(*n)++;
 	}
@@ -403,10 +403,10 @@ static bool all_onlink(const struct conf *c, struct view rest, unsigned *n)
 
 /* RFC 8415, 18.3.4: all in an IA to be renewed that is not the address: this
  * one may be there twice, in two IAs, and has to stay */
-static void put_withdrawn(struct dhcpv6_answer *r, const struct conf *c,
+static void put_withdrawn(struct dhcpv6_answer *r, const struct hostnet *net,
 			  struct view rest)
 {
-	const struct in6_addr *keep = &c->ip6.addr.a6;
+	const struct in6_addr *keep = &net->ip6.addr.a6;
 	struct in6_addr a;
 
 	while (next_address(&rest, &a))
@@ -420,10 +420,10 @@ static bool is_renewal(const struct dhcpv6_request *q)
 }
 
 /* The IA_NA that gets the address; @data: what the client sent of it */
-static void put_assigned(struct dhcpv6_answer *r, const struct conf *c,
+static void put_assigned(struct dhcpv6_answer *r, const struct hostnet *net,
 			 const struct dhcpv6_request *q, struct view data)
 {
-	const struct in6_addr *addr = &c->ip6.addr.a6;
+	const struct in6_addr *addr = &net->ip6.addr.a6;
 	size_t at = put_begin(r, DHCP6_OPT_IA_NA);
 	struct dhcp6_ia ia;
 	unsigned n = 0;
@@ -431,19 +431,19 @@ static void put_assigned(struct dhcpv6_answer *r, const struct conf *c,
 	view_take(&data, &ia, sizeof(ia));
 	ia.t1_s = ia.t2_s = htonl(FOREVER);
 	dhcpv6_put(r, &ia, sizeof(ia));
-	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(c, data, &n)) {
+	if (q->hdr.type == DHCP6_REQUEST && !all_onlink(net, data, &n)) {
 		put_status(r, DHCP6_NOT_ON_LINK);
 	} else {
 		put_address(r, addr, FOREVER);
 		r->leases = true;
 		if (is_renewal(q))
-			put_withdrawn(r, c, data);
+			put_withdrawn(r, net, data);
 	}
 	put_end(r, at);
 }
 
 /* Any other IA, of @code: nothing in it but a status */
-static void put_refused(struct dhcpv6_answer *r, const struct conf *c,
+static void put_refused(struct dhcpv6_answer *r, const struct hostnet *net,
 			const struct dhcpv6_request *q, int code,
 			struct view data)
 {
@@ -453,27 +453,27 @@ static void put_refused(struct dhcpv6_answer *r, const struct conf *c,
 	view_copy(data, 0, &ia.iaid, sizeof(ia.iaid));
 	dhcpv6_put(r, &ia, fixed);
 	if (code != DHCP6_OPT_IA_PD && is_renewal(q))
-		put_withdrawn(r, c, after(data, fixed));
+		put_withdrawn(r, net, after(data, fixed));
 	put_status(r, code == DHCP6_OPT_IA_PD ? DHCP6_NO_PREFIX :
 					       DHCP6_NO_ADDRS);
 	put_end(r, at);
 }
 
 /* All IAs, in their order. Return: one of them was told an address */
-static bool put_bindings(struct dhcpv6_answer *r, const struct conf *c,
+static bool put_bindings(struct dhcpv6_answer *r, const struct hostnet *net,
 			 const struct dhcpv6_request *q)
 {
-	bool left = inany_is_set(&c->ip6.addr), assigned = false;
+	bool left = inany_is_set(&net->ip6.addr), assigned = false;
 	struct view rest = q->opts, data;
 	int code;
 
 	while ((code = next_option(&rest, &data)) >= 0) {
 		if (code == DHCP6_OPT_IA_NA && left) {
-			put_assigned(r, c, q, data);
+			put_assigned(r, net, q, data);
 			left = false;
 			assigned = true;
 		} else if (ia_fixed(code)) {
-			put_refused(r, c, q, code, data);
+			put_refused(r, net, q, code, data);
 		}
 	}
 	return assigned;
@@ -481,19 +481,19 @@ static bool put_bindings(struct dhcpv6_answer *r, const struct conf *c,
 
 /* RFC 8415, 18.3.3. Return: false if it must not be answered, since there is no
  * address in it, or none to compare it with */
-static bool confirm_status(const struct conf *c, const struct dhcpv6_request *q,
-			   uint16_t *status)
+static bool confirm_status(const struct hostnet *net,
+			   const struct dhcpv6_request *q, uint16_t *status)
 {
 	struct view rest = q->opts, data;
 	unsigned n = 0;
 	int code;
 
 	*status = DHCP6_NOT_ON_LINK;
-	if (!inany_is_set(&c->ip6.addr))
+	if (!inany_is_set(&net->ip6.addr))
 		return false;
 	while ((code = next_option(&rest, &data)) >= 0)
 		if ((code == DHCP6_OPT_IA_NA || code == DHCP6_OPT_IA_TA) &&
-		    !all_onlink(c, after(data, ia_fixed(code)), &n))
+		    !all_onlink(net, after(data, ia_fixed(code)), &n))
 			return true;
 	*status = DHCP6_SUCCESS;
 	return n;
@@ -574,7 +574,8 @@ static void put_header(struct dhcpv6_answer *r, const struct conf *c,
 
 /* Return: false if there is nothing to answer after all */
 static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
-		     const struct dns *d, const struct dhcpv6_request *q,
+		     const struct hostnet *net, const struct dns *d,
+		     const struct dhcpv6_request *q,
 		     const struct msg_rule *rule)
 {
 	uint16_t status = DHCP6_SUCCESS;
@@ -582,13 +583,13 @@ static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
 
 	if (rule->status) {
 		if (q->hdr.type == DHCP6_CONFIRM &&
-		    !confirm_status(c, q, &status))
+		    !confirm_status(net, q, &status))
 			return false;
 		put_status(r, status);
 		return true;
 	}
 	if (rule->bindings) {
-		assigned = put_bindings(r, c, q);
+		assigned = put_bindings(r, net, q);
 		if (q->hdr.type == DHCP6_SOLICIT)
 			solicit_finish(r, q, assigned);
 	}
@@ -602,8 +603,8 @@ static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
 
 /* The reply to @q in @r. Return: false if there is none */
 static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
-		       const struct dns *d, const struct dhcpv6_request *q,
-		       bool unicast)
+		       const struct hostnet *net, const struct dns *d,
+		       const struct dhcpv6_request *q, bool unicast)
 {
 	const struct msg_rule *rule = rule_for(q);
 
@@ -611,7 +612,7 @@ static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
 		return false;
 	put_header(r, c, q);
 	if (!unicast)
-		return put_body(r, c, d, q, rule) && !r->full;
+		return put_body(r, c, net, d, q, rule) && !r->full;
 	if (!rule->use_multicast)
 		return false;		/* RFC 8415, 16 */
 	put_status(r, DHCP6_USE_MULTICAST);
@@ -621,6 +622,7 @@ static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
 /**
  * dhcpv6_reply() - Reply to one message of a client, if it is valid
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers and search list
  * @p:		Packet of kind PKT_UDP to DHCPV6_PORT_SERVER, to the group of
  *		servers or to an address that is ours
@@ -628,8 +630,9 @@ static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
  *
  * Return: bytes of the reply, at most 1232; 0 if there is none
  */
-size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
-		    const struct pkt *p, struct datagram *r)
+size_t dhcpv6_reply(const struct conf *c, const struct hostnet *net,
+		    const struct dns *d, const struct pkt *p,
+		    struct datagram *r)
 {
 	struct dhcpv6_answer w = { .data = r->data };
 	uint8_t msg[REQUEST_MAX];
@@ -637,7 +640,7 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 
 	static_assert(sizeof(r->data) >= REPLY_MAX, "a reply fits");
 	r->len = 0;
-	if (!inany_is_set(&c->ip6.our_ll) || inany_is_v4(&p->src) ||
+	if (!inany_is_set(&net->ip6.our_ll) || inany_is_v4(&p->src) ||
 	    !inany_is_unicast(&p->src) || inany_is_loopback(&p->src) ||
 	    p->payload.len > sizeof(msg))
 		return 0;
@@ -645,10 +648,10 @@ size_t dhcpv6_reply(const struct conf *c, const struct dns *d,
 	/* Once: the other side might go on writing to what it sent */
 	view_copy(p->payload, 0, msg, p->payload.len);
 	if (!request_parse(&q, view_of(msg, p->payload.len)) ||
-	    !put_answer(&w, c, d, &q, !inany_is_multicast(&p->dst)))
+	    !put_answer(&w, c, net, d, &q, !inany_is_multicast(&p->dst)))
 		return 0;
 
-	r->src = c->ip6.our_ll;
+	r->src = net->ip6.our_ll;
 	r->dst = p->src;
 	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
 	r->sport = DHCPV6_PORT_SERVER;

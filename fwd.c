@@ -52,7 +52,13 @@
 
 enum { PORT_DNS = 53, PORT_DNS_TLS = 853 };	/* RFC 1035, RFC 7858 */
 
-static const struct conf_ip *family(const struct conf *c, const union inany *a)
+static const struct hostnet_ip *family(const struct hostnet *net,
+				       const union inany *a)
+{
+	return inany_is_v4(a) ? &net->ip4 : &net->ip6;
+}
+
+static const struct conf_ip *asked(const struct conf *c, const union inany *a)
 {
 	return inany_is_v4(a) ? &c->ip4 : &c->ip6;
 }
@@ -77,9 +83,10 @@ static union inany unspecified(bool v4)
 }
 
 /* Does the guest mean the host's loopback with @dst? */
-static bool reaches_loopback(const struct conf *c, const union inany *dst)
+static bool reaches_loopback(const struct conf *c, const struct hostnet *net,
+			     const union inany *dst)
 {
-	const struct conf_ip *ip = family(c, dst);
+	const struct hostnet_ip *ip = family(net, dst);
 
 	if (is(&ip->map_host_loopback, dst))
 		return true;
@@ -100,27 +107,29 @@ static bool is_dns(uint8_t proto, uint16_t port)
 /**
  * fwd_is_ours() - Is this an address that we play the owner of?
  * @c:		Configuration
+ * @net:	Network of the host
  * @a:		Address on the tap side
  */
-bool fwd_is_ours(const struct conf *c, const union inany *a)
+bool fwd_is_ours(const struct conf *c, const struct hostnet *net,
+		 const union inany *a)
 {
-	const struct conf_ip *ip = family(c, a);
+	const struct hostnet_ip *ip = family(net, a);
 
 	return is(&ip->gw, a) || is(&ip->our_ll, a) ||
 	       is(&ip->map_host_loopback, a) || is(&ip->map_guest_addr, a) ||
-	       is(&ip->dns_forward, a);
+	       is(&asked(c, a)->dns_forward, a);
 }
 
 /**
  * fwd_is_guests() - Is this an address of the guest, assigned or known?
- * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @a:		Address on the tap side
  */
-bool fwd_is_guests(const struct conf *c, const struct guest *g,
+bool fwd_is_guests(const struct hostnet *net, const struct guest *g,
 		   const union inany *a)
 {
-	if (is(&family(c, a)->addr, a))
+	if (is(&family(net, a)->addr, a))
 		return true;
 	if (inany_is_v4(a))
 		return is(&g->addr4, a);
@@ -129,12 +138,12 @@ bool fwd_is_guests(const struct conf *c, const struct guest *g,
 
 /**
  * fwd_is_broadcast() - Limited broadcast, or that of the guest's own subnet
- * @c:		Configuration
+ * @net:	Network of the host
  * @a:		Destination on the tap side
  *
  * If the guest was given that address, it is the address of one host.
  */
-bool fwd_is_broadcast(const struct conf *c, const union inany *a)
+bool fwd_is_broadcast(const struct hostnet *net, const union inany *a)
 {
 	uint32_t addr, own, host_bits;
 
@@ -143,19 +152,19 @@ bool fwd_is_broadcast(const struct conf *c, const union inany *a)
 	addr = ntohl(a->v4mapped.a4.s_addr);
 	if (addr == INADDR_BROADCAST)
 		return true;
-	if (!inany_is_set(&c->ip4.addr) || !c->ip4.prefix_len ||
-	    c->ip4.prefix_len > 30)	/* RFC 3021: none with 31 bits */
+	if (!inany_is_set(&net->ip4.addr) || !net->ip4.prefix_len ||
+	    net->ip4.prefix_len > 30)	/* RFC 3021: none with 31 bits */
 		return false;
-	own = ntohl(c->ip4.addr.v4mapped.a4.s_addr);
-	host_bits = UINT32_MAX >> c->ip4.prefix_len;
+	own = ntohl(net->ip4.addr.v4mapped.a4.s_addr);
+	host_bits = UINT32_MAX >> net->ip4.prefix_len;
 	return addr == (own | host_bits) && addr != own;
 }
 
 /* One host, that may send, and that a socket of ours may be connected to? */
-static bool is_peer(const struct conf *c, const union inany *a)
+static bool is_peer(const struct hostnet *net, const union inany *a)
 {
 	return !inany_is_unspecified(a) && !inany_is_loopback(a) &&
-	       !inany_is_multicast(a) && !fwd_is_broadcast(c, a);
+	       !inany_is_multicast(a) && !fwd_is_broadcast(net, a);
 }
 
 /* What a query to the stand-in for our loopback is for */
@@ -166,12 +175,14 @@ static const union inany *dns_of_loopback(const struct dns *d, bool v4)
 
 /* What a query to dns_forward is for, as the table at the top says; unset: nobody */
 static const union inany *dns_of_forward(const struct conf *c,
+					 const struct hostnet *net,
 					 const struct dns *d, bool v4)
 {
 	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
 	const struct conf_ip *other = v4 ? &c->ip6 : &c->ip4;
 	const union inany *host = v4 ? &d->host4 : &d->host6;
-	bool spare = other->enabled && inany_is_set(&other->dns_host);
+	bool spare = (v4 ? &net->ip6 : &net->ip4)->enabled &&
+		     inany_is_set(&other->dns_host);
 
 	if (inany_is_set(&ip->dns_host))
 		return &ip->dns_host;
@@ -183,36 +194,39 @@ static const union inany *dns_of_forward(const struct conf *c,
 }
 
 /* Addresses of ours that lead nowhere, or only on some ports */
-static bool is_dead_end(const struct conf_ip *ip, const union inany *dst)
+static bool is_dead_end(const struct conf *c, const struct hostnet *net,
+			const union inany *dst)
 {
-	return is(&ip->our_ll, dst) ||
-	       (is(&ip->dns_forward, dst) && inany_is_linklocal(dst));
+	return is(&family(net, dst)->our_ll, dst) ||
+	       (is(&asked(c, dst)->dns_forward, dst) &&
+		inany_is_linklocal(dst));
 }
 
 /* Whom to dial for @dst, as the table at the top says; unset: nobody */
-static union inany translate(const struct conf *c, const struct dns *d,
-			     bool dns, const union inany *dst)
+static union inany translate(const struct conf *c, const struct hostnet *net,
+			     const struct dns *d, bool dns,
+			     const union inany *dst)
 {
-	const struct conf_ip *ip = family(c, dst);
+	const struct hostnet_ip *ip = family(net, dst);
 	const union inany unset = { 0 };
 	bool v4 = inany_is_v4(dst);
 
-	if (dns && is(&ip->dns_forward, dst))
-		return *dns_of_forward(c, d, v4);
-	if (reaches_loopback(c, dst)) {
+	if (dns && is(&asked(c, dst)->dns_forward, dst))
+		return *dns_of_forward(c, net, d, v4);
+	if (reaches_loopback(c, net, dst)) {
 		const union inany *via = dns_of_loopback(d, v4);
 
 		return dns && inany_is_set(via) ? *via : loopback(v4);
 	}
 	if (is(&ip->map_guest_addr, dst))
 		return ip->host_addr;
-	return is_dead_end(ip, dst) ? unset : *dst;
+	return is_dead_end(c, net, dst) ? unset : *dst;
 }
 
 /* What to bind to reach @peer; unspecified: the kernel is to choose */
 static union inany source_for(const struct conf *c, const union inany *peer)
 {
-	const struct conf_ip *ip = family(c, peer);
+	const struct conf_ip *ip = asked(c, peer);
 	bool v4 = inany_is_v4(peer);
 
 	if (inany_is_loopback(peer))
@@ -224,6 +238,7 @@ static union inany source_for(const struct conf *c, const union inany *peer)
 /**
  * fwd_from_tap() - Host side of a flow that the guest starts
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers
  * @proto:	IPPROTO_*
  * @tap:	Tap side: the guest is the endpoint, what it dialled is ours
@@ -234,19 +249,20 @@ static union inany source_for(const struct conf *c, const union inany *peer)
  * Return: false if this goes nowhere: a family that is off, no single host, a
  * port that can't be dialled; the guest's own loopback never is the host's
  */
-bool fwd_from_tap(const struct conf *c, const struct dns *d, uint8_t proto,
+bool fwd_from_tap(const struct conf *c, const struct hostnet *net,
+		  const struct dns *d, uint8_t proto,
 		  const struct flowside *tap, struct flowside *host)
 {
-	const struct conf_ip *ip = family(c, &tap->oaddr);
 	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 
-	if (!ip->enabled ||
+	if (!family(net, &tap->oaddr)->enabled ||
 	    inany_is_v4(&tap->oaddr) != inany_is_v4(&tap->eaddr) ||
-	    !is_peer(c, &tap->oaddr) || !is_peer(c, &tap->eaddr) ||
+	    !is_peer(net, &tap->oaddr) || !is_peer(net, &tap->eaddr) ||
 	    (ports && !tap->oport))
 		return false;
 
-	host->eaddr = translate(c, d, is_dns(proto, tap->oport), &tap->oaddr);
+	host->eaddr = translate(c, net, d, is_dns(proto, tap->oport),
+				&tap->oaddr);
 	if (!inany_is_set(&host->eaddr))
 		return false;
 	host->oaddr = source_for(c, &host->eaddr);
@@ -262,21 +278,22 @@ uint16_t fwd_port(const struct fwd_rule *r, uint16_t port)
 }
 
 /* Where the guest is reached, by other than link-local addresses */
-static union inany known_addr(const struct conf *c, const struct guest *g,
+static union inany known_addr(const struct hostnet *net, const struct guest *g,
 			      bool v4)
 {
 	const union inany *known = v4 ? &g->addr4 : &g->addr6;
 
 	if (inany_is_set(known))
 		return *known;
-	return v4 ? c->ip4.addr : c->ip6.addr;
+	return v4 ? net->ip4.addr : net->ip6.addr;
 }
 
 /* Where in the namespace a connection from our loopback goes */
-static enum pif to_splice(const struct conf *c, const struct guest *g,
-			  const struct flowside *host, struct flowside *tgt)
+static enum pif to_splice(const struct conf *c, const struct hostnet *net,
+			  const struct guest *g, const struct flowside *host,
+			  struct flowside *tgt)
 {
-	const struct conf_ip *ip = family(c, &host->eaddr);
+	const struct hostnet_ip *ip = family(net, &host->eaddr);
 	bool v4 = inany_is_v4(&host->eaddr);
 
 	tgt->oaddr = unspecified(v4);
@@ -284,26 +301,28 @@ static enum pif to_splice(const struct conf *c, const struct guest *g,
 	/* Without a tap, loopback may be all there is */
 	if (!c->host_lo_to_ns_lo &&
 	    !(c->splice_only && !inany_is_set(&ip->addr)))
-		tgt->eaddr = known_addr(c, g, v4);
+		tgt->eaddr = known_addr(net, g, v4);
 	else if (inany_is_loopback(&host->oaddr) &&
 		 inany_is_v4(&host->oaddr) == v4)
 		tgt->eaddr = host->oaddr;
 	else
 		tgt->eaddr = loopback(v4);
 	/* In local mode IPv6 has no address: sockets may change the family */
-	if (!inany_is_set(&tgt->eaddr) && (v4 ? &c->ip6 : &c->ip4)->enabled) {
-		tgt->eaddr = known_addr(c, g, !v4);
+	if (!inany_is_set(&tgt->eaddr) &&
+	    (v4 ? &net->ip6 : &net->ip4)->enabled) {
+		tgt->eaddr = known_addr(net, g, !v4);
 		tgt->oaddr = unspecified(!v4);
 	}
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
 
 /* What the guest is to take @peer for; unset: there is no address for it */
-static union inany shown_to_guest(const struct conf *c, const struct guest *g,
+static union inany shown_to_guest(const struct hostnet *net,
+				  const struct guest *g,
 				  const union inany *peer)
 {
-	const struct conf_ip *ip = family(c, peer);
-	bool own = fwd_is_guests(c, g, peer);
+	const struct hostnet_ip *ip = family(net, peer);
+	bool own = fwd_is_guests(net, g, peer);
 
 	if (!own && !inany_is_loopback(peer))
 		return *peer;
@@ -317,6 +336,7 @@ static union inany shown_to_guest(const struct conf *c, const struct guest *g,
 /**
  * fwd_to_guest() - Source to show to the guest for a datagram it did not ask for
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers
  * @g:		What is known about the guest
  * @peer:	Address of the sender
@@ -327,24 +347,24 @@ static union inany shown_to_guest(const struct conf *c, const struct guest *g,
  *
  * Return: false if the guest is not to get it
  */
-bool fwd_to_guest(const struct conf *c, const struct dns *d,
-		  const struct guest *g, const union inany *peer,
-		  union inany *shown)
+bool fwd_to_guest(const struct conf *c, const struct hostnet *net,
+		  const struct dns *d, const struct guest *g,
+		  const union inany *peer, union inany *shown)
 {
 	union inany back;
 
-	if (!family(c, peer)->enabled || c->splice_only ||
-	    (!inany_is_loopback(peer) && !is_peer(c, peer)))
+	if (!family(net, peer)->enabled || c->splice_only ||
+	    (!inany_is_loopback(peer) && !is_peer(net, peer)))
 		return false;
-	*shown = shown_to_guest(c, g, peer);
+	*shown = shown_to_guest(net, g, peer);
 	if (!inany_is_set(shown) || inany_equals(shown, peer))
 		return inany_is_set(shown);
-	back = translate(c, d, false, shown);
+	back = translate(c, net, d, false, shown);
 	return inany_is_set(&back) && !inany_equals(&back, shown);
 }
 
 /* The guest's address to deliver to, for what seems to come from @src */
-static union inany guest_for(const struct conf *c, const struct guest *g,
+static union inany guest_for(const struct hostnet *net, const struct guest *g,
 			     const union inany *src)
 {
 	bool v4 = inany_is_v4(src);
@@ -352,7 +372,7 @@ static union inany guest_for(const struct conf *c, const struct guest *g,
 
 	if (!v4 && inany_is_linklocal(src) && inany_is_set(&g->addr6_ll))
 		return g->addr6_ll;
-	known = known_addr(c, g, v4);
+	known = known_addr(net, g, v4);
 	if (inany_is_set(&known) || v4)
 		return known;
 	return g->addr6_ll;		/* local mode: there may be no other */
@@ -361,7 +381,9 @@ static union inany guest_for(const struct conf *c, const struct guest *g,
 /**
  * fwd_from_host() - Other side of a flow that came to a listening socket
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
+ * @bypass:	The namespace can be reached past the tap at the moment
  * @r:		Rule of the socket
  * @host:	Host side: the peer is the endpoint, what it dialled is ours; that
  *		address may be unset, where it is not known
@@ -372,28 +394,29 @@ static union inany guest_for(const struct conf *c, const struct guest *g,
  * Return: where @tgt is; PIF_NONE if this goes nowhere: a family that is off, a
  * source that can't be, no address on the other side
  */
-enum pif fwd_from_host(const struct conf *c, const struct guest *g,
+enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
+		       const struct guest *g, bool bypass,
 		       const struct fwd_rule *r, const struct flowside *host,
 		       struct flowside *tgt)
 {
 	const union inany *peer = &host->eaddr;
 	bool local = inany_is_loopback(peer);
 
-	if (!family(c, peer)->enabled || !host->eport ||
-	    (!local && !is_peer(c, peer)))
+	if (!family(net, peer)->enabled || !host->eport ||
+	    (!local && !is_peer(net, peer)))
 		return PIF_NONE;
 
 	tgt->eport = fwd_port(r, host->oport);
-	if (c->mode == MODE_PASTA && !c->no_splice && local)
-		return to_splice(c, g, host, tgt);
+	if (c->mode == MODE_PASTA && !c->no_splice && bypass && local)
+		return to_splice(c, net, g, host, tgt);
 	if (c->splice_only)
 		return PIF_NONE;
 
-	tgt->oaddr = shown_to_guest(c, g, peer);
+	tgt->oaddr = shown_to_guest(net, g, peer);
 	tgt->oport = host->eport;
 	if (!inany_is_set(&tgt->oaddr))
 		return PIF_NONE;
-	tgt->eaddr = guest_for(c, g, &tgt->oaddr);
+	tgt->eaddr = guest_for(net, g, &tgt->oaddr);
 	return inany_is_set(&tgt->eaddr) ? PIF_TAP : PIF_NONE;
 }
 
@@ -403,14 +426,17 @@ enum pif fwd_from_host(const struct conf *c, const struct guest *g,
  * where they were not, a stranger might have them, and so is a link-local one,
  * which never was.
  */
-static union inany host_for(const struct conf_ip *ip,
+static union inany host_for(const struct conf *c, const struct hostnet *net,
 			    const union inany *dialled, bool v4)
 {
+	const struct hostnet_ip *ip = v4 ? &net->ip4 : &net->ip6;
+
 	if (inany_is_loopback(dialled))
 		return *dialled;
 	if (!inany_is_set(dialled) || inany_is_unspecified(dialled))
 		return loopback(v4);
-	if (ip->ifindex && !ip->addr_given && !inany_is_linklocal(dialled))
+	if (ip->ifindex && !(v4 ? &c->ip4 : &c->ip6)->addr_given &&
+	    !inany_is_linklocal(dialled))
 		return *dialled;
 	return inany_is_set(&ip->host_addr) ? ip->host_addr : loopback(v4);
 }
@@ -418,6 +444,7 @@ static union inany host_for(const struct conf_ip *ip,
 /**
  * fwd_from_ns() - Host side of a flow to a listening socket in the namespace
  * @c:		Configuration
+ * @net:	Network of the host
  * @r:		Rule of the socket
  * @ns:		Namespace's side: a program in there is the endpoint, what it
  *		dialled is ours; that address may be unset
@@ -426,18 +453,19 @@ static union inany host_for(const struct conf_ip *ip,
  *
  * Return: false if this goes nowhere: a family that is off, no single host
  */
-bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
-		 const struct flowside *ns, struct flowside *host)
+bool fwd_from_ns(const struct conf *c, const struct hostnet *net,
+		 const struct fwd_rule *r, const struct flowside *ns,
+		 struct flowside *host)
 {
-	const struct conf_ip *ip = family(c, &ns->eaddr);
 	bool v4 = inany_is_v4(&ns->eaddr);
 
-	if (!ip->enabled || inany_is_multicast(&ns->oaddr) ||
-	    fwd_is_broadcast(c, &ns->oaddr) ||
+	if (!family(net, &ns->eaddr)->enabled ||
+	    inany_is_multicast(&ns->oaddr) ||
+	    fwd_is_broadcast(net, &ns->oaddr) ||
 	    (inany_is_set(&ns->oaddr) && inany_is_v4(&ns->oaddr) != v4))
 		return false;
 
-	host->eaddr = host_for(ip, &ns->oaddr, v4);
+	host->eaddr = host_for(c, net, &ns->oaddr, v4);
 	host->eport = fwd_port(r, ns->oport);
 	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
 							unspecified(v4);
@@ -445,18 +473,20 @@ bool fwd_from_ns(const struct conf *c, const struct fwd_rule *r,
 	return true;
 }
 
-static bool past_tap(const struct conf *c, const struct guest *g,
-		     const struct fwd_rule *r, const struct flowside *ini,
-		     struct flowside *tgt)
+static bool past_tap(const struct conf *c, const struct hostnet *net,
+		     const struct guest *g, const struct fwd_rule *r,
+		     const struct flowside *ini, struct flowside *tgt)
 {
 	*tgt = (struct flowside){ 0 };
-	return r->from_ns ? fwd_from_ns(c, r, ini, tgt) :
-			    fwd_from_host(c, g, r, ini, tgt) == PIF_SPLICE;
+	return r->from_ns ? fwd_from_ns(c, net, r, ini, tgt) :
+			    fwd_from_host(c, net, g, true, r, ini, tgt) ==
+			    PIF_SPLICE;
 }
 
 /**
  * fwd_targets() - Whom to try, one after the other, where a name for loopback led
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @r:		Rule of the socket
  * @ini:	Side of who dialled: PIF_HOST, or PIF_SPLICE by @r
@@ -468,21 +498,22 @@ static bool past_tap(const struct conf *c, const struct guest *g,
  *
  * Return: how many, 0 if this does not go past the tap
  */
-unsigned fwd_targets(const struct conf *c, const struct guest *g,
-		     const struct fwd_rule *r, const struct flowside *ini,
+unsigned fwd_targets(const struct conf *c, const struct hostnet *net,
+		     const struct guest *g, const struct fwd_rule *r,
+		     const struct flowside *ini,
 		     struct flowside tgt[FWD_TARGETS])
 {
 	bool v4 = inany_is_v4(&ini->oaddr);
 	struct flowside lo = *ini;
 	unsigned n = 1, k;
 
-	if (!past_tap(c, g, r, ini, &tgt[0]))
+	if (!past_tap(c, net, g, r, ini, &tgt[0]))
 		return 0;
 	if (!inany_is_loopback(&ini->oaddr) || !inany_is_loopback(&ini->eaddr))
 		return 1;
 	for (k = 0; k < 2; k++) {
 		lo.oaddr = lo.eaddr = loopback(k ? !v4 : v4);
-		if (past_tap(c, g, r, &lo, &tgt[n]) &&
+		if (past_tap(c, net, g, r, &lo, &tgt[n]) &&
 		    !inany_equals(&tgt[n].eaddr, &tgt[0].eaddr))
 			n++;
 	}
@@ -491,25 +522,25 @@ unsigned fwd_targets(const struct conf *c, const struct guest *g,
 
 /**
  * fwd_scope() - Interface by which an address on the host's side is reached
- * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers
  * @a:		Address
  *
  * Return: its index for link-local IPv6; 0: the routes tell
  */
-unsigned fwd_scope(const struct conf *c, const struct dns *d,
+unsigned fwd_scope(const struct hostnet *net, const struct dns *d,
 		   const union inany *a)
 {
 	if (inany_is_v4(a) || !inany_is_linklocal(a))
 		return 0;
 	if (d->scope6 && (is(&d->host6, a) || is(&d->host4, a)))
 		return d->scope6;
-	return c->ip6.ifindex;
+	return net->ip6.ifindex;
 }
 
 /**
  * fwd_error_src() - Who tells the guest about an error of this flow?
- * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @tap, @host:	The two sides of the flow
  * @offender:	Who told us, an address on the host side; may be unset
@@ -520,18 +551,19 @@ unsigned fwd_scope(const struct conf *c, const struct dns *d,
  *
  * Return: source address for the ICMP error, one of those handed in
  */
-const union inany *fwd_error_src(const struct conf *c, const struct guest *g,
+const union inany *fwd_error_src(const struct hostnet *net,
+				 const struct guest *g,
 				 const struct flowside *tap,
 				 const struct flowside *host,
 				 const union inany *offender)
 {
-	const struct conf_ip *ip = family(c, &tap->oaddr);
+	const struct hostnet_ip *ip = family(net, &tap->oaddr);
 
 	if (inany_equals(offender, &host->eaddr))
 		return &tap->oaddr;
 	if (!inany_is_unspecified(offender) && !inany_is_loopback(offender) &&
 	    inany_is_v4(offender) == inany_is_v4(&tap->oaddr) &&
-	    !fwd_is_guests(c, g, offender))
+	    !fwd_is_guests(net, g, offender))
 		return offender;
 	if (inany_is_set(&ip->gw))
 		return &ip->gw;

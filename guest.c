@@ -81,40 +81,40 @@ const union inany *guest_addr(const struct guest *g, enum guest_class k)
 }
 
 /* The address that we assign, unset where there is none */
-static union inany assigned(const struct conf *c, enum guest_class k)
+static union inany assigned(const struct hostnet *net, enum guest_class k)
 {
 	const union inany none = { 0 };
 
 	if (k == GUEST_LL6)
 		return none;
-	return k == GUEST_IP4 ? c->ip4.addr : c->ip6.addr;
+	return k == GUEST_IP4 ? net->ip4.addr : net->ip6.addr;
 }
 
 /* Is @a inside the prefix of the assigned address? That of IPv6 is a /64 */
-static bool is_onlink(const struct conf *c, const union inany *a)
+static bool is_onlink(const struct hostnet *net, const union inany *a)
 {
 	uint32_t diff;
 
 	if (!inany_is_v4(a))
-		return inany_is_set(&c->ip6.addr) &&
-		       a->u64[0] == c->ip6.addr.u64[0];
-	if (!inany_is_set(&c->ip4.addr) || !c->ip4.prefix_len)
+		return inany_is_set(&net->ip6.addr) &&
+		       a->u64[0] == net->ip6.addr.u64[0];
+	if (!inany_is_set(&net->ip4.addr) || !net->ip4.prefix_len)
 		return false;
 	diff = ntohl(a->v4mapped.a4.s_addr ^
-		     c->ip4.addr.v4mapped.a4.s_addr);
-	return !(diff & UINT32_MAX << (32 - c->ip4.prefix_len));
+		     net->ip4.addr.v4mapped.a4.s_addr);
+	return !(diff & UINT32_MAX << (32 - net->ip4.prefix_len));
 }
 
 /* Rank of an address that a frame came from */
-static enum guest_rank rank_of(const struct conf *c, const union inany *a)
+static enum guest_rank rank_of(const struct hostnet *net, const union inany *a)
 {
-	const union inany own = assigned(c, class_of(a));
+	const union inany own = assigned(net, class_of(a));
 
 	if (inany_is_set(&own) && inany_equals(&own, a))
 		return GUEST_ASSIGNED;
 	if (class_of(a) == GUEST_LL6)
 		return GUEST_SEEN;
-	return is_onlink(c, a) ? GUEST_ONLINK : GUEST_SEEN;
+	return is_onlink(net, a) ? GUEST_ONLINK : GUEST_SEEN;
 }
 
 /* MAC addresses of other machines ------------------------------------------- */
@@ -256,7 +256,7 @@ static bool suspect(struct guest_id *id, const union inany *a,
 /**
  * guest_heard() - A frame came from an address, or announces it
  * @g:		The guest
- * @c:		Configuration
+ * @net:	Network of the host
  * @from:	Source address, sender of ARP, or target of a neighbour advertisement
  *		or of a solicitation that looks for duplicates; may be unspecified.
  *		Not one of ours
@@ -265,8 +265,9 @@ static bool suspect(struct guest_id *id, const union inany *a,
  *
  * Return: true if guest_probe_due() has news
  */
-bool guest_heard(struct guest *g, const struct conf *c, const union inany *from,
-		 const uint8_t mac[MAC_LEN], uint64_t now_ms)
+bool guest_heard(struct guest *g, const struct hostnet *net,
+		 const union inany *from, const uint8_t mac[MAC_LEN],
+		 uint64_t now_ms)
 {
 	enum guest_class k = class_of(from);
 	struct guest_id *id = &g->id[k];
@@ -280,10 +281,10 @@ bool guest_heard(struct guest *g, const struct conf *c, const union inany *from,
 	if (inany_equals(known(g, k), from)) {
 		if (id->pending || id->rank <= GUEST_ASSUMED || !id->mac_known ||
 		    memcmp(id->mac, mac, MAC_LEN))
-			heard_known(g, k, rank_of(c, from), mac);
+			heard_known(g, k, rank_of(net, from), mac);
 		return false;
 	}
-	rank = rank_of(c, from);
+	rank = rank_of(net, from);
 	if (rank > id->rank) {
 		adopt(g, rank, from, mac);
 		return false;
@@ -295,15 +296,15 @@ bool guest_heard(struct guest *g, const struct conf *c, const union inany *from,
 /**
  * guest_leased() - The guest was told that it has the assigned address
  * @g:		The guest
- * @c:		Configuration
+ * @net:	Network of the host
  * @v4:		By DHCP, else by DHCPv6
  * @mac:	Source of the request
  */
-void guest_leased(struct guest *g, const struct conf *c, bool v4,
+void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 		  const uint8_t mac[MAC_LEN])
 {
 	enum guest_class k = v4 ? GUEST_IP4 : GUEST_IP6;
-	union inany a = assigned(c, k);
+	union inany a = assigned(net, k);
 
 	if (!inany_is_set(&a))
 		return;
@@ -316,9 +317,10 @@ void guest_leased(struct guest *g, const struct conf *c, bool v4,
 /* Probing -------------------------------------------------------------------- */
 
 /* Can the guest be asked whether it has an address of this class? */
-static bool can_ask(const struct conf *c, enum guest_class k)
+static bool can_ask(const struct conf *c, const struct hostnet *net,
+		    enum guest_class k)
 {
-	return k == GUEST_IP4 || (!c->no_ndp && inany_is_set(&c->ip6.our_ll));
+	return k == GUEST_IP4 || (!c->no_ndp && inany_is_set(&net->ip6.our_ll));
 }
 
 /**
@@ -341,13 +343,14 @@ uint64_t guest_probe_due(const struct guest *g)
  * guest_probe() - Is the known address of a class to be asked for now?
  * @g:		The guest: after the last request, the candidate takes over
  * @c:		Configuration
+ * @net:	Network of the host
  * @k:		Class
  * @now_ms:	Time
  *
  * Return: true if so
  */
-bool guest_probe(struct guest *g, const struct conf *c, enum guest_class k,
-		 uint64_t now_ms)
+bool guest_probe(struct guest *g, const struct conf *c,
+		 const struct hostnet *net, enum guest_class k, uint64_t now_ms)
 {
 	struct guest_id *id = &g->id[k];
 
@@ -359,21 +362,22 @@ bool guest_probe(struct guest *g, const struct conf *c, enum guest_class k,
 	}
 	id->asked++;
 	id->asked_ms = now_ms;
-	id->due_ms = now_ms + (can_ask(c, k) ? GUEST_PROBE_MS : GUEST_MUTE_MS);
+	id->due_ms = now_ms + (can_ask(c, net,
+				       k) ? GUEST_PROBE_MS : GUEST_MUTE_MS);
 	return true;
 }
 
 /* Start ---------------------------------------------------------------------- */
 
-/* Nothing is known of the guest's MAC address, unless it was configured */
-static void reset_macs(struct guest *g, const struct conf *c)
+/* Nothing is known of the guest's MAC address */
+static void reset_macs(struct guest *g)
 {
 	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
 	unsigned k;
 
-	memcpy(g->mac, c->ns_mac_given ? c->ns_mac : broadcast, MAC_LEN);
-	g->mac_known = c->ns_mac_given;
-	g->mac_rank = c->ns_mac_given ? GUEST_ONLINK : GUEST_NONE;
+	memcpy(g->mac, broadcast, MAC_LEN);
+	g->mac_known = false;
+	g->mac_rank = GUEST_NONE;
 	memset(g->neigh, 0, sizeof(g->neigh));
 	for (k = 0; k < GUEST_CLASSES; k++)
 		g->id[k].pending = g->id[k].mac_known = false;
@@ -383,31 +387,44 @@ static void reset_macs(struct guest *g, const struct conf *c)
  * guest_init() - Nothing is known but what is configured
  * @g:		Filled in
  * @c:		Configuration
+ * @net:	Network of the host
  */
-void guest_init(struct guest *g, const struct conf *c)
+void guest_init(struct guest *g, const struct conf *c,
+		const struct hostnet *net)
 {
 	enum guest_rank rank = c->config_net ? GUEST_ASSIGNED : GUEST_ASSUMED;
 
 	memset(g, 0, sizeof(*g));
-	g->addr4 = c->ip4.addr;
-	g->addr6 = c->ip6.addr;
+	g->addr4 = net->ip4.addr;
+	g->addr6 = net->ip6.addr;
 	g->id[GUEST_IP4].rank = inany_is_set(&g->addr4) ? rank : GUEST_NONE;
 	g->id[GUEST_IP6].rank = inany_is_set(&g->addr6) ? rank : GUEST_NONE;
-	reset_macs(g, c);
+	reset_macs(g);
+}
+
+/**
+ * guest_set_mac() - The guest's MAC address is known before its first frame
+ * @g:		The guest, just initialised
+ * @mac:	MAC address of its interface
+ */
+void guest_set_mac(struct guest *g, const uint8_t mac[MAC_LEN])
+{
+	memcpy(g->mac, mac, MAC_LEN);
+	g->mac_known = true;
+	g->mac_rank = GUEST_ONLINK;
 }
 
 /**
  * guest_reconnected() - A client connects, perhaps another guest than before
  * @g:		The guest
- * @c:		Configuration
  *
  * Its addresses are only assumed: the first one that is heard of replaces them.
  */
-void guest_reconnected(struct guest *g, const struct conf *c)
+void guest_reconnected(struct guest *g)
 {
 	unsigned k;
 
-	reset_macs(g, c);
+	reset_macs(g);
 	for (k = 0; k < GUEST_CLASSES; k++)
 		if (g->id[k].rank > GUEST_ASSUMED)
 			g->id[k].rank = GUEST_ASSUMED;

@@ -18,14 +18,18 @@ enum {
 	GUEST_TRUST_MS	= 30000,	/* an answer holds that long */
 };
 
-void guest_init(struct guest *g, const struct conf *c);
-void guest_reconnected(struct guest *g, const struct conf *c);
-bool guest_heard(struct guest *g, const struct conf *c, const union inany *from,
-		 const uint8_t mac[6], uint64_t now_ms);
-void guest_leased(struct guest *g, const struct conf *c, bool v4,
+void guest_init(struct guest *g, const struct conf *c,
+		const struct hostnet *net);
+void guest_set_mac(struct guest *g, const uint8_t mac[6]);
+void guest_reconnected(struct guest *g);
+bool guest_heard(struct guest *g, const struct hostnet *net,
+		 const union inany *from, const uint8_t mac[6],
+		 uint64_t now_ms);
+void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 		  const uint8_t mac[6]);
 uint64_t guest_probe_due(const struct guest *g);
-bool guest_probe(struct guest *g, const struct conf *c, enum guest_class k,
+bool guest_probe(struct guest *g, const struct conf *c,
+		 const struct hostnet *net, enum guest_class k,
 		 uint64_t now_ms);
 const union inany *guest_addr(const struct guest *g, enum guest_class k);
 const uint8_t *guest_mac(const struct guest *g, const union inany *dst);

@@ -35,10 +35,18 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "inany.h"
 #include "log.h"
+#include "netlink.h"
+#include "procfile.h"
+#include "util.h"
+
+#define EPHEMERAL_PATH	"/proc/sys/net/ipv4/ip_local_port_range"
+#define NOTSENT_LOWAT	"/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 enum {
 	DUMP_TRIES	= 3,		/* if it changes under our eyes */
@@ -79,7 +87,7 @@ struct probe {
 	struct nl_link link;		/* of best */
 	struct host_route policy;	/* default route of another table, */
 	bool has_policy;		/* if that is where best is from */
-	struct host_ip *host;
+	struct hostnet_ip *host;
 	struct nl_nexthop hop_cache;	/* of hop_cache_id */
 	uint32_t hop_cache_id;
 };
@@ -192,7 +200,7 @@ static void route_via(struct host_route *r, const struct nl_hop *hop,
 static void route_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct probe *p = arg;
-	struct host_ip *host = p->host;
+	struct hostnet_ip *host = p->host;
 	const struct nl_hop *hop;
 	struct nl_route r;
 	unsigned at;
@@ -205,7 +213,7 @@ static void route_msg(const struct nlmsghdr *nh, void *arg)
 		return;
 	route_via(&r.r, hop, p->family);
 	at = host->nroutes;
-	if (at == CONF_ROUTES_MAX) {
+	if (at == HOSTNET_ROUTES_MAX) {
 		host->routes_lost++;
 		if (r.r.dst_len)
 			return;
@@ -235,7 +243,7 @@ static bool addr_copied(const struct host_addr *a, const struct cand *c)
 static void addr_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct probe *p = arg;
-	struct host_ip *host = p->host;
+	struct hostnet_ip *host = p->host;
 	struct host_addr a;
 	unsigned ifindex;
 
@@ -245,7 +253,7 @@ static void addr_msg(const struct nlmsghdr *nh, void *arg)
 	if (p->best.oif && ifindex != p->best.oif &&
 	    !inany_equals(&a.addr, &p->best.prefsrc))
 		return;
-	if (host->naddrs == CONF_ADDRS_MAX)
+	if (host->naddrs == HOSTNET_ADDRS_MAX)
 		host->addrs_lost++;
 	else
 		host->addrs[host->naddrs++] = a;
@@ -408,12 +416,12 @@ static bool probe_route(struct probe *p)
 /* probe_routes() - What is to be copied, the default route in any case */
 static void probe_routes(struct probe *p)
 {
-	struct host_ip *host = p->host;
+	struct hostnet_ip *host = p->host;
 
 	probe_dump_routes(p, route_msg, &host->nroutes, &host->routes_lost);
 	if (!p->has_policy)
 		return;
-	if (host->nroutes == CONF_ROUTES_MAX) {
+	if (host->nroutes == HOSTNET_ROUTES_MAX) {
 		host->nroutes--;
 		host->routes_lost++;
 	}
@@ -461,7 +469,8 @@ static int addr_score(const struct host_addr *a, const struct cand *c)
 	       (ready ? 4 : 0) + (a->flags & IFA_F_TEMPORARY ? 0 : 2);
 }
 
-static struct host_addr *addr_best(struct host_ip *host, const struct cand *c)
+static struct host_addr *addr_best(struct hostnet_ip *host,
+				   const struct cand *c)
 {
 	struct host_addr *a, *best = NULL;
 
@@ -477,7 +486,7 @@ static struct host_addr *addr_best(struct host_ip *host, const struct cand *c)
  *
  * Those come and go on the host every few hours; here they would stay.
  */
-static void addrs_settle(struct host_ip *host, const struct cand *c)
+static void addrs_settle(struct hostnet_ip *host, const struct cand *c)
 {
 	struct host_addr *best = addr_best(host, c), first;
 	unsigned i, to = 1;
@@ -571,7 +580,8 @@ static bool probe_onlink(struct probe *p, unsigned prefer)
 }
 
 /* prefix_guess() - Length for an address without: the host's, else by class */
-static uint8_t prefix_guess(const union inany *addr, const struct host_ip *host)
+static uint8_t prefix_guess(const union inany *addr,
+			    const struct hostnet_ip *host)
 {
 	uint32_t a4;
 	unsigned i;
@@ -589,7 +599,7 @@ static uint8_t prefix_guess(const union inany *addr, const struct host_ip *host)
 }
 
 static void probe_init(struct probe *p, sa_family_t family, unsigned oif,
-		       struct host_ip *host)
+		       struct hostnet_ip *host)
 {
 	p->family = family;
 	p->oif = oif;
@@ -597,6 +607,8 @@ static void probe_init(struct probe *p, sa_family_t family, unsigned oif,
 	p->hop_cache_id = 0;
 	p->has_policy = false;
 	memset(&p->best, 0, sizeof(p->best));
+	host->naddrs = host->nroutes = 0;
+	host->addrs_lost = host->routes_lost = 0;
 }
 
 /*
@@ -604,25 +616,26 @@ static void probe_init(struct probe *p, sa_family_t family, unsigned oif,
  *
  * Return: false if it has no address, and none was given
  */
-static bool probe_copy(struct probe *p, struct conf_ip *ip, bool has_route)
+static bool probe_copy(struct probe *p, const struct conf_ip *ip,
+		       bool has_route)
 {
-	const struct host_ip *host = p->host;
+	struct hostnet_ip *host = p->host;
 
 	probe_addrs(p, has_route);
 	if (!host->naddrs && !ip->addr_given)
 		return false;
 
-	ip->ifindex = p->link.index;
-	memcpy(ip->ifname, p->link.name, sizeof(ip->ifname));
+	host->ifindex = p->link.index;
+	memcpy(host->ifname, p->link.name, sizeof(host->ifname));
 	if (!ip->addr_given)
-		ip->addr = host->addrs[0].addr;
+		host->addr = host->addrs[0].addr;
 	if (!ip->prefix_given && ip->addr_given)
-		ip->prefix_len = prefix_guess(&ip->addr, host);
+		host->prefix_len = prefix_guess(&ip->addr, host);
 	else if (!ip->prefix_given)
-		ip->prefix_len = host->addrs[0].prefix_len;
+		host->prefix_len = host->addrs[0].prefix_len;
 	if (!ip->gw_given && inany_is_set(&p->best.gw) &&
 	    inany_is_v4(&p->best.gw) == (p->family == AF_INET))
-		ip->gw = p->best.gw;
+		host->gw = p->best.gw;
 	probe_routes(p);
 	return true;
 }
@@ -630,16 +643,16 @@ static bool probe_copy(struct probe *p, struct conf_ip *ip, bool has_route)
 /**
  * probe_family() - Find the template of one family, fill in what was not given
  * @p:		Sockets set up; overwritten
- * @ip:		What the user gave; filled if there is a template
+ * @ip:		What the user gave
  * @family:	AF_INET or AF_INET6
  * @opt:	Interface by option -i, NULL if none
- * @host:	Filled
+ * @host:	Filled if there is a template
  *
  * Return: true if there is one: @opt, or the interface of a default route
  */
-static bool probe_family(struct probe *p, struct conf_ip *ip,
+static bool probe_family(struct probe *p, const struct conf_ip *ip,
 			 sa_family_t family, const struct nl_link *opt,
-			 struct host_ip *host)
+			 struct hostnet_ip *host)
 {
 	bool has_route;
 
@@ -671,23 +684,24 @@ static union inany inany_from_v4_host(uint32_t a)
 	return inany_from_v4((struct in_addr){ .s_addr = htonl(a) });
 }
 
-static union inany local_gw(const struct conf_ip *ip, bool v4)
+static union inany local_gw(const struct hostnet_ip *host, bool v4)
 {
-	return v4 ? inany_from_v4_host(LOCAL_GW4) : ip->our_ll;
+	return v4 ? inany_from_v4_host(LOCAL_GW4) : host->our_ll;
 }
 
 /* add_local_route() - Add a default route that ends at the host's kernel */
-static void add_local_route(struct conf_ip *ip, bool v4, struct host_ip *host)
+static void add_local_route(const struct conf_ip *ip, bool v4,
+			    struct hostnet_ip *host)
 {
 	if (ip->gw_given)
 		return;
-	ip->gw = local_gw(ip, v4);
-	if (host->nroutes == CONF_ROUTES_MAX) {
+	host->gw = local_gw(host, v4);
+	if (host->nroutes == HOSTNET_ROUTES_MAX) {
 		host->nroutes--;
 		host->routes_lost++;
 	}
 	host->routes[host->nroutes++] = (struct host_route){
-		.gw = ip->gw, .protocol = RTPROT_BOOT, .onlink = true,
+		.gw = host->gw, .protocol = RTPROT_BOOT, .onlink = true,
 	};
 }
 
@@ -697,33 +711,32 @@ static void add_local_route(struct conf_ip *ip, bool v4, struct host_ip *host)
  *
  * An address that was given is enough, there is nothing to find for it.
  */
-static bool probe_family_onlink(struct probe *p, struct conf_ip *ip,
+static bool probe_family_onlink(struct probe *p, const struct conf_ip *ip,
 				sa_family_t family, unsigned prefer,
-				struct host_ip *host)
+				struct hostnet_ip *host)
 {
-	memset(host, 0, sizeof(*host));
 	probe_init(p, family, 0, host);
 	if (ip->addr_given || !probe_onlink(p, prefer) ||
 	    !probe_copy(p, ip, false))
 		return false;
-	ip->onlink = true;
+	host->onlink = true;
 	add_local_route(ip, family == AF_INET, host);
 	return true;
 }
 
 /* local_mode() - No template: fill what was not given */
-static void local_mode(struct conf_ip *ip, bool v4, struct host_ip *host)
+static void local_mode(const struct conf_ip *ip, bool v4,
+		       struct hostnet_ip *host)
 {
-	memset(host, 0, sizeof(*host));
-	ip->ifindex = 0;
-	ip->ifname[0] = '\0';
+	host->naddrs = host->nroutes = 0;
+	host->addrs_lost = host->routes_lost = 0;
 	if (v4 && !ip->addr_given)
-		ip->addr = inany_from_v4_host(LOCAL_ADDR4);
-	if (!ip->prefix_given && inany_is_set(&ip->addr))
-		ip->prefix_len = v4 && !ip->addr_given ? LOCAL_PREFIX4 :
-				 prefix_guess(&ip->addr, host);
+		host->addr = inany_from_v4_host(LOCAL_ADDR4);
+	if (!ip->prefix_given && inany_is_set(&host->addr))
+		host->prefix_len = v4 && !ip->addr_given ? LOCAL_PREFIX4 :
+				   prefix_guess(&host->addr, host);
 	if (!ip->gw_given)
-		ip->gw = local_gw(ip, v4);
+		host->gw = local_gw(host, v4);
 	info("%s: no external interface as template, use local mode",
 	     v4 ? "IPv4" : "IPv6");
 }
@@ -739,7 +752,7 @@ static bool have_ipv6(void)
 	return true;
 }
 
-static void lost_warn(const struct host_ip *host, const char *name)
+static void lost_warn(const struct hostnet_ip *host, const char *name)
 {
 	if (host->addrs_lost || host->routes_lost)
 		warn("%s: %u addresses, %u routes of the host too many to copy",
@@ -776,13 +789,13 @@ static bool host_has(struct nl *nl, const union inany *addr)
 }
 
 /* host_addr_find() - The host's own address: of those, the one it shares */
-static void host_addr_find(struct nl *nl, struct conf_ip *ip,
-			   const struct host_ip *host)
+static void host_addr_find(struct nl *nl, const struct conf_ip *ip,
+			   struct hostnet_ip *host)
 {
 	if (host->naddrs)
-		ip->host_addr = host->addrs[0].addr;
+		host->host_addr = host->addrs[0].addr;
 	if (ip->addr_given && host_has(nl, &ip->addr))
-		ip->host_addr = ip->addr;
+		host->host_addr = ip->addr;
 }
 
 /* outbound_check() - What sockets are to be bound to has to be there */
@@ -806,15 +819,15 @@ static int outbound_check(struct nl *nl, const struct conf *c,
 }
 
 /* template_probe() - Both families, given open sockets */
-static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
-			  bool *have4, bool *have6)
+static int template_probe(struct probe *p, const struct conf *c,
+			  struct hostnet *h, bool *have4, bool *have6)
 {
 	const struct nl_link *opt = NULL;
 	struct nl_link l;
 	int ret;
 
-	ret = c->ip4.enabled ? outbound_check(p->nl, c, &c->ip4) : 0;
-	if (!ret && c->ip6.enabled)
+	ret = h->ip4.enabled ? outbound_check(p->nl, c, &c->ip4) : 0;
+	if (!ret && h->ip6.enabled)
 		ret = outbound_check(p->nl, c, &c->ip6);
 	if (ret)
 		return ret;
@@ -826,57 +839,42 @@ static int template_probe(struct probe *p, struct conf *c, struct hostnet *h,
 		}
 		opt = &l;
 	}
-	if (c->ip4.enabled)
-		*have4 = probe_family(p, &c->ip4, AF_INET, opt, &h->v4);
-	if (c->ip6.enabled)
-		*have6 = probe_family(p, &c->ip6, AF_INET6, opt, &h->v6);
+	if (h->ip4.enabled)
+		*have4 = probe_family(p, &c->ip4, AF_INET, opt, &h->ip4);
+	if (h->ip6.enabled)
+		*have6 = probe_family(p, &c->ip6, AF_INET6, opt, &h->ip6);
 	if (opt && !*have4 && !*have6) {
 		err("External interface not usable: %s has no address",
 		    c->ifname_opt);
 		return -EADDRNOTAVAIL;
 	}
-	if (!opt && c->ip4.enabled && !*have4)
+	if (!opt && h->ip4.enabled && !*have4)
 		*have4 = probe_family_onlink(p, &c->ip4, AF_INET,
-					     c->ip6.ifindex, &h->v4);
-	if (!opt && c->ip6.enabled && !*have6)
+					     h->ip6.ifindex, &h->ip4);
+	if (!opt && h->ip6.enabled && !*have6)
 		*have6 = probe_family_onlink(p, &c->ip6, AF_INET6,
-					     c->ip4.ifindex, &h->v6);
-	host_addr_find(p->nl, &c->ip4, &h->v4);
-	host_addr_find(p->nl, &c->ip6, &h->v6);
+					     h->ip4.ifindex, &h->ip6);
+	host_addr_find(p->nl, &c->ip4, &h->ip4);
+	host_addr_find(p->nl, &c->ip6, &h->ip6);
 	return 0;
 }
 
-/**
- * hostnet_find() - Find the host's interfaces to copy, fill in the configuration
- * @c:		ip4 and ip6: @enabled and everything marked as given must be
- *		set, as well as @ifname_opt and @our_mac. Of each family that
- *		stays enabled, set here: ifindex, ifname (0 and "" in local
- *		mode), our_ll, host_addr if there is a template, and unless given addr, prefix_len, gw. gw stays
- *		unset if the default route has none (point to point); addr stays
- *		unset in IPv6 local mode. See the top of this file
- * @h:		Set to what nsnet_configure() copies
- *
- * To be called in the host's network namespace. Logs its errors.
- *
- * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if an
- *	   interface asked for by -i, --outbound-if4 or -if6 can't be used
- */
-int hostnet_find(struct conf *c, struct hostnet *h)
+/* find() - Find the templates; of what was given, nothing changes */
+static int find(struct hostnet *h, const struct conf *c)
 {
 	struct probe *p = &scratch_probe;
 	bool have4 = false, have6 = false;
 	int ret;
 
-	memset(h, 0, sizeof(*h));
 	p->nl = &scratch[0];
 	p->nested = &scratch[1];
-	if (c->ip6.enabled && !have_ipv6()) {
+	if (h->ip6.enabled && !have_ipv6()) {
 		if (c->ip6.addr_given || !c->ip4.enabled)
 			warn("IPv6: not supported by this kernel, disabled");
-		c->ip6.enabled = false;
+		h->ip6.enabled = false;
 	}
-	if (c->ip6.enabled)
-		c->ip6.our_ll = eui64_linklocal(c->our_mac);
+	if (h->ip6.enabled)
+		h->ip6.our_ll = eui64_linklocal(c->our_mac);
 
 	ret = nl_open(p->nl);
 	if (!ret) {
@@ -893,11 +891,95 @@ int hostnet_find(struct conf *c, struct hostnet *h)
 		if (ret)
 			return ret;
 	}
-	if (c->ip4.enabled && !have4)
-		local_mode(&c->ip4, true, &h->v4);
-	if (c->ip6.enabled && !have6)
-		local_mode(&c->ip6, false, &h->v6);
-	lost_warn(&h->v4, "IPv4");
-	lost_warn(&h->v6, "IPv6");
+	if (h->ip4.enabled && !have4)
+		local_mode(&c->ip4, true, &h->ip4);
+	if (h->ip6.enabled && !have6)
+		local_mode(&c->ip6, false, &h->ip6);
+	lost_warn(&h->ip4, "IPv4");
+	lost_warn(&h->ip6, "IPv6");
 	return 0;
+}
+
+/* asked() - What was given of one family */
+static void asked(struct hostnet_ip *host, const struct conf_ip *ip)
+{
+	host->enabled = ip->enabled;
+	host->addr = ip->addr;
+	host->prefix_len = ip->prefix_len;
+	host->gw = ip->gw;
+	host->map_host_loopback = ip->map_host_loopback;
+	host->map_guest_addr = ip->map_guest_addr;
+}
+
+/* tap_name() - A template's name, rather of one with a default route */
+static const char *tap_name(const struct hostnet *h)
+{
+	const struct hostnet_ip *const ips[] = { &h->ip4, &h->ip6 };
+	unsigned onlink, i;
+
+	for (onlink = 0; onlink < 2; onlink++)
+		for (i = 0; i < ARRAY_SIZE(ips); i++)
+			if (ips[i]->ifindex && ips[i]->onlink == onlink)
+				return ips[i]->ifname;
+	return "tap0";
+}
+
+/* resolve() - What follows from the options and from the templates */
+static void resolve(struct hostnet *h, const struct conf *c)
+{
+	if (!c->ip4.map_given && !c->no_map_gw)
+		h->ip4.map_host_loopback = h->ip4.gw;
+	if (!c->ip6.map_given && !c->no_map_gw)
+		h->ip6.map_host_loopback = h->ip6.gw;
+	util_strcpy(h->ns_ifname, IFNAMSIZ,
+		    *c->ns_ifname ? c->ns_ifname : tap_name(h));
+}
+
+/**
+ * hostnet_ephemeral() - Ports that the host's kernel assigns to clients
+ * @first, @last:	Set, as in most kernels if that can't be read
+ */
+void hostnet_ephemeral(uint16_t *first, uint16_t *last)
+{
+	unsigned from, to;
+	char text[32];
+
+	*first = EPHEMERAL_FIRST;
+	*last = EPHEMERAL_LAST;
+	procfile_read(EPHEMERAL_PATH, text, sizeof(text));
+	if (sscanf(text, "%u %u", &from, &to) == 2 && from && from <= to &&
+	    to <= UINT16_MAX) {
+		*first = (uint16_t)from;
+		*last = (uint16_t)to;
+	}
+}
+
+/**
+ * hostnet_init() - Look at the host, and decide what the other side gets
+ * @h:		Written completely. addr, prefix_len and gw of each family are as
+ *		given, else as found. gw stays unset if the default route has none
+ *		(point to point); addr stays unset in IPv6 local mode
+ * @c:		Configuration
+ *
+ * To be called in the host's network namespace. Logs its errors.
+ *
+ * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if an
+ *	   interface asked for by -i, --outbound-if4 or -if6 can't be used
+ */
+int hostnet_init(struct hostnet *h, const struct conf *c)
+{
+	int ret;
+
+	memset(h, 0, sizeof(*h));
+	asked(&h->ip4, &c->ip4);
+	asked(&h->ip6, &c->ip6);
+	h->mtu = c->mtu;
+	h->notsent_low = procfile_number(NOTSENT_LOWAT, UINT32_MAX,
+					 UINT32_MAX) < INT32_MAX;
+	hostnet_ephemeral(&h->ephemeral_first, &h->ephemeral_last);
+	/* Without a tap, the namespace has its loopback alone */
+	ret = c->splice_only ? 0 : find(h, c);
+	if (!ret)
+		resolve(h, c);
+	return ret;
 }

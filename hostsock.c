@@ -26,11 +26,7 @@
 
 #include "inany.h"
 #include "log.h"
-#include "procfile.h"
-#include "util.h"
 #include "wire.h"
-
-#define NOTSENT_LOWAT	"/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 #ifndef IP_UNICAST_IF
 #define IP_UNICAST_IF	50		/* Linux 3.4 */
@@ -83,9 +79,10 @@ static int bind_to_if(int fd, bool v4, const char name[IFNAMSIZ])
 /**
  * hostsock_is_local() - Is this peer on the host, reached without an interface?
  */
-bool hostsock_is_local(const struct conf *c, const union inany *peer)
+bool hostsock_is_local(const struct hostnet *net, const union inany *peer)
 {
-	const struct conf_ip *ip = inany_is_v4(peer) ? &c->ip4 : &c->ip6;
+	const struct hostnet_ip *ip = inany_is_v4(peer) ? &net->ip4 :
+							    &net->ip6;
 
 	return inany_is_loopback(peer) ||
 	       (inany_is_set(&ip->host_addr) &&
@@ -123,16 +120,6 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 }
 
 /**
- * hostsock_init() - Look what the host's kernel wants of sockets
- * @c:		Configuration: notsent_low is set
- */
-void hostsock_init(struct conf *c)
-{
-	c->notsent_low = procfile_number(NOTSENT_LOWAT, UINT32_MAX,
-					 UINT32_MAX) < INT32_MAX;
-}
-
-/**
  * hostsock_no_lowat() - Let a TCP socket queue all that its buffer has room for
  * @fd:		Any TCP socket; those that a listener accepts inherit it
  *
@@ -156,16 +143,16 @@ void hostsock_no_lowat(int fd)
  * Return: file descriptor, non-blocking and close-on-exec; negative errno,
  * -ENODEV if the interface to use is gone
  */
-int hostsock_open(const struct conf *c, const union inany *peer, int type,
-		  int protocol)
+int hostsock_open(const struct conf *c, const struct hostnet *net,
+		  const union inany *peer, int type, int protocol)
 {
 	bool v4 = inany_is_v4(peer);
 	const struct conf_ip *ip = v4 ? &c->ip4 : &c->ip6;
 	int fd = hostsock_open_if(c, v4, type, protocol,
-				  hostsock_is_local(c, peer) ?
+				  hostsock_is_local(net, peer) ?
 				  "" : ip->outbound_if);
 
-	if (fd >= 0 && type == SOCK_STREAM && c->notsent_low)
+	if (fd >= 0 && type == SOCK_STREAM && net->notsent_low)
 		hostsock_no_lowat(fd);
 	return fd;
 }

@@ -22,10 +22,9 @@ struct hostsock_hops {
 	uint8_t ttl, tos, df;
 };
 
-void hostsock_init(struct conf *c);
-int hostsock_open(const struct conf *c, const union inany *peer, int type,
-		  int protocol);
-bool hostsock_is_local(const struct conf *c, const union inany *peer);
+int hostsock_open(const struct conf *c, const struct hostnet *net,
+		  const union inany *peer, int type, int protocol);
+bool hostsock_is_local(const struct hostnet *net, const union inany *peer);
 int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		     const char ifname[IFNAMSIZ]);
 void hostsock_no_lowat(int fd);

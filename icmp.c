@@ -80,10 +80,12 @@ static uint8_t icmp_proto(bool v4)
  * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
  */
 void icmp_init(struct icmp *m, const struct conf *conf,
-	      const struct guest *guest, const struct dns *dns,
-	      struct flow_table *flows, struct tap *tap, struct loop *loop)
+	       const struct hostnet *net, const struct guest *guest,
+	       const struct dns *dns, struct flow_table *flows,
+	       struct tap *tap, struct loop *loop)
 {
 	m->conf = conf;
+	m->net = net;
 	m->guest = guest;
 	m->dns = dns;
 	m->flows = flows;
@@ -101,14 +103,15 @@ static int socket_new(const struct icmp *m, const struct flowside *host,
 	socklen_t len;
 	int fd, error;
 
-	fd = hostsock_open(m->conf, &host->eaddr, SOCK_DGRAM, icmp_proto(v4));
+	fd = hostsock_open(m->conf, m->net, &host->eaddr, SOCK_DGRAM,
+			   icmp_proto(v4));
 	if (fd < 0)
 		return fd;
 	hostsock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	hostsock_recv_all(fd, v4);
 
 	len = inany_to_sockaddr(&host->oaddr, ntohs(id),
-				fwd_scope(m->conf, m->dns, &host->oaddr), &sa);
+				fwd_scope(m->net, m->dns, &host->oaddr), &sa);
 	if (!bind(fd, &sa.sa, len))
 		return fd;
 	sa.sin.sin_port = 0;		/* stands where sin6_port does */
@@ -183,7 +186,7 @@ static struct flow *flow_get(struct icmp *m, const struct pkt *p,
 	const struct flowside key = {
 		.eaddr = p->src, .eport = ntohs(p->icmp.echo.id),
 		.oaddr = host->oaddr,
-		.oport = hostsock_is_local(m->conf, &host->eaddr),
+		.oport = hostsock_is_local(m->net, &host->eaddr),
 	};
 	uint8_t proto = icmp_proto(inany_is_v4(&p->src));
 	struct flow *f;
@@ -227,7 +230,7 @@ static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 	h = original_header(mf, e->data);
 	e->len -= sizeof(h);
 	memmove(e->data, e->data + sizeof(h), e->len);
-	icmperr_send(e, m->tap, m->conf, m->guest, &tap, &host,
+	icmperr_send(e, m->tap, m->conf, m->net, m->guest, &tap, &host,
 		     icmp_proto(mf->v4), &h, sizeof(h));
 }
 
@@ -276,7 +279,7 @@ static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
 {
 	struct icmp_hdr h = p->icmp;
 	struct iovec iov[1 + VIEW_PARTS_MAX] = { { &h, sizeof(h) } };
-	unsigned scope = fwd_scope(m->conf, m->dns, &host->eaddr), i;
+	unsigned scope = fwd_scope(m->net, m->dns, &host->eaddr), i;
 	union sockaddr_inany sa;
 	struct msghdr mh = {
 		.msg_name = &sa, .msg_iov = iov,
@@ -316,7 +319,7 @@ static void refuse(struct icmp *m, const struct pkt *p,
 		icmperr_set_too_big(host, mtu, &e);
 	else if (!icmperr_from_errno(error, host, &e))
 		return;
-	icmperr_send_pkt(&e, m->tap, m->conf, m->guest, &tap, host, p);
+	icmperr_send_pkt(&e, m->tap, m->conf, m->net, m->guest, &tap, host, p);
 }
 
 /* Send a request that is over the MTU, in fragments. Return 0 or an errno */
@@ -341,7 +344,7 @@ static bool forward(struct icmp *m, const struct pkt *p)
 	struct flow *f;
 	int error;
 
-	if (!fwd_from_tap(m->conf, m->dns, IPPROTO_ICMP, &tap, &host))
+	if (!fwd_from_tap(m->conf, m->net, m->dns, IPPROTO_ICMP, &tap, &host))
 		return false;
 	f = flow_get(m, p, &host, &error);
 	if (!f) {

@@ -23,6 +23,7 @@
  */
 struct icmp {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct guest *guest;
 	const struct dns *dns;
 	struct flow_table *flows;
@@ -34,8 +35,9 @@ struct icmp {
 };
 
 void icmp_init(struct icmp *m, const struct conf *conf,
-	      const struct guest *guest, const struct dns *dns,
-	      struct flow_table *flows, struct tap *tap, struct loop *loop);
+	       const struct hostnet *net, const struct guest *guest,
+	       const struct dns *dns, struct flow_table *flows,
+	       struct tap *tap, struct loop *loop);
 void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n);
 void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events);
 void icmp_evict(struct icmp *m, struct flow *f);

@@ -347,28 +347,28 @@ static size_t put_ip(uint8_t *to, const struct flowside *tap, uint8_t proto,
 
 /* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors about what went to many. Others
  * than "too big", of which IPv6 wants it, but none is told here */
-static bool went_to_many(const struct conf *c, const struct flowside *tap)
+static bool went_to_many(const struct hostnet *net, const struct flowside *tap)
 {
 	return inany_is_multicast(&tap->oaddr) ||
-	       fwd_is_broadcast(c, &tap->oaddr);
+	       fwd_is_broadcast(net, &tap->oaddr);
 }
 
 static void send_quoting(const struct icmperr *e, struct tap *t,
-			 const struct conf *c, const struct guest *g,
-			 const struct flowside *tap,
+			 const struct conf *c, const struct hostnet *net,
+			 const struct guest *g, const struct flowside *tap,
 			 const struct flowside *host,
 			 const struct view *quoted)
 {
 	const struct frame_addr a = {
 		.dst_mac = guest_mac(g, &tap->eaddr), .src_mac = c->our_mac,
-		.src = fwd_error_src(c, g, tap, host, &e->offender),
+		.src = fwd_error_src(net, g, tap, host, &e->offender),
 		.dst = &tap->eaddr,
 	};
 	struct icmperr seen = {
 		.type = e->type, .code = e->code, .word = e->word,
 	};
 
-	if (went_to_many(c, tap))
+	if (went_to_many(net, tap))
 		return;
 	if (e->v4 && !inany_is_v4(&tap->eaddr))
 		to_icmp6(&seen);
@@ -382,6 +382,7 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
  * @e:		The error; its data follows @l4 in the packet
  * @t:		The tap
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @tap, @host:	Sides of the flow
  * @proto:	IPPROTO_* of the packet
@@ -389,9 +390,9 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
  * @l4_len:	Bytes of it, at most 8
  */
 void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
-		  const struct guest *g, const struct flowside *tap,
-		  const struct flowside *host, uint8_t proto,
-		  const void *l4, size_t l4_len)
+		  const struct hostnet *net, const struct guest *g,
+		  const struct flowside *tap, const struct flowside *host,
+		  uint8_t proto, const void *l4, size_t l4_len)
 {
 	uint8_t q[sizeof(struct ip6_hdr) + 8 + ICMPERR_DATA];
 	size_t n = put_ip(q, tap, proto, l4_len + e->len);
@@ -401,7 +402,7 @@ void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 	n += l4_len;
 	memcpy(q + n, e->data, e->len);
 	quoted = view_of(q, n + e->len);
-	send_quoting(e, t, c, g, tap, host, &quoted);
+	send_quoting(e, t, c, net, g, tap, host, &quoted);
 }
 
 /**
@@ -409,14 +410,15 @@ void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
  * @e:		The error, its data is not looked at
  * @t:		The tap
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @tap, @host:	Sides of the flow
  * @p:		The packet
  */
 void icmperr_send_pkt(const struct icmperr *e, struct tap *t,
-		      const struct conf *c, const struct guest *g,
-		      const struct flowside *tap, const struct flowside *host,
-		      const struct pkt *p)
+		      const struct conf *c, const struct hostnet *net,
+		      const struct guest *g, const struct flowside *tap,
+		      const struct flowside *host, const struct pkt *p)
 {
-	send_quoting(e, t, c, g, tap, host, &p->l3);
+	send_quoting(e, t, c, net, g, tap, host, &p->l3);
 }

@@ -52,12 +52,12 @@ void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
 			 struct icmperr *e);
 uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu);
 void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
-		  const struct guest *g, const struct flowside *tap,
-		  const struct flowside *host, uint8_t proto,
-		  const void *l4, size_t l4_len);
+		  const struct hostnet *net, const struct guest *g,
+		  const struct flowside *tap, const struct flowside *host,
+		  uint8_t proto, const void *l4, size_t l4_len);
 void icmperr_send_pkt(const struct icmperr *e, struct tap *t,
-		      const struct conf *c, const struct guest *g,
-		      const struct flowside *tap, const struct flowside *host,
-		      const struct pkt *p);
+		      const struct conf *c, const struct hostnet *net,
+		      const struct guest *g, const struct flowside *tap,
+		      const struct flowside *host, const struct pkt *p);
 
 #endif /* ICMPERR_H */

@@ -63,7 +63,7 @@ static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
 {
 	union inany other[FWD_TARGETS - 1] = { 0 };
 	struct flowside tgt[FWD_TARGETS];
-	unsigned n = fwd_targets(b->conf, b->guest, r, ini, tgt), i;
+	unsigned n = fwd_targets(b->conf, b->net, b->guest, r, ini, tgt), i;
 
 	if (!n) {
 		refuse(b, fd);
@@ -95,7 +95,9 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 	if (r->from_ns)
 		pif = is_from_inside(b, &ini, peer) ? PIF_SPLICE : PIF_NONE;
 	else
-		pif = fwd_from_host(b->conf, b->guest, r, &ini, &tgt);
+		pif = fwd_from_host(b->conf, b->net, b->guest,
+				    nshelper_works(b->listen->nsh), r, &ini,
+				    &tgt);
 
 	if (pif == PIF_SPLICE) {
 		past_tap(b, fd, r, &ini);
@@ -201,11 +203,12 @@ void inbound_timer(struct inbound *b)
  * @to:		Modules that take connections and datagrams
  */
 void inbound_init(struct inbound *b, const struct conf *conf,
-		  const struct guest *guest, struct listen *listen,
-		  struct flow_table *flows, struct loop *loop,
-		  const struct inbound_to *to)
+		  const struct hostnet *net, const struct guest *guest,
+		  struct listen *listen, struct flow_table *flows,
+		  struct loop *loop, const struct inbound_to *to)
 {
 	b->conf = conf;
+	b->net = net;
 	b->guest = guest;
 	b->listen = listen;
 	b->flows = flows;

@@ -42,6 +42,7 @@ struct inbound_to {
  */
 struct inbound {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct guest *guest;
 	struct listen *listen;
 	struct flow_table *flows;
@@ -52,9 +53,9 @@ struct inbound {
 };
 
 void inbound_init(struct inbound *b, const struct conf *conf,
-		  const struct guest *guest, struct listen *listen,
-		  struct flow_table *flows, struct loop *loop,
-		  const struct inbound_to *to);
+		  const struct hostnet *net, const struct guest *guest,
+		  struct listen *listen, struct flow_table *flows,
+		  struct loop *loop, const struct inbound_to *to);
 void inbound_event(struct inbound *b, uint32_t index);
 void inbound_timer(struct inbound *b);
 

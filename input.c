@@ -60,7 +60,7 @@ enum { TIMER_ADVERT, TIMER_PROBE };
  */
 void input_reconnected(struct input *in)
 {
-	guest_reconnected(in->guest, in->conf);
+	guest_reconnected(in->guest);
 	in->nmacs = 0;
 	input_solicit_guest(in);
 }
@@ -71,11 +71,13 @@ void input_reconnected(struct input *in)
  * @conf, @guest, @dns, @tap, @loop, @tcp, @udp, @icmp:	What it works on; @guest is
  *		filled in
  */
-void input_init(struct input *in, const struct conf *conf, struct guest *guest,
+void input_init(struct input *in, const struct conf *conf,
+		const struct hostnet *net, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp)
 {
 	in->conf = conf;
+	in->net = net;
 	in->guest = guest;
 	in->dns = dns;
 	in->tap = tap;
@@ -84,7 +86,7 @@ void input_init(struct input *in, const struct conf *conf, struct guest *guest,
 	in->udp = udp;
 	in->icmp = icmp;
 
-	guest_init(guest, conf);
+	guest_init(guest, conf, net);
 	in->nmacs = 0;
 	in->ra_timer.ref = (union epoll_ref){ .kind = REF_INPUT,
 					      .side = TIMER_ADVERT };
@@ -160,12 +162,12 @@ static bool learn(struct input *in, const struct pkt *p)
 	bool news;
 
 	if (!memcmp(p->eth.src, in->conf->our_mac, MAC_LEN) ||
-	    fwd_is_ours(in->conf, &from))
+	    fwd_is_ours(in->conf, in->net, &from))
 		return false;
 	learn_mac(in, p->eth.src);
-	news = guest_heard(in->guest, in->conf, &from, p->eth.src, now_ms);
-	if (announced(p, &from) && !fwd_is_ours(in->conf, &from))
-		news |= guest_heard(in->guest, in->conf, &from, p->eth.src,
+	news = guest_heard(in->guest, in->net, &from, p->eth.src, now_ms);
+	if (announced(p, &from) && !fwd_is_ours(in->conf, in->net, &from))
+		news |= guest_heard(in->guest, in->net, &from, p->eth.src,
 				    now_ms);
 	if (news)
 		arm_probe(in);
@@ -177,7 +179,7 @@ static bool input_arp(struct input *in, const struct pkt *p)
 	struct { struct eth_hdr eth; struct arp_msg arp; } f;
 
 	static_assert(sizeof(f) == 42, "no padding between headers");
-	if (!arp_reply(in->conf, in->guest, &p->arp, &f.arp))
+	if (!arp_reply(in->conf, in->net, in->guest, &p->arp, &f.arp))
 		return false;
 	memcpy(f.eth.dst, p->eth.src, MAC_LEN);
 	memcpy(f.eth.src, in->conf->our_mac, MAC_LEN);
@@ -213,8 +215,10 @@ static void solicit4(struct input *in, const union inany *target)
 	memcpy(f.eth.dst, broadcast, MAC_LEN);
 	memcpy(f.eth.src, c->our_mac, MAC_LEN);
 	memcpy(f.arp.sha, c->our_mac, MAC_LEN);
-	if (inany_is_set(&c->ip4.gw))	/* else as a probe: RFC 5227, 2.1.1 */
-		memcpy(f.arp.spa, &c->ip4.gw.v4mapped.a4, sizeof(f.arp.spa));
+	/* Without a gateway, as a probe: RFC 5227, 2.1.1 */
+	if (inany_is_set(&in->net->ip4.gw))
+		memcpy(f.arp.spa, &in->net->ip4.gw.v4mapped.a4,
+		       sizeof(f.arp.spa));
 	memcpy(f.arp.tpa, &target->v4mapped.a4, sizeof(f.arp.tpa));
 	tap_send_one(in->tap, &f, sizeof(f));
 }
@@ -227,10 +231,10 @@ static void solicit(struct input *in, const union inany *target)
 	if (!inany_is_set(target))
 		return;
 	if (inany_is_v4(target)) {
-		if (in->conf->ip4.enabled)
+		if (in->net->ip4.enabled)
 			solicit4(in, target);
-	} else if (in->conf->ip6.enabled &&
-		   ndp_solicit(in->conf, target, &r)) {
+	} else if (in->net->ip6.enabled &&
+		   ndp_solicit(in->conf, in->net, target, &r)) {
 		send_ndp(in, &r);
 	}
 }
@@ -244,8 +248,8 @@ static void solicit(struct input *in, const union inany *target)
  */
 void input_solicit_guest(struct input *in)
 {
-	const union inany *own4 = &in->conf->ip4.addr;
-	const union inany *own6 = &in->conf->ip6.addr;
+	const union inany *own4 = &in->net->ip4.addr;
+	const union inany *own6 = &in->net->ip6.addr;
 
 	solicit(in, &in->guest->addr4);
 	if (!inany_equals(&in->guest->addr4, own4))
@@ -261,7 +265,8 @@ static void probe_guest(struct input *in)
 	unsigned k;
 
 	for (k = 0; k < GUEST_CLASSES; k++)
-		if (guest_probe(in->guest, in->conf, k, in->loop->now_ms))
+		if (guest_probe(in->guest, in->conf, in->net, k,
+				in->loop->now_ms))
 			solicit(in, guest_addr(in->guest, k));
 	arm_probe(in);
 }
@@ -270,7 +275,7 @@ static bool input_ndp(struct input *in, const struct pkt *p)
 {
 	struct ndp_reply r;
 
-	return ndp_reply(in->conf, in->guest, in->dns, p, &r) &&
+	return ndp_reply(in->conf, in->net, in->guest, in->dns, p, &r) &&
 	       send_ndp(in, &r);
 }
 
@@ -290,7 +295,7 @@ static void advertise(struct input *in)
 	struct loop *l = in->loop;
 	struct ndp_reply r;
 
-	if (!ndp_advert(in->conf, in->dns, &r))
+	if (!ndp_advert(in->conf, in->net, in->dns, &r))
 		return;
 	send_ndp(in, &r);
 	in->ra_sent_ms = l->now_ms;
@@ -323,7 +328,7 @@ void input_advertise_router(struct input *in)
 {
 	uint64_t at_ms = in->loop->now_ms;
 
-	if (!ndp_is_router(in->conf))
+	if (!ndp_is_router(in->conf, in->net))
 		return;
 	if (in->ra_sent_ms && at_ms < in->ra_sent_ms + RA_MIN_DELAY_MS)
 		at_ms = in->ra_sent_ms + RA_MIN_DELAY_MS;
@@ -335,15 +340,15 @@ void input_advertise_router(struct input *in)
 static enum service service_of(const struct input *in, const struct pkt *p)
 {
 	const union inany group = inany_from_v6(&dhcp_servers);
-	bool ours = fwd_is_ours(in->conf, &p->dst);
+	bool ours = fwd_is_ours(in->conf, in->net, &p->dst);
 	uint16_t port = ntohs(p->udp.dport);
 
 	if (inany_is_v4(&p->dst)) {
-		const union inany server = dhcp_server(in->conf);
+		const union inany server = dhcp_server(in->net);
 
 		if (port == DHCP_PORT_SERVER &&
 		    (ours || inany_equals(&p->dst, &server) ||
-		     fwd_is_broadcast(in->conf, &p->dst)))
+		     fwd_is_broadcast(in->net, &p->dst)))
 			return SERVICE_DHCP;
 	} else if (port == DHCPV6_PORT_SERVER &&
 		   (ours || inany_equals(&p->dst, &group))) {
@@ -366,22 +371,24 @@ static void input_dhcp(struct input *in, const struct pkt *p)
 {
 	struct datagram r;
 
-	if (!in->conf->ip4.enabled || in->conf->no_dhcp ||
-	    !dhcp_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
+	if (!in->net->ip4.enabled || in->conf->no_dhcp ||
+	    !dhcp_reply(in->conf, in->net, in->dns, p, &r) ||
+	    !send_datagram(in, &r))
 		in->dhcp_dropped++;
 	else if (r.leases)
-		guest_leased(in->guest, in->conf, true, p->eth.src);
+		guest_leased(in->guest, in->net, true, p->eth.src);
 }
 
 static void input_dhcpv6(struct input *in, const struct pkt *p)
 {
 	struct datagram r;
 
-	if (!in->conf->ip6.enabled || in->conf->no_dhcpv6 ||
-	    !dhcpv6_reply(in->conf, in->dns, p, &r) || !send_datagram(in, &r))
+	if (!in->net->ip6.enabled || in->conf->no_dhcpv6 ||
+	    !dhcpv6_reply(in->conf, in->net, in->dns, p, &r) ||
+	    !send_datagram(in, &r))
 		in->dhcpv6_dropped++;
 	else if (r.leases)
-		guest_leased(in->guest, in->conf, false, p->eth.src);
+		guest_leased(in->guest, in->net, false, p->eth.src);
 }
 
 /* Datagrams: those for services one by one, what is between them in one go */
@@ -416,7 +423,7 @@ static bool input_other(struct input *in, const struct pkt *p)
 		.src = &p->dst, .dst = &p->src,
 	};
 
-	if (inany_is_multicast(&p->dst) || fwd_is_broadcast(in->conf, &p->dst) ||
+	if (inany_is_multicast(&p->dst) || fwd_is_broadcast(in->net, &p->dst) ||
 	    p->proto == IPPROTO_NONE ||
 	    in->loop->now_ms < in->unreach_ms + UNREACH_INTERVAL_MS)
 		return false;

@@ -36,6 +36,7 @@ struct tap;
  */
 struct input {
 	const struct conf *conf;
+	const struct hostnet *net;
 	struct guest *guest;
 	const struct dns *dns;
 	struct tap *tap;
@@ -54,7 +55,8 @@ struct input {
 	struct timer probe_timer;
 };
 
-void input_init(struct input *in, const struct conf *conf, struct guest *guest,
+void input_init(struct input *in, const struct conf *conf,
+		const struct hostnet *net, struct guest *guest,
 		const struct dns *dns, struct tap *tap, struct loop *loop,
 		struct tcp *tcp, struct udp *udp, struct icmp *icmp);
 void input_reconnected(struct input *in);

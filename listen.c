@@ -403,10 +403,12 @@ static int fd_max_of(unsigned limit)
  *		those that scan
  * @fds:	Limit of descriptors, of which weak rules leave a quarter to flows
  */
-void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
+void listen_init(struct listen *s, const struct conf *conf,
+		 const struct hostnet *net, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds)
 {
 	s->conf = conf;
+	s->net = net;
 	s->loop = loop;
 	s->nsh = nsh;
 	s->retry_ms = RETRY_MS;

@@ -54,6 +54,7 @@ struct listener {
  */
 struct listen {
 	const struct conf *conf;
+	const struct hostnet *net;
 	struct loop *loop;
 	struct nshelper *nsh;
 	uint32_t n, free, count;
@@ -66,7 +67,8 @@ struct listen {
 	struct listener l[LISTEN_MAX];
 };
 
-void listen_init(struct listen *s, const struct conf *conf, struct loop *loop,
+void listen_init(struct listen *s, const struct conf *conf,
+		 const struct hostnet *net, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds);
 int listen_open(struct listen *s);
 unsigned listen_kind(const struct fwd_rule *r);

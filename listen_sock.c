@@ -71,7 +71,7 @@ static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
 {
 	if (!inany_is_linklocal(&r->addr) || inany_is_v4(&r->addr))
 		return 0;
-	return r->ifname[0] ? if_nametoindex(r->ifname) : s->conf->ip6.ifindex;
+	return r->ifname[0] ? if_nametoindex(r->ifname) : s->net->ip6.ifindex;
 }
 
 /*
@@ -211,7 +211,7 @@ static int port_open_family(const struct listen *s, const struct fwd_rule *r,
 int listen_sock_open(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port)
 {
-	bool v4 = s->conf->ip4.enabled, v6 = s->conf->ip6.enabled;
+	bool v4 = s->net->ip4.enabled, v6 = s->net->ip6.enabled;
 	int fd;
 
 	if (inany_is_set(&r->addr) || r->only6) {
@@ -244,7 +244,7 @@ static unsigned group_ifindex(const struct listen *s, const struct fwd_rule *r,
 {
 	if (r->ifname[0])
 		return if_nametoindex(r->ifname);
-	return v4 ? s->conf->ip4.ifindex : s->conf->ip6.ifindex;
+	return v4 ? s->net->ip4.ifindex : s->net->ip6.ifindex;
 }
 
 /* #syscalls setsockopt */
@@ -305,7 +305,7 @@ static int group_open(const struct listen *s, const struct fwd_rule *r,
 
 	inany_pton(text, &group);
 	v4 = inany_is_v4(&group);
-	if (!(v4 ? s->conf->ip4.enabled : s->conf->ip6.enabled) ||
+	if (!(v4 ? s->net->ip4.enabled : s->net->ip6.enabled) ||
 	    ((inany_is_set(&r->addr) || r->only6) &&
 	     inany_is_v4(&r->addr) != v4))
 		return -EAFNOSUPPORT;

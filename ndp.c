@@ -119,28 +119,30 @@ static bool ns_valid(const struct pkt *p, union inany *target)
 	return !src_ll && is_solicited_node(&p->dst, &t);
 }
 
-static bool ns_answered(const struct conf *c, const struct guest *g,
-			const struct pkt *p, const union inany *target)
+static bool ns_answered(const struct conf *c, const struct hostnet *net,
+			const struct guest *g, const struct pkt *p,
+			 const union inany *target)
 {
-	if (fwd_is_ours(c, target))
+	if (fwd_is_ours(c, net, target))
 		return true;
 	return !inany_is_unspecified(&p->src) && !inany_is_unspecified(target) &&
-	       !inany_is_loopback(target) && !fwd_is_guests(c, g, target) &&
+	       !inany_is_loopback(target) && !fwd_is_guests(net, g, target) &&
 	       !guest_is_other(g, target, p->eth.src);
 }
 
-static size_t neighbour_advert(const struct conf *c, const struct guest *g,
+static size_t neighbour_advert(const struct conf *c, const struct hostnet *net,
+			       const struct guest *g,
 			       const struct pkt *p, struct ndp_reply *r)
 {
 	struct ndp_neigh na = { .type = NDP_NA };
 	uint32_t flags = NDP_NA_OVERRIDE;
 	union inany target;
 
-	if (!ns_valid(p, &target) || !ns_answered(c, g, p, &target))
+	if (!ns_valid(p, &target) || !ns_answered(c, net, g, p, &target))
 		return 0;
 
 	/* RFC 4861, 7.2.4 */
-	if (fwd_is_ours(c, &target))
+	if (fwd_is_ours(c, net, &target))
 		flags |= NDP_NA_ROUTER;
 	if (!inany_is_unspecified(&p->src))
 		flags |= NDP_NA_SOLICITED;
@@ -154,7 +156,7 @@ static size_t neighbour_advert(const struct conf *c, const struct guest *g,
 	return r->len;
 }
 
-static void put_prefix(struct ndp_reply *r, const struct conf_ip *ip6)
+static void put_prefix(struct ndp_reply *r, const struct hostnet_ip *ip6)
 {
 	struct ndp_opt_prefix opt = {
 		.type = NDP_OPT_PREFIX,
@@ -221,22 +223,22 @@ static void put_dnssl(struct ndp_reply *r, const struct dns *d)
 }
 
 /* Does DHCPv6 have the address (M), or at least information (O)? */
-static uint8_t router_flags(const struct conf *c)
+static uint8_t router_flags(const struct conf *c, const struct hostnet *net)
 {
 	if (c->no_dhcpv6)
 		return 0;
-	if (inany_is_set(&c->ip6.addr))
+	if (inany_is_set(&net->ip6.addr))
 		return NDP_RA_MANAGED | NDP_RA_OTHER;
 	return NDP_RA_OTHER;
 }
 
-static void put_router_advert(const struct conf *c, const struct dns *d,
-			      struct ndp_reply *r)
+static void put_router_advert(const struct conf *c, const struct hostnet *net,
+			      const struct dns *d, struct ndp_reply *r)
 {
 	struct ndp_ra ra = {
 		.type = NDP_RA,
 		.hop_limit = IP_DEFAULT_TTL,
-		.flags = router_flags(c),
+		.flags = router_flags(c, net),
 		.lifetime_s = htons(NDP_ROUTER_LIFETIME_S),
 	};
 
@@ -248,10 +250,11 @@ static void put_router_advert(const struct conf *c, const struct dns *d,
 		      "all but the search list fits");
 	ndp_put(r, &ra, sizeof(ra));
 	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
-	if (c->mtu >= CONF_MTU_MIN_IPV6)
-		put_mtu(r, c->mtu);
-	if (inany_is_set(&c->ip6.addr) && !inany_is_unspecified(&c->ip6.addr))
-		put_prefix(r, &c->ip6);
+	if (net->mtu >= CONF_MTU_MIN_IPV6)
+		put_mtu(r, net->mtu);
+	if (inany_is_set(&net->ip6.addr) &&
+	    !inany_is_unspecified(&net->ip6.addr))
+		put_prefix(r, &net->ip6);
 	put_rdnss(r, d);
 	put_dnssl(r, d);
 }
@@ -268,18 +271,20 @@ static bool rs_valid(const struct pkt *p)
 /**
  * ndp_is_router() - Do we say that we route, when asked and unasked?
  * @c:		Configuration
+ * @net:	Network of the host
  *
  * An advertisement comes from a link-local address: RFC 4861, 6.1.2.
  */
-bool ndp_is_router(const struct conf *c)
+bool ndp_is_router(const struct conf *c, const struct hostnet *net)
 {
-	return c->ip6.enabled && !c->no_ndp && !c->no_ra &&
-	       inany_is_set(&c->ip6.our_ll);
+	return net->ip6.enabled && !c->no_ndp && !c->no_ra &&
+	       inany_is_set(&net->ip6.our_ll);
 }
 
 /**
  * ndp_reply() - Reply to one ICMPv6 message, if it is a valid solicitation
  * @c:		Configuration
+ * @net:	Network of the host
  * @g:		What is known about the guest
  * @d:		Name servers and search list
  * @p:		Packet of kind PKT_ICMP6, of any type
@@ -287,57 +292,60 @@ bool ndp_is_router(const struct conf *c)
  *
  * Return: bytes of the reply, 0 if there is none
  */
-size_t ndp_reply(const struct conf *c, const struct guest *g,
-		 const struct dns *d, const struct pkt *p, struct ndp_reply *r)
+size_t ndp_reply(const struct conf *c, const struct hostnet *net,
+		 const struct guest *g, const struct dns *d,
+		 const struct pkt *p, struct ndp_reply *r)
 {
 	r->len = 0;
-	if (!c->ip6.enabled || c->no_ndp || p->ttl != NDP_HOP_LIMIT ||
+	if (!net->ip6.enabled || c->no_ndp || p->ttl != NDP_HOP_LIMIT ||
 	    p->icmp.code)
 		return 0;
 
 	if (p->icmp.type == NDP_NS)
-		return neighbour_advert(c, g, p, r);
-	if (p->icmp.type != NDP_RS || !ndp_is_router(c) || !rs_valid(p))
+		return neighbour_advert(c, net, g, p, r);
+	if (p->icmp.type != NDP_RS || !ndp_is_router(c, net) || !rs_valid(p))
 		return 0;
 
 	ndp_set_destination(r, p);
-	r->src = c->ip6.our_ll;
-	put_router_advert(c, d, r);
+	r->src = net->ip6.our_ll;
+	put_router_advert(c, net, d, r);
 	return r->len;
 }
 
 /**
  * ndp_advert() - An unsolicited router advertisement, to all nodes
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Name servers and search list
  * @r:		Filled in
  *
  * Return: bytes of the message, 0 if none is to be sent
  */
-size_t ndp_advert(const struct conf *c, const struct dns *d,
-		  struct ndp_reply *r)
+size_t ndp_advert(const struct conf *c, const struct hostnet *net,
+		  const struct dns *d, struct ndp_reply *r)
 {
 	r->len = 0;
-	if (!ndp_is_router(c))
+	if (!ndp_is_router(c, net))
 		return 0;
 
 	r->dst = inany_from_v6(&all_nodes);
 	set_multicast_mac(r->dst_mac, &all_nodes);
-	r->src = c->ip6.our_ll;
-	put_router_advert(c, d, r);
+	r->src = net->ip6.our_ll;
+	put_router_advert(c, net, d, r);
 	return r->len;
 }
 
 /**
  * ndp_solicit() - A neighbour solicitation, RFC 4861, 4.3
  * @c:		Configuration
+ * @net:	Network of the host
  * @target:	Address of the guest to ask for
  * @r:		Filled in
  *
  * Return: bytes of the message, 0 if none is to be sent
  */
-size_t ndp_solicit(const struct conf *c, const union inany *target,
-		   struct ndp_reply *r)
+size_t ndp_solicit(const struct conf *c, const struct hostnet *net,
+		   const union inany *target, struct ndp_reply *r)
 {
 	static const uint8_t prefix[13] = {
 		0xff, 0x02, [11] = 0x01, [12] = 0xff };
@@ -345,13 +353,13 @@ size_t ndp_solicit(const struct conf *c, const union inany *target,
 	struct in6_addr group = target->a6;
 
 	r->len = 0;
-	if (c->no_ndp || !inany_is_set(&c->ip6.our_ll))
+	if (c->no_ndp || !inany_is_set(&net->ip6.our_ll))
 		return 0;
 
 	memcpy(group.s6_addr, prefix, sizeof(prefix));
 	r->dst = inany_from_v6(&group);
 	set_multicast_mac(r->dst_mac, &group);
-	r->src = c->ip6.our_ll;
+	r->src = net->ip6.our_ll;
 	ndp_put(r, &ns, sizeof(ns));
 	put_link_layer(r, NDP_OPT_SLLA, c->our_mac);
 	return r->len;

@@ -34,12 +34,13 @@ struct ndp_reply {
 	uint8_t msg[NDP_REPLY_MAX] __attribute__((aligned(4)));
 };
 
-size_t ndp_reply(const struct conf *c, const struct guest *g,
-		 const struct dns *d, const struct pkt *p, struct ndp_reply *r);
-bool ndp_is_router(const struct conf *c);
-size_t ndp_advert(const struct conf *c, const struct dns *d,
-		  struct ndp_reply *r);
-size_t ndp_solicit(const struct conf *c, const union inany *target,
-		   struct ndp_reply *r);
+size_t ndp_reply(const struct conf *c, const struct hostnet *net,
+		 const struct guest *g, const struct dns *d,
+		 const struct pkt *p, struct ndp_reply *r);
+bool ndp_is_router(const struct conf *c, const struct hostnet *net);
+size_t ndp_advert(const struct conf *c, const struct hostnet *net,
+		  const struct dns *d, struct ndp_reply *r);
+size_t ndp_solicit(const struct conf *c, const struct hostnet *net,
+		   const union inany *target, struct ndp_reply *r);
 
 #endif /* NDP_H */

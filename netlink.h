@@ -15,33 +15,13 @@
 #include <stdint.h>
 
 #include "inany.h"
+#include "types.h"
 #include "wire.h"
 
 enum {
 	NL_BUF_SIZE	= 65536,	/* the kernel's dumps: 32k */
 	NL_REQ_SIZE	= 256,		/* our largest request is under 200 */
 	NL_HOPS_MAX	= 16,		/* of one multipath route or group */
-};
-
-/* An address of an interface */
-struct host_addr {
-	union inany addr;		/* the host's own */
-	union inany peer;		/* of point to point, else addr */
-	uint32_t flags;			/* IFA_F_* */
-	uint8_t prefix_len;		/* of peer, for IPv4 0..32 */
-	uint8_t scope;			/* RT_SCOPE_* */
-};
-
-/* A unicast route over one interface */
-struct host_route {
-	union inany dst, src;		/* unset for lengths of 0 */
-	union inany gw;			/* unset: on link */
-	union inany prefsrc;		/* unset: any */
-	uint32_t metric;		/* as told: 0 is 1024 for IPv6 */
-	uint8_t dst_len, src_len;	/* for IPv4 0..32 */
-	uint8_t tos, scope, protocol;	/* RT_SCOPE_*, RTPROT_* */
-	uint8_t pref;			/* RFC 4191, IPv6 only */
-	bool onlink;
 };
 
 struct nl_link {

@@ -224,6 +224,12 @@ static int lost(struct nshelper *h)
 	return -ENOTCONN;
 }
 
+/* nshelper_works() - Is there a helper in the namespace? @h may be NULL */
+bool nshelper_works(const struct nshelper *h)
+{
+	return h && h->fd >= 0;
+}
+
 /**
  * nshelper_error_passes() - Does it make sense to ask again later?
  * @rc:		Negative errno, from one of these functions

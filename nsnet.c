@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "netlink.h"
 #include "procfile.h"
 
 enum {
@@ -33,7 +34,7 @@ enum {
 /* Addresses that are not usable yet */
 struct dad {
 	unsigned ifindex, n;
-	struct host_addr a[CONF_ADDRS_MAX];
+	struct host_addr a[HOSTNET_ADDRS_MAX];
 };
 
 /* Scratch: too large for a stack, and nothing is kept in it between calls */
@@ -46,8 +47,8 @@ struct setup {
 	unsigned ifindex;
 	sa_family_t family;
 	const char *name;		/* "IPv4" or "IPv6" */
-	const struct conf_ip *ip;
-	const struct host_ip *host;
+	const struct conf_ip *asked;
+	const struct hostnet_ip *host;
 	bool copy_addrs, copy_routes;
 };
 
@@ -73,13 +74,14 @@ static int link_up(struct nl *n, unsigned index)
 }
 
 /* link_setup() - Properties of the tap; what fails is a warning */
-static void link_setup(struct nl *n, const struct conf *c, unsigned index,
+static void link_setup(struct nl *n, const struct conf *c,
+		       const struct hostnet *h, unsigned index,
 		       const char *ifname)
 {
-	uint32_t txqlen = NS_TXQUEUELEN, mtu = c->mtu;
+	uint32_t txqlen = NS_TXQUEUELEN, mtu = h->mtu;
 	int ret;
 
-	if (mtu && mtu < CONF_MTU_MIN_IPV6 && c->ip6.enabled)
+	if (mtu && mtu < CONF_MTU_MIN_IPV6 && h->ip6.enabled)
 		mtu = CONF_MTU_MIN_IPV6;	/* RFC 8200, 5 */
 	ret = mtu ? link_set(n, index, IFLA_MTU, &mtu, sizeof(mtu)) : 0;
 	if (ret)
@@ -170,11 +172,11 @@ static void addr_warn(const struct setup *s, const struct host_addr *a, int ret)
 static void setup_addrs(const struct setup *s)
 {
 	struct host_addr one = {
-		.addr = s->ip->addr, .peer = s->ip->addr,
-		.prefix_len = s->ip->prefix_len, .scope = RT_SCOPE_UNIVERSE,
+		.addr = s->host->addr, .peer = s->host->addr,
+		.prefix_len = s->host->prefix_len, .scope = RT_SCOPE_UNIVERSE,
 	};
 	const struct host_addr *a = &one;
-	unsigned i, n = inany_is_set(&s->ip->addr);
+	unsigned i, n = inany_is_set(&s->host->addr);
 	int ret;
 
 	if (s->copy_addrs && s->host->naddrs) {
@@ -198,7 +200,7 @@ static void dad_msg(const struct nlmsghdr *nh, void *arg)
 	    ifindex != d->ifindex || !(a.flags & IFA_F_TENTATIVE) ||
 	    a.flags & (IFA_F_DADFAILED | IFA_F_OPTIMISTIC))
 		return;
-	if (d->n < CONF_ADDRS_MAX)
+	if (d->n < HOSTNET_ADDRS_MAX)
 		d->a[d->n++] = a;
 }
 
@@ -332,7 +334,7 @@ static void routes_warn(const struct setup *s, const struct host_route *r,
 	     s->name, reason, left, n, buf, first->dst_len);
 }
 
-static bool had_default(const struct host_ip *host)
+static bool had_default(const struct hostnet_ip *host)
 {
 	unsigned i;
 
@@ -352,12 +354,12 @@ static bool had_default(const struct host_ip *host)
 static void setup_routes(const struct setup *s)
 {
 	struct host_route one = {
-		.gw = s->ip->gw, .protocol = RTPROT_BOOT,
-		.scope = inany_is_set(&s->ip->gw) ? RT_SCOPE_UNIVERSE :
+		.gw = s->host->gw, .protocol = RTPROT_BOOT,
+		.scope = inany_is_set(&s->host->gw) ? RT_SCOPE_UNIVERSE :
 			 RT_SCOPE_LINK,
 	};
 	const struct host_route *r = &one;
-	bool done[CONF_ROUTES_MAX] = { false };
+	bool done[HOSTNET_ROUTES_MAX] = { false };
 	enum route_how how = ROUTE_AS_IS;
 	unsigned n = inany_is_set(&one.gw) || had_default(s->host);
 
@@ -376,16 +378,17 @@ static void setup_routes(const struct setup *s)
 
 static void setup_family(struct setup *s)
 {
-	const struct conf_ip *ip = s->ip;
+	const struct conf_ip *ip = s->asked;
 
 	s->copy_addrs = !ip->addr_given && !ip->prefix_given &&
 			!ip->no_copy_addrs;
-	s->copy_routes = !ip->gw_given && !ip->no_copy_routes && ip->ifindex;
-	if (ip->enabled)
+	s->copy_routes = !ip->gw_given && !ip->no_copy_routes &&
+			 s->host->ifindex;
+	if (s->host->enabled)
 		setup_addrs(s);
 	if (s->family == AF_INET6)
 		setup_dad(s);		/* link-local: in any case */
-	if (ip->enabled)
+	if (s->host->enabled)
 		setup_routes(s);
 }
 
@@ -394,9 +397,9 @@ static int configure(struct nl *n, const struct conf *c,
 		     const struct hostnet *h, const char *ifname)
 {
 	struct setup s4 = { .nl = n, .family = AF_INET, .name = "IPv4",
-			    .ip = &c->ip4, .host = &h->v4 };
+			    .asked = &c->ip4, .host = &h->ip4 };
 	struct setup s6 = { .nl = n, .family = AF_INET6, .name = "IPv6",
-			    .ip = &c->ip6, .host = &h->v6 };
+			    .asked = &c->ip6, .host = &h->ip6 };
 	struct nl_link l;
 	int ret;
 
@@ -411,11 +414,11 @@ static int configure(struct nl *n, const struct conf *c,
 	ret = nl_get_link(n, 0, ifname, &l);
 	if (ret)
 		return ret;
-	link_setup(n, c, l.index, ifname);
+	link_setup(n, c, h, l.index, ifname);
 	if (!c->config_net)
 		return 0;
 
-	if (c->ip6.enabled)
+	if (h->ip6.enabled)
 		sysctl6_set(ifname, "disable_ipv6", "0");
 	sysctl6_set(ifname, "accept_dad", "0");
 	sysctl6_set(ifname, "accept_ra", "0");
@@ -430,8 +433,8 @@ static int configure(struct nl *n, const struct conf *c,
 
 /**
  * nsnet_configure() - Configure the tap of a namespace
- * @c:		Configuration, after hostnet_find()
- * @h:		From hostnet_find()
+ * @c:		Configuration
+ * @h:		Network of the host
  * @ifname:	The tap device, attached (without carrier IPv6 stays silent)
  *
  * To be called by a process in the target namespace, with CAP_NET_ADMIN there.

@@ -6,7 +6,6 @@
 #ifndef NSNET_H
 #define NSNET_H
 
-#include "hostnet.h"
 #include "types.h"
 
 int nsnet_configure(const struct conf *c, const struct hostnet *h,

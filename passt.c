@@ -39,10 +39,10 @@
 #include "command.h"
 #include "conf.h"
 #include "flow.h"
+#include "guest.h"
 #include "icmp.h"
 #include "identity.h"
 #include "inbound.h"
-#include "hostsock.h"
 #include "input.h"
 #include "isolation.h"
 #include "listen.h"
@@ -74,9 +74,8 @@
 
 /**
  * struct passt - All there is
- * @conf:	What the user asked for, what the host has: const from the
- *		datapath stage on
- * @host:	Addresses and routes to copy
+ * @conf:	What the user asked for
+ * @hostnet:	Network of the host, and what the other side gets of it
  * @guest:	What was learned from the other side
  * @dns:	Name servers and search list, kept up to date by @follower
  * @identity:	Who to become
@@ -99,8 +98,8 @@
  * @quit:	Leave the loop, with @status
  */
 static struct passt {
-	struct conf conf;
-	struct hostnet host;
+	const struct conf *conf;
+	struct hostnet hostnet;
 	struct guest guest;
 	struct dns dns;
 	struct resolv_follower follower;
@@ -149,19 +148,20 @@ static void quit(struct passt *s, int status)
 /* The tap may have been passed as descriptor 0 to 2: these become /dev/null */
 static void tap_fd_move(struct passt *s)
 {
-	int fd = s->conf.fd_tap;
+	int fd = s->conf->fd_tap;
 
+	s->tap_fd = fd;
 	if (fd < 0 || fd > STDERR_FILENO)
 		return;
-	s->conf.fd_tap = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (s->conf.fd_tap < 0 || dup2(s->null_fd, fd) < 0)
+	s->tap_fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (s->tap_fd < 0 || dup2(s->null_fd, fd) < 0)
 		die_errno("Couldn't use descriptor %d of --fd", fd);
 }
 
 /* What the user named is opened with the user's rights, in the host */
 static void files_open(struct passt *s)
 {
-	const struct conf *c = &s->conf;
+	const struct conf *c = s->conf;
 	int rc;
 
 	s->pid_fd = s->pcap_fd = s->ready_fd = -1;
@@ -192,34 +192,30 @@ static void files_open(struct passt *s)
 
 static void host_look(struct passt *s)
 {
-	if (identity_choose(s->conf.runas, &s->identity))
+	if (identity_choose(s->conf->runas, &s->identity))
 		exit(1);
-	/* Without a tap, the namespace has its loopback alone */
-	if (!s->conf.splice_only && hostnet_find(&s->conf, &s->host))
+	if (hostnet_init(&s->hostnet, s->conf))
 		exit(1);
-	conf_resolve(&s->conf);
-	resolv_start(&s->follower, &s->conf, &s->dns);
-	conf_print(&s->conf, &s->dns);
+	resolv_start(&s->follower, s->conf, &s->hostnet, &s->dns);
+	conf_print(s->conf, &s->hostnet, &s->dns);
 }
 
 /* Tap ---------------------------------------------------------------------- */
 
 static void tap_open(struct passt *s)
 {
-	const struct conf *c = &s->conf;
+	const struct conf *c = s->conf;
 	int rc = 0;
 
 	s->client.fd = s->ns_fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
-		s->tap_fd = -1;
 		if (client_listen(&s->client, c))
 			exit(1);	/* it said why */
 		isolation_close_inherited(-1);
 		return;
 	}
-	isolation_close_inherited(c->fd_tap);
+	isolation_close_inherited(s->tap_fd);
 	if (c->netns_kind == NETNS_FD) {
-		s->tap_fd = c->fd_tap;
 		if (c->mode == MODE_PASTA)
 			rc = tap_tun_info_from_fd(c, s->tap_fd, &s->tun_info);
 		if (rc)
@@ -227,7 +223,7 @@ static void tap_open(struct passt *s)
 			       "IFF_NO_PI)", c->fd_tap);
 		return;
 	}
-	s->tap_fd = pasta_open(&s->ns, c, &s->host, &s->identity,
+	s->tap_fd = pasta_open(&s->ns, c, &s->hostnet, &s->identity,
 			       &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
@@ -238,9 +234,6 @@ static void tap_open(struct passt *s)
 		s->tap_fd = -1;
 		return;
 	}
-	/* So that who was not heard of yet can be reached */
-	if (!c->ns_mac_given && !tap_tun_mac(s->tap_fd, s->conf.ns_mac))
-		s->conf.ns_mac_given = true;
 }
 
 /* Datapath ----------------------------------------------------------------- */
@@ -266,13 +259,13 @@ static void tap_closed(void *ctx, int error)
 
 	if (error)
 		err_rc(error, "Tap failed");
-	else if (s->conf.mode == MODE_PASTA)
+	else if (s->conf->mode == MODE_PASTA)
 		info("Tap device is gone, exiting");
-	else if (s->conf.one_off)
+	else if (s->conf->one_off)
 		info("Client connection closed, exiting");
 	else
 		info_limited("Client connection closed");
-	if (s->conf.mode == MODE_PASTA || s->conf.one_off)
+	if (s->conf->mode == MODE_PASTA || s->conf->one_off)
 		quit(s, error ? 1 : 0);
 }
 
@@ -310,27 +303,48 @@ static void flow_evicted(void *ctx, struct flow *f)
 	}
 }
 
+/* With --splice-only pasta has none: a stream without a client takes its place */
+static bool has_tun(const struct conf *c)
+{
+	return c->mode == MODE_PASTA && !c->splice_only;
+}
+
+/* So that the guest can be reached before it has sent a frame */
+static void guest_mac_init(struct passt *s)
+{
+	const struct conf *c = s->conf;
+	uint8_t mac[MAC_LEN];
+
+	if (c->ns_mac_given)
+		guest_set_mac(&s->guest, c->ns_mac);
+	else if (has_tun(c) && c->netns_kind != NETNS_FD &&
+		 !tap_tun_mac(s->tap_fd, mac))
+		guest_set_mac(&s->guest, mac);
+}
+
 /* All modules above the tap, in the order in which they need each other */
 static void protocols_init(struct passt *s)
 {
-	struct conf *c = &s->conf;
+	const struct hostnet *net = &s->hostnet;
+	const struct conf *c = s->conf;
 	uint64_t key[4];
 	int rc = util_random(key, sizeof(key));
 
 	if (rc)
 		die_rc(rc, "Couldn't get random bytes");
 	csum_init();
-	hostsock_init(c);
 	flow_init(&s->flows, key);
 	s->flows.evict = flow_evicted;
 	s->flows.ctx = s;
-	tcp_init(&s->tcp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
-		 key + 2);
-	udp_init(&s->udp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop,
-		 &s->udp_io, &s->udp_splice, &s->listen);
-	icmp_init(&s->icmp, c, &s->guest, &s->dns, &s->flows, s->tap, &s->loop);
-	input_init(&s->input, c, &s->guest, &s->dns, s->tap, &s->loop, &s->tcp,
-		   &s->udp, &s->icmp);
+	tcp_init(&s->tcp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
+		 &s->loop, key + 2);
+	udp_init(&s->udp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
+		 &s->loop, &s->udp_io, &s->udp_splice, &s->listen);
+	icmp_init(&s->icmp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
+		  &s->loop);
+	input_init(&s->input, c, net, &s->guest, &s->dns, s->tap, &s->loop,
+		   &s->tcp, &s->udp, &s->icmp);
+	guest_mac_init(s);
 }
 
 /* Flows may have the descriptors that listening sockets leave */
@@ -367,14 +381,14 @@ static void ports_open(struct passt *s)
 	};
 	int host = -1, ns = -1;
 
-	listen_init(l, &s->conf, &s->loop, nsh, s->fds);
-	scan_init(&s->scan, &s->conf, &s->loop, nsh, &s->flows, l);
-	inbound_init(&s->inbound, &s->conf, &s->guest, l, &s->flows, &s->loop,
-		     &to);
-	udp_splice_init(&s->udp_splice, &s->conf, &s->guest, &s->flows, &s->loop,
-			nsh, &s->udp_io);
-	tcp_splice_init(&s->tcp_splice, &s->conf, &s->dns, &s->flows, &s->loop,
-			nsh);
+	listen_init(l, s->conf, &s->hostnet, &s->loop, nsh, s->fds);
+	scan_init(&s->scan, s->conf, &s->hostnet, &s->loop, nsh, &s->flows, l);
+	inbound_init(&s->inbound, s->conf, &s->hostnet, &s->guest, l,
+		     &s->flows, &s->loop, &to);
+	udp_splice_init(&s->udp_splice, s->conf, &s->hostnet, &s->guest,
+			&s->flows, &s->loop, nsh, &s->udp_io);
+	tcp_splice_init(&s->tcp_splice, s->conf, &s->hostnet, &s->dns,
+			&s->flows, &s->loop, nsh);
 	if (listen_open(l))
 		exit(1);		/* it said why */
 	if (scan_needed(&s->scan, false))
@@ -396,27 +410,21 @@ static void stats_timer(struct passt *s)
 
 	stats_print(&of);
 	wheel_arm(&s->loop.wheel, &s->stats_timer,
-		  s->loop.now_ms + s->conf.stats_s * 1000ULL);
+		  s->loop.now_ms + s->conf->stats_s * 1000ULL);
 }
 
 static void stats_init(struct passt *s)
 {
 	s->stats_timer.ref = (union epoll_ref){ .kind = REF_STATS };
-	if (s->conf.stats_s)
+	if (s->conf->stats_s)
 		wheel_arm(&s->loop.wheel, &s->stats_timer,
-			  s->loop.now_ms + s->conf.stats_s * 1000ULL);
-}
-
-/* With --splice-only pasta has none: a stream without a client takes its place */
-static bool has_tun(const struct conf *c)
-{
-	return c->mode == MODE_PASTA && !c->splice_only;
+			  s->loop.now_ms + s->conf->stats_s * 1000ULL);
 }
 
 /* The tap, and what hangs on it */
 static void datapath_init(struct passt *s)
 {
-	const struct conf *c = &s->conf;
+	const struct conf *c = s->conf;
 	unsigned mtu = c->mtu ? c->mtu : CONF_MTU_DEFAULT;
 	int rc = loop_init(&s->loop);
 
@@ -474,7 +482,7 @@ static _Noreturn void background_parent(struct passt *s, int ready, pid_t pid)
 		_exit(1);
 	}
 	if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, pid)) {
-		err_errno("Couldn't write PID file '%s'", s->conf.pid_file);
+		err_errno("Couldn't write PID file '%s'", s->conf->pid_file);
 		kill(pid, SIGTERM);
 		_exit(1);
 	}
@@ -544,7 +552,7 @@ static void follower_seal(int keep)
 /* Before the sandbox: it has to see the host's files */
 static void follower_start(struct passt *s)
 {
-	resolv_follow(&s->follower, &s->conf, follower_seal);
+	resolv_follow(&s->follower, s->conf, &s->hostnet, follower_seal);
 	if (resolv_watch(&s->follower, &s->loop))
 		die_errno("Couldn't watch %s", RESOLV_PATH);
 }
@@ -552,17 +560,17 @@ static void follower_start(struct passt *s)
 static void sandbox(struct passt *s)
 {
 	follower_start(s);
-	if (isolation_detach(&s->identity, !s->conf.foreground))
+	if (isolation_detach(&s->identity, !s->conf->foreground))
 		exit(1);		/* it said why */
-	if (!s->conf.foreground)
+	if (!s->conf->foreground)
 		background(s);
 	else if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, getpid()))
-		die_errno("Couldn't write PID file '%s'", s->conf.pid_file);
+		die_errno("Couldn't write PID file '%s'", s->conf->pid_file);
 	signals_init(s);
-	if (!s->conf.foreground)
+	if (!s->conf->foreground)
 		stdio_close(s);
 	close(s->null_fd);
-	isolation_seal(s->conf.mode);
+	isolation_seal(s->conf->mode);
 }
 
 /* Ready -------------------------------------------------------------------- */
@@ -663,18 +671,6 @@ static void netns_event(struct passt *s, union epoll_ref ref)
 	quit(s, 0);
 }
 
-/*
- * A port has connections or datagrams. Without a helper in the namespace there are
- * no sockets for the bypass: local connections go over the tap then, too. That is
- * the one change of the configuration while we run.
- */
-static void listen_event(struct passt *s, union epoll_ref ref)
-{
-	if (s->nsh.fd < 0)
-		s->conf.no_splice = true;
-	inbound_event(&s->inbound, ref.index);
-}
-
 /* An event of a flow's socket; of one that ended in this turn, nothing */
 static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
 {
@@ -732,10 +728,11 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		tcp_splice_retry(&s->tcp_splice);
 		break;
 	case REF_LISTEN:
-		listen_event(s, ref);
+		inbound_event(&s->inbound, ref.index);
 		break;
 	case REF_RESOLV:
-		if (resolv_event(&s->follower, &s->conf, &s->dns, &s->loop))
+		if (resolv_event(&s->follower, s->conf, &s->hostnet, &s->dns,
+				 &s->loop))
 			input_advertise_router(&s->input);
 		break;
 	case REF_TCP:
@@ -826,11 +823,13 @@ static int loop_run(struct passt *s)
 
 int main(int argc, char **argv)
 {
+	static struct conf conf;
 	int status;
 
 	isolation_init();
-	if (conf_parse(&p.conf, argc, argv))
+	if (conf_parse(&conf, argc, argv))
 		return 0;
+	p.conf = &conf;
 	files_open(&p);
 	host_look(&p);
 	tap_open(&p);

@@ -178,9 +178,9 @@ static int child_setup(const struct child *ch, struct tap_tun_info *info)
 	if (ch->c->splice_only)
 		fd = stand_in();
 	else
-		fd = tap_tun_open(ch->c, ch->c->ns_ifname, info);
+		fd = tap_tun_open(ch->c, ch->h->ns_ifname, info);
 	if (fd < 0) {
-		tun_error(fd, ch->c->ns_ifname);
+		tun_error(fd, ch->h->ns_ifname);
 		return fd;
 	}
 	rc = nsnet_configure(ch->c, ch->h, info->ifname);
@@ -591,7 +591,7 @@ int pasta_find(struct pasta *ns, const struct conf *c)
 /**
  * pasta_open() - Get a tap device in the namespace that @c names
  * @ns:		After pasta_find()
- * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH, ns_ifname set
+ * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH
  * @h:		What the host's network looks like
  * @id:		Who the helper becomes
  * @info:	Set to what the tap device can do

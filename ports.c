@@ -706,20 +706,20 @@ int ports_check_interfaces(const struct conf *c, char *error, size_t size)
 
 /**
  * ports_skip_ephemeral() - Keep the host's ephemeral ports out of "all"
- * @c:		ephemeral_first and ephemeral_last are set
+ * @c:		Configuration, its rules are cut
+ * @first, @last:	Ephemeral ports of the host
  *
  * Connections of the host take their own ports from that range.
  *
  * Return: 0, or -ENOSPC if there is no room for the rules
  */
-int ports_skip_ephemeral(struct conf *c)
+int ports_skip_ephemeral(struct conf *c, uint16_t first, uint16_t last)
 {
 	for (unsigned i = c->nrules; i-- > 0; ) {
 		const struct fwd_rule *r = &c->rules[i];
 
-		if (r->weak && !r->scan && r->first <= c->ephemeral_last &&
-		    r->last >= c->ephemeral_first &&
-		    !rule_cut(c, i, c->ephemeral_first, c->ephemeral_last))
+		if (r->weak && !r->scan && r->first <= last &&
+		    r->last >= first && !rule_cut(c, i, first, last))
 			return -ENOSPC;
 	}
 	return 0;

@@ -16,7 +16,7 @@ int ports_parse(struct conf *c, uint8_t proto, bool from_ns, const char *spec,
 		char *error, size_t size);
 int ports_check(struct conf *c, char *error, size_t size);
 int ports_check_interfaces(const struct conf *c, char *error, size_t size);
-int ports_skip_ephemeral(struct conf *c);
+int ports_skip_ephemeral(struct conf *c, uint16_t first, uint16_t last);
 void ports_print(const struct conf *c);
 
 #endif /* PORTS_H */

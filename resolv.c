@@ -235,15 +235,16 @@ void resolv_parse(const char *text, size_t len, struct resolv *r)
 
 /* Applying ----------------------------------------------------------------- */
 
-static const struct conf_ip *family(const struct conf *c, bool v4)
+static const struct hostnet_ip *family(const struct hostnet *net, bool v4)
 {
-	return v4 ? &c->ip4 : &c->ip6;
+	return v4 ? &net->ip4 : &net->ip6;
 }
 
 /* The address that stands for the host's loopback; unset: there is none */
-static union inany host_alias(const struct conf *c, bool v4)
+static union inany host_alias(const struct conf *c, const struct hostnet *net,
+			      bool v4)
 {
-	const struct conf_ip *ip = family(c, v4);
+	const struct hostnet_ip *ip = family(net, v4);
 	const union inany unset = { 0 };
 
 	if (inany_is_set(&ip->map_host_loopback))
@@ -252,9 +253,9 @@ static union inany host_alias(const struct conf *c, bool v4)
 }
 
 /* A server that the guest can't reach by its own address */
-static bool is_hidden(const struct conf *c, const union inany *a)
+static bool is_hidden(const struct hostnet *net, const union inany *a)
 {
-	const struct conf_ip *ip = family(c, inany_is_v4(a));
+	const struct hostnet_ip *ip = family(net, inany_is_v4(a));
 
 	return inany_is_loopback(a) ||
 	       (inany_is_set(&ip->addr) && inany_equals(&ip->addr, a));
@@ -275,20 +276,21 @@ static void hand_out(struct dns *d, const union inany *a)
 }
 
 /* The address of one family by which a server that is hidden can be reached */
-static union inany way_to_hidden(const struct conf *c, bool v4)
+static union inany way_to_hidden(const struct conf *c,
+				 const struct hostnet *net, bool v4)
 {
-	union inany a = host_alias(c, v4);
+	union inany a = host_alias(c, net, v4);
 
 	if (!inany_is_set(&a))
-		a = family(c, v4)->dns_forward;
-	if (!family(c, v4)->enabled)
+		a = v4 ? c->ip4.dns_forward : c->ip6.dns_forward;
+	if (!family(net, v4)->enabled)
 		a = (union inany){ 0 };
 	return a;
 }
 
 /* Servers in the form in which the guest can reach them */
-static void hand_out_all(const struct conf *c, const union inany *ns,
-			 unsigned n, struct dns *d)
+static void hand_out_all(const struct conf *c, const struct hostnet *net,
+			 const union inany *ns, unsigned n, struct dns *d)
 {
 	unsigned i;
 
@@ -296,49 +298,49 @@ static void hand_out_all(const struct conf *c, const union inany *ns,
 		bool v4 = inany_is_v4(&ns[i]);
 		union inany a = ns[i];
 
-		if (!family(c, v4)->enabled)
+		if (!family(net, v4)->enabled)
 			continue;
-		if (is_hidden(c, &a))
-			a = way_to_hidden(c, v4);
+		if (is_hidden(net, &a))
+			a = way_to_hidden(c, net, v4);
 		if (!inany_is_set(&a))
-			a = way_to_hidden(c, !v4);
+			a = way_to_hidden(c, net, !v4);
 		hand_out(d, &a);
 	}
 }
 
 /* Which of @ns is behind the address that stands for loopback in family @v4? A
  * server of the other family is, if it has no other way */
-static void find_via(const struct conf *c, const union inany *ns, unsigned n,
-		     struct dns *d, bool v4)
+static void find_via(const struct conf *c, const struct hostnet *net,
+		     const union inany *ns, unsigned n, struct dns *d, bool v4)
 {
 	union inany *via = v4 ? &d->via4 : &d->via6, way;
-	const union inany stands = host_alias(c, v4), *other = NULL;
+	const union inany stands = host_alias(c, net, v4), *other = NULL;
 	unsigned i;
 
 	for (i = 0; i < n && !inany_is_set(via); i++) {
-		if (!is_hidden(c, &ns[i]))
+		if (!is_hidden(net, &ns[i]))
 			continue;
 		if (inany_is_v4(&ns[i]) == v4)
 			*via = ns[i];
 		else if (!other)
 			other = &ns[i];
 	}
-	way = way_to_hidden(c, !v4);
+	way = way_to_hidden(c, net, !v4);
 	if (!inany_is_set(via) && other && !inany_is_set(&way) &&
-	    inany_is_set(&stands) && family(c, !v4)->enabled)
+	    inany_is_set(&stands) && family(net, !v4)->enabled)
 		*via = *other;
 }
 
 /* With no such one, that address may be a server itself */
-static void find_direct(const struct conf *c, const struct resolv *r,
-			struct dns *d)
+static void find_direct(const struct conf *c, const struct hostnet *net,
+			const struct resolv *r, struct dns *d)
 {
 	unsigned i;
 
 	for (i = 0; i < r->n; i++) {
 		bool v4 = inany_is_v4(&r->ns[i]);
 		union inany *via = v4 ? &d->via4 : &d->via6;
-		union inany a = host_alias(c, v4);
+		union inany a = host_alias(c, net, v4);
 
 		if (!inany_is_set(via) && inany_equals(&a, &r->ns[i]))
 			*via = a;
@@ -346,7 +348,7 @@ static void find_direct(const struct conf *c, const struct resolv *r,
 }
 
 /* Where dns_forward leads, unless dns_host is given */
-static void find_host(const struct conf *c, const struct resolv *r,
+static void find_host(const struct hostnet *net, const struct resolv *r,
 		      struct dns *d)
 {
 	unsigned i;
@@ -355,7 +357,7 @@ static void find_host(const struct conf *c, const struct resolv *r,
 		bool v4 = inany_is_v4(&r->ns[i]);
 		union inany *host = v4 ? &d->host4 : &d->host6;
 
-		if (inany_is_set(host) || !family(c, v4)->enabled)
+		if (inany_is_set(host) || !family(net, v4)->enabled)
 			continue;
 		*host = r->ns[i];
 		if (!v4)
@@ -368,33 +370,36 @@ static void find_host(const struct conf *c, const struct resolv *r,
 }
 
 /* A family that has no server, but a way to one */
-static void hand_out_forward(const struct conf *c, struct dns *d, bool v4)
+static void hand_out_forward(const struct conf *c, const struct hostnet *net,
+			     struct dns *d, bool v4)
 {
 	const union inany *host = v4 ? &d->host4 : &d->host6;
 
-	if (family(c, v4)->enabled && !(v4 ? d->n4 : d->n6) &&
+	if (family(net, v4)->enabled && !(v4 ? d->n4 : d->n6) &&
 	    inany_is_set(host))
-		hand_out(d, &family(c, v4)->dns_forward);
+		hand_out(d, v4 ? &c->ip4.dns_forward : &c->ip6.dns_forward);
 }
 
 /**
  * resolv_apply() - What holds, of the command line and of the file
- * @c:		Configuration, resolved
+ * @c:		Configuration
+ * @net:	Network of the host
  * @r:		The file
  * @d:		Written completely
  */
-void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d)
+void resolv_apply(const struct conf *c, const struct hostnet *net,
+		  const struct resolv *r, struct dns *d)
 {
 	unsigned i;
 
 	memset(d, 0, sizeof(*d));
-	find_host(c, r, d);
+	find_host(net, r, d);
 	if (c->dhcp_dns && c->dns_given) {
-		hand_out_all(c, c->dns, c->ndns, d);
+		hand_out_all(c, net, c->dns, c->ndns, d);
 	} else if (c->dhcp_dns) {
-		hand_out_all(c, r->ns, r->n, d);
-		hand_out_forward(c, d, true);
-		hand_out_forward(c, d, false);
+		hand_out_all(c, net, r->ns, r->n, d);
+		hand_out_forward(c, net, d, true);
+		hand_out_forward(c, net, d, false);
 	}
 
 	if (c->dhcp_search) {
@@ -405,10 +410,10 @@ void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d)
 
 	for (i = 0; i < 2; i++) {
 		if (c->dns_given)
-			find_via(c, c->dns, c->ndns, d, i);
-		find_via(c, r->ns, r->n, d, i);
+			find_via(c, net, c->dns, c->ndns, d, i);
+		find_via(c, net, r->ns, r->n, d, i);
 	}
-	find_direct(c, r, d);
+	find_direct(c, net, r, d);
 }
 
 /* Following ---------------------------------------------------------------- */
@@ -611,9 +616,9 @@ static _Noreturn void follower_run(struct follower *f,
 }
 
 /* Does anything depend on the file, in one family? */
-static bool forwards_to_file(const struct conf_ip *ip)
+static bool forwards_to_file(const struct conf_ip *ip, bool enabled)
 {
-	return ip->enabled && inany_is_set(&ip->dns_forward) &&
+	return enabled && inany_is_set(&ip->dns_forward) &&
 	       !inany_is_set(&ip->dns_host);
 }
 
@@ -623,33 +628,38 @@ static bool hands_out_file(const struct conf *c)
 }
 
 /* Does somebody need a server, and has none? */
-static bool lacks_server(const struct conf *c, const struct dns *d)
+static bool lacks_server(const struct conf *c, const struct hostnet *net,
+			 const struct dns *d)
 {
 	if (hands_out_file(c) && !d->n4 && !d->n6)
 		return true;
-	return (forwards_to_file(&c->ip4) || forwards_to_file(&c->ip6)) &&
-	       !(forwards_to_file(&c->ip4) && inany_is_set(&d->host4)) &&
-	       !(forwards_to_file(&c->ip6) && inany_is_set(&d->host6));
+	return (forwards_to_file(&c->ip4, net->ip4.enabled) ||
+		forwards_to_file(&c->ip6, net->ip6.enabled)) &&
+	       !(forwards_to_file(&c->ip4, net->ip4.enabled) &&
+		 inany_is_set(&d->host4)) &&
+	       !(forwards_to_file(&c->ip6, net->ip6.enabled) &&
+		 inany_is_set(&d->host6));
 }
 
 /**
  * resolv_start() - Read the host's resolver configuration
  * @f:		Initialised: there is no follower yet
- * @c:		Configuration, resolved
+ * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Set
  *
  * A missing file is no error: it may come later.
  */
 void resolv_start(struct resolv_follower *f, const struct conf *c,
-		  struct dns *d)
+		  const struct hostnet *net, struct dns *d)
 {
 	ssize_t len = file_read(text);
 
 	f->fd = -1;
 	text_len = len > 0 ? len : 0;
 	resolv_parse(text, text_len, &parsed);
-	resolv_apply(c, &parsed, d);
-	if (lacks_server(c, d))
+	resolv_apply(c, net, &parsed, d);
+	if (lacks_server(c, net, d))
 		warn("Couldn't get any nameserver address");
 }
 
@@ -657,6 +667,7 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
  * resolv_follow() - Start the follower, if anything depends on the file
  * @f:		After resolv_start()
  * @c:		Configuration
+ * @net:	Network of the host
  * @seal:	Gives up, in the follower, all but the descriptor @keep and what
  *		the filter of that name allows
  *
@@ -664,13 +675,15 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
  * follower what was read at start holds on, after a warning.
  */
 void resolv_follow(struct resolv_follower *f, const struct conf *c,
-		   void (*seal)(int keep))
+		   const struct hostnet *net, void (*seal)(int keep))
 {
 	int pair[2];
 	pid_t pid;
 
-	if (!hands_out_file(c) && !forwards_to_file(&c->ip4) &&
-	    !forwards_to_file(&c->ip6) && !(c->dhcp_search && !c->search_given))
+	if (!hands_out_file(c) &&
+	    !forwards_to_file(&c->ip4, net->ip4.enabled) &&
+	    !forwards_to_file(&c->ip6, net->ip6.enabled) &&
+	    !(c->dhcp_search && !c->search_given))
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
@@ -753,20 +766,21 @@ static const char *host_str(const union inany *a, char buf[INANY_STRLEN])
  * resolv_event() - The follower told something
  * @f:		Follower
  * @c:		Configuration
+ * @net:	Network of the host
  * @d:		Updated
  * @l:		Loop
  *
  * Return: true if @d is different now
  */
 bool resolv_event(struct resolv_follower *f, const struct conf *c,
-		  struct dns *d, struct loop *l)
+		  const struct hostnet *net, struct dns *d, struct loop *l)
 {
 	char s4[INANY_STRLEN], s6[INANY_STRLEN];
 
 	if (!receive_text(f, l))
 		return false;
 	resolv_parse(text, text_len, &parsed);
-	resolv_apply(c, &parsed, &applied);
+	resolv_apply(c, net, &parsed, &applied);
 	if (is_same(&applied, d))
 		return false;
 	memcpy(d, &applied, sizeof(*d));

@@ -37,14 +37,15 @@ struct resolv_follower {
 };
 
 void resolv_parse(const char *text, size_t len, struct resolv *r);
-void resolv_apply(const struct conf *c, const struct resolv *r, struct dns *d);
+void resolv_apply(const struct conf *c, const struct hostnet *net,
+		  const struct resolv *r, struct dns *d);
 
 void resolv_start(struct resolv_follower *f, const struct conf *c,
-		  struct dns *d);
+		  const struct hostnet *net, struct dns *d);
 void resolv_follow(struct resolv_follower *f, const struct conf *c,
-		   void (*seal)(int keep));
+		   const struct hostnet *net, void (*seal)(int keep));
 int resolv_watch(struct resolv_follower *f, struct loop *l);
 bool resolv_event(struct resolv_follower *f, const struct conf *c,
-		  struct dns *d, struct loop *l);
+		  const struct hostnet *net, struct dns *d, struct loop *l);
 
 #endif /* RESOLV_H */

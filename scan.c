@@ -47,11 +47,13 @@ enum {
  * @flows:	Table of flows, NULL: there are none
  * @listen:	Binds the ports that are found
  */
-void scan_init(struct scan *s, const struct conf *conf, struct loop *loop,
+void scan_init(struct scan *s, const struct conf *conf,
+	       const struct hostnet *net, struct loop *loop,
 	       struct nshelper *nsh, const struct flow_table *flows,
 	       struct listen *listen)
 {
 	s->conf = conf;
+	s->net = net;
 	s->loop = loop;
 	s->nsh = nsh;
 	s->flows = flows;
@@ -70,11 +72,11 @@ struct scan_dump {
  * is_ephemeral() - Is it a client's? In the namespace the range is taken for that
  * which all start with, whatever the host has
  */
-static bool is_ephemeral(const struct conf *c, bool in_ns, uint16_t port)
+static bool is_ephemeral(const struct hostnet *net, bool in_ns, uint16_t port)
 {
 	if (in_ns)
 		return port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST;
-	return port >= c->ephemeral_first && port <= c->ephemeral_last;
+	return port >= net->ephemeral_first && port <= net->ephemeral_last;
 }
 
 /* entry_counts() - Is a socket one to forward to? See the top of this file */
@@ -85,7 +87,8 @@ static bool entry_counts(const struct scan *s, unsigned kind,
 	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
 	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
 
-	if (udp && (is_ephemeral(c, in_ns, e->port) || inany_is_multicast(&e->addr)))
+	if (udp && (is_ephemeral(s->net, in_ns, e->port) ||
+		    inany_is_multicast(&e->addr)))
 		return false;
 	if (in_ns && inany_is_loopback(&e->addr) && !c->host_lo_to_ns_lo &&
 	    !c->splice_only)

@@ -34,6 +34,7 @@ struct nshelper;
  */
 struct scan {
 	const struct conf *conf;
+	const struct hostnet *net;
 	struct loop *loop;
 	struct nshelper *nsh;
 	const struct flow_table *flows;
@@ -48,7 +49,8 @@ struct scan {
 	uint64_t diag_buf[SOCKDIAG_BUF / sizeof(uint64_t)];
 };
 
-void scan_init(struct scan *s, const struct conf *conf, struct loop *loop,
+void scan_init(struct scan *s, const struct conf *conf,
+	       const struct hostnet *net, struct loop *loop,
 	       struct nshelper *nsh, const struct flow_table *flows,
 	       struct listen *listen);
 bool scan_needed(const struct scan *s, bool in_ns);

@@ -931,8 +931,8 @@ static bool unreachable(struct tcp *t, struct flow *f, int error)
 
 	if (!icmperr_from_errno(error, host, &e))
 		return false;
-	icmperr_send(&e, t->tap, t->conf, t->guest, tap, host, IPPROTO_TCP,
-		     &syn, sizeof(syn));
+	icmperr_send(&e, t->tap, t->conf, t->net, t->guest, tap, host,
+		     IPPROTO_TCP, &syn, sizeof(syn));
 	return true;
 }
 
@@ -1025,7 +1025,7 @@ static int bind_source(struct tcp *t, struct flow *f)
 	/* To loopback the kernel takes the right one by itself */
 	if (inany_is_unspecified(a) || inany_is_loopback(a))
 		return 0;
-	len = inany_to_sockaddr(a, 0, fwd_scope(t->conf, t->dns, a), &sa);
+	len = inany_to_sockaddr(a, 0, fwd_scope(t->net, t->dns, a), &sa);
 	setsockopt(sock, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	return bind(sock, &sa.sa, len) ? -errno : 0;
 }
@@ -1038,11 +1038,12 @@ static int open_socket(struct tcp *t, struct flow *f)
 	struct tcp_conn *c = conn(f);
 	union sockaddr_inany sa;
 	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
-					  fwd_scope(t->conf, t->dns, &host->eaddr),
-					  &sa);
+					  fwd_scope(t->net, t->dns,
+						    &host->eaddr), &sa);
 	int rc;
 
-	c->sock = hostsock_open(t->conf, &host->eaddr, SOCK_STREAM, IPPROTO_TCP);
+	c->sock = hostsock_open(t->conf, t->net, &host->eaddr, SOCK_STREAM,
+				IPPROTO_TCP);
 	if (c->sock < 0)
 		return c->sock;
 	rc = bind_source(t, f);
@@ -1123,7 +1124,7 @@ static void new_flow(struct tcp *t, const struct flowside *tap,
 	struct flow *f;
 	int rc;
 
-	if (!fwd_from_tap(t->conf, t->dns, IPPROTO_TCP, tap, &host)) {
+	if (!fwd_from_tap(t->conf, t->net, t->dns, IPPROTO_TCP, tap, &host)) {
 		answer_rst(t, tap, g);
 		return;
 	}
@@ -1630,12 +1631,13 @@ bool tcp_run_ready(struct tcp *t)
  * tcp_init() - Start without flows
  * @key:	Random, for initial sequence numbers
  */
-void tcp_init(struct tcp *t, const struct conf *conf,
+void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2])
 {
 	t->conf = conf;
+	t->net = net;
 	t->guest = guest;
 	t->dns = dns;
 	t->flows = flows;

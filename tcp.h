@@ -40,6 +40,7 @@ struct tcp_stats {
 
 struct tcp {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct guest *guest;
 	const struct dns *dns;
 	struct flow_table *flows;
@@ -56,7 +57,7 @@ struct tcp {
 	uint8_t discard[65536];		/* where peeking without offset ends */
 };
 
-void tcp_init(struct tcp *t, const struct conf *conf,
+void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2]);

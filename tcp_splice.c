@@ -522,7 +522,7 @@ static int other_socket(struct tcp_splice *s, bool from_ns,
 			const struct flowside *tgt)
 {
 	if (from_ns)
-		return hostsock_open(s->conf, &tgt->eaddr, SOCK_STREAM,
+		return hostsock_open(s->conf, s->net, &tgt->eaddr, SOCK_STREAM,
 				     IPPROTO_TCP);
 	if (!s->nsh)
 		return -ENODEV;
@@ -582,7 +582,7 @@ static int reach(struct tcp_splice *s, struct flow *f)
 			   sizeof(one));
 	}
 	len = inany_to_sockaddr(&tgt->eaddr, tgt->eport, from_ns ?
-				fwd_scope(s->conf, s->dns, &tgt->eaddr) : 0,
+				fwd_scope(s->net, s->dns, &tgt->eaddr) : 0,
 				&sa);
 	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
@@ -800,10 +800,12 @@ void tcp_splice_timer(struct tcp_splice *s, struct flow *f)
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  */
 void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
-		     const struct dns *dns, struct flow_table *flows,
-		     struct loop *loop, struct nshelper *nsh)
+		     const struct hostnet *net, const struct dns *dns,
+		     struct flow_table *flows, struct loop *loop,
+		     struct nshelper *nsh)
 {
 	s->conf = conf;
+	s->net = net;
 	s->dns = dns;
 	s->flows = flows;
 	s->loop = loop;

@@ -46,6 +46,7 @@ struct tcp_splice_stats {
  */
 struct tcp_splice {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct dns *dns;
 	struct flow_table *flows;
 	struct loop *loop;
@@ -58,8 +59,9 @@ struct tcp_splice {
 };
 
 void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
-		     const struct dns *dns, struct flow_table *flows,
-		     struct loop *loop, struct nshelper *nsh);
+		     const struct hostnet *net, const struct dns *dns,
+		     struct flow_table *flows, struct loop *loop,
+		     struct nshelper *nsh);
 void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *ini,
 			 const struct flowside *tgt,

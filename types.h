@@ -2,9 +2,11 @@
 /*
  * types.h - Plain data that every layer may read
  *
- * struct conf is what the user asked for and what the host looked like at
- * start: written while parsing and probing, const afterwards. struct guest is
- * what was learned from the frames of the other side: written by guest.c alone.
+ * struct conf is what the user asked for: written by the parser alone, const
+ * afterwards. struct hostnet is how the network of the host looks and what the
+ * other side gets of it: written by hostnet.c alone. struct dns is the same for
+ * names: written by resolv.c alone. struct guest is what was learned from the
+ * frames of the other side: written by guest.c alone.
  */
 
 #ifndef TYPES_H
@@ -24,8 +26,8 @@
 #define CONF_MTU_MIN_IPV6	1280
 #define CONF_MTU_MIN_IPV4	68
 #define CONF_MAC_DEFAULT	{ 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 }
-#define CONF_ROUTES_MAX		128
-#define CONF_ADDRS_MAX		32
+#define HOSTNET_ROUTES_MAX	128	/* of one family, to copy */
+#define HOSTNET_ADDRS_MAX	32
 #define CONF_DNS_MAX		8	/* name servers of one family */
 #define CONF_SEARCH_MAX		32	/* domains of a search list */
 #define CONF_NAME_LEN		256	/* of a domain, with its NUL: RFC 1035, 3.1 */
@@ -42,21 +44,16 @@ enum tap_offload {
 	TAP_OFF_NONE,		/* no virtio-net header */
 };
 
-/* One address family, as the other side is to see it */
+/* One address family, as the user asked for it */
 struct conf_ip {
 	bool enabled;
-	unsigned ifindex;		/* template interface, 0: local mode */
-	char ifname[IFNAMSIZ];
-	bool onlink;			/* found for its address: no default route */
-	union inany addr;		/* assigned to the other side */
+	union inany addr;		/* to assign to the other side */
 	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
-	union inany gw;			/* its default gateway, may be unset */
+	union inany gw;			/* its default gateway */
 	bool addr_given, prefix_given, gw_given, map_given;	/* by option */
 	bool no_copy_addrs, no_copy_routes;
-	union inany our_ll;		/* IPv6: our own link-local address */
-	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */
-	union inany host_addr;		/* the host's own; unset: none known */
-	union inany map_guest_addr;	/* reaches host_addr; unset: nothing does */
+	union inany map_host_loopback;	/* reaches the host's loopback */
+	union inany map_guest_addr;	/* reaches the host's own address */
 	union inany outbound_addr;	/* what sockets are bound to; unset: any */
 	char outbound_if[IFNAMSIZ];	/* and the interface, "": any */
 	union inany dns_forward;	/* what is sent here goes to dns_host, */
@@ -131,7 +128,7 @@ struct conf {
 	enum tap_offload offload_max;	/* first step of the ladder to try */
 
 	/* Link and addresses */
-	unsigned mtu;			/* 0: not assigned */
+	unsigned mtu;			/* bytes, 0: not assigned */
 	bool mtu_given;
 	uint8_t our_mac[6];
 	bool our_mac_given;
@@ -154,8 +151,6 @@ struct conf {
 
 	/* Ports */
 	bool freebind;
-	bool notsent_low;	/* net.ipv4.tcp_notsent_lowat of the host is a limit */
-	uint16_t ephemeral_first, ephemeral_last;	/* of the host */
 	unsigned nrules;
 	struct fwd_rule rules[CONF_RULES_MAX];
 
@@ -164,6 +159,67 @@ struct conf {
 
 	/* Switches that force a fallback, for tests */
 	bool no_peek_off;		/* act as if SO_PEEK_OFF was unknown */
+};
+
+/* An address of an interface */
+struct host_addr {
+	union inany addr;		/* the host's own */
+	union inany peer;		/* of point to point, else addr */
+	uint32_t flags;			/* IFA_F_* */
+	uint8_t prefix_len;		/* of peer, for IPv4 0..32 */
+	uint8_t scope;			/* RT_SCOPE_* */
+};
+
+/* A unicast route over one interface */
+struct host_route {
+	union inany dst, src;		/* unset for lengths of 0 */
+	union inany gw;			/* unset: on link */
+	union inany prefsrc;		/* unset: any */
+	uint32_t metric;		/* as told: 0 is 1024 for IPv6 */
+	uint8_t dst_len, src_len;	/* for IPv4 0..32 */
+	uint8_t tos, scope, protocol;	/* RT_SCOPE_*, RTPROT_* */
+	uint8_t pref;			/* RFC 4191, IPv6 only */
+	bool onlink;
+};
+
+/* One address family, as the other side sees it */
+struct hostnet_ip {
+	bool enabled;
+	unsigned ifindex;		/* template interface, 0: local mode */
+	char ifname[IFNAMSIZ];
+	bool onlink;			/* found for its address: no default route */
+	union inany addr;		/* assigned to the guest, may be unset */
+	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
+	union inany gw;			/* its default gateway, may be unset */
+	union inany our_ll;		/* IPv6: our own link-local address */
+	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */
+	union inany host_addr;		/* the host's own; unset: none known */
+	union inany map_guest_addr;	/* reaches host_addr; unset: nothing does */
+
+	/* Of the template interface, to copy */
+	unsigned naddrs, nroutes;
+	unsigned addrs_lost, routes_lost;	/* no room for these */
+	struct host_addr addrs[HOSTNET_ADDRS_MAX];	/* the best first */
+	struct host_route routes[HOSTNET_ROUTES_MAX];
+};
+
+/**
+ * struct hostnet - The network of the host, and what the other side gets of it
+ * @ip4, @ip6:	Addresses of each family
+ * @mtu:	MTU that is advertised, bytes, 0: none
+ * @ns_ifname:	Name of the tap device in the namespace (pasta)
+ * @ephemeral_first, @ephemeral_last:	Ports that the host's kernel assigns to
+ *		clients, net.ipv4.ip_local_port_range
+ * @notsent_low:	net.ipv4.tcp_notsent_lowat of the host is a limit
+ *
+ * Plain data that may cross a fork.
+ */
+struct hostnet {
+	struct hostnet_ip ip4, ip6;
+	unsigned mtu;
+	char ns_ifname[IFNAMSIZ];
+	uint16_t ephemeral_first, ephemeral_last;
+	bool notsent_low;
 };
 
 /**

@@ -60,13 +60,14 @@
  * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
  * @io, @splice, @listen:	See struct udp; the latter two may be initialised later
  */
-void udp_init(struct udp *u, const struct conf *conf,
+void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      struct udp_io *io, struct udp_splice *splice,
 	      const struct listen *listen)
 {
 	u->conf = conf;
+	u->net = net;
 	u->guest = guest;
 	u->dns = dns;
 	u->flows = flows;
@@ -93,7 +94,7 @@ static bool is_for_service(const struct udp *u, const struct flowside *tap,
 	static const uint16_t ports[] = { 67, 68, 546, 547 };
 	unsigned i;
 
-	if (!to_many && !fwd_is_ours(u->conf, &tap->oaddr))
+	if (!to_many && !fwd_is_ours(u->conf, u->net, &tap->oaddr))
 		return false;
 	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
 		if (tap->oport == ports[i])
@@ -102,19 +103,18 @@ static bool is_for_service(const struct udp *u, const struct flowside *tap,
 }
 
 /* Is this for no single host? */
-static bool is_to_many(const struct conf *c, const union inany *dst)
+static bool is_to_many(const struct hostnet *net, const union inany *dst)
 {
-	return inany_is_multicast(dst) || fwd_is_broadcast(c, dst);
+	return inany_is_multicast(dst) || fwd_is_broadcast(net, dst);
 }
 
 /* May this multicast or broadcast datagram leave? Not if a service of ours answers
  * it, or if it is for the guest alone */
 static bool may_leave(const struct udp *u, const struct flowside *tap)
 {
-	const struct conf_ip *ip = inany_is_v4(&tap->oaddr) ? &u->conf->ip4 :
-							      &u->conf->ip6;
-
-	return ip->enabled && tap->oport && !is_for_service(u, tap, true) &&
+	return (inany_is_v4(&tap->oaddr) ? u->net->ip4.enabled :
+					   u->net->ip6.enabled) &&
+	       tap->oport && !is_for_service(u, tap, true) &&
 	       inany_is_v4(&tap->oaddr) == inany_is_v4(&tap->eaddr) &&
 	       inany_is_unicast(&tap->eaddr) &&
 	       !inany_is_loopback(&tap->eaddr) &&
@@ -133,7 +133,8 @@ static void refuse(struct udp *u, const struct flowside *tap,
 		return;
 	}
 	if (icmperr_from_errno(error, host, &e))
-		icmperr_send_pkt(&e, u->tap, u->conf, u->guest, tap, host, p);
+		icmperr_send_pkt(&e, u->tap, u->conf, u->net, u->guest, tap,
+				 host, p);
 }
 
 /* Host side of a flow by a port: the address is that which its datagrams come to,
@@ -166,9 +167,9 @@ static struct flow *flow_from_guest(struct udp *u, const struct flowside *tap,
 	unsigned alt, scope;
 
 	if (is_for_service(u, tap, false) ||
-	    !fwd_from_tap(u->conf, u->dns, IPPROTO_UDP, tap, &host))
+	    !fwd_from_tap(u->conf, u->net, u->dns, IPPROTO_UDP, tap, &host))
 		return NULL;
-	scope = fwd_scope(u->conf, u->dns, &host.eaddr);
+	scope = fwd_scope(u->net, u->dns, &host.eaddr);
 	alt = udp_port_is_at(u, &host.eaddr, scope, host.eport) ? ALTS_MAX : 0;
 	for (; alt < ALTS_MAX; alt++) {
 		port = udp_port_get(u, tap, &host, alt, &error);
@@ -250,7 +251,8 @@ static bool out_to_many(struct udp *u, const struct flowside *tap,
 	host->eaddr = tap->oaddr;
 	host->eport = tap->oport;
 	o->host = host;
-	ifindex = ip->outbound_if[0] ? 0 : ip->ifindex;
+	ifindex = ip->outbound_if[0] ? 0 : v4 ? u->net->ip4.ifindex :
+						u->net->ip6.ifindex;
 	o->dest = udp_shared_dest(&port->sock, host, ifindex);
 	o->dest.src = &host->oaddr;
 	o->dest.ifindex = ifindex;
@@ -295,7 +297,7 @@ static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
 		.oaddr = p->dst, .oport = ntohs(p->udp.dport),
 		.eaddr = p->src, .eport = ntohs(p->udp.sport),
 	};
-	bool to_many = is_to_many(u->conf, &p->dst);
+	bool to_many = is_to_many(u->net, &p->dst);
 	struct udp_out o = { .tap = &tap };
 	struct flowside host;
 
@@ -364,7 +366,7 @@ static void to_guest_port(struct udp *u, struct flow *port,
 	} else {
 		if (!m->sport ||
 		    udp_port_is_at(u, &m->src, m->scope, m->sport) ||
-		    !fwd_to_guest(u->conf, u->dns, u->guest, &m->src,
+		    !fwd_to_guest(u->conf, u->net, u->dns, u->guest, &m->src,
 				  &tap->oaddr) ||
 		    inany_is_v4(&tap->oaddr) != inany_is_v4(&guest->eaddr)) {
 			u->lost++;
@@ -448,8 +450,8 @@ static void to_group(struct udp *u, struct flow *port,
 {
 	const struct udp_port *p = udp_port(port);
 
-	if (!m->sport || !fwd_to_guest(u->conf, u->dns, u->guest, &m->src,
-				       &tap->oaddr)) {
+	if (!m->sport || !fwd_to_guest(u->conf, u->net, u->dns, u->guest,
+				       &m->src, &tap->oaddr)) {
 		u->lost++;
 		return;
 	}
@@ -480,7 +482,9 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	}
 	f = udp_flow_by_peer(u, port, &m->dst, &m->src, m->sport);
 	if (!f) {
-		pif = fwd_from_host(u->conf, u->guest, p->rule, &host, &tgt);
+		pif = fwd_from_host(u->conf, u->net, u->guest,
+				    udp_splice_works(u->splice), p->rule,
+				    &host, &tgt);
 		if (pif == PIF_SPLICE)
 			return past_tap(u, port, &host, &tgt, r, k);
 		if (pif == PIF_TAP && same_at_tap(u, &m->src, &tgt, &f) && !f)

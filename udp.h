@@ -29,6 +29,7 @@ struct udp_splice;
  */
 struct udp {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct guest *guest;
 	const struct dns *dns;
 	struct flow_table *flows;
@@ -41,7 +42,7 @@ struct udp {
 	uint64_t dropped, lost;
 };
 
-void udp_init(struct udp *u, const struct conf *conf,
+void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      struct udp_io *io, struct udp_splice *splice,

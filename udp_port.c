@@ -198,7 +198,7 @@ static uint16_t port_class(const struct udp *u, const struct flowside *tap,
 	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
 	unsigned class = alt * CLASS_ALT;
 
-	if (ip->outbound_if[0] && hostsock_is_local(u->conf, &host->eaddr))
+	if (ip->outbound_if[0] && hostsock_is_local(u->net, &host->eaddr))
 		class |= CLASS_LOCAL;
 	if (inany_is_set(&ip->outbound_addr) && inany_is_loopback(&host->oaddr))
 		class |= CLASS_LOOPBACK;
@@ -224,12 +224,12 @@ static int socket_new(struct udp *u, const struct flowside *host,
 
 	if (!flow_make_room(u->flows, FLOW_DATAGRAM, 1, u->loop->now_ms))
 		return -ENOSPC;
-	fd = udp_sock_port(u->conf, &host->eaddr, addr, port);
+	fd = udp_sock_port(u->conf, u->net, &host->eaddr, addr, port);
 	if (fd >= 0 || !no_descriptors(-fd) ||
 	    !flow_evict(u->flows, FLOW_DATAGRAM, u->loop->now_ms))
 		return fd;
 	*port = wish;
-	return udp_sock_port(u->conf, &host->eaddr, addr, port);
+	return udp_sock_port(u->conf, u->net, &host->eaddr, addr, port);
 }
 
 static void port_set(struct flow *f, int fd, uint16_t number)
@@ -315,7 +315,7 @@ static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
 			     const struct flowside *host)
 {
 	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
-	bool local = hostsock_is_local(u->conf, &host->eaddr);
+	bool local = hostsock_is_local(u->net, &host->eaddr);
 
 	if (strcmp(r->ifname, local ? "" : ip->outbound_if))
 		return false;
@@ -351,7 +351,7 @@ static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 	const struct fwd_rule *r = u->conf->rules, *end = r + u->conf->nrules;
 	struct flow *f = NULL;
 
-	if (!u->listen || !fwd_is_guests(u->conf, u->guest, &tap->eaddr))
+	if (!u->listen || !fwd_is_guests(u->net, u->guest, &tap->eaddr))
 		return NULL;
 	for (; r < end && !f; r++) {
 		uint16_t port = (uint16_t)(r->first + (tap->eport - r->to));

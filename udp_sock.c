@@ -125,11 +125,12 @@ static uint16_t bound_port(int fd)
  *
  * Return: file descriptor, negative errno on failure
  */
-int udp_sock_port(const struct conf *c, const union inany *peer,
-		  const union inany *addr, uint16_t *port)
+int udp_sock_port(const struct conf *c, const struct hostnet *net,
+		  const union inany *peer, const union inany *addr,
+		  uint16_t *port)
 {
 	bool v4 = inany_is_v4(peer);
-	int fd = hostsock_open(c, peer, SOCK_DGRAM, IPPROTO_UDP), rc;
+	int fd = hostsock_open(c, net, peer, SOCK_DGRAM, IPPROTO_UDP), rc;
 
 	if (fd < 0)
 		return fd;
@@ -140,11 +141,11 @@ int udp_sock_port(const struct conf *c, const union inany *peer,
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 	}
 	hostsock_recv_all(fd, v4);
-	rc = bind_to(fd, addr, *port, c->ip6.ifindex);
+	rc = bind_to(fd, addr, *port, net->ip6.ifindex);
 	if (!rc && *port)
 		return fd;
 	if (rc)
-		rc = bind_to(fd, addr, 0, c->ip6.ifindex);
+		rc = bind_to(fd, addr, 0, net->ip6.ifindex);
 	*port = bound_port(fd);
 	return fd_or_error(fd, rc);
 }

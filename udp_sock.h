@@ -28,8 +28,9 @@ struct udp_shared {
 };
 
 void udp_sock_bulk(int fd, bool gro);
-int udp_sock_port(const struct conf *c, const union inany *peer,
-		  const union inany *addr, uint16_t *port);
+int udp_sock_port(const struct conf *c, const struct hostnet *net,
+		  const union inany *peer, const union inany *addr,
+		  uint16_t *port);
 bool udp_sock_is_own(const union inany *addr, unsigned scope);
 void udp_sock_to_many(int fd, bool v4);
 void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl);

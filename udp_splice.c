@@ -90,6 +90,12 @@ static bool is_ours(const struct flow *f)
 	return f->timer.ref.kind == REF_UDP_SPLICE;
 }
 
+/* udp_splice_works() - Can datagrams bypass the tap at the moment? */
+bool udp_splice_works(const struct udp_splice *s)
+{
+	return s && nshelper_works(s->nsh);
+}
+
 /**
  * udp_splice_init() - No flows
  * @s:		Zeroed
@@ -98,11 +104,12 @@ static bool is_ours(const struct flow *f)
  * @io:		Arrays for system calls
  */
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
-		     const struct guest *guest, struct flow_table *flows,
-		     struct loop *loop, struct nshelper *nsh,
-		     struct udp_io *io)
+		     const struct hostnet *net, const struct guest *guest,
+		     struct flow_table *flows, struct loop *loop,
+		     struct nshelper *nsh, struct udp_io *io)
 {
 	s->conf = conf;
+	s->net = net;
 	s->guest = guest;
 	s->flows = flows;
 	s->loop = loop;
@@ -176,7 +183,7 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 	if (f->pif[side] == PIF_SPLICE)
 		fd = ns_socket(s, inany_is_v4(&fs->eaddr));
 	else
-		fd = hostsock_open(s->conf, &fs->eaddr, SOCK_DGRAM,
+		fd = hostsock_open(s->conf, s->net, &fs->eaddr, SOCK_DGRAM,
 				   IPPROTO_UDP);
 	if (fd < 0)
 		return fd;
@@ -343,8 +350,8 @@ static bool try_next(struct udp_splice *s, struct flow *f)
 {
 	struct udp_splice_flow *sf = priv(f);
 	struct flowside tgt[FWD_TARGETS];
-	unsigned n = fwd_targets(s->conf, s->guest, sf->rule, &f->side[INI],
-				 tgt), i, next;
+	unsigned n = fwd_targets(s->conf, s->net, s->guest, sf->rule,
+				 &f->side[INI], tgt), i, next;
 
 	sf->seen &= (uint8_t)~(1U << TGT);
 	for (i = 0; i < n; i++)
@@ -590,7 +597,7 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 	struct flowside tgt;
 
 	if (m->sport && is_from_inside(s, &ini, m->scope) &&
-	    fwd_from_ns(s->conf, r, &ini, &tgt))
+	    fwd_from_ns(s->conf, s->net, r, &ini, &tgt))
 		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
 	else
 		s->dropped += n;

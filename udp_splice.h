@@ -24,6 +24,7 @@ struct nshelper;
  */
 struct udp_splice {
 	const struct conf *conf;
+	const struct hostnet *net;
 	const struct guest *guest;
 	struct flow_table *flows;
 	struct loop *loop;
@@ -33,9 +34,10 @@ struct udp_splice {
 };
 
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
-		     const struct guest *guest, struct flow_table *flows,
-		     struct loop *loop, struct nshelper *nsh,
-		     struct udp_io *io);
+		     const struct hostnet *net, const struct guest *guest,
+		     struct flow_table *flows, struct loop *loop,
+		     struct nshelper *nsh, struct udp_io *io);
+bool udp_splice_works(const struct udp_splice *s);
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port);
 void udp_splice_from_host(struct udp_splice *s, struct flow *port,

@@ -52,8 +52,8 @@ static void pass_error(struct udp *u, struct flow *port,
 		.sport = htons(tap->eport), .dport = htons(tap->oport),
 		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
 	};
-	icmperr_send(e, u->tap, u->conf, u->guest, tap, flow_host_side(f),
-		     IPPROTO_UDP, &quoted, sizeof(quoted));
+	icmperr_send(e, u->tap, u->conf, u->net, u->guest, tap,
+		     flow_host_side(f), IPPROTO_UDP, &quoted, sizeof(quoted));
 }
 
 /* Pass on what the error queue holds, return the number of errors. *@mtu is set
@@ -151,8 +151,8 @@ static void tell_failed(const struct run *r, const struct pkt *p, int error,
 			return;
 		icmperr_set_too_big(o->host, mtu, &e);
 	}
-	icmperr_send_pkt(&e, r->u->tap, r->u->conf, r->u->guest, o->tap,
-			 o->host, p);
+	icmperr_send_pkt(&e, r->u->tap, r->u->conf, r->u->net, r->u->guest,
+			 o->tap, o->host, p);
 }
 
 /**

@@ -146,14 +146,14 @@ static void check_conf(const struct conf *c)
 /* Done by who looks at the host, after parsing */
 static void check_ephemeral(struct conf *c)
 {
-	if (ports_skip_ephemeral(c))
+	if (ports_skip_ephemeral(c, EPHEMERAL_FIRST, EPHEMERAL_LAST))
 		return;
 	check_rules(c);
 	for (unsigned i = 0; i < c->nrules; i++) {
 		const struct fwd_rule *r = &c->rules[i];
 
-		assert(!r->weak || r->scan || r->last < c->ephemeral_first ||
-		       r->first > c->ephemeral_last);
+		assert(!r->weak || r->scan || r->last < EPHEMERAL_FIRST ||
+		       r->first > EPHEMERAL_LAST);
 	}
 }
 

@@ -23,21 +23,22 @@ enum {
 #define MTU_SMALL	400
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 
 static void setup(uint8_t bits)
 {
 	static const char text[] = "a-label-that-is-not-short.example.org";
 
-	conf.ip4.enabled = true;
-	conf.mtu = bits & CONF_NO_MTU ? 0 :
+	hostnet.ip4.enabled = true;
+	hostnet.mtu = bits & CONF_NO_MTU ? 0 :
 		   bits & CONF_SMALL_MTU ? MTU_SMALL : 1500;
-	inany_pton("198.51.100.5", &conf.ip4.addr);
-	conf.ip4.prefix_len = bits & CONF_HOST_ROUTE ? 32 : 24;
-	conf.ip4.gw = (union inany){ 0 };
+	inany_pton("198.51.100.5", &hostnet.ip4.addr);
+	hostnet.ip4.prefix_len = bits & CONF_HOST_ROUTE ? 32 : 24;
+	hostnet.ip4.gw = (union inany){ 0 };
 	if (!(bits & CONF_NO_GW))
 		inany_pton(bits & CONF_FAR_GW ? "10.0.0.1" : "198.51.100.1",
-			   &conf.ip4.gw);
+			   &hostnet.ip4.gw);
 	strcpy(conf.hostname, bits & CONF_NAMES ? "box" : "");
 	strcpy(conf.fqdn, bits & CONF_NAMES ? "box.example.org" : "");
 	dns.n4 = bits & CONF_MANY ? CONF_DNS_MAX : 1;
@@ -111,8 +112,8 @@ static size_t limit(size_t len, const struct dhcp_seen s[256])
 		max = (size_t)(s[57].b[0] << 8 | s[57].b[1]);
 	if (!s[53].n && len + 28 < max)
 		max = len + 28;
-	if (conf.mtu && max > conf.mtu)
-		max = conf.mtu;
+	if (hostnet.mtu && max > hostnet.mtu)
+		max = hostnet.mtu;
 	if (max > 1500)
 		max = 1500;
 	return max < 328 ? 300 : max - 28;
@@ -178,7 +179,7 @@ static void check_options(const struct dhcp_seen qs[256], const struct datagram 
 		assert(!s[51].n == (to == 6 || from == 8));
 		assert(s[80].n == (from == 1 && to == 5));
 		assert(s[61].len == qs[61].len ||
-		       (conf.mtu == MTU_SMALL && !s[61].n));
+		       (hostnet.mtu == MTU_SMALL && !s[61].n));
 	} else {
 		assert(!s[51].n && !s[61].n && !s[80].n);
 	}
@@ -200,7 +201,7 @@ static void check_reply(const uint8_t *q, size_t len, const struct datagram *r)
 	assert(is_request(q, len, s));
 	assert(r->len >= 300 && r->len <= limit(len, s));
 	assert(r->sport == 67 && r->dport == 68 && inany_is_unicast(&r->src));
-	assert(!inany_equals(&r->src, &conf.ip4.addr));
+	assert(!inany_equals(&r->src, &hostnet.ip4.addr));
 	assert(inany_is_v4(&r->dst) && !inany_is_loopback(&r->dst) &&
 	       !inany_is_multicast(&r->dst) && !inany_is_unspecified(&r->dst));
 	assert(r->dst_mac[0] == 0xff ? r->dst.v4mapped.a4.s_addr == 0xffffffff :
@@ -233,12 +234,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p.payload = view_of(msg, len);
 	inany_pton(data[0] & CONF_UNICAST ? "198.51.100.5" : "0.0.0.0", &p.src);
 	inany_pton("255.255.255.255", &p.dst);
-	if (dhcp_reply(&conf, &dns, &p, &r)) {
+	if (dhcp_reply(&conf, &hostnet, &dns, &p, &r)) {
 		check_reply(msg, len, &r);
-		assert(dhcp_reply(&conf, &dns, &p, &again) == r.len &&
+		assert(dhcp_reply(&conf, &hostnet, &dns, &p, &again) == r.len &&
 		       !memcmp(r.data, again.data, r.len));
 		p.payload = view_of(r.data, r.len);
-		assert(!dhcp_reply(&conf, &dns, &p, &again) && !again.len);
+		assert(!dhcp_reply(&conf, &hostnet, &dns, &p, &again) &&
+		       !again.len);
 	}
 	free(msg);
 	return 0;

@@ -24,6 +24,7 @@ enum { UNICAST = 1, GLOBAL_SRC = 2 };	/* of the second */
 static const uint8_t our_duid[] = {
 	0, 3, 0, 1, 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 };
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 
 /* Of one message, option by option: how often, and the contents of some */
@@ -48,10 +49,11 @@ static void setup(uint8_t how)
 	unsigned i;
 
 	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
-	conf.ip6.enabled = true;
+	hostnet = (struct hostnet){ 0 };
+	hostnet.ip6.enabled = true;
 	if (!(how & NO_ADDR))
-		conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.our_ll = addr("fe80::1");
+		hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.our_ll = addr("fe80::1");
 	if (how & NAME)
 		snprintf(conf.fqdn, sizeof(conf.fqdn), "guest.example.com");
 	memset(&dns, 0, sizeof(dns));
@@ -106,10 +108,10 @@ static void check_status(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 /* An address of ours for ever, or another's that ends */
 static void check_address(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 {
-	bool ours = !memcmp(p, &conf.ip6.addr, 16);
+	bool ours = !memcmp(p, &hostnet.ip6.addr, 16);
 
 	assert(len == 24 && get32(p + 16) == get32(p + 20));
-	assert(get32(p + 16) == (ours && inany_is_set(&conf.ip6.addr) ?
+	assert(get32(p + 16) == (ours && inany_is_set(&hostnet.ip6.addr) ?
 				 UINT32_MAX : 0));
 	s->addr += get32(p + 16) != 0;
 }
@@ -317,7 +319,7 @@ static void check_silent(const struct pkt *q, const struct datagram *r)
 	struct datagram again;
 
 	p.payload = view_of(r->data, r->len);
-	assert(!dhcpv6_reply(&conf, &dns, &p, &again));
+	assert(!dhcpv6_reply(&conf, &hostnet, &dns, &p, &again));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -338,7 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(msg, data + 2, len);
 	p.payload = view_of(msg, len);
-	if (dhcpv6_reply(&conf, &dns, &p, &r)) {
+	if (dhcpv6_reply(&conf, &hostnet, &dns, &p, &r)) {
 		assert(inany_equals(&r.dst, &p.src));
 		check_pair(msg, len, &r, data[1] & UNICAST);
 		check_silent(&p, &r);

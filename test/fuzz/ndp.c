@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fake_tap fake;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct guest guest;
 static struct dns dns;
 
@@ -38,11 +39,11 @@ static void setup(uint8_t how)
 	for (i = 0; i < dns.nsearch; i++)
 		snprintf(dns.search[i], CONF_NAME_LEN, "%0*u.example",
 			 (int)(1 + how % 7 * 9), i);
-	conf.ip6.enabled = true;
-	conf.mtu = 1500;
-	inany_pton("2001:db8::5", &conf.ip6.addr);
-	inany_pton("2001:db8::1", &conf.ip6.gw);
-	inany_pton("fe80::1", &conf.ip6.our_ll);
+	hostnet.ip6.enabled = true;
+	hostnet.mtu = 1500;
+	inany_pton("2001:db8::5", &hostnet.ip6.addr);
+	inany_pton("2001:db8::1", &hostnet.ip6.gw);
+	inany_pton("fe80::1", &hostnet.ip6.our_ll);
 	inany_pton("fe80::5", &guest.addr6_ll);
 }
 
@@ -111,7 +112,7 @@ static void check_reply(const struct pkt *q, const struct ndp_reply *r)
 	if (q->icmp.type == NDP_NS) {
 		assert(p.icmp.type == NDP_NA && p.payload.len >= 16);
 		assert(!memcmp(p.payload.p, q->payload.p, 16));
-		assert(!fwd_is_guests(&conf, &guest, &p.src));
+		assert(!fwd_is_guests(&hostnet, &guest, &p.src));
 		check_options(p.payload.p + 16, p.payload.len - 16);
 	} else {
 		assert(q->icmp.type == NDP_RS);
@@ -120,7 +121,7 @@ static void check_reply(const struct pkt *q, const struct ndp_reply *r)
 		check_options(p.payload.p + 8, p.payload.len - 8);
 	}
 	second = p;
-	assert(!ndp_reply(&conf, &guest, &dns, &second, &again));
+	assert(!ndp_reply(&conf, &hostnet, &guest, &dns, &second, &again));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -139,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(frame, data, size);
 	if (!fake_parse(&p, frame, size, &off) && p.kind == PKT_ICMP6 &&
-	    ndp_reply(&conf, &guest, &dns, &p, &r)) {
+	    ndp_reply(&conf, &hostnet, &guest, &dns, &p, &r)) {
 		struct frame_addr a = {
 			.dst_mac = r.dst_mac, .src_mac = conf.our_mac,
 			.src = &r.src, .dst = &r.dst, .ttl = NDP_HOP_LIMIT,

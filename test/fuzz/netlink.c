@@ -10,7 +10,8 @@
  * object file may be linked, too.
  */
 
-#define hostnet_find	included_hostnet_find
+#define hostnet_init		included_hostnet_init
+#define hostnet_ephemeral	included_hostnet_ephemeral
 #include "../../hostnet.c"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct nl nl, nowhere = { .fd = -1 };
 static struct probe probe;
-static struct host_ip host;
+static struct hostnet_ip host;
 
 static void must(bool holds)
 {
@@ -67,8 +68,8 @@ static void check(bool v4)
 {
 	unsigned i;
 
-	must(probe.ncands <= CANDS_MAX && host.naddrs <= CONF_ADDRS_MAX &&
-	     host.nroutes <= CONF_ROUTES_MAX);
+	must(probe.ncands <= CANDS_MAX && host.naddrs <= HOSTNET_ADDRS_MAX &&
+	     host.nroutes <= HOSTNET_ROUTES_MAX);
 	for (i = 0; i < host.nroutes; i++)
 		check_route(&host.routes[i], v4);
 	addrs_settle(&host, &probe.best);

@@ -16,6 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct resolv res, again;
 static struct dns dns, twice;
 
@@ -30,17 +31,18 @@ static union inany addr(const char *s)
 static void configure(uint8_t set)
 {
 	memset(&conf, 0, sizeof(conf));
-	conf.ip4.enabled = set & 1;
-	conf.ip6.enabled = set & 2;
+	memset(&hostnet, 0, sizeof(hostnet));
+	hostnet.ip4.enabled = set & 1;
+	hostnet.ip6.enabled = set & 2;
 	conf.dhcp_dns = set & 4;
 	conf.dhcp_search = set & 8;
 	conf.no_map_gw = set & 16;
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.gw = addr("2001:db8::1");
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.gw = addr("2001:db8::1");
 	if (set & 32)
-		conf.ip4.map_host_loopback = addr("192.0.2.9");
+		hostnet.ip4.map_host_loopback = addr("192.0.2.9");
 	if (set & 64)
 		conf.ip4.dns_forward = addr("169.254.1.1");
 	if (set & 128) {
@@ -106,7 +108,7 @@ static void check_again(void)
 	assert(!memcmp(again.search, res.search, sizeof(res.search)));
 }
 
-static void check_list(const struct conf_ip *ip, const union inany *list,
+static void check_list(const struct hostnet_ip *ip, const union inany *list,
 		       unsigned n, bool v4)
 {
 	unsigned i, k;
@@ -125,15 +127,18 @@ static void check_list(const struct conf_ip *ip, const union inany *list,
 
 /* Behind the address for loopback: what can't be reached, or that address. A server
  * of the other family only if nothing of its own stands for it */
-static void check_via(const struct conf_ip *ip, const union inany *via,
+static void check_via(const struct hostnet_ip *ip, const union inany *via,
 		      bool v4)
 {
 	if (!inany_is_set(via))
 		return;
 	if (inany_is_v4(via) != v4) {
-		const struct conf_ip *other = v4 ? &conf.ip6 : &conf.ip4;
+		const struct hostnet_ip *other = v4 ? &hostnet.ip6 :
+						      &hostnet.ip4;
 
-		assert(other->enabled && !inany_is_set(&other->dns_forward) &&
+		assert(other->enabled &&
+		       !inany_is_set(v4 ? &conf.ip6.dns_forward :
+					  &conf.ip4.dns_forward) &&
 		       !inany_is_set(&other->map_host_loopback) &&
 		       (conf.no_map_gw || !inany_is_set(&other->gw)));
 		ip = other;
@@ -149,7 +154,7 @@ static unsigned first(bool v4)
 {
 	unsigned i;
 
-	if (!(v4 ? &conf.ip4 : &conf.ip6)->enabled)
+	if (!(v4 ? &hostnet.ip4 : &hostnet.ip6)->enabled)
 		return res.n;
 	for (i = 0; i < res.n && inany_is_v4(&res.ns[i]) != v4; i++)
 		;
@@ -169,10 +174,10 @@ static void check_applied(void)
 {
 	unsigned i;
 
-	check_list(&conf.ip4, dns.ns4, dns.n4, true);
-	check_list(&conf.ip6, dns.ns6, dns.n6, false);
-	check_via(&conf.ip4, &dns.via4, true);
-	check_via(&conf.ip6, &dns.via6, false);
+	check_list(&hostnet.ip4, dns.ns4, dns.n4, true);
+	check_list(&hostnet.ip6, dns.ns6, dns.n6, false);
+	check_via(&hostnet.ip4, &dns.via4, true);
+	check_via(&hostnet.ip6, &dns.via6, false);
 	assert(dns.nsearch == (conf.dhcp_search ? res.nsearch : 0));
 	check_host(&dns.host4, first(true), first(false));
 	check_host(&dns.host6, first(false), first(true));
@@ -199,11 +204,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_again();
 
 	memset(&dns, 0xaa, sizeof(dns));
-	resolv_apply(&conf, &res, &dns);
+	resolv_apply(&conf, &hostnet, &res, &dns);
 	check_applied();
 	/* It is compared as bytes */
 	memset(&twice, 0x55, sizeof(twice));
-	resolv_apply(&conf, &again, &twice);
+	resolv_apply(&conf, &hostnet, &again, &twice);
 	assert(!memcmp(&dns, &twice, sizeof(dns)));
 	free(file);
 	return 0;

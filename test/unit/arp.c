@@ -52,27 +52,29 @@ static struct arp_msg message(const char *sender, const char *target,
 int main(void)
 {
 	struct conf c = { .our_mac = CONF_MAC_DEFAULT };
+	static struct hostnet net;
 	struct guest g = { 0 };
 	struct arp_msg q, r;
 	unsigned i;
 
-	c.ip4.enabled = true;
-	c.ip4.prefix_len = 24;
-	inany_pton("198.51.100.5", &c.ip4.addr);
-	inany_pton("198.51.100.1", &c.ip4.gw);
+	net.ip4.enabled = true;
+	net.ip4.prefix_len = 24;
+	inany_pton("198.51.100.5", &net.ip4.addr);
+	inany_pton("198.51.100.1", &net.ip4.gw);
 	inany_pton("198.51.100.6", &g.addr4);
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		q = message(table[i].sender, table[i].target, table[i].op);
-		ok(arp_reply(&c, &g, &q, &r) == table[i].reply, table[i].name);
+		ok(arp_reply(&c, &net, &g, &q, &r) == table[i].reply,
+		   table[i].name);
 	}
 
 	q = message("198.51.100.5", "198.51.100.1", 1);
-	ok(arp_reply(&c, &g, &q, &r) && r.op == htons(2) &&
+	ok(arp_reply(&c, &net, &g, &q, &r) && r.op == htons(2) &&
 	   !memcmp(r.sha, c.our_mac, 6) && !memcmp(r.spa, q.tpa, 4) &&
 	   !memcmp(r.tha, guest_mac, 6) && !memcmp(r.tpa, q.spa, 4),
 	   "the reply has our address and goes to who asked");
-	c.ip4.enabled = false;
-	ok(!arp_reply(&c, &g, &q, &r), "without IPv4 there is none");
+	net.ip4.enabled = false;
+	ok(!arp_reply(&c, &net, &g, &q, &r), "without IPv4 there is none");
 	return done();
 }

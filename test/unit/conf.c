@@ -874,41 +874,6 @@ static void oddities(void)
 	   "an option without a name is ambiguous");
 }
 
-static void resolving(void)
-{
-	char *argv[] = { (char *)"pasta", NULL }, error[CONF_ERROR_LEN];
-	char *no[] = { (char *)"pasta", (char *)"--no-map-gw", NULL };
-	union inany gw;
-	struct conf c;
-
-	inany_pton("192.0.2.254", &gw);
-	conf_parse_argv(&c, 1, argv, error, sizeof(error));
-	c.ip6.ifindex = 3;
-	util_strcpy(c.ip6.ifname, IFNAMSIZ, "eth6");
-	c.ip4.gw = c.ip4.addr = gw;
-	conf_resolve(&c);
-	ok(inany_equals(&c.ip4.map_host_loopback, &gw),
-	   "the gateway reaches the host");
-	ok(!strcmp(c.ns_ifname, "eth6"), "the interface is named as the host's");
-	*c.ns_ifname = 0;
-	c.ip4.ifindex = 2;
-	util_strcpy(c.ip4.ifname, IFNAMSIZ, "eth4");
-	c.ip4.onlink = true;
-	conf_resolve(&c);
-	ok(!strcmp(c.ns_ifname, "eth6"), "that of a default route comes first");
-	*c.ns_ifname = 0;
-	c.ip4.onlink = false;
-	conf_resolve(&c);
-	ok(!strcmp(c.ns_ifname, "eth4"), "and IPv4 among equals");
-
-	conf_parse_argv(&c, 2, no, error, sizeof(error));
-	c.ip4.gw = gw;
-	conf_resolve(&c);
-	ok(!inany_is_set(&c.ip4.map_host_loopback),
-	   "with --no-map-gw, the gateway does not reach the host");
-	ok(!strcmp(c.ns_ifname, "tap0"), "without a template it is tap0");
-}
-
 /* Descriptors at the numbers that the table has */
 static void open_fds(void)
 {
@@ -935,6 +900,5 @@ int main(void)
 	lists();
 	thousand_rules();
 	oddities();
-	resolving();
 	return done();
 }

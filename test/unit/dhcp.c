@@ -15,6 +15,7 @@
 static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
 static const uint8_t all_mac[6] = MAC_BROADCAST;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 static struct datagram reply;
 static uint8_t body[2048];
@@ -37,11 +38,12 @@ static be32 be(const char *s)
 
 static void setup(void)
 {
-	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
-	conf.ip4.enabled = true;
-	conf.ip4.addr = addr(OWN);
-	conf.ip4.prefix_len = 24;
-	conf.ip4.gw = addr(GW);
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	hostnet = (struct hostnet){ .mtu = 1500 };
+	hostnet.ip4.enabled = true;
+	hostnet.ip4.addr = addr(OWN);
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip4.gw = addr(GW);
 	strcpy(conf.hostname, "box");
 	dns = (struct dns){ .n4 = 2, .nsearch = 2 };
 	dns.ns4[0] = addr("192.0.2.53");
@@ -119,7 +121,7 @@ static bool answered(void)
 {
 	memset(&reply, 0xaa, sizeof(reply));
 	pkt.payload = view_of(body, body_len);
-	return dhcp_reply(&conf, &dns, &pkt, &reply);
+	return dhcp_reply(&conf, &hostnet, &dns, &pkt, &reply);
 }
 
 /* Replies ------------------------------------------------------------------- */
@@ -411,13 +413,13 @@ static void test_size(void)
 	option_max(65535);
 	ok(answered() && reply.len > 1400 && reply.len <= 1472,
 	   "never more than a frame");
-	conf.mtu = 700;
+	hostnet.mtu = 700;
 	ok(answered() && reply.len <= 672, "nor than the MTU");
-	conf.mtu = 68;
+	hostnet.mtu = 68;
 	ok(answered() && reply.len <= 300, "but 300 bytes");
 	are("53 1 3 26 51 54", "or what is left of the options");
 
-	conf.mtu = 1500;
+	hostnet.mtu = 1500;
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_CLIENT_ID, id, 255);
 	option(DHCP_OPT_RAPID, NULL, 0);
@@ -452,9 +454,9 @@ static void test_lists(void)
 	ok(answered(), "what we don't have");
 	are("53 1 51 54 58 59", "is not there");
 	dns.n4 = dns.nsearch = 0;
-	conf.mtu = 0;
+	hostnet.mtu = 0;
 	conf.hostname[0] = 0;
-	conf.ip4.gw = (union inany){ 0 };
+	hostnet.ip4.gw = (union inany){ 0 };
 	typed(DHCP_DISCOVER);
 	ok(answered(), "nothing configured");
 	are("53 1 3 51 54 58 59", "no names, and a router all the same");
@@ -575,20 +577,20 @@ static void test_routes(void)
 {
 	typed(DHCP_DISCOVER);
 	ok(answered() && has_no(DHCP_OPT_ROUTES), "a near gateway needs no route");
-	conf.ip4.prefix_len = 32;
+	hostnet.ip4.prefix_len = 32;
 	ok(answered() && has_addr(DHCP_OPT_ROUTER, GW) &&
 	   has(DHCP_OPT_ROUTES, "\40\306\63\144\1\0\0\0\0\0\306\63\144\1", 14),
 	   "/32: the gateway on the link, and a default route");
 	ok(has_addr(DHCP_OPT_MASK, "255.255.255.255"), "with its mask");
-	conf.ip4.prefix_len = 24;
-	conf.ip4.gw = addr("10.0.0.1");
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip4.gw = addr("10.0.0.1");
 	ok(answered() && has(DHCP_OPT_ROUTES,
 			     "\40\12\0\0\1\0\0\0\0\0\12\0\0\1", 14),
 	   "so for a gateway outside of the subnet");
 	typed(DHCP_DISCOVER);
 	asks_for("\1\3");
 	ok(answered() && has_no(DHCP_OPT_ROUTES), "if it is asked for");
-	conf.ip4.prefix_len = 0;
+	hostnet.ip4.prefix_len = 0;
 	typed(DHCP_DISCOVER);
 	ok(answered() && has_addr(DHCP_OPT_MASK, "0.0.0.0") &&
 	   has_no(DHCP_OPT_ROUTES), "/0 holds every gateway");
@@ -616,12 +618,12 @@ static void test_server(void)
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		union inany want = addr(t[i].server), got;
 
-		conf.ip4.addr = addr(t[i].own);
-		conf.ip4.prefix_len = t[i].prefix_len;
-		conf.ip4.gw = t[i].gw ? addr(t[i].gw) : (union inany){ 0 };
-		conf.ip4.map_host_loopback =
+		hostnet.ip4.addr = addr(t[i].own);
+		hostnet.ip4.prefix_len = t[i].prefix_len;
+		hostnet.ip4.gw = t[i].gw ? addr(t[i].gw) : (union inany){ 0 };
+		hostnet.ip4.map_host_loopback =
 			t[i].map ? addr(t[i].map) : (union inany){ 0 };
-		got = dhcp_server(&conf);
+		got = dhcp_server(&hostnet);
 		ok(inany_equals(&got, &want), t[i].name);
 		typed(DHCP_DISCOVER);
 		ok(answered() && has_addr(DHCP_OPT_SERVER, t[i].server) &&
@@ -647,10 +649,10 @@ static void test_no_answer(void)
 	typed(DHCP_DISCOVER);
 	ok(!answered(), "--no-dhcp");
 	setup();
-	conf.ip4.enabled = false;
+	hostnet.ip4.enabled = false;
 	ok(!answered(), "no IPv4");
 	setup();
-	conf.ip4.addr = (union inany){ 0 };
+	hostnet.ip4.addr = (union inany){ 0 };
 	ok(!answered(), "no address");
 	setup();
 	ok(answered(), "and now with all of that");

@@ -22,6 +22,7 @@ static const uint8_t duid[] = { 0, 3, 0, 1, 2, 0, 0, 0, 0, 5 };
 static const uint8_t our_duid[] = {
 	0, 3, 0, 1, 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 };
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 static struct datagram reply;
 static uint8_t msg[4096];
@@ -38,11 +39,12 @@ static union inany addr(const char *s)
 
 static void setup(void)
 {
-	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
-	conf.ip6.enabled = true;
-	conf.ip6.addr = addr(GUEST);
-	conf.ip6.prefix_len = 64;
-	conf.ip6.our_ll = addr(OUR_LL);
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	hostnet = (struct hostnet){ .mtu = 1500 };
+	hostnet.ip6.enabled = true;
+	hostnet.ip6.addr = addr(GUEST);
+	hostnet.ip6.prefix_len = 64;
+	hostnet.ip6.our_ll = addr(OUR_LL);
 	memset(&dns, 0, sizeof(dns));
 	dns.n6 = 2;
 	dns.ns6[0] = addr("2001:db8::53");
@@ -134,7 +136,7 @@ static size_t ask_from(const char *src, const char *dst)
 
 	memcpy(p.eth.src, guest_mac, 6);
 	memset(&reply, 0xee, sizeof(reply));
-	return dhcpv6_reply(&conf, &dns, &p, &reply);
+	return dhcpv6_reply(&conf, &hostnet, &dns, &p, &reply);
 }
 
 static size_t ask(void)
@@ -463,7 +465,7 @@ static void test_renew(uint8_t type)
 	ok(ask() && gets(0, GUEST, FOREVER) &&
 	   ia_status(DHCP6_OPT_IA_NA, 1) == DHCP6_NO_ADDRS &&
 	   !reply_has_end(GUEST), "in another IA, too, ours does not");
-	conf.ip6.addr = (union inany){ 0 };
+	hostnet.ip6.addr = (union inany){ 0 };
 	ok(ask() && ia_status(DHCP6_OPT_IA_NA, 0) == DHCP6_NO_ADDRS &&
 	   gets(0, "2001:db8:9::5", 0) && gets(1, GUEST, 0),
 	   "without an address to give, all do");
@@ -478,7 +480,7 @@ static void test_confirm(void)
 	ok(ask() && status() == DHCP6_SUCCESS, "CONFIRM: on this link");
 	ia(DHCP6_OPT_IA_NA, 8, "2001:db8:9::5", NULL);
 	ok(ask() && status() == DHCP6_NOT_ON_LINK, "not all of them");
-	conf.ip6.addr = (union inany){ 0 };
+	hostnet.ip6.addr = (union inany){ 0 };
 	ok(!ask(), "who has none can't say");
 	setup();
 	message(DHCP6_CONFIRM);
@@ -500,7 +502,7 @@ static void test_end(void)
 
 static void test_without_address(void)
 {
-	conf.ip6.addr = (union inany){ 0 };
+	hostnet.ip6.addr = (union inany){ 0 };
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(DHCP6_OPT_RAPID_COMMIT, NULL, 0);
@@ -510,7 +512,7 @@ static void test_without_address(void)
 	   ia_status(DHCP6_OPT_IA_NA, 0) == DHCP6_NO_ADDRS &&
 	   has(DHCP6_OPT_DNS), "without an address: none, but information");
 	setup();
-	conf.ip6.our_ll = (union inany){ 0 };
+	hostnet.ip6.our_ll = (union inany){ 0 };
 	ok(!ask(), "nothing without an address of ours");
 	setup();
 }

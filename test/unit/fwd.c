@@ -9,6 +9,7 @@
 #include "tap.h"
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 
 static union inany addr(const char *s)
@@ -23,13 +24,14 @@ static union inany addr(const char *s)
 static void setup(void)
 {
 	conf = (struct conf){ 0 };
-	conf.ip4.enabled = conf.ip6.enabled = true;
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.prefix_len = 24;
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.gw = addr("2001:db8::1");
-	conf.ip6.our_ll = addr("fe80::1");
+	hostnet = (struct hostnet){ 0 };
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.gw = addr("2001:db8::1");
+	hostnet.ip6.our_ll = addr("fe80::1");
 }
 
 /* Fields that matter: what is dialled, with which protocol, and what comes out;
@@ -71,7 +73,7 @@ static bool dial(const char *to, uint8_t proto, uint16_t port,
 
 	tap.eaddr = addr(inany_is_v4(&tap.oaddr) ? "198.51.100.5" :
 						   "2001:db8::5");
-	return fwd_from_tap(&conf, &dns, proto, &tap, host);
+	return fwd_from_tap(&conf, &hostnet, &dns, proto, &tap, host);
 }
 
 static bool goes_to(const char *to, const char *want)
@@ -105,13 +107,14 @@ static void test_table(void)
 /* -a may give the guest the last address of its network */
 static void test_broadcast_as_address(void)
 {
-	union inany last = addr("198.51.100.255"), own = conf.ip4.addr;
+	union inany last = addr("198.51.100.255"), own = hostnet.ip4.addr;
 
-	ok(fwd_is_broadcast(&conf, &last),
+	ok(fwd_is_broadcast(&hostnet, &last),
 	   "the last address of the guest's network is a broadcast");
-	conf.ip4.addr = last;
-	ok(!fwd_is_broadcast(&conf, &last), "but not if the guest was given it");
-	conf.ip4.addr = own;
+	hostnet.ip4.addr = last;
+	ok(!fwd_is_broadcast(&hostnet, &last),
+	   "but not if the guest was given it");
+	hostnet.ip4.addr = own;
 }
 
 static void test_map(void)
@@ -124,15 +127,15 @@ static void test_map(void)
 	ok(!dial("fe80::1", 6, 80, &host), "and our own address leads nowhere");
 
 	conf.no_map_gw = false;
-	conf.ip4.map_host_loopback = addr("192.0.2.1");
+	hostnet.ip4.map_host_loopback = addr("192.0.2.1");
 	ok(goes_to("192.0.2.1", "127.0.0.1"), "another address may be mapped");
 	ok(goes_to("198.51.100.1", "198.51.100.1"),
 	   "then the gateway is not");
 
-	conf.ip6.map_host_loopback = conf.ip6.gw;
+	hostnet.ip6.map_host_loopback = hostnet.ip6.gw;
 	ok(goes_to("fe80::1", "::1"),
 	   "our link-local address goes with the gateway's");
-	conf.ip4.enabled = false;
+	hostnet.ip4.enabled = false;
 	ok(!dial("203.0.113.9", 6, 80, &host), "a family that is off is refused");
 }
 
@@ -143,11 +146,11 @@ static const union inany *error_src(const char *dialled, const char *offender)
 	struct guest g = { 0 };
 
 	tap = (struct flowside){ .oaddr = addr(dialled), .oport = 1 };
-	tap.eaddr = conf.ip4.addr;
+	tap.eaddr = hostnet.ip4.addr;
 	from = addr(offender);
-	if (!fwd_from_tap(&conf, &dns, 17, &tap, &host))
+	if (!fwd_from_tap(&conf, &hostnet, &dns, 17, &tap, &host))
 		return NULL;
-	return fwd_error_src(&conf, &g, &tap, &host, &from);
+	return fwd_error_src(&hostnet, &g, &tap, &host, &from);
 }
 
 static bool error_from(const char *dialled, const char *offender,
@@ -171,7 +174,7 @@ static void test_errors(void)
 	   "nothing comes from the guest's own address");
 	ok(error_from("203.0.113.9", NULL, "198.51.100.1"),
 	   "what nobody reports comes from the gateway");
-	conf.ip4.gw = addr(NULL);
+	hostnet.ip4.gw = addr(NULL);
 	ok(error_from("203.0.113.9", NULL, "203.0.113.9"),
 	   "or, without one, from the peer");
 }
@@ -253,7 +256,7 @@ static bool is_ours(const char *s)
 {
 	union inany a = addr(s);
 
-	return fwd_is_ours(&conf, &a);
+	return fwd_is_ours(&conf, &hostnet, &a);
 }
 
 static void to_be_ours(void)
@@ -287,16 +290,16 @@ static void set_names(unsigned set)
 		dns.host4 = dns.host6 = addr("2001:db8:9::53");
 	if (set & VIA6)
 		dns.via4 = addr("::1");
-	conf.ip6.enabled = !(set & IP6_OFF);
+	hostnet.ip6.enabled = !(set & IP6_OFF);
 	if (set & LOCAL_RESOLVER)
 		dns.host4 = dns.via4 = addr("127.0.0.53");
 	if (set & GW_RESOLVER)
-		dns.host4 = dns.via4 = conf.ip4.gw;
+		dns.host4 = dns.via4 = hostnet.ip4.gw;
 	conf.no_map_gw = set & NO_MAP;
 	if (set & MAP_GUEST) {
-		conf.ip4.map_guest_addr = addr("192.0.2.9");
-		conf.ip4.host_addr = addr("198.51.100.5");
-		conf.ip6.map_guest_addr = addr("2001:db8::9");
+		hostnet.ip4.map_guest_addr = addr("192.0.2.9");
+		hostnet.ip4.host_addr = addr("198.51.100.5");
+		hostnet.ip6.map_guest_addr = addr("2001:db8::9");
 	}
 }
 
@@ -432,19 +435,19 @@ static void set_inbound(unsigned set, struct guest *g)
 	conf.splice_only = set & SPLICE_ONLY;
 	conf.host_lo_to_ns_lo = set & LO_TO_LO;
 	if (set & MAPS) {
-		conf.ip4.map_host_loopback = addr("192.0.2.1");
-		conf.ip4.map_guest_addr = addr("192.0.2.2");
+		hostnet.ip4.map_host_loopback = addr("192.0.2.1");
+		hostnet.ip4.map_guest_addr = addr("192.0.2.2");
 	}
 	if (set & NO_ADDR)
-		conf.ip4.addr = conf.ip6.addr = unset;
+		hostnet.ip4.addr = hostnet.ip6.addr = unset;
 	if (set & NO_GW)
-		conf.ip4.gw = conf.ip6.gw = unset;
+		hostnet.ip4.gw = hostnet.ip6.gw = unset;
 	if (set & GW_LL)
-		conf.ip6.gw = addr("fe80::ff");
+		hostnet.ip6.gw = addr("fe80::ff");
 	if (set & LOCAL6)
-		conf.ip6.addr = unset;
-	conf.ip6.enabled = !(set & OFF6);
-	conf.ip4.enabled = !(set & NO4);
+		hostnet.ip6.addr = unset;
+	hostnet.ip6.enabled = !(set & OFF6);
+	hostnet.ip4.enabled = !(set & NO4);
 }
 
 static void test_inbound(void)
@@ -463,7 +466,7 @@ static void test_inbound(void)
 		enum pif pif;
 
 		set_inbound(inbound[i].set, &g);
-		pif = fwd_from_host(&conf, &g, &r, &host, &tgt);
+		pif = fwd_from_host(&conf, &hostnet, &g, true, &r, &host, &tgt);
 		if (inbound[i].pif == PIF_NONE)
 			ok(pif == PIF_NONE, inbound[i].name);
 		else
@@ -473,6 +476,23 @@ static void test_inbound(void)
 			   tgt.oport == (pif == PIF_TAP ? 33000 : 0),
 			   inbound[i].name);
 	}
+}
+
+static void test_no_bypass(void)
+{
+	const struct fwd_rule r = { .first = 80, .last = 80, .to = 80 };
+	const struct flowside host = {
+		.eaddr = addr("127.0.0.1"), .eport = 33000,
+		.oaddr = addr("127.0.0.1"), .oport = 80,
+	};
+	struct flowside tgt;
+	struct guest g;
+
+	set_inbound(0, &g);
+	is(fwd_from_host(&conf, &hostnet, &g, true, &r, &host, &tgt),
+	   PIF_SPLICE, "a local connection bypasses the tap");
+	is(fwd_from_host(&conf, &hostnet, &g, false, &r, &host, &tgt),
+	   PIF_TAP, "while the namespace has no helper, it uses the tap");
 }
 
 /* From the namespace to the host: what it dialled, how its address came */
@@ -502,13 +522,13 @@ static const struct {
 static void set_outbound(unsigned set)
 {
 	setup();
-	conf.ip4.ifindex = conf.ip6.ifindex = set & LOCAL_MODE ? 0 : 2;
+	hostnet.ip4.ifindex = hostnet.ip6.ifindex = set & LOCAL_MODE ? 0 : 2;
 	conf.ip4.addr_given = conf.ip6.addr_given = set & GIVEN;
-	conf.ip4.enabled = !(set & OFF4);
+	hostnet.ip4.enabled = !(set & OFF4);
 	if (set & NO_HOST)
 		return;
-	conf.ip4.host_addr = addr("203.0.113.2");
-	conf.ip6.host_addr = addr("2001:db8::2");
+	hostnet.ip4.host_addr = addr("203.0.113.2");
+	hostnet.ip6.host_addr = addr("2001:db8::2");
 }
 
 static void test_from_ns(void)
@@ -527,7 +547,7 @@ static void test_from_ns(void)
 		if (outbound[i].dialled && !inany_is_v4(&ns.oaddr))
 			ns.eaddr = addr("2001:db8::5");
 		set_outbound(outbound[i].set);
-		ok = fwd_from_ns(&conf, &r, &ns, &host);
+		ok = fwd_from_ns(&conf, &hostnet, &r, &ns, &host);
 		if (!outbound[i].to)
 			ok(!ok, outbound[i].name);
 		else
@@ -593,13 +613,13 @@ static void test_targets(void)
 		bool same = true;
 
 		set_inbound(targets[i].set & LO ? LO_TO_LO : 0, &g);
-		conf.ip4.ifindex = conf.ip6.ifindex = 2;
-		conf.ip6.enabled = !(targets[i].set & NO_IP6);
+		hostnet.ip4.ifindex = hostnet.ip6.ifindex = 2;
+		hostnet.ip6.enabled = !(targets[i].set & NO_IP6);
 		if (targets[i].set & NO_TAP) {
 			conf.splice_only = true;
-			conf.ip4.addr = conf.ip6.addr = addr(NULL);
+			hostnet.ip4.addr = hostnet.ip6.addr = addr(NULL);
 		}
-		n = fwd_targets(&conf, &g, &r, &ini, t);
+		n = fwd_targets(&conf, &hostnet, &g, &r, &ini, t);
 		for (k = 0; k < FWD_TARGETS && targets[i].to[k]; k++) {
 			union inany to = addr(targets[i].to[k]);
 
@@ -615,13 +635,13 @@ static unsigned scope_of(const char *s)
 {
 	union inany a = addr(s);
 
-	return fwd_scope(&conf, &dns, &a);
+	return fwd_scope(&hostnet, &dns, &a);
 }
 
 static void test_scope(void)
 {
 	setup();
-	conf.ip6.ifindex = 2;
+	hostnet.ip6.ifindex = 2;
 	dns = (struct dns){ .host6 = addr("fe80::53"), .scope6 = 7 };
 	ok(!scope_of("2001:db8::9"), "global addresses have no scope");
 	ok(!scope_of("169.254.1.1"), "nor have IPv4 ones");
@@ -638,7 +658,7 @@ static const char *shown_as(const char *from)
 	static char buf[INANY_STRLEN];
 	union inany peer = addr(from), shown;
 
-	if (!fwd_to_guest(&conf, &dns, &nobody, &peer, &shown))
+	if (!fwd_to_guest(&conf, &hostnet, &dns, &nobody, &peer, &shown))
 		return NULL;
 	return inany_ntop(&shown, buf, sizeof(buf));
 }
@@ -665,7 +685,7 @@ static void test_unasked(void)
 	conf.no_map_gw = true;
 	ok(is_shown_as("127.0.0.1", NULL),
 	   "without a way to the host's loopback, nothing comes from there");
-	conf.ip4.map_host_loopback = addr("198.51.100.9");
+	hostnet.ip4.map_host_loopback = addr("198.51.100.9");
 	ok(is_shown_as("127.0.0.1", "198.51.100.9"),
 	   "--map-host-loopback is shown for the loopback");
 	conf.splice_only = true;
@@ -685,6 +705,7 @@ int main(void)
 	test_names();
 	test_outbound();
 	test_inbound();
+	test_no_bypass();
 	test_from_ns();
 	test_targets();
 	test_scope();

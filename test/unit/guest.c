@@ -13,6 +13,7 @@
 #include "wire.h"
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct guest g;
 static uint64_t now;
 static const uint8_t m1[6] = { 2, 0, 0, 0, 0, 1 }, m2[6] = { 2, 0, 0, 0, 0, 2 };
@@ -29,11 +30,12 @@ static union inany addr(const char *s)
 static void setup(bool config_net)
 {
 	conf = (struct conf){ .config_net = config_net };
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.prefix_len = 24;
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.our_ll = addr("fe80::1");
-	guest_init(&g, &conf);
+	hostnet = (struct hostnet){ 0 };
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.our_ll = addr("fe80::1");
+	guest_init(&g, &conf, &hostnet);
 	now = 100000;
 }
 
@@ -41,7 +43,7 @@ static bool heard_at(const char *s, const uint8_t mac[6])
 {
 	union inany a = addr(s);
 
-	return guest_heard(&g, &conf, &a, mac, now);
+	return guest_heard(&g, &hostnet, &a, mac, now);
 }
 
 static bool heard(const char *s)
@@ -74,7 +76,7 @@ static unsigned asked(uint64_t ms)
 		if (guest_probe_due(&g) > now)
 			now = guest_probe_due(&g);
 		for (k = 0; k < GUEST_CLASSES; k++)
-			n += guest_probe(&g, &conf, k, now);
+			n += guest_probe(&g, &conf, &hostnet, k, now);
 	}
 	now = end;
 	return n;
@@ -112,14 +114,14 @@ static void test_leased(void)
 	setup(false);
 	heard("198.51.100.6");
 	heard("2001:db8::77");
-	guest_leased(&g, &conf, true, m2);
-	guest_leased(&g, &conf, false, m2);
+	guest_leased(&g, &hostnet, true, m2);
+	guest_leased(&g, &hostnet, false, m2);
 	ok(is_known("198.51.100.5") && is_known("2001:db8::5"),
 	   "a leased address replaces any other at once");
 	ok(goes_to("198.51.100.5", m2), "it is where the request came from");
-	conf.ip4.addr = (union inany){ 0 };
-	guest_init(&g, &conf);
-	guest_leased(&g, &conf, true, m1);
+	hostnet.ip4.addr = (union inany){ 0 };
+	guest_init(&g, &conf, &hostnet);
+	guest_leased(&g, &hostnet, true, m1);
 	ok(!inany_is_set(&g.addr4), "without an address to assign there is no lease");
 }
 
@@ -214,9 +216,8 @@ static void test_other_machine(void)
 static void test_given_mac(void)
 {
 	setup(false);
-	conf.ns_mac_given = true;
-	memcpy(conf.ns_mac, m1, 6);
-	guest_init(&g, &conf);
+	guest_init(&g, &conf, &hostnet);
+	guest_set_mac(&g, m1);
 	ok(g.mac_known && goes_to("198.51.100.5", m1), "the tap's MAC is known");
 	heard_at("fe80::2", m2);
 	heard_at("0.0.0.0", m2);
@@ -230,7 +231,7 @@ static void test_reconnected(void)
 	setup(false);
 	heard_at("198.51.100.6", m1);
 	heard("10.0.0.1");
-	guest_reconnected(&g, &conf);
+	guest_reconnected(&g);
 	ok(!g.mac_known && is_known("198.51.100.6"),
 	   "a client that reconnects: its MAC is unknown, its address assumed");
 	is(asked(60000), 0, "nothing is asked on behalf of the old one");

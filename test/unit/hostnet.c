@@ -7,7 +7,16 @@
  * object file is linked, too.
  */
 
-#define hostnet_find	included_hostnet_find
+#include "../../netlink.h"
+
+static int fake_link(struct nl *n, unsigned index, const char *name,
+		     struct nl_link *l);
+static int fake_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg);
+
+#define hostnet_init		included_hostnet_init
+#define hostnet_ephemeral	included_hostnet_ephemeral
+#define nl_get_link		fake_link
+#define nl_talk			fake_talk
 #include "../../hostnet.c"
 
 #include <linux/if_link.h>
@@ -573,7 +582,7 @@ static void test_link(void)
 /* The choice of a template */
 
 static struct probe probe;
-static struct host_ip host;
+static struct hostnet_ip host;
 
 static void probe_reset(sa_family_t family)
 {
@@ -607,12 +616,13 @@ static void test_collect_routes(void)
 	probe_reset(AF_INET);
 	feed_route("198.51.100.0", 24, 3, NULL);
 	feed_route("0.0.0.0", 0, 5, "203.0.113.1");
-	for (i = 0; i < CONF_ROUTES_MAX; i++)
+	for (i = 0; i < HOSTNET_ROUTES_MAX; i++)
 		feed_route("203.0.113.9", 32, 3, "198.51.100.7");
-	is(host.nroutes, CONF_ROUTES_MAX, "routes are collected up to a limit");
+	is(host.nroutes, HOSTNET_ROUTES_MAX,
+	   "routes are collected up to a limit");
 	is(host.routes_lost, 1, "what is lost is counted");
 	feed_route("0.0.0.0", 0, 3, "198.51.100.1");
-	ok(!host.routes[CONF_ROUTES_MAX - 1].dst_len,
+	ok(!host.routes[HOSTNET_ROUTES_MAX - 1].dst_len,
 	   "a default route finds room");
 	is(probe.ncands, 2, "both default routes are candidates");
 
@@ -698,9 +708,10 @@ static void test_addr_order_v6(void)
 	addrs_settle(&host, &probe.best);
 	ok(is_ip(&host.addrs[0].addr, "2001:db8::2"), "the best comes first");
 	is(host.naddrs, 6, "temporary ones are not copied");
-	for (i = 0; i <= CONF_ADDRS_MAX; i++)
+	for (i = 0; i <= HOSTNET_ADDRS_MAX; i++)
 		feed_addr("2001:db8::2", 64, 3, 0, RT_SCOPE_UNIVERSE);
-	is(host.naddrs, CONF_ADDRS_MAX, "addresses are collected up to a limit");
+	is(host.naddrs, HOSTNET_ADDRS_MAX,
+	   "addresses are collected up to a limit");
 	is(host.addrs_lost, 7, "what is lost is counted");
 }
 
@@ -750,37 +761,192 @@ static void test_onlink_better(void)
 
 static void test_local_route(void)
 {
-	struct conf_ip v4 = { .gw_given = true };
+	struct conf_ip asked4 = { .gw_given = true };
 	unsigned i;
 
 	memset(&host, 0, sizeof(host));
-	add_local_route(&v4, true, &host);
+	add_local_route(&asked4, true, &host);
 	is(host.nroutes, 0, "a gateway that was given stays the only one");
-	v4.gw_given = false;
-	for (i = 0; i <= CONF_ROUTES_MAX; i++)
-		add_local_route(&v4, true, &host);
-	ok(is_ip(&v4.gw, "169.254.2.2"), "without default route the host routes");
-	is(host.nroutes, CONF_ROUTES_MAX, "its route finds room in any case");
+	asked4.gw_given = false;
+	for (i = 0; i <= HOSTNET_ROUTES_MAX; i++)
+		add_local_route(&asked4, true, &host);
+	ok(is_ip(&host.gw, "169.254.2.2"),
+	   "without default route the host routes");
+	is(host.nroutes, HOSTNET_ROUTES_MAX,
+	   "the route to the host finds room in any case");
 	is(host.routes_lost, 1, "at the cost of another one");
 }
 
 static void test_local_mode(void)
 {
-	struct conf_ip v4 = { .enabled = true }, v6 = { .enabled = true };
+	struct conf_ip asked4 = { .enabled = true }, asked6 = asked4;
 
-	local_mode(&v4, true, &host);
-	ok(v4.enabled && is_ip(&v4.addr, "169.254.2.1") &&
-	   v4.prefix_len == 16 && is_ip(&v4.gw, "169.254.2.2"),
+	memset(&host, 0, sizeof(host));
+	local_mode(&asked4, true, &host);
+	ok(is_ip(&host.addr, "169.254.2.1") && host.prefix_len == 16 &&
+	   is_ip(&host.gw, "169.254.2.2"),
 	   "without any network IPv4 is in local mode");
-	v6.our_ll = ip("fe80::1");
-	local_mode(&v6, false, &host);
-	ok(v6.enabled && !inany_is_set(&v6.addr) && is_ip(&v6.gw, "fe80::1"),
+	memset(&host, 0, sizeof(host));
+	host.our_ll = ip("fe80::1");
+	local_mode(&asked6, false, &host);
+	ok(!inany_is_set(&host.addr) && is_ip(&host.gw, "fe80::1"),
 	   "and IPv6 has link-local addresses");
-	v4 = (struct conf_ip){ .enabled = true, .addr_given = true,
-			       .addr = ip("10.0.2.100") };
-	local_mode(&v4, true, &host);
-	ok(v4.enabled && is_ip(&v4.addr, "10.0.2.100") && v4.prefix_len == 8,
+	asked4.addr_given = true;
+	memset(&host, 0, sizeof(host));
+	host.addr = ip("10.0.2.100");
+	local_mode(&asked4, true, &host);
+	ok(is_ip(&host.addr, "10.0.2.100") && host.prefix_len == 8,
 	   "a family whose address was given stays");
+}
+
+static struct conf conf;
+static struct hostnet net;
+
+static void test_resolve(void)
+{
+	memset(&net, 0, sizeof(net));
+	memset(&conf, 0, sizeof(conf));
+	net.ip4.gw = net.ip4.addr = ip("192.0.2.254");
+	net.ip6.ifindex = 3;
+	util_strcpy(net.ip6.ifname, IFNAMSIZ, "eth6");
+	resolve(&net, &conf);
+	ok(inany_equals(&net.ip4.map_host_loopback, &net.ip4.gw),
+	   "the gateway reaches the host");
+	ok(!strcmp(net.ns_ifname, "eth6"),
+	   "the interface is named as the host's");
+	net.ip4.ifindex = 2;
+	util_strcpy(net.ip4.ifname, IFNAMSIZ, "eth4");
+	net.ip4.onlink = true;
+	resolve(&net, &conf);
+	ok(!strcmp(net.ns_ifname, "eth6"),
+	   "the name of a default route's interface comes first");
+	net.ip4.onlink = false;
+	resolve(&net, &conf);
+	ok(!strcmp(net.ns_ifname, "eth4"), "and IPv4 among equals");
+	util_strcpy(conf.ns_ifname, IFNAMSIZ, "mine");
+	resolve(&net, &conf);
+	ok(!strcmp(net.ns_ifname, "mine"), "a name that was given holds");
+
+	memset(&net, 0, sizeof(net));
+	memset(&conf, 0, sizeof(conf));
+	conf.no_map_gw = true;
+	net.ip4.gw = ip("192.0.2.254");
+	resolve(&net, &conf);
+	ok(!inany_is_set(&net.ip4.map_host_loopback),
+	   "with --no-map-gw, the gateway does not reach the host");
+	ok(!strcmp(net.ns_ifname, "tap0"), "without a template it is tap0");
+}
+
+/*
+ * A host with one interface: e3, 198.51.100.5/24 behind 198.51.100.1, and
+ * 2001:db8::5/64 behind fe80::1. Its routing policy is the main table.
+ */
+
+static int fake_link(struct nl *n, unsigned index, const char *name,
+		     struct nl_link *l)
+{
+	(void)n;
+	if (index != 3 && (!name || strcmp(name, "e3")))
+		return -ENODEV;
+	*l = (struct nl_link){ .index = 3, .name = "e3",
+			       .flags = IFF_UP | IFF_RUNNING };
+	return 0;
+}
+
+static void fake_route(bool v4, nl_msg_fn fn, void *arg)
+{
+	start();
+	route_message(v4 ? AF_INET : AF_INET6, 0);
+	attr_num(RTA_OIF, 3);
+	attr_ip(RTA_GATEWAY, v4 ? "198.51.100.1" : "fe80::1");
+	fn(msg, arg);
+}
+
+static void fake_addr(bool v4, nl_msg_fn fn, void *arg)
+{
+	start();
+	addr_message(v4 ? AF_INET : AF_INET6, v4 ? 24 : 64, 3);
+	attr_ip(IFA_ADDRESS, v4 ? "198.51.100.5" : "2001:db8::5");
+	fn(msg, arg);
+}
+
+static int fake_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg)
+{
+	bool v4 = *(const uint8_t *)NLMSG_DATA(&q->nh) == AF_INET;
+
+	(void)n;
+	if (q->nh.nlmsg_type == RTM_GETROUTE)
+		fake_route(v4, fn, arg);
+	else
+		fake_addr(v4, fn, arg);
+	return 0;
+}
+
+static void look(void)
+{
+	conf.ip4.enabled = conf.ip6.enabled = true;
+	is(hostnet_init(&net, &conf), 0, "the host is looked at");
+}
+
+static void test_host(void)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.mtu = 1400;
+	look();
+	ok(net.ip4.enabled && net.ip4.ifindex == 3 &&
+	   !strcmp(net.ip4.ifname, "e3") && !net.ip4.onlink,
+	   "the interface of the default route is the template");
+	ok(is_ip(&net.ip4.addr, "198.51.100.5") && net.ip4.prefix_len == 24 &&
+	   is_ip(&net.ip4.gw, "198.51.100.1"),
+	   "address, prefix length and gateway are the host's");
+	ok(is_ip(&net.ip6.addr, "2001:db8::5") && net.ip6.prefix_len == 64 &&
+	   is_ip(&net.ip6.gw, "fe80::1"), "so are those of IPv6");
+	ok(is_ip(&net.ip4.host_addr, "198.51.100.5") &&
+	   is_ip(&net.ip4.map_host_loopback, "198.51.100.1"),
+	   "the host's address is known, and the gateway reaches its loopback");
+	ok(net.ip4.naddrs == 1 && net.ip4.nroutes == 1,
+	   "the address and the route are to be copied");
+	is(net.mtu, 1400, "the MTU is the one that was given");
+	ok(net.ephemeral_first && net.ephemeral_first <= net.ephemeral_last,
+	   "the host's ephemeral ports are known");
+}
+
+static void test_host_given(void)
+{
+	memset(&conf, 0, sizeof(conf));
+	conf.ip4.addr = ip("203.0.113.9");
+	conf.ip4.gw = ip("203.0.113.1");
+	conf.ip4.prefix_len = 28;
+	conf.ip4.addr_given = conf.ip4.prefix_given = conf.ip4.gw_given = true;
+	conf.ip4.map_host_loopback = conf.ip4.map_guest_addr = ip("192.0.2.7");
+	conf.ip4.map_given = true;
+	look();
+	ok(is_ip(&net.ip4.addr, "203.0.113.9") && net.ip4.prefix_len == 28 &&
+	   is_ip(&net.ip4.gw, "203.0.113.1"),
+	   "address, prefix length and gateway that were given hold");
+	ok(is_ip(&net.ip4.map_host_loopback, "192.0.2.7") &&
+	   is_ip(&net.ip4.map_guest_addr, "192.0.2.7"), "so do mappings");
+	is(net.ip4.ifindex, 3, "there is a template all the same");
+	conf.ip4.prefix_given = false;
+	look();
+	is(net.ip4.prefix_len, 24,
+	   "the length of an address without is guessed");
+
+	conf.splice_only = true;
+	look();
+	ok(!net.ip4.ifindex && !net.ip4.naddrs && is_ip(&net.ip4.addr,
+	   "203.0.113.9"), "without a tap nothing is searched for");
+}
+
+static void test_host_interface(void)
+{
+	memset(&conf, 0, sizeof(conf));
+	util_strcpy(conf.ifname_opt, IFNAMSIZ, "e3");
+	look();
+	is(net.ip4.ifindex, 3, "the interface that was given is the template");
+	util_strcpy(conf.ifname_opt, IFNAMSIZ, "e4");
+	is(hostnet_init(&net, &conf), -ENODEV,
+	   "one that is not there is an error");
 }
 
 int main(void)
@@ -808,5 +974,9 @@ int main(void)
 	test_onlink_better();
 	test_local_route();
 	test_local_mode();
+	test_resolve();
+	test_host();
+	test_host_given();
+	test_host_interface();
 	return done();
 }

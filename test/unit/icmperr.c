@@ -16,6 +16,7 @@
 
 static struct fake_tap fake;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct guest guest;
 
 static union inany addr(const char *s)
@@ -30,11 +31,12 @@ static union inany addr(const char *s)
 static void setup(void)
 {
 	memset(&conf, 0, sizeof(conf));
-	conf.ip4.enabled = conf.ip6.enabled = true;
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.gw = addr("2001:db8::1");
+	memset(&hostnet, 0, sizeof(hostnet));
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.gw = addr("2001:db8::1");
 	fake_tap_init(&fake, 0, 1500);
 }
 
@@ -121,8 +123,8 @@ static void test_error(unsigned i)
 	struct pkt p;
 
 	setup();
-	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
-		     &l4, sizeof(l4));
+	icmperr_send(&e, &fake.tap, &conf, &hostnet, &guest, &tap, &host,
+		     IPPROTO_UDP, &l4, sizeof(l4));
 	ok(fake.n == 1 &&
 	   !fake_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
@@ -143,18 +145,18 @@ static void test_source(void)
 	setup();
 	ok(icmperr_from_errno(ENETUNREACH, &host, &e) && !e.v4,
 	   "a failed call speaks in terms of the host's side");
-	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
-		     "12345678", 8);
-	ok(fake.n == 1 &&
-	   !fake_parse(&p, fake.sent[0].b, fake.sent[0].len, NULL) &&
-	   p.kind == PKT_ICMP4 && p.icmp.type == 3 &&
-	   inany_equals(&p.src, &conf.ip4.gw), "the guest hears of it in its own");
+	icmperr_send(&e, &fake.tap, &conf, &hostnet, &guest, &tap, &host,
+		     IPPROTO_UDP, "12345678", 8);
+	ok(fake.n == 1 && !fake_parse(&p, fake.sent[0].b, fake.sent[0].len,
+				      NULL) && p.kind == PKT_ICMP4 &&
+	   p.icmp.type == 3 && inany_equals(&p.src, &hostnet.ip4.gw),
+	   "the guest hears of it in its own");
 	e.offender = addr("2001:db8:7::7");
-	icmperr_send(&e, &fake.tap, &conf, &guest, &tap, &host, IPPROTO_UDP,
-		     "12345678", 8);
+	icmperr_send(&e, &fake.tap, &conf, &hostnet, &guest, &tap, &host,
+		     IPPROTO_UDP, "12345678", 8);
 	ok(fake.n == 2 &&
 	   !fake_parse(&p, fake.sent[1].b, fake.sent[1].len, NULL) &&
-	   inany_equals(&p.src, &conf.ip4.gw),
+	   inany_equals(&p.src, &hostnet.ip4.gw),
 	   "a router of the other family is shown as the gateway");
 }
 

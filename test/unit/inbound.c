@@ -30,6 +30,7 @@
 enum { CLIENTS = 40 };
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct guest guest;
 static struct listen l;
 static struct loop lp;
@@ -197,14 +198,14 @@ static void test_where(void)
 	ok(inany_equals(&got.other[0], &guest.addr4), "and here that of IPv4");
 	hang_up();
 
-	conf.ip4.enabled = false;
+	hostnet.ip4.enabled = false;
 	fd = dial(SOCK_STREAM, "127.0.0.1", 5000);
 	turn();
 	is(got.splice + got.tap, 0, "what leads nowhere is not handed on");
 	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
 	   "it gets a reset");
 	is(b.refused, 1, "and is counted");
-	conf.ip4.enabled = true;
+	hostnet.ip4.enabled = true;
 	hang_up();
 
 	if (send(dial(SOCK_DGRAM, "127.0.0.1", 5000), "x", 1, 0) != 1)
@@ -360,19 +361,19 @@ int main(void)
 	log_init("inbound");
 	log_set_level(LOG_L_ERR);
 	conf.mode = MODE_PASTA;
-	conf.ip4.enabled = conf.ip6.enabled = true;
-	conf.ip4.addr = guest.addr4 = ip("203.0.113.9");
-	conf.ip6.addr = guest.addr6 = ip("2001:db8::9");
-	conf.ip4.gw = conf.ip4.map_host_loopback = ip("203.0.113.1");
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
+	hostnet.ip4.addr = guest.addr4 = ip("203.0.113.9");
+	hostnet.ip6.addr = guest.addr6 = ip("2001:db8::9");
+	hostnet.ip4.gw = hostnet.ip4.map_host_loopback = ip("203.0.113.1");
 	loop_init(&lp);
 	helper_start();
-	listen_init(&l, &conf, &lp, &nsh, 1024);
+	listen_init(&l, &conf, &hostnet, &lp, &nsh, 1024);
 	rule(IPPROTO_TCP, 5000, 80);
 	rule(IPPROTO_UDP, 5000, 80);
 	rule(IPPROTO_TCP, 5001, 80)->from_ns = true;
 	is(listen_open(&l), 0, "ports are bound");
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
-	inbound_init(&b, &conf, &guest, &l, &flows, &lp,
+	inbound_init(&b, &conf, &hostnet, &guest, &l, &flows, &lp,
 		     &(struct inbound_to){ 0 });
 
 	test_where();

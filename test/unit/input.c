@@ -35,6 +35,7 @@ static struct udp udp;
 static struct udp_io io;
 static struct icmp icmp;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 static struct guest guest;
 static struct flow_table flows;
@@ -63,22 +64,25 @@ static void setup(void)
 {
 	static const uint64_t key[2] = { 1, 2 };
 
-	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
-	conf.ip4.enabled = conf.ip6.enabled = true;
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.prefix_len = 24;
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.gw = addr("2001:db8::1");
-	conf.ip6.our_ll = addr("fe80::1");
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	hostnet = (struct hostnet){ .mtu = 1500 };
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.gw = addr("2001:db8::1");
+	hostnet.ip6.our_ll = addr("fe80::1");
 	flow_init(&flows, key);
 	loop_init(&loop);
 	fake_tap_init(&fake, 0, 1500);
 	fake_tap_init(&wire, 0, 1500);
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, &io, NULL,
-		 NULL);
-	icmp_init(&icmp, &conf, &guest, &dns, &flows, &fake.tap, &loop);
-	input_init(&in, &conf, &guest, &dns, &fake.tap, &loop, &tcp, &udp, &icmp);
+	udp_init(&udp, &conf, &hostnet, &guest, &dns, &flows, &fake.tap, &loop,
+		 &io, NULL, NULL);
+	icmp_init(&icmp, &conf, &hostnet, &guest, &dns, &flows, &fake.tap,
+		  &loop);
+	input_init(&in, &conf, &hostnet, &guest, &dns, &fake.tap, &loop, &tcp,
+		   &udp, &icmp);
 }
 
 /* Make a packet of the guest in @wire */
@@ -384,8 +388,8 @@ static void ra_setup(void)
 	memset(&ra_loop, 0, sizeof(ra_loop));
 	ra_loop.now_ms = 1000000;
 	wheel_init(&ra_loop.wheel, ra_loop.now_ms);
-	input_init(&ra_in, &conf, &ra_guest, &dns, &fake.tap, &ra_loop, &tcp,
-		   &udp, &icmp);
+	input_init(&ra_in, &conf, &hostnet, &ra_guest, &dns, &fake.tap,
+		   &ra_loop, &tcp, &udp, &icmp);
 	fake.n = 0;
 }
 

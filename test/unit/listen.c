@@ -31,6 +31,7 @@ static struct listen l;
 static struct scan sc;
 static struct loop lp;
 static struct conf conf;
+static struct hostnet hostnet;
 static char said[4096];			/* the last messages */
 static int said_fd;
 
@@ -59,9 +60,10 @@ static bool hear_is(const char *wanted)
 static void begin(void)
 {
 	memset(&conf, 0, sizeof(conf));
-	conf.ip4.enabled = conf.ip6.enabled = true;
+	memset(&hostnet, 0, sizeof(hostnet));
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
 	memset(&l, 0, sizeof(l));
-	listen_init(&l, &conf, &lp, NULL, util_raise_nofile());
+	listen_init(&l, &conf, &hostnet, &lp, NULL, util_raise_nofile());
 }
 
 static struct fwd_rule *rule(uint8_t proto, uint16_t first, uint16_t last,
@@ -212,7 +214,7 @@ static void test_linger(void)
 static void test_families(void)
 {
 	begin();
-	conf.ip6.enabled = false;
+	hostnet.ip6.enabled = false;
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
 	is(listen_open(&l), 0, "IPv4 alone is bound");
 	ok(connects("127.0.0.1", 5000) && !connects("::1", 5000),
@@ -220,7 +222,7 @@ static void test_families(void)
 	listen_close(&l);
 
 	begin();
-	conf.ip4.enabled = false;
+	hostnet.ip4.enabled = false;
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
 	is(listen_open(&l), 0, "IPv6 alone is bound");
 	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
@@ -295,7 +297,7 @@ static void test_udp_groups(void)
 	setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	is(bind(other, &sa.sa, len), 0, "a responder shares its port");
 	begin();
-	conf.ip6.enabled = false;
+	hostnet.ip6.enabled = false;
 	rule(IPPROTO_UDP, 5353, 5353, "5353");
 	is(listen_open(&l), 0, "a port that a responder shares is no error");
 	ok(hear_is("UDP port 5353 is in use on the host, and shared: option "
@@ -476,7 +478,7 @@ static void begin_ns(void)
 {
 	l.nsh = &nsh;
 	memset(&sc, 0, sizeof(sc));
-	scan_init(&sc, &conf, &lp, &nsh, NULL, &l);
+	scan_init(&sc, &conf, &hostnet, &lp, &nsh, NULL, &l);
 }
 
 static void stop(void)
@@ -492,8 +494,8 @@ static void begin_scan(uint16_t first, uint16_t last)
 
 	begin();
 	begin_ns();
-	conf.ephemeral_first = 32768;
-	conf.ephemeral_last = 60999;
+	hostnet.ephemeral_first = 32768;
+	hostnet.ephemeral_last = 60999;
 	for (i = 0; i < 4; i++) {
 		struct fwd_rule *r = rule(i % 2 ? IPPROTO_UDP : IPPROTO_TCP,
 					  first, last, "auto");
@@ -626,7 +628,7 @@ static void test_scan_moved(void)
 	rule(IPPROTO_TCP, 7000, 7005, "7000-7005:8000-8005")->to = 8000;
 	conf.rules[0].scan = true;
 	memset(&sc, 0, sizeof(sc));
-	scan_init(&sc, &conf, &lp, NULL, NULL, &l);
+	scan_init(&sc, &conf, &hostnet, &lp, NULL, NULL, &l);
 	ok(!scan_needed(&sc, true), "without a namespace nobody is asked");
 	begin_ns();
 	ok(!scan_needed(&sc, false), "one side is enough");

@@ -15,6 +15,7 @@
 
 static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
 static struct conf conf;
+static struct hostnet hostnet;
 static struct guest guest;
 static struct dns dns;
 static struct ndp_reply reply;
@@ -31,12 +32,13 @@ static union inany addr(const char *s)
 
 static void setup(void)
 {
-	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT, .mtu = 1500 };
-	conf.ip6.enabled = true;
-	conf.ip6.addr = addr(GUEST);
-	conf.ip6.prefix_len = 64;
-	conf.ip6.gw = addr(GW);
-	conf.ip6.our_ll = addr(OUR_LL);
+	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	hostnet = (struct hostnet){ .mtu = 1500 };
+	hostnet.ip6.enabled = true;
+	hostnet.ip6.addr = addr(GUEST);
+	hostnet.ip6.prefix_len = 64;
+	hostnet.ip6.gw = addr(GW);
+	hostnet.ip6.our_ll = addr(OUR_LL);
 	guest = (struct guest){ .addr6_ll = addr(GUEST_LL) };
 }
 
@@ -84,7 +86,7 @@ static void option(struct pkt *p, uint8_t type, uint8_t len8, size_t bytes)
 
 static bool answered(struct pkt p)
 {
-	return ndp_reply(&conf, &guest, &dns, &p, &reply);
+	return ndp_reply(&conf, &hostnet, &guest, &dns, &p, &reply);
 }
 
 static const struct {
@@ -219,7 +221,8 @@ static void test_rs(void)
 	p = rs(GUEST_LL);
 	p.ttl = 64;
 	ok(!answered(p), "so is the hop limit");
-	ok(ndp_advert(&conf, &dns, &reply) == 64 && inany_equals(&reply.dst, &all),
+	ok(ndp_advert(&conf, &hostnet, &dns, &reply) == 64 &&
+	   inany_equals(&reply.dst, &all),
 	   "an unsolicited one goes to all nodes");
 }
 
@@ -227,7 +230,7 @@ static void test_flags(void)
 {
 	struct ndp_ra ra;
 
-	conf.ip6.addr = (union inany){ 0 };
+	hostnet.ip6.addr = (union inany){ 0 };
 	answered(rs(GUEST_LL));
 	memcpy(&ra, reply.msg, sizeof(ra));
 	is(ra.flags, 0x40, "without an address there is information");
@@ -269,7 +272,7 @@ static void test_dns(void)
 	dns.nsearch = CONF_SEARCH_MAX;
 	for (i = 0; i < CONF_SEARCH_MAX; i++)
 		snprintf(dns.search[i], CONF_NAME_LEN, "%060u.%060u", i, i);
-	ok(ndp_advert(&conf, &dns, &reply) > 1100 &&
+	ok(ndp_advert(&conf, &hostnet, &dns, &reply) > 1100 &&
 	   reply.len <= NDP_REPLY_MAX && !(reply.len % 8),
 	   "a long list is cut");
 	is(reply.msg[64 + 136 + 1] * 8, reply.len - 64 - 136,
@@ -279,16 +282,17 @@ static void test_dns(void)
 
 static void test_off(void)
 {
-	conf.mtu = 0;
+	hostnet.mtu = 0;
 	ok(answered(rs(GUEST_LL)) && reply.len == 56, "no MTU, no option");
 	conf.no_ra = true;
-	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &dns, &reply),
+	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &hostnet, &dns,
+						  &reply),
 	   "--no-ra: not a router");
 	ok(answered(ns(GUEST, GW)), "but a neighbour");
 	conf.no_ndp = true;
 	ok(!answered(ns(GUEST, GW)), "--no-ndp: neither");
 	conf.no_ndp = false;
-	conf.ip6.enabled = false;
+	hostnet.ip6.enabled = false;
 	ok(!answered(ns(GUEST, GW)), "without IPv6 neither");
 }
 

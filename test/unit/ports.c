@@ -575,10 +575,9 @@ static void ephemeral_is(const char *spec, bool pasta, const char *want)
 	struct conf c;
 
 	setup(&c, pasta);
-	c.ephemeral_first = 32768;
-	c.ephemeral_last = 60999;
 	parse(&c, 't', spec, error);
-	is(ports_skip_ephemeral(&c), 0, "the ephemeral ports are left out");
+	is(ports_skip_ephemeral(&c, 32768, 60999), 0,
+	   "the ephemeral ports are left out");
 	describe(&c, got, sizeof(got));
 	if (!ok(!strcmp(got, want), want))
 		printf("# got \"%s\"\n", got);

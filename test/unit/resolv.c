@@ -9,6 +9,7 @@
 #include "tap.h"
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct resolv res;
 static struct dns dns;
 
@@ -247,18 +248,19 @@ static const struct {
 static void setup(unsigned set)
 {
 	memset(&conf, 0, sizeof(conf));
-	conf.ip4.enabled = true;
-	conf.ip6.enabled = !(set & ONLY4);
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.gw = addr("2001:db8::1");
+	memset(&hostnet, 0, sizeof(hostnet));
+	hostnet.ip4.enabled = true;
+	hostnet.ip6.enabled = !(set & ONLY4);
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.gw = addr("2001:db8::1");
 	conf.dhcp_dns = conf.dhcp_search = !(set & NOT);
 	if (set & NO_GW6)
-		conf.ip6.gw = addr("");
+		hostnet.ip6.gw = addr("");
 	conf.no_map_gw = set & NO_MAP;
 	if (set & MAP)
-		conf.ip4.map_host_loopback = addr("192.0.2.9");
+		hostnet.ip4.map_host_loopback = addr("192.0.2.9");
 	if (set & FORWARD)
 		conf.ip4.dns_forward = addr("169.254.1.1");
 	conf.dns_given = set & (DNS | DNS_LO | NONE);
@@ -275,7 +277,7 @@ static void setup(unsigned set)
 static void apply(const char *text)
 {
 	resolv_parse(text, strlen(text), &res);
-	resolv_apply(&conf, &res, &dns);
+	resolv_apply(&conf, &hostnet, &res, &dns);
 }
 
 static bool leads(const union inany *a, const char *want)

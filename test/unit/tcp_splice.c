@@ -32,6 +32,7 @@
 #include "tap.h"
 
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 static struct flow_table flows;
 static struct loop loop;
@@ -776,7 +777,7 @@ static void sockets_run_out(void)
 	nsh.late = true;
 	nsh.error[NSSOCK_TCP4] = -ETOOMANYREFS;
 	wheel_arm(&loop.wheel, &nsh.timer, loop.now_ms + 3600000);
-	tcp_splice_init(s, &conf, &dns, &flows, &loop, &nsh);
+	tcp_splice_init(s, &conf, &hostnet, &dns, &flows, &loop, &nsh);
 	s->stats.refused = 0;
 	from_ns = false;
 
@@ -865,7 +866,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);	/* as the daemon does */
 	loop_init(&loop);
 	flow_init(&flows, key);
-	tcp_splice_init(s, &conf, &dns, &flows, &loop, NULL);
+	tcp_splice_init(s, &conf, &hostnet, &dns, &flows, &loop, NULL);
 	all();
 	v6 = true;
 	all();

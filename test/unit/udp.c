@@ -27,6 +27,7 @@
 static struct udp udp;
 static struct udp_io io;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct dns dns;
 static struct guest guest;
 static struct flow_table flows;
@@ -55,19 +56,20 @@ static void setup(unsigned caps, unsigned mtu)
 	static const uint64_t key[2] = { 1, 2 };
 
 	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
-	conf.ip4.enabled = conf.ip6.enabled = true;
-	conf.ip4.addr = addr("198.51.100.5");
-	conf.ip4.prefix_len = 24;
-	conf.ip4.gw = addr("198.51.100.1");
-	conf.ip6.addr = addr("2001:db8::5");
-	conf.ip6.gw = addr("2001:db8::1");
+	hostnet = (struct hostnet){ 0 };
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
+	hostnet.ip4.addr = addr("198.51.100.5");
+	hostnet.ip4.prefix_len = 24;
+	hostnet.ip4.gw = addr("198.51.100.1");
+	hostnet.ip6.addr = addr("2001:db8::5");
+	hostnet.ip6.gw = addr("2001:db8::1");
 	memset(&flows, 0, sizeof(flows));
 	flow_init(&flows, key);
 	loop_init(&loop);
 	fake_tap_init(&fake, caps, mtu);
 	memset(&udp, 0, sizeof(udp));
-	udp_init(&udp, &conf, &guest, &dns, &flows, &fake.tap, &loop, &io, NULL,
-		 NULL);
+	udp_init(&udp, &conf, &hostnet, &guest, &dns, &flows, &fake.tap, &loop,
+		 &io, NULL, NULL);
 }
 
 static void teardown(void)
@@ -137,7 +139,7 @@ static struct pkt packet(unsigned k, const char *dst, uint16_t sport,
 			 uint16_t dport, size_t len, uint16_t gso_size)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 5 };
-	union inany from = v4 ? conf.ip4.addr : conf.ip6.addr, to = addr(dst);
+	union inany from = v4 ? hostnet.ip4.addr : hostnet.ip6.addr, to = addr(dst);
 	struct frame_addr a = { .src_mac = mac, .dst_mac = conf.our_mac,
 				.src = &from, .dst = &to };
 	struct rx_offload off;
@@ -198,7 +200,8 @@ static bool is_reply(const struct pkt *p, uint16_t sport, size_t len)
 	union inany gw = addr(gateway());
 
 	return p->kind == PKT_UDP && inany_equals(&p->src, &gw) &&
-	       inany_equals(&p->dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
+	       inany_equals(&p->dst,
+			    v4 ? &hostnet.ip4.addr : &hostnet.ip6.addr) &&
 	       ntohs(p->udp.sport) == sport && ntohs(p->udp.dport) == GPORT &&
 	       p->payload.len == len;
 }
@@ -513,7 +516,8 @@ static bool is_inbound(unsigned i, uint16_t port, size_t len)
 
 	return sent(i, &p) && p.kind == PKT_UDP && p.payload.len == len &&
 	       inany_equals(&p.src, &gw) && ntohs(p.udp.sport) == port &&
-	       inany_equals(&p.dst, v4 ? &conf.ip4.addr : &conf.ip6.addr) &&
+	       inany_equals(&p.dst,
+			    v4 ? &hostnet.ip4.addr : &hostnet.ip6.addr) &&
 	       ntohs(p.udp.dport) == 7777;
 }
 
@@ -531,8 +535,8 @@ static void test_inbound(bool dual)
 	unsigned i;
 
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
-	guest.addr4 = conf.ip4.addr;
-	guest.addr6 = conf.ip6.addr;
+	guest.addr4 = hostnet.ip4.addr;
+	guest.addr6 = hostnet.ip6.addr;
 	l = listener(dual, &port);
 	r = rule_for(port);
 	for (i = 0; i < 2; i++)
@@ -577,8 +581,8 @@ static void test_listener_gone(void)
 	int l, s, o;
 
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
-	guest.addr4 = conf.ip4.addr;
-	guest.addr6 = conf.ip6.addr;
+	guest.addr4 = hostnet.ip4.addr;
+	guest.addr6 = hostnet.ip6.addr;
 	l = listener(true, &port);
 	r = rule_for(port);
 	s = server(&pport);
@@ -604,8 +608,8 @@ static void test_inbound_same(void)
 	int l, s;
 
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
-	guest.addr4 = conf.ip4.addr;
-	guest.addr6 = conf.ip6.addr;
+	guest.addr4 = hostnet.ip4.addr;
+	guest.addr6 = hostnet.ip6.addr;
 	l = listener(true, &port);
 	r = rule_for(port);
 	s = server(&pport);
@@ -636,7 +640,7 @@ static void test_same_name(void)
 	if (!v4)
 		return;
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
-	guest.addr4 = conf.ip4.addr;
+	guest.addr4 = hostnet.ip4.addr;
 	l = listener(true, &port);
 	r = rule_for(port);
 	s[0] = server(&pport);

@@ -21,6 +21,7 @@
 static struct udp_splice splice;
 static struct udp_io io;
 static struct conf conf;
+static struct hostnet hostnet;
 static struct flow_table flows;
 static struct guest guest;
 static struct loop loop;
@@ -42,7 +43,8 @@ static void setup(void)
 	unsigned i;
 
 	conf = (struct conf){ .mode = MODE_PASTA, .host_lo_to_ns_lo = true };
-	conf.ip4.enabled = conf.ip6.enabled = true;
+	hostnet = (struct hostnet){ 0 };
+	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
 	memset(&flows, 0, sizeof(flows));
 	flow_init(&flows, key);
 	loop_init(&loop);
@@ -55,7 +57,8 @@ static void setup(void)
 						  SOCK_NONBLOCK, 0);
 	}
 	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = NSHELPER_POOL;
-	udp_splice_init(&splice, &conf, &guest, &flows, &loop, &nsh, &io);
+	udp_splice_init(&splice, &conf, &hostnet, &guest, &flows, &loop, &nsh,
+			&io);
 }
 
 static unsigned flows_after(uint64_t ms)
@@ -144,7 +147,8 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 	host.oaddr = m->dst;
 	host.eaddr = m->src;
 	host.eport = m->sport;
-	if (fwd_from_host(&conf, &nobody, r, &host, &tgt) == PIF_SPLICE)
+	if (fwd_from_host(&conf, &hostnet, &nobody, true, r, &host,
+			  &tgt) == PIF_SPLICE)
 		udp_splice_from_host(&splice, NULL, r, fd, &host, &tgt,
 				     m->scope, in_data, n);
 }
