@@ -48,6 +48,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,13 +69,14 @@
  * @c, @h:	For setting up the link
  * @ctl:	Its end of the socket to the daemon
  * @daemon_ctl:	The other end
+ * @daemon_pid:	pidfd of the daemon, -1: unknown before Linux 5.3
  * @cmd:	The command, NULL: we join the namespaces of somebody else
  * @n:		Namespaces to join
  */
 struct child {
 	const struct conf *c;
 	const struct hostnet *h;
-	int ctl, daemon_ctl;
+	int ctl, daemon_ctl, daemon_pid;
 	const struct command *cmd;
 	struct netns *n;
 };
@@ -212,6 +214,24 @@ static bool child_wait(const struct child *ch)
 	return read(ch->ctl, &c, 1) == 1;
 }
 
+/*
+ * Wait for the daemon to write the ID maps; false if it ended before
+ *
+ * Its end is the death of our parent, but the daemon may have ended before we asked
+ * for that signal. getppid() is 0 in a new PID namespace and can't tell.
+ */
+static bool child_wait_maps(const struct child *ch)
+{
+	struct pollfd pfd[2] = {
+		{ .fd = ch->ctl, .events = POLLIN },
+		{ .fd = ch->daemon_pid, .events = POLLIN },
+	};
+
+	while (poll(pfd, ARRAY_SIZE(pfd), -1) < 0 && errno == EINTR)
+		;
+	return !pfd[1].revents && child_wait(ch);
+}
+
 /* The child in new namespaces, see clone(2) */
 static int child_main(void *arg)
 {
@@ -221,7 +241,7 @@ static int child_main(void *arg)
 
 	/* While the socket's other end is open here as well, no EOF tells */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (!child_wait(ch))
+	if (!child_wait_maps(ch))
 		_exit(EXIT_FAILURE);
 	fd = child_setup(ch, &info);
 	if (fd < 0 || child_own_files(ch, fd) ||
@@ -333,7 +353,16 @@ static int control_socket(struct child *ch)
 		return -errno;
 	ch->daemon_ctl = fds[0];
 	ch->ctl = fds[1];
+	ch->daemon_pid = -1;
 	return 0;
+}
+
+/* Close, in the daemon, the descriptors that are for the child */
+static void child_close(const struct child *ch)
+{
+	close(ch->ctl);
+	if (ch->daemon_pid >= 0)
+		close(ch->daemon_pid);
 }
 
 /*
@@ -363,6 +392,9 @@ static pid_t child_new(struct child *ch, bool userns)
 	rc = control_socket(ch);
 	if (rc)
 		return rc;
+#ifdef SYS_pidfd_open
+	ch->daemon_pid = syscall(SYS_pidfd_open, getpid(), 0);
+#endif
 	pid = child_clone(child_main, flags, ch);
 	rc = pid < 0 ? pid : 0;
 	if (!rc && userns)
@@ -377,7 +409,7 @@ static pid_t child_new(struct child *ch, bool userns)
 		waitpid(pid, NULL, 0);
 	}
 	close(ch->daemon_ctl);
-	close(ch->ctl);
+	child_close(ch);
 	return rc;
 }
 
@@ -449,7 +481,7 @@ static int receive_tap(struct child *ch, pid_t pid, struct tap_tun_info *info)
 		close(sigchld);
 	}
 	sigprocmask(SIG_SETMASK, &saved, NULL);
-	close(ch->ctl);
+	child_close(ch);
 	return fd;
 }
 
@@ -510,7 +542,7 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	if (joiner < 0) {
 		err_rc(joiner, "Couldn't start a process to join network "
 		       "namespace %s", ch->n->name);
-		close(ch->ctl);
+		child_close(ch);
 		rc = joiner;
 	} else {
 		rc = receive_tap(ch, joiner, info);
@@ -556,7 +588,7 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 	if (!pid)
 		child_helper(ch, id);
 	rc = pid < 0 ? -errno : ch->daemon_ctl;
-	close(ch->ctl);
+	child_close(ch);
 	if (pid < 0)
 		close(ch->daemon_ctl);
 	return rc;

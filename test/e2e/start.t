@@ -367,7 +367,40 @@ information() {
 	is "$out" "" "$WHO: -q is quiet"
 }
 
+# only_child PID: sets $child to the child of a process that has one
+only_child() {
+	child=$(cat "/proc/$1/task/$1/children")
+	child=${child% }
+	[ -n "$child" ]
+}
+runs() { grep -q "^State:.[^ZX]" "/proc/$1/status"; }
+ended() { ! runs "$1"; }
+
+# The daemon is killed before its child has asked to be told, which strace delays
+early_death() {
+	local tracer daemon init name="$WHO: pasta killed early takes its child along"
+	if ! run_as "$WHO" strace -qq -o /dev/null true >/dev/null 2>&1; then
+		skip "$name" "strace is not there, or can't attach"
+		return
+	fi
+	exec_as "$WHO" strace -f -qq -o /dev/null -e trace=prctl,clone \
+		-e inject=prctl:delay_enter=2000000:when=1 \
+		-e inject=clone:delay_exit=1000000 \
+		"$PASTA" -f -q --config-net -- sleep 100 2>/dev/null &
+	tracer=$!
+	wait_for only_child $tracer
+	daemon=$child
+	wait_for only_child "$daemon"
+	init=$child
+	kill -KILL "$daemon"
+	wait_for ended "$daemon"
+	t "$name" wait_for -t 10 ended "$init"
+	kill -KILL "$init" 2>/dev/null
+	wait $tracer
+}
+
 for WHO in $WHOM; do
+	early_death
 	command_status
 	network
 	identity
