@@ -143,7 +143,7 @@ static bool attr_via(const struct rtattr *a, union inany *out)
 }
 
 /* extack_read() - Keep the kernel's explanation, printable characters only */
-static void extack_read(struct nl *n, const void *tlvs, size_t len)
+static void extack_read(struct nl_answer *n, const void *tlvs, size_t len)
 {
 	const struct rtattr *a;
 	struct attrs t;
@@ -181,7 +181,7 @@ static const void *msg_data(const struct nlmsghdr *nh)
  *
  * Return: 0, or a negative errno as the kernel gave it, -EBADMSG if malformed
  */
-static int msg_error(struct nl *n, const struct nlmsghdr *nh)
+static int msg_error(struct nl_answer *n, const struct nlmsghdr *nh)
 {
 	const uint8_t *p = msg_data(nh);
 	size_t len = msg_len(nh), skip;
@@ -219,7 +219,7 @@ static int msg_error(struct nl *n, const struct nlmsghdr *nh)
  * Return: 1 if more is to come, 0 if the request is answered, negative errno as
  *	   the kernel told it, -EBADMSG if malformed
  */
-int nl_walk(struct nl *n, const void *buf, size_t rem, nl_msg_fn fn,
+int nl_walk(struct nl_answer *n, const void *buf, size_t rem, nl_msg_fn fn,
 	    void *arg)
 {
 	const uint8_t *p = buf;
@@ -238,7 +238,8 @@ int nl_walk(struct nl *n, const void *buf, size_t rem, nl_msg_fn fn,
 		rem -= step;
 
 		/* An answer to an earlier request, or to somebody else's */
-		if (nh->nlmsg_seq != n->seq || nh->nlmsg_pid != n->portid)
+		if (nh->nlmsg_seq != n->seq ||
+		    (n->portid && nh->nlmsg_pid != n->portid))
 			continue;
 		if (nh->nlmsg_flags & NLM_F_DUMP_INTR)
 			n->interrupted = true;
@@ -578,8 +579,8 @@ int nl_open(struct nl *n)
 		nl_close(n);
 		return ret;
 	}
-	n->portid = sa.nl_pid;
-	n->seq = 0;
+	n->answer.portid = sa.nl_pid;
+	n->answer.seq = 0;
 
 	/* Best effort: newer kernels say more and filter dumps */
 	setsockopt(n->fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
@@ -630,9 +631,9 @@ int nl_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg)
 
 	if ((q->nh.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		q->nh.nlmsg_flags |= NLM_F_ACK;
-	q->nh.nlmsg_seq = ++n->seq;
-	n->interrupted = false;
-	n->extack[0] = '\0';
+	q->nh.nlmsg_seq = ++n->answer.seq;
+	n->answer.interrupted = false;
+	n->answer.extack[0] = '\0';
 	if (sendto(n->fd, q, q->nh.nlmsg_len, 0, (struct sockaddr *)&to,
 		   sizeof(to)) < 0)
 		return -errno;
@@ -640,15 +641,15 @@ int nl_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg)
 		got = nl_recv(n);
 		if (got < 0)
 			return (int)got;
-		ret = nl_walk(n, n->buf, (size_t)got, fn, arg);
+		ret = nl_walk(&n->answer, n->buf, (size_t)got, fn, arg);
 	} while (ret > 0);
-	return !ret && n->interrupted ? -EAGAIN : ret;
+	return !ret && n->answer.interrupted ? -EAGAIN : ret;
 }
 
 /* nl_reason() - Words for @ret, the error of the last nl_talk() */
 const char *nl_reason(const struct nl *n, int ret)
 {
-	return n->extack[0] ? n->extack : strerror(-ret);
+	return n->answer.extack[0] ? n->answer.extack : strerror(-ret);
 }
 
 struct link_arg {

@@ -51,12 +51,23 @@ struct nl_nexthop {
 	uint32_t ids[NL_HOPS_MAX];
 };
 
-/* One socket in one namespace, see nl_open() */
+/**
+ * struct nl_answer - The answer to one request, as far as it was received
+ * @seq:	Sequence number of the request
+ * @portid:	Address of the socket that sent the request, 0: any
+ * @interrupted:	A datagram had NLM_F_DUMP_INTR: the dump is inconsistent
+ * @extack:	The kernel's text for an error, printable, may be empty
+ */
+struct nl_answer {
+	uint32_t seq, portid;
+	bool interrupted;
+	char extack[128];
+};
+
+/* An rtnetlink socket in one namespace, see nl_open() */
 struct nl {
 	int fd;
-	uint32_t seq, portid;		/* of the request under way */
-	bool interrupted;		/* NLM_F_DUMP_INTR seen in its answer */
-	char extack[128];		/* the kernel's words on an error */
+	struct nl_answer answer;
 	uint8_t buf[NL_BUF_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
@@ -69,7 +80,7 @@ struct nl_req {
 typedef void (*nl_msg_fn)(const struct nlmsghdr *nh, void *arg);
 
 /* One datagram: no system calls */
-int nl_walk(struct nl *n, const void *buf, size_t rem, nl_msg_fn fn,
+int nl_walk(struct nl_answer *a, const void *buf, size_t rem, nl_msg_fn fn,
 	    void *arg);
 int nl_parse_link(const struct nlmsghdr *nh, struct nl_link *l);
 int nl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,

@@ -313,7 +313,7 @@ static unsigned routes_pass(const struct setup *s, const struct host_route *r,
 static void routes_warn(const struct setup *s, const struct host_route *r,
 			unsigned n, const bool *done)
 {
-	char reason[sizeof(s->nl->extack)], buf[INANY_STRLEN] = "default";
+	char reason[sizeof(s->nl->answer.extack)], buf[INANY_STRLEN] = "default";
 	const struct host_route *first = NULL;
 	unsigned i, left = 0;
 	int ret;

@@ -25,6 +25,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "netlink.h"
+
 enum {
 	PARTS_MAX	= 4096,		/* of a dump: over 300 000 sockets */
 };
@@ -64,24 +66,31 @@ static bool entry_read(struct sockdiag_entry *e,
 	return e->port;
 }
 
-/* error_read() - What NLMSG_DONE or NLMSG_ERROR says: 0 or negative errno */
-static int error_read(const struct nlmsghdr *nh)
-{
-	int error = 0;
+/* A part of a dump that is walked through */
+struct walk {
+	sockdiag_fn fn;
+	void *arg;
+	bool bad;			/* a message was too short */
+};
 
-	if (nh->nlmsg_len < NLMSG_HDRLEN + sizeof(error))
-		return nh->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
-	memcpy(&error, (const uint8_t *)nh + NLMSG_HDRLEN, sizeof(error));
-	if (error > 0)
-		return -EBADMSG;
-	return error == -ENOENT ? 0 : error;
+static void entry_msg(const struct nlmsghdr *nh, void *arg)
+{
+	struct walk *w = arg;
+	struct sockdiag_entry e;
+
+	if (nh->nlmsg_type != SOCK_DIAG_BY_FAMILY || w->bad)
+		return;
+	if (nh->nlmsg_len < NLMSG_HDRLEN + sizeof(struct inet_diag_msg))
+		w->bad = true;
+	else if (entry_read(&e, NLMSG_DATA(nh)))
+		w->fn(&e, w->arg);
 }
 
 /**
  * sockdiag_walk() - Go through one part of a dump
  * @buf:	As received, aligned to 4 bytes
  * @len:	Bytes
- * @seq:	Of the request
+ * @seq:	Sequence number of the request
  * @fn:		Called for each socket
  * @arg:	For @fn
  *
@@ -90,35 +99,13 @@ static int error_read(const struct nlmsghdr *nh)
 int sockdiag_walk(const void *buf, size_t len, uint32_t seq, sockdiag_fn fn,
 		  void *arg)
 {
-	const uint8_t *p = buf;
+	struct nl_answer a = { .seq = seq };
+	struct walk w = { .fn = fn, .arg = arg };
+	int rc = nl_walk(&a, buf, len, entry_msg, &w);
 
-	while (len >= sizeof(struct nlmsghdr)) {
-		const struct nlmsghdr *nh = (const struct nlmsghdr *)p;
-		struct sockdiag_entry e;
-		size_t step;
-
-		if (nh->nlmsg_len < sizeof(*nh) || nh->nlmsg_len > len)
-			return -EBADMSG;
-		step = NLMSG_ALIGN((size_t)nh->nlmsg_len);
-		if (step > len)
-			step = len;
-		p += step;
-		len -= step;
-		if (nh->nlmsg_seq != seq)
-			continue;	/* of a request given up */
-		if (nh->nlmsg_type == NLMSG_DONE ||
-		    nh->nlmsg_type == NLMSG_ERROR)
-			return error_read(nh);
-		if (nh->nlmsg_type == NLMSG_OVERRUN)
-			return -ENOBUFS;
-		if (nh->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-			continue;
-		if (nh->nlmsg_len < NLMSG_HDRLEN + sizeof(struct inet_diag_msg))
-			return -EBADMSG;
-		if (entry_read(&e, NLMSG_DATA(nh)))
-			fn(&e, arg);
-	}
-	return len ? -EBADMSG : 1;
+	if (w.bad)
+		return -EBADMSG;
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* request() - Ask for the sockets that wait for somebody */

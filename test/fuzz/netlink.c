@@ -75,9 +75,9 @@ static void check(bool v4)
 	addrs_settle(&host, &probe.best);
 	for (i = 0; i < host.naddrs; i++)
 		check_addr(&host.addrs[i], v4);
-	must(memchr(nl.extack, 0, sizeof(nl.extack)));
-	for (i = 0; nl.extack[i]; i++)
-		must(nl.extack[i] >= ' ' && nl.extack[i] <= '~');
+	must(memchr(nl.answer.extack, 0, sizeof(nl.answer.extack)));
+	for (i = 0; nl.answer.extack[i]; i++)
+		must(nl.answer.extack[i] >= ' ' && nl.answer.extack[i] <= '~');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -91,11 +91,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v4 = !(*data & 1);
 	size--;
 	memcpy(nl.buf, data + 1, size);
-	nl.extack[0] = '\0';
+	nl.answer.extack[0] = '\0';
 	if (size >= sizeof(first)) {
 		memcpy(&first, nl.buf, sizeof(first));
-		nl.seq = first.nlmsg_seq;
-		nl.portid = first.nlmsg_pid;
+		nl.answer.seq = first.nlmsg_seq;
+		nl.answer.portid = first.nlmsg_pid;
 	}
 	memset(&probe, 0, sizeof(probe));
 	memset(&host, 0, sizeof(host));
@@ -104,9 +104,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	probe.nested = &nowhere;
 	probe.best.oif = 2;
 
-	ret = nl_walk(&nl, nl.buf, size, any_msg, &probe);
+	ret = nl_walk(&nl.answer, nl.buf, size, any_msg, &probe);
 	must(ret <= 1);
 	check(v4);
-	must(nl_walk(&nl, nl.buf, size, NULL, NULL) == ret);
+	must(nl_walk(&nl.answer, nl.buf, size, NULL, NULL) == ret);
 	return 0;
 }

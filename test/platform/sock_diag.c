@@ -6,6 +6,7 @@
  */
 #include "plat.h"
 
+#include "../../netlink.c"
 #include "../../sockdiag.c"
 
 enum { CONNS = 200 };

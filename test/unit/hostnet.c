@@ -37,10 +37,10 @@ static void start(void)
 {
 	memset(dgram, 0, sizeof(dgram));
 	dgram_len = 0;
-	nl.seq = SEQ;
-	nl.portid = PORT;
-	nl.interrupted = false;
-	nl.extack[0] = '\0';
+	nl.answer.seq = SEQ;
+	nl.answer.portid = PORT;
+	nl.answer.interrupted = false;
+	nl.answer.extack[0] = '\0';
 	seen = 0;
 }
 
@@ -114,7 +114,7 @@ static void count_msg(const struct nlmsghdr *nh, void *arg)
 
 static int walk(void)
 {
-	return nl_walk(&nl, dgram, dgram_len, count_msg, &seen);
+	return nl_walk(&nl.answer, dgram, dgram_len, count_msg, &seen);
 }
 
 static void data_message(void)
@@ -156,7 +156,7 @@ static void test_walk_end(void)
 	msg->nlmsg_flags |= NLM_F_DUMP_INTR;
 	done_message(0);
 	is(walk(), 0, "an interrupted dump ends as others");
-	ok(nl.interrupted, "and it is known to be interrupted");
+	ok(nl.answer.interrupted, "and it is known to be interrupted");
 
 	start();
 	message(NLMSG_OVERRUN, NULL, 0);
@@ -178,7 +178,7 @@ static void test_walk_strangers(void)
 	message(NLMSG_NOOP, NULL, 0);
 	is(walk(), 1, "a message of no meaning is passed over");
 	is(seen, 0, "and not handed on");
-	is(nl_walk(&nl, dgram, 0, count_msg, &seen), 1,
+	is(nl_walk(&nl.answer, dgram, 0, count_msg, &seen), 1,
 	   "an empty datagram says nothing");
 }
 
@@ -221,27 +221,27 @@ static void test_errors(void)
 	error_message(-ENETUNREACH, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "no\nway", 7);
 	is(walk(), -ENETUNREACH, "an error is returned");
-	ok(!strcmp(nl.extack, "no?way"), "its words are kept, printable");
+	ok(!strcmp(nl.answer.extack, "no?way"), "its words are kept, printable");
 
 	start();
 	error_message(-EINVAL, 16 + 12, NLM_F_ACK_TLVS);
 	add("twelve bytes", 12);
 	attr(NLMSGERR_ATTR_MSG, "behind", 7);
 	is(walk(), -EINVAL, "an error may hold the request");
-	ok(!strcmp(nl.extack, "behind"), "its words are behind that");
+	ok(!strcmp(nl.answer.extack, "behind"), "its words are behind that");
 
 	start();
 	error_message(-EINVAL, UINT32_MAX - 2, NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "behind", 7);
 	is(walk(), -EINVAL, "an error may lie about the request");
-	ok(!nl.extack[0], "its words are not found then");
+	ok(!nl.answer.extack[0], "its words are not found then");
 
 	start();
 	error_message(-EINVAL, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	memset(text, 'x', sizeof(text));
 	attr(NLMSGERR_ATTR_MSG, text, sizeof(text));
 	is(walk(), -EINVAL, "words may be long and not end");
-	is(strlen(nl.extack), sizeof(nl.extack) - 1, "they are cut");
+	is(strlen(nl.answer.extack), sizeof(nl.answer.extack) - 1, "they are cut");
 }
 
 static void test_errors_malformed(void)
@@ -261,7 +261,7 @@ static void test_errors_malformed(void)
 	error_message(-EINVAL, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "words", 6)->rta_len = 2;
 	is(walk(), -EINVAL, "an error with malformed words is returned");
-	ok(!nl.extack[0], "without them");
+	ok(!nl.answer.extack[0], "without them");
 }
 
 /* Routes */

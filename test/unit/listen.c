@@ -719,6 +719,11 @@ static struct inet_diag_msg *socket_message(uint32_t seq, uint16_t port)
 	return m;
 }
 
+static int *error_message(uint32_t seq)
+{
+	return message(NLMSG_ERROR, seq, sizeof(struct nlmsgerr));
+}
+
 static int walk(void)
 {
 	int rc = sockdiag_walk(part, part_len, 5, seen, NULL);
@@ -749,11 +754,11 @@ static void test_dump(void)
 	is(walk(), 0, "the end is the end");
 	is(entries, 0, "what is old, unbound or strange does not count");
 
-	*(int *)message(NLMSG_ERROR, 5, 4) = -EPERM;
+	*error_message(5) = -EPERM;
 	is(walk(), -EPERM, "an error is passed on");
-	*(int *)message(NLMSG_ERROR, 5, 4) = -ENOENT;
+	*error_message(5) = -ENOENT;
 	is(walk(), 0, "a family unknown has no sockets");
-	*(int *)message(NLMSG_ERROR, 5, 4) = 3;
+	*error_message(5) = 3;
 	is(walk(), -EBADMSG, "an error is negative");
 	message(NLMSG_ERROR, 5, 2);
 	is(walk(), -EBADMSG, "it has a number");
