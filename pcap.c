@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pcap.c - A tap that records what passes through another one
+ * pcap.c - A tap that records the frames of another one
  *
  * Protocols hold a struct tap and do not know that it is this one: its
- * operations note frames and call those of the backend; the backend's callbacks
- * point here and go on to ours. Statistics stay with the backend. Received
- * frames are seen before they are parsed, so also the bad ones; sent ones when
- * they are committed, while they are still ours to read. They may be described
- * in the log as well, or only there.
+ * operations record frames and call those of the backend; callbacks of the backend
+ * point here and call ours. Statistics stay with the backend. Received frames are
+ * recorded before they are parsed, so the bad ones are there, too. Sent frames are
+ * recorded when they are committed, while they are still ours to read. Frames may
+ * be described in the log as well, or only there.
  *
  * The file is that of tcpdump: a header, then a header with time and length
  * before each frame, all in host order, times in nanoseconds. Frames that a
@@ -93,7 +93,7 @@ struct parts {
 	unsigned n;
 };
 
-/* A frame: its head and what follows */
+/* Put together a frame of its head and the rest */
 static void set_parts(struct parts *f, const void *head, size_t len,
 		      struct view rest)
 {
@@ -101,7 +101,7 @@ static void set_parts(struct parts *f, const void *head, size_t len,
 	f->n = 2 + view_parts(&rest, 0, rest.len, f->iov + 2, VIEW_PARTS_MAX);
 }
 
-/* One record */
+/* Write one record */
 /* #syscalls writev clock_gettime clock_gettime64 close */
 static void record(struct pcap *p, struct parts *f)
 {
@@ -129,8 +129,9 @@ static void record(struct pcap *p, struct parts *f)
 }
 
 /*
- * Sum up a frame from @start on. The field already counts the pseudo header; it is
- * left alone if it is not in the head, which must be a copy of ours
+ * Complete the checksum of a frame, which covers the bytes from @start on. The field
+ * already counts the pseudo header. It is left alone if it is not in the head, which
+ * must be a private copy.
  */
 static void complete_csum(struct parts *f, size_t start, size_t offset)
 {
@@ -141,12 +142,12 @@ static void complete_csum(struct parts *f, size_t start, size_t offset)
 		return;
 	csum = csum_fold(csum_view(0, &v, start, v.len - start));
 	if (!csum)
-		csum = 0xffff;		/* as UDP wants it; no other minds */
+		csum = 0xffff;		/* for UDP, 0 would mean none */
 	memcpy((uint8_t *)f->iov[1].iov_base + start + offset, &csum,
 	       sizeof(csum));
 }
 
-/* A frame to the other side */
+/* Record a frame to the other side */
 static void record_tx(struct pcap *p, const struct txframe *f)
 {
 	uint8_t head[TAP_HDR_MAX];
@@ -159,7 +160,7 @@ static void record_tx(struct pcap *p, const struct txframe *f)
 	record(p, &parts);
 }
 
-/* The same for the log */
+/* Describe a frame to the other side in the log */
 static void describe_tx(const struct txframe *f)
 {
 	struct parts parts;
@@ -170,7 +171,7 @@ static void describe_tx(const struct txframe *f)
 	trace_frame(false, &frame);
 }
 
-/* A frame from the other side, see tap->raw */
+/* Record and describe a frame from the other side, see tap->raw */
 static void pcap_raw(void *ctx, const struct view *frame,
 		     const struct rx_offload *off)
 {
@@ -272,10 +273,10 @@ static const struct tap_ops pcap_ops = {
 };
 
 /**
- * pcap_wrap() - Record all that passes through a tap from now on
+ * pcap_wrap() - Record all frames of a tap from now on
  * @p:		The wrapper
  * @inner:	Backend, initialised; its callbacks are replaced
- * @fd:		From pcap_open(), ours to close; -1: no file
+ * @fd:		File from pcap_open(), ours to close; -1: none
  * @text:	Describe frames in the log, at the level of trace()
  *
  * Return: the tap to be used instead of @inner; the caller sets its callbacks

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pcap.h - A tap that records what passes through another one
+ * pcap.h - A tap that records the frames of another one
  */
 
 #ifndef PCAP_H
@@ -11,14 +11,14 @@
 
 #include "tap.h"
 
-/* Bytes of a frame that are copied to patch its sum */
+/* Bytes of a frame that are copied to complete its checksum */
 #define PCAP_HEAD	512
 
 /**
  * struct pcap - The wrapper
- * @tap:	What protocols see instead of @inner
- * @inner:	The backend; its callbacks are ours
- * @fd:		Capture file, -1: stopped
+ * @tap:	Tap for protocols, instead of @inner
+ * @inner:	The backend; its callbacks point here
+ * @fd:		Capture file, -1: none, or recording has ended
  * @text:	Frames are described in the log
  * @lent:	Frames of the last tap_reserve()
  */

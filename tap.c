@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tap.c - What all backends share
+ * tap.c - Code that all backends share
  *
  * A backend receives frames into a batch of struct pkt with tap_rx_frame() and
  * hands the batch to tap->rx() while the bytes are still in place. Bad frames
- * are counted by reason and dropped; a log line about them comes once a second
- * at most, since the other side can make any number of them.
+ * are counted by reason and dropped. They are logged at most once a second, since
+ * the other side can send any number of them.
  */
 
 #include "tap.h"
@@ -16,11 +16,11 @@
 #include "log.h"
 
 /**
- * tap_init() - Set what all backends share; callbacks are set afterwards
- * @t:		Cleared
- * @ops:	The backend's
+ * tap_init() - Set up the shared state; the caller sets callbacks afterwards
+ * @t:		Tap; cleared
+ * @ops:	Operations of the backend
  * @caps:	TAP_*
- * @mtu:	Largest IP packet in bytes, 0: that of Ethernet
+ * @mtu:	Largest IP packet in bytes, 0: 1500, as for Ethernet
  */
 void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 	      unsigned mtu)
@@ -29,14 +29,14 @@ void tap_init(struct tap *t, const struct tap_ops *ops, unsigned caps,
 	t->ops = ops;
 	t->caps = caps;
 	t->mtu = mtu ? mtu : 1500;
-	/* Not to be guessed where entropy is there: RFC 7739, 5 */
+	/* Start at an unpredictable value if the kernel has entropy: RFC 7739, 5 */
 	if (getrandom(&t->frag_id, sizeof(t->frag_id), GRND_NONBLOCK) < 0)
 		t->frag_id = 0;
 }
 
 /**
- * tap_change() - For backends: the device is another one from now on
- * @t:		The tap; tells who has set tap->changed()
+ * tap_change() - Set other capabilities or another MTU at run time, for backends
+ * @t:		The tap; its changed() is called if there is a difference
  * @caps:	TAP_*
  * @mtu:	Largest IP packet in bytes
  */
@@ -51,12 +51,12 @@ void tap_change(struct tap *t, unsigned caps, unsigned mtu)
 }
 
 /**
- * tap_send_one() - Send a complete frame that is no more than headers
- * @t:		Where to
- * @hdr:	From the Ethernet header on, all sums done
- * @hdrlen:	Bytes of it, at most TAP_HDR_MAX
+ * tap_send_one() - Send a complete frame that consists of headers only
+ * @t:		The tap
+ * @hdr:	Frame from the Ethernet header on, with its checksums
+ * @hdrlen:	Bytes of the frame, at most TAP_HDR_MAX
  *
- * Return: false if there was no room for it (then it is lost)
+ * Return: false if there was no room for the frame: it is lost
  */
 bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen)
 {
@@ -73,7 +73,8 @@ bool tap_send_one(struct tap *t, const void *hdr, size_t hdrlen)
 	return tap_commit(t, 1);
 }
 
-/* Arrays for system calls have room for so many, whatever the other side does */
+/* Does an array of VIEW_PARTS_MAX parts, as users have for system calls, hold the
+ * frame? The other side decides how many pieces it has */
 static bool is_in_few_pieces(const struct view *frame)
 {
 	struct iovec iov[VIEW_PARTS_MAX];
@@ -85,11 +86,11 @@ static bool is_in_few_pieces(const struct view *frame)
 /**
  * tap_rx_frame() - Parse one received frame into a batch
  * @t:		The backend that received it
- * @p:		Batch, with room for one more
- * @n:		Packets in it; counted up if the frame is good
- * @frame:	From the Ethernet header on; stays in place until the batch is
- *		handed over. One in more than VIEW_PARTS_MAX pieces is dropped
- * @off:	What the device said, NULL: nothing
+ * @p:		Batch, with room for one more packet
+ * @n:		Number of packets in it; incremented if the frame is good
+ * @frame:	Frame from the Ethernet header on; stays in place until the batch
+ *		is handed over. One in more than VIEW_PARTS_MAX pieces is dropped
+ * @off:	Offload fields from the device, may be NULL
  */
 void tap_rx_frame(struct tap *t, struct pkt *p, unsigned *n,
 		  const struct view *frame, const struct rx_offload *off)

@@ -3,13 +3,13 @@
  * tap.h - The layer-2 side: lend frames, queue them, hand over received ones
  *
  * Protocols see no mode, no descriptor and no ring. To send, they borrow frames
- * with tap_reserve(), fill headers and payload, and say with tap_commit() how
- * many to queue. Backends: tap_tun.c, tap_stream.c; pcap.c wraps either.
+ * with tap_reserve(), fill headers and payload, and queue some of them with
+ * tap_commit(). Backends are tap_tun.c and tap_stream.c; pcap.c wraps either.
  *
  * The other side may come and go: a backend that takes connections has attach(),
- * and calls tap->closed() when one ends. What the device can take and its MTU may
- * differ from one to the next: a backend sets both with tap_change(), all others read
- * them from here for each frame.
+ * and calls tap->closed() when one ends. Capabilities and MTU may differ from one
+ * connection to the next: a backend sets both with tap_change(), everybody else
+ * reads them from here for each frame.
  */
 
 #ifndef TAP_H
@@ -28,12 +28,12 @@
 #define TAP_RX_BATCH	32		/* frames handed over at a time */
 #define TAP_HDR_MAX	160		/* Ethernet to layer-4 headers */
 
-/* What the device can take */
+/* Capabilities of the device: it takes */
 enum {
 	TAP_CSUM = 1,			/* partial checksums */
 	TAP_TSO4 = 2, TAP_TSO6 = 4,	/* unsegmented TCP */
 	TAP_USO = 8,			/* unsegmented UDP, IPv4 and IPv6 */
-	TAP_JUMBO = 16,			/* a frame over the MTU passes whole */
+	TAP_JUMBO = 16,			/* frames over the MTU, whole */
 };
 
 /**
@@ -62,9 +62,9 @@ struct txframe {
 struct tap;
 
 /**
- * struct tap_ops - What a backend does
- * @reserve, @commit, @flush, @event, @attach:	See tap_reserve() and so on; NULL
- *		for @attach: nobody can connect
+ * struct tap_ops - Operations of a backend
+ * @reserve, @commit, @flush, @event:	See tap_reserve() and so on
+ * @attach:	See tap_attach(); NULL for a backend without connections
  */
 struct tap_ops {
 	struct txframe *(*reserve)(struct tap *t, unsigned *n, size_t hdrlen,
@@ -81,19 +81,19 @@ struct tap_stats {
 };
 
 /**
- * struct tap - What all backends share
- * @ops:	The backend's, or those of a wrapper
+ * struct tap - State that all backends share
+ * @ops:	Operations of the backend or of a wrapper
  * @caps:	TAP_*: frame.c reads this
  * @mtu:	Largest IP packet towards the other side, bytes
- * @frag_id:	Last identification of an IP packet that may be fragmented
- * @stats:	The backend's; those of a wrapper stay zero
- * @rx:		Takes @n parsed packets; set in passt.c
- * @writable:	There is room again after tap_reserve() lent none
- * @closed:	The other side is gone; 0 or a positive errno
- * @changed:	@caps or @mtu are others than before; NULL: nobody minds
- * @raw:	Sees each received frame before it is parsed, for captures;
- *		NULL: nobody
- * @ctx:	First argument of these
+ * @frag_id:	Identification of the last IP packet that may be fragmented
+ * @stats:	Counters of the backend; those of a wrapper stay zero
+ * @rx:		Callback for @n parsed packets; set in passt.c
+ * @writable:	Callback: there is room again after tap_reserve() lent none
+ * @closed:	Callback: the other side is gone; 0 or a positive errno
+ * @changed:	Callback: @caps or @mtu have changed; may be NULL
+ * @raw:	Callback for each received frame before it is parsed, for
+ *		captures; may be NULL
+ * @ctx:	First argument of the callbacks
  */
 struct tap {
 	const struct tap_ops *ops;
@@ -113,13 +113,13 @@ struct tap {
 /**
  * tap_reserve() - Borrow frames
  * @t:		The tap
- * @n:		How many are wanted; set to how many there are, 0: wait for
+ * @n:		Number of frames wanted; set to the number lent, 0: wait for
  *		tap->writable()
- * @hdrlen:	Bytes of headers of each, at most TAP_HDR_MAX
- * @room:	Bytes of payload room of each, at most 65535
+ * @hdrlen:	Bytes of headers of each frame, at most TAP_HDR_MAX
+ * @room:	Bytes of payload room of each frame, at most 65535
  *
- * Return: array of @n frames; valid until the next reserve or commit, which may
- * also leave them unused. NULL if there are none.
+ * Return: array of @n frames, valid until the next reserve or commit. It is fine
+ * to use none of them. NULL if there are none.
  */
 static inline struct txframe *tap_reserve(struct tap *t, unsigned *n,
 					  size_t hdrlen, size_t room)
@@ -130,16 +130,16 @@ static inline struct txframe *tap_reserve(struct tap *t, unsigned *n,
 /**
  * tap_commit() - Queue the first @n frames of the last tap_reserve()
  *
- * Return: how many are queued for certain. A tun device drops where it must and
- * counts those as queued: they are lost frames.
+ * Return: number of frames that are queued for certain. A tun device counts a
+ * frame that it has to drop as queued: that is a lost frame.
  */
 static inline unsigned tap_commit(struct tap *t, unsigned n)
 {
 	return t->ops->commit(t, n);
 }
 
-/* tap_frame_lend() - For backends: a frame anew, payload in one piece right behind the
- * headers */
+/* tap_frame_lend() - Initialize a frame of a backend, with payload in one piece right
+ * behind the headers */
 static inline void tap_frame_lend(struct txframe *f, uint8_t *payload,
 				  size_t hdrlen, size_t room)
 {
@@ -147,24 +147,25 @@ static inline void tap_frame_lend(struct txframe *f, uint8_t *payload,
 			       .payload = view_of(payload, room) };
 }
 
-/* tap_flush() - Write out what is queued; once a turn, by passt.c */
+/* tap_flush() - Write out queued frames; called by passt.c once a turn */
 static inline void tap_flush(struct tap *t)
 {
 	t->ops->flush(t);
 }
 
+/* tap_event() - Handle @events of descriptor @which of the backend */
 static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
 {
 	t->ops->event(t, which, events);
 }
 
 /**
- * tap_attach() - Hand over a connection to the other side
+ * tap_attach() - Give a connection with the other side to the backend
  * @t:		The tap
  * @fd:		Connected socket, ours to close
  *
- * Return: 0; negative errno, @fd is still the caller's: -EBUSY if there is one
- * already, -EOPNOTSUPP if nobody connects to this device
+ * Return: 0, or negative errno, and @fd is still the caller's: -EBUSY if there is
+ * a connection already, -EOPNOTSUPP if the backend takes none
  */
 static inline int tap_attach(struct tap *t, int fd)
 {

@@ -6,15 +6,15 @@
  * qemu's "-netdev stream". No offloads: sums are complete, no frame is over the
  * MTU.
  *
- * To send, frames are lent from a linear arena and queued in place, length and
- * all; flush() hands as many as the socket takes to sendmsg(). It may stop at
- * any byte of a frame, the rest goes first the next time. The arena starts over
- * from its beginning when all is sent. While it is full, tap_reserve() lends
- * nothing; once it is empty, tap->writable() is called. So nothing is dropped
- * here, unless the connection goes away.
+ * To send, frames are lent from a linear arena and queued in place, each with its
+ * length; flush() hands them to sendmsg(). The socket may stop at any byte of a
+ * frame, and the rest goes first the next time. The arena starts over from its
+ * beginning when all is sent. While it is full, tap_reserve() lends nothing; once
+ * it is empty, tap->writable() is called. So no frame is dropped here, unless the
+ * connection ends.
  *
- * Received bytes are parsed where they are; what is left of a frame that is not
- * complete moves to the start of the buffer.
+ * Received bytes are parsed in place; an incomplete frame moves to the start of
+ * the buffer.
  */
 
 #include "tap_stream.h"
@@ -60,8 +60,8 @@ static void stream_consume(struct tap_stream *s, size_t n)
 }
 
 /*
- * Send what is queued. Return: 0 if all is sent, -EAGAIN if the socket is full,
- * another negative errno if it is of no more use.
+ * Send the queued frames. Return: 0 if all is sent, -EAGAIN if the socket is full,
+ * another negative errno if it has failed.
  */
 /* #syscalls sendmsg */
 static int send_queue(struct tap_stream *s)
@@ -94,7 +94,7 @@ static int send_queue(struct tap_stream *s)
 	return 0;
 }
 
-/* How many frames of @slot bytes there is room for, at most @want */
+/* Number of frames of @slot bytes that fit, at most @want */
 static unsigned room_for(const struct tap_stream *s, unsigned want, size_t slot)
 {
 	size_t n = (sizeof(s->tx) - s->used) / slot;
@@ -119,7 +119,7 @@ static struct txframe *stream_reserve(struct tap *tap, unsigned *n,
 	*n = 0;
 	if (hdrlen <= TAP_HDR_MAX && s->fd >= 0) {
 		*n = room_for(s, want, slot);
-		/* An error is for flush() and event() to find and report */
+		/* Leave it to flush() and event() to find and report an error */
 		if (*n < want && *n < TAP_TX_BATCH && !s->poll_out &&
 		    !send_queue(s))
 			*n = room_for(s, want, slot);
@@ -158,8 +158,8 @@ static unsigned stream_commit(struct tap *tap, unsigned n)
 }
 
 /*
- * Nobody is there any more: forget what was queued or half received. That the
- * other end left before it had read everything is no error.
+ * Close the connection, forget queued frames and a partly received one. It is no
+ * error if the other end has left before it had read everything.
  */
 /* #syscalls close */
 static void stream_close(struct tap_stream *s, int error)
@@ -178,7 +178,7 @@ static void stream_close(struct tap_stream *s, int error)
 		s->tap.closed(s->tap.ctx, error);
 }
 
-/* EPOLLOUT is watched only while somebody waits for room */
+/* Watch for EPOLLOUT only while frames are queued or a protocol waits for room */
 static void stream_watch(struct tap_stream *s)
 {
 	const union epoll_ref ref = { .kind = REF_TAP };
@@ -210,7 +210,7 @@ static void stream_flush(struct tap *tap)
 	stream_watch(s);
 }
 
-/* Hand over all complete frames; -EPROTO if this is not our framing */
+/* Hand over all complete frames; -EPROTO if the framing is not ours */
 static int parse_frames(struct tap_stream *s)
 {
 	size_t pos = 0, len;
@@ -246,8 +246,8 @@ static int parse_frames(struct tap_stream *s)
 }
 
 /*
- * Receive once. Return: true if there may be more; the connection is closed if
- * it has come to its end.
+ * Receive once, close the connection at its end. Return: true if there may be more
+ * to receive.
  */
 /* #syscalls recvfrom */
 static bool stream_rx(struct tap_stream *s)
@@ -286,7 +286,8 @@ static void stream_event(struct tap *tap, unsigned which, uint32_t events)
 			break;
 }
 
-/* A new connection; who could not send before gets a turn when it is writable */
+/* Take a new connection. If tap_reserve() lent no frame before, tap->writable() is
+ * called once the socket is writable */
 static int stream_attach(struct tap *tap, int fd)
 {
 	const union epoll_ref ref = { .kind = REF_TAP };
@@ -313,11 +314,11 @@ static const struct tap_ops stream_ops = {
 
 /**
  * tap_stream_init() - Set up the backend
- * @s:		The backend; callbacks of s->tap are to be set by the caller
- * @fd:		Connected stream socket, ours to close; -1: nobody is there yet,
- *		see tap_attach()
+ * @s:		The backend; the caller sets the callbacks of s->tap
+ * @fd:		Connected stream socket, ours to close; -1: there is none yet, see
+ *		tap_attach()
  * @mtu:	Largest IP packet, bytes
- * @l:		Gets @fd, as REF_TAP with index 0
+ * @l:		Event loop; watches @fd as REF_TAP with index 0
  *
  * Return: 0 or negative errno
  */

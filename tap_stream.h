@@ -23,8 +23,8 @@ struct loop;
 
 /**
  * struct stream_chunk - Bytes in the arena that are yet to be sent
- * @off:	Where they start
- * @len:	How many; shrinks as the socket takes them
+ * @off:	Offset of the first byte
+ * @len:	Number of bytes; shrinks as the socket takes them
  */
 struct stream_chunk {
 	uint32_t off, len;
@@ -33,15 +33,15 @@ struct stream_chunk {
 /**
  * struct tap_stream - The backend
  * @tx:		Arena of frames to send
- * @tap:	What others see of it
- * @loop:	Watches @fd
- * @fd:		Connected socket, -1: nobody is there
- * @starved:	tap_reserve() lent none: tap->writable() is due
+ * @tap:	Public part
+ * @loop:	Event loop that watches @fd
+ * @fd:		Connected socket, -1: there is none
+ * @starved:	tap_reserve() lent no frame: tap->writable() is due
  * @poll_out:	EPOLLOUT is watched
- * @head, @tail: First entry of @queue to send, end of them
- * @used:	Bytes of @tx up to the end of the last frame queued
- * @have:	Bytes in @rx: at a time between events, of one partial frame
- * @rx:		What was received
+ * @head, @tail: First entry of @queue to send, and the one after the last
+ * @used:	Bytes of @tx up to the end of the last queued frame
+ * @have:	Bytes in @rx; between events they are of one partial frame
+ * @rx:		Received bytes
  */
 struct tap_stream {
 	uint8_t tx[STREAM_TX_SIZE] __attribute__((aligned(64)));

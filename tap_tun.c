@@ -4,17 +4,17 @@
  *
  * With a virtio-net header before each frame (IFF_VNET_HDR) the kernel hands
  * over unsegmented frames of up to 64 KiB with partial checksums, and takes the
- * same. What it takes is found step by step, enum tap_offload: unknown bits in
- * TUNSETOFFLOAD are EINVAL.
+ * same. We try one set of offloads after the other (enum tap_offload), since
+ * TUNSETOFFLOAD fails with EINVAL if a bit is unknown.
  *
  * A tun device never pushes back: it takes a frame, drops it silently, or fails
- * the write, and poll() says writable all the same. So frames are written in
- * commit(), one write() each, from one small buffer that stays in the cache;
- * one that can't be written is a lost frame, and is counted.
+ * the write, and poll() reports it as writable all the same. So frames are written
+ * in commit(), one write() each, from one small buffer that stays in the cache. A
+ * frame that can't be written is lost, and counted.
  *
  * Received frames are read one after the other into one buffer, small ones
- * densely, until the device is empty, a batch is full, or so much was read that
- * the first bytes would leave the cache before they are sent on.
+ * densely. A batch ends when the device is empty, when it is full, or before its
+ * first bytes would leave the cache.
  */
 
 #include "tap_tun.h"
@@ -37,7 +37,7 @@
 #define TUN_F_USO6	0x40
 #endif
 
-/* A step of the ladder: what we ask of the device, what we may then send it */
+/* Steps of the ladder: bits that the device is asked for, and TAP_* that follow */
 static const struct {
 	unsigned bits, caps;
 } ladder[] = {
@@ -53,7 +53,7 @@ static const struct {
 	[TAP_OFF_VNET] = { 0, 0 },
 };
 
-/* The first step from @from on that the device takes; @info says which */
+/* Set the first step from @from on that the device takes; fills in info->caps */
 static void set_offloads(int fd, enum tap_offload from,
 			 struct tap_tun_info *info)
 {
@@ -63,7 +63,7 @@ static void set_offloads(int fd, enum tap_offload from,
 	info->caps = TAP_JUMBO;
 	if (!info->vnet)
 		return;
-	/* Anything but 10 bytes comes from who opened it before us */
+	/* Another process may have set another size before it passed us the device */
 	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0)
 		debug_rc(errno, "TUNSETVNETHDRSZ");
 
@@ -97,11 +97,11 @@ static int set_iff(int fd, const char *ifname, bool vnet,
 /**
  * tap_tun_open() - Make a tap device in the network namespace we are in
  * @c:		offload_max is read: the first step of the ladder to try
- * @ifname:	Name it is to have, may hold a "%d"
- * @info:	Set to what came of it
+ * @ifname:	Name of the interface, may hold a "%d"
+ * @info:	Set to the features of the device
  *
- * The namespace counts in which /dev/net/tun is opened, not the one of the
- * ioctl(). To be called before the sandbox.
+ * The device belongs to the namespace in which /dev/net/tun is opened, not to that
+ * of the ioctl(). To be called before the sandbox.
  *
  * Return: file descriptor, non-blocking and close-on-exec; or negative errno:
  * ENOENT, EACCES, ENODEV or ENXIO from opening, EPERM where the namespace is
@@ -129,14 +129,13 @@ int tap_tun_open(const struct conf *c, const char *ifname,
 }
 
 /**
- * tap_tun_info_from_fd() - What a tap device that somebody passed can do
+ * tap_tun_info_from_fd() - Prepare a tap device that we were given
  * @c:		offload_max is read: the first step of the ladder to try
- * @fd:		Descriptor of it; becomes non-blocking and close-on-exec
- * @info:	Set
+ * @fd:		Descriptor of the device; becomes non-blocking and close-on-exec
+ * @info:	Set to the features of the device
  *
- * Return: 0; -ENOTTY if @fd is no tun device, -EPROTOTYPE if it is one but not
- * of type tap, without packet information (IFF_TAP | IFF_NO_PI); or negative
- * errno
+ * Return: 0; -ENOTTY if @fd is no tun device, -EPROTOTYPE if it is not of type tap
+ * or has packet information (not IFF_TAP | IFF_NO_PI); or another negative errno
  */
 int tap_tun_info_from_fd(const struct conf *c, int fd,
 			 struct tap_tun_info *info)
@@ -145,7 +144,7 @@ int tap_tun_info_from_fd(const struct conf *c, int fd,
 	int fl;
 
 	memset(info, 0, sizeof(*info));
-	/* The request is an int for musl, which the number does not fit */
+	/* musl declares the request as int, and the number does not fit */
 	if (ioctl(fd, (int)TUNGETIFF, &ifr) < 0)
 		return errno == EINVAL || errno == EOPNOTSUPP ? -ENOTTY
 							      : -errno;
@@ -186,7 +185,7 @@ static struct tap_tun *to_tun(struct tap *t)
 	return (struct tap_tun *)((char *)t - offsetof(struct tap_tun, tap));
 }
 
-/* Frames side by side in the transmit buffer, payload of each aligned */
+/* Lend frames side by side in the transmit buffer, with aligned payload */
 static struct txframe *tun_reserve(struct tap *tap, unsigned *n, size_t hdrlen,
 				   size_t room)
 {
@@ -211,8 +210,8 @@ static struct txframe *tun_reserve(struct tap *tap, unsigned *n, size_t hdrlen,
 }
 
 /*
- * The virtio-net header right before the frame. With the exact hdr_len the
- * kernel puts payload into pages of its own; with 0 it wants all of it
+ * Write the virtio-net header right before the frame. With the exact hdr_len the
+ * kernel puts payload into pages of its own; with 0 it wants the whole frame
  * contiguous.
  */
 static void put_vnet(const struct txframe *f)
@@ -231,7 +230,7 @@ static void put_vnet(const struct txframe *f)
 	memcpy(f->hdr - sizeof(h), &h, sizeof(h));
 }
 
-/* tun_commit() - Write frames; what can't be written is lost, but "queued" */
+/* tun_commit() - Write frames; one that can't be written is lost, but "queued" */
 /* #syscalls write */
 static unsigned tun_commit(struct tap *tap, unsigned n)
 {
@@ -261,7 +260,7 @@ static void tun_flush(struct tap *tap)
 	(void)tap;
 }
 
-/* The device is gone: stop watching, tell once */
+/* The device is gone: close it, report that once */
 /* #syscalls close */
 static void tun_close(struct tap_tun *t, int error)
 {
@@ -274,7 +273,7 @@ static void tun_close(struct tap_tun *t, int error)
 		t->tap.closed(t->tap.ctx, error);
 }
 
-/* One frame as read, virtio-net header first if there are any */
+/* Parse one frame, which begins with a virtio-net header if t->vnet */
 static void tun_frame(struct tap_tun *t, unsigned *n, const uint8_t *p,
 		      size_t len)
 {
@@ -298,8 +297,8 @@ static void tun_frame(struct tap_tun *t, unsigned *n, const uint8_t *p,
 }
 
 /*
- * Read and hand over one batch. Return: 0 if there may be more, -EAGAIN if
- * there is none, or another negative errno.
+ * Read and hand over one batch. Return: 0 if there may be more frames, -EAGAIN if
+ * there are none, or another negative errno.
  */
 /* #syscalls read */
 static int tun_rx_batch(struct tap_tun *t)
@@ -315,7 +314,7 @@ static int tun_rx_batch(struct tap_tun *t)
 		ssize_t len = read(t->fd, p, TUN_RX_FRAME - skip);
 
 		if (len < 0 && errno == EINVAL) {
-			/* A frame that the header can't describe is dropped */
+			/* The header can't describe this frame: it is dropped */
 			t->tap.stats.rx_bad[PKT_E_GSO]++;
 			pos += TUN_ALIGN(1);
 			continue;
@@ -360,11 +359,11 @@ static const struct tap_ops tun_ops = {
 
 /**
  * tap_tun_init() - Send and receive through an open device from now on
- * @t:		The backend; callbacks of t->tap are to be set by the caller
- * @fd:		From tap_tun_open(), ours to close
- * @info:	From there, too
- * @mtu:	Of the device
- * @l:		Gets @fd, as REF_TAP with index 0
+ * @t:		The backend; the caller sets the callbacks of t->tap
+ * @fd:		Descriptor from tap_tun_open(), ours to close
+ * @info:	Features of the device, from tap_tun_open()
+ * @mtu:	Largest IP packet, bytes
+ * @l:		Event loop; watches @fd as REF_TAP with index 0
  *
  * Return: 0 or negative errno
  */

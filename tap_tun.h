@@ -19,8 +19,8 @@
 struct loop;
 
 /*
- * Bytes read before a batch is handed over: what was read should still be in
- * the cache when it is sent on. And batches read in one turn of the loop.
+ * Bytes read before a batch is handed over: they should still be in the cache when
+ * they are sent on. And the number of batches read in one turn of the loop.
  */
 #define TUN_RX_BATCH_BYTES	(256 << 10)
 #define TUN_RX_BATCHES		4
@@ -32,12 +32,12 @@ struct loop;
 #define TUN_TX_SIZE		(4 * (TUN_HEAD_MAX + TUN_ALIGN(65535)))
 
 /* One frame as it is read, starting at a multiple of 64 */
-#define TUN_RX_HEAD		24	/* so that the IP header is aligned */
+#define TUN_RX_HEAD		24	/* aligns the IP header */
 #define TUN_RX_FRAME		TUN_ALIGN(TUN_RX_HEAD + FRAME_MAX)
 #define TUN_RX_SIZE		(TUN_RX_BATCH_BYTES + TUN_RX_FRAME)
 
 /**
- * struct tap_tun_info - What a device can do; plain data, may cross a socket
+ * struct tap_tun_info - Features of a device; plain data, may cross a socket
  * @caps:	TAP_*
  * @vnet:	Frames have a virtio-net header
  * @ifname:	Name of the interface, in the namespace it was made in
@@ -50,12 +50,12 @@ struct tap_tun_info {
 
 /**
  * struct tap_tun - The backend
- * @tap:	What others see of it
- * @loop:	Watches @fd
- * @fd:		Device, non-blocking
+ * @tap:	Public part
+ * @loop:	Event loop that watches @fd
+ * @fd:		Descriptor of the device, non-blocking; -1: closed
  * @vnet:	As in struct tap_tun_info
- * @frames:	Lent by tap_reserve(), all in @tx
- * @pkts:	Batch, parsed from @rx
+ * @frames:	Frames lent by tap_reserve(), all in @tx
+ * @pkts:	Batch of packets parsed from @rx
  */
 struct tap_tun {
 	struct tap tap;

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * view.c - Bytes of a frame wherever they are: a cursor over pieces of memory
+ * view.c - A cursor over the bytes of a frame, which may be in pieces
  *
  * Some backends receive a frame into one buffer, others find it in several pieces
- * of the guest's memory, cut anywhere. Whoever reads or writes a frame does so
- * through a view, and so does not know. The usual case, that all bytes asked for
- * are in the current piece, is inline in view.h, at the cost of one comparison;
- * the rest is here.
+ * of the guest's memory, cut anywhere. Frames are read and written through a view,
+ * so no protocol needs to know. In the usual case all wanted bytes are in the
+ * current piece: that is inline in view.h, at the cost of one comparison. The rest
+ * is here.
  *
  * A piece is looked up when a byte of it is needed, so @here may be 0 before the
- * end. All pieces together have at least @len bytes: whoever makes a view says how
- * many, and the functions only ever make it shorter.
+ * end. All pieces together have at least @len bytes: a new view counts them, and
+ * the functions only ever make it shorter.
  */
 
 #include "view.h"
 
-/* Bytes of the current piece, at most @max: of the next one if it is used up. The
- * caller knows that there are some */
+/* Bytes left in the current piece, at most @max; go to the next one if it is used up.
+ * The view must not be empty */
 static size_t piece_len(struct view *v, size_t max)
 {
 	while (!v->here) {
@@ -32,7 +32,7 @@ static size_t piece_len(struct view *v, size_t max)
 /**
  * view_of_iov() - A view of pieces
  * @iov:	The pieces, which may be empty; stays in place
- * @n:		How many
+ * @n:		Number of pieces
  */
 struct view view_of_iov(const struct iovec *iov, unsigned n)
 {
@@ -49,12 +49,12 @@ struct view view_of_iov(const struct iovec *iov, unsigned n)
 }
 
 /**
- * view_piece() - The next bytes that are in one piece
- * @v:		The view; steps over them
- * @max:	How many, at most
- * @p:		Set to where they are
+ * view_piece() - Take the next bytes that are in one piece, in place
+ * @v:		The view; steps over the bytes
+ * @max:	Largest number of bytes
+ * @p:		Set to the first byte
  *
- * Return: how many, 0 only at the end or if @max is 0
+ * Return: number of bytes, 0 only at the end or if @max is 0
  */
 size_t view_piece(struct view *v, size_t max, uint8_t **p)
 {
@@ -137,11 +137,11 @@ unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max)
 
 /**
  * view_put_view() - Copy bytes from one view into another, step over them in both
- * @to:		Overwritten
- * @from:	Read
- * @n:		How many
+ * @to:		View that is overwritten
+ * @from:	View that is read
+ * @n:		Number of bytes
  *
- * Return: false, and nothing is done, if one has fewer
+ * Return: false, and no change, if one view has fewer bytes
  */
 bool view_put_view(struct view *to, struct view *from, size_t n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * view.h - Bytes of a frame wherever they are: a cursor over pieces of memory
+ * view.h - A cursor over the bytes of a frame, which may be in pieces
  */
 
 #ifndef VIEW_H
@@ -15,15 +15,15 @@
 #define VIEW_PARTS_MAX	64		/* pieces of one frame, at most */
 
 /**
- * struct view - Some bytes in pieces, and where we are in them
+ * struct view - Bytes in pieces, and a position in them
  * @p:		Next byte
  * @next:	Pieces that follow the one at @p; not used if there are none
- * @here:	Bytes at @p, at most @len
- * @len:	Bytes in all
+ * @here:	Bytes left in the piece at @p, at most @len
+ * @len:	Bytes left in all
  *
- * A view owns no memory: the pieces, and the iovec that lists them, stay where
- * they are as long as the view or a copy of it is used. The functions below never
- * go beyond @len, so nobody else needs to look at @p, @next or @here.
+ * A view owns no memory: the pieces, and the iovec that lists them, must stay in
+ * place as long as the view or a copy of it is used. The functions below never go
+ * beyond @len, so no other code needs @p, @next or @here.
  */
 struct view {
 	uint8_t *p;
@@ -57,11 +57,11 @@ static inline void view_step(struct view *v, size_t n)
 }
 
 /*
- * What is beyond the current piece is left to functions, which get the address of a
- * copy: so the compiler may keep the view itself in registers
+ * Bytes beyond the current piece are left to functions, which get the address of a
+ * copy: so the compiler may keep the view itself in registers.
  */
 
-/* view_skip() - Step over @n bytes; false, and nothing is done, if there are fewer */
+/* view_skip() - Step over @n bytes; false, and no change, if there are fewer */
 static inline bool view_skip(struct view *v, size_t n)
 {
 	if (n > v->here) {
@@ -107,13 +107,13 @@ static inline bool view_put(struct view *v, const void *from, size_t n)
 	return true;
 }
 
-/* view_copy() - Copy @n bytes from @off on out; false if there are fewer */
+/* view_copy() - Copy out @n bytes from offset @off on; false if there are fewer */
 static inline bool view_copy(struct view v, size_t off, void *to, size_t n)
 {
 	return view_skip(&v, off) && view_take(&v, to, n);
 }
 
-/* view_cut() - Keep the first @len bytes only; false if there are fewer */
+/* view_cut() - Keep only the first @len bytes; false if there are fewer */
 static inline bool view_cut(struct view *v, size_t len)
 {
 	if (len > v->len)
@@ -124,15 +124,15 @@ static inline bool view_cut(struct view *v, size_t len)
 	return true;
 }
 
-/* view_split() - Step over @n bytes, of which @first is a view; false if there are
- * fewer */
+/* view_split() - Step over @n bytes and set @first to a view of them; false if there
+ * are fewer */
 static inline bool view_split(struct view *v, size_t n, struct view *first)
 {
 	*first = *v;
 	return view_skip(v, n) && view_cut(first, n);
 }
 
-/* view_at() - A view of @n bytes from @off on; an empty one if there are fewer */
+/* view_at() - A view of @n bytes from offset @off on; empty if there are fewer */
 static inline struct view view_at(struct view v, size_t off, size_t n)
 {
 	if (!view_skip(&v, off) || !view_cut(&v, n))
@@ -141,14 +141,14 @@ static inline struct view view_at(struct view v, size_t off, size_t n)
 }
 
 /**
- * view_parts() - The pieces that bytes of a view are in, for a system call
+ * view_parts() - List the pieces of some bytes of a view, for a system call
  * @v:		The view
- * @off, @len:	Which bytes; there must be as many
+ * @off, @len:	Range of bytes; must be inside the view
  * @iov:	Filled in
  * @max:	Length of @iov
  *
- * Return: parts of @iov that were filled in; 0 if @len is 0, or if the bytes are in
- * more than @max pieces
+ * Return: number of parts filled in; 0 if @len is 0, or if the bytes are in more
+ * than @max pieces
  */
 static inline unsigned view_parts(const struct view *v, size_t off, size_t len,
 				  struct iovec *iov, unsigned max)
