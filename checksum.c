@@ -3,14 +3,13 @@
  * checksum.c - The Internet checksum (RFC 1071)
  *
  * Sums are kept in memory order: 16-bit words are added as the machine loads
- * them, and what csum_fold() gives is stored as it is (RFC 1071, 2 (B)). As
+ * them, and the result of csum_fold() is stored as it is (RFC 1071, 2 (B)). As
  * 2^16 is 1 modulo 2^16 - 1, words of 32 or 64 bits may be added just as well
  * and folded once at the end, with carries going around.
  *
- * The sum of a buffer is made in one of three ways, chosen once, by
- * csum_init(). Until then, and on other processors, it is the scalar one. The
- * vector versions add 32-bit words into 64-bit lanes, so that no lane overflows
- * for buffers below 2^32 words.
+ * There are three implementations, and csum_init() chooses one. Until then, and on
+ * other processors, it is the scalar one. The vector versions add 32-bit words
+ * into 64-bit lanes, so that no lane overflows for buffers below 2^32 words.
  */
 
 #include "checksum.h"
@@ -23,10 +22,10 @@
 #include <immintrin.h>
 #endif
 
-/* Below this many bytes the scalar version is as fast as any */
+/* For fewer bytes the scalar version is as fast as any */
 #define CSUM_VECTOR_MIN	128
 
-/* Sum with the carry going around: one's complement addition */
+/* One's complement addition: the carry goes around */
 static inline uint64_t add64(uint64_t a, uint64_t b)
 {
 	a += b;
@@ -48,7 +47,7 @@ static inline uint32_t fold64(uint64_t s)
 	return (uint32_t)s;
 }
 
-/* What is left; an odd last byte is the first of a word, padded with zero */
+/* Add the rest of a buffer; an odd last byte is the first of a word, padded with 0 */
 static uint64_t sum_tail(uint64_t sum, const uint8_t *p, size_t len)
 {
 	uint64_t last = 0;
@@ -118,14 +117,14 @@ static uint64_t sum_avx2(uint64_t sum, const uint8_t *p, size_t len)
 }
 #endif /* CSUM_X86 */
 
-/* Constant after csum_init() */
+/* The chosen implementation, constant after csum_init() */
 static uint64_t (*sum_long)(uint64_t, const uint8_t *, size_t) = sum_scalar;
 
 /**
- * csum_use() - Choose how to sum up
+ * csum_use() - Choose an implementation
  * @impl:	enum csum_impl
  *
- * Return: false if this processor or build does not have it; nothing changes
+ * Return: false, and no change, if this processor or build does not have it
  */
 bool csum_use(enum csum_impl impl)
 {
@@ -152,7 +151,7 @@ bool csum_use(enum csum_impl impl)
 	}
 }
 
-/* csum_init() - Take the fastest version that this processor has */
+/* csum_init() - Choose the fastest implementation that this processor has */
 void csum_init(void)
 {
 	if (!csum_use(CSUM_AVX2) && !csum_use(CSUM_SSE2))
@@ -161,10 +160,10 @@ void csum_init(void)
 
 /**
  * csum_add() - Add the words of a buffer to a sum
- * @sum:	So far: 0, or from csum_pseudo() or csum_add(), memory order
+ * @sum:	Sum so far: 0, or from csum_pseudo() or csum_add(), memory order
  * @buf:	Bytes at any alignment
- * @len:	How many. Of several pieces of one packet only the last may have
- *		an odd length
+ * @len:	Number of bytes. Of several pieces of one packet only the last may
+ *		have an odd length
  *
  * Return: the new sum, in memory order, carries folded into 32 bits
  */
@@ -178,8 +177,8 @@ uint32_t csum_add(uint32_t sum, const void *buf, size_t len)
 /**
  * csum_parts() - csum_view() of more than one piece
  *
- * A piece at an odd offset has its bytes at the other places of their words: its
- * sum is that of swapped words, so it is swapped back (RFC 1071, 2 (B)).
+ * In a piece at an odd offset, the two bytes of each word have changed places: the
+ * sum of such a piece is swapped back (RFC 1071, 2 (B)).
  */
 uint32_t csum_parts(uint32_t sum, struct view v)
 {
@@ -199,12 +198,12 @@ uint32_t csum_parts(uint32_t sum, struct view v)
 }
 
 /**
- * csum_fold() - A sum as it stands in a checksum field
- * @sum:	From csum_add() or csum_pseudo()
+ * csum_fold() - Turn a sum into the value of a checksum field
+ * @sum:	Sum from csum_add() or csum_pseudo()
  *
- * Return: its 16-bit complement, in memory order, that is ready to be stored.
- * Over a packet with a right checksum: 0. Its complement again is the sum that
- * a device expects in the field of a frame with a partial checksum.
+ * Return: the 16-bit complement of the sum, in memory order, ready to be stored; 0
+ * over a packet with a right checksum. The complement of the return value is the sum
+ * that a device expects in the field of a frame with a partial checksum.
  */
 uint16_t csum_fold(uint32_t sum)
 {

@@ -13,7 +13,7 @@
 #include "inany.h"
 #include "view.h"
 
-/* Ways to sum up; csum_init() takes the last that this processor has */
+/* Implementations; csum_init() chooses the last one that this processor has */
 enum csum_impl { CSUM_SCALAR, CSUM_SSE2, CSUM_AVX2 };
 
 void csum_init(void);
@@ -29,9 +29,9 @@ uint32_t csum_pseudo(const union inany *src, const union inany *dst,
  * csum_view() - Add words of a view to a sum
  * @sum:	As for csum_add()
  * @v:		Bytes in pieces of any length
- * @off, @len:	Which of them; none if there are fewer
+ * @off, @len:	Range of bytes; none are added if there are fewer
  *
- * Return: the new sum, as csum_add() of the same bytes in one piece
+ * Return: the new sum, the same as csum_add() over the bytes in one piece
  */
 static inline uint32_t csum_view(uint32_t sum, const struct view *v, size_t off,
 				 size_t len)

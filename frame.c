@@ -2,16 +2,16 @@
 /*
  * frame.c - Headers, checksums and offload fields of frames towards the guest
  *
- * Two ways to send. The fast one: a protocol has put payload into a lent frame,
- * frame_fill_*() writes the headers before it and, as far as the device goes,
- * leaves checksum and segmentation to it. The simple one: frame_send_*() take a
- * small message, copy it into a frame with complete checksums and no offload at
- * all (raw sockets read such frames), and queue it.
+ * There are two ways to send. In the fast one a protocol has put payload into a lent
+ * frame: frame_fill_*() write the headers before it and leave checksum and
+ * segmentation to the device, as far as it can. In the simple one frame_send_*()
+ * copy a small message into a frame and queue it, with complete checksums and no
+ * offload at all, as raw sockets read such frames.
  *
- * A packet over the MTU goes whole where the device takes that (TAP_JUMBO), but
- * without "don't fragment", since the other side may forward it; elsewhere it
- * is fragmented here (RFC 791, 3.2; RFC 8200, 4.5). Other packets over IPv4 are
- * atomic: DF set, identification 0 (RFC 6864, 4.1).
+ * A packet over the MTU is sent whole if the device takes it (TAP_JUMBO), but without
+ * "don't fragment", since the other side may forward it. Otherwise it is fragmented
+ * here (RFC 791, 3.2; RFC 8200, 4.5). Other packets over IPv4 are atomic: DF is set
+ * and the identification is 0 (RFC 6864, 4.1).
  */
 
 #include "frame.h"
@@ -49,9 +49,9 @@ bool frame_can_jumbo(const struct tap *t)
 }
 
 /**
- * struct l3 - What an IP header says, beyond addresses
- * @proto:	IPPROTO_* of what follows
- * @len:	Bytes that follow
+ * struct l3 - Fields of an IP header, beyond addresses
+ * @proto:	IPPROTO_* of the payload
+ * @len:	Bytes of the payload
  * @id:		IPv4 identification, host order
  * @frag:	IPv4 flags and offset, host order
  */
@@ -93,7 +93,7 @@ static void put_ip6(uint8_t *p, const struct frame_addr *a, const struct l3 *l3)
 	memcpy(p, &ip, sizeof(ip));
 }
 
-/* Ethernet and IP headers at @p; what follows them is where we return */
+/* Write Ethernet and IP headers at @p. Return: the byte after them */
 static uint8_t *put_l3(uint8_t *p, const struct frame_addr *a,
 		       const struct l3 *l3)
 {
@@ -112,7 +112,7 @@ static uint8_t *put_l3(uint8_t *p, const struct frame_addr *a,
 	return p + frame_l3_hdrlen(v4);
 }
 
-/* IP packet of @len bytes after its IP header: atomic, unless over the MTU */
+/* Fields for a packet with @len bytes of payload: atomic, unless over the MTU */
 static struct l3 whole_packet(struct tap *t, bool v4, uint8_t proto, size_t len)
 {
 	size_t total = len + frame_l3_hdrlen(v4) - sizeof(struct eth_hdr);
@@ -122,7 +122,7 @@ static struct l3 whole_packet(struct tap *t, bool v4, uint8_t proto, size_t len)
 	return (struct l3){ proto, len, ++t->frag_id, 0 };
 }
 
-/* The device completes the sum over what follows @l4: RFC 1071, 2 (A) */
+/* Have the device complete the checksum from @l4 on: RFC 1071, 2 (A) */
 static be16 csum_partial(struct txframe *f, const uint8_t *l4, uint32_t pseudo,
 			 size_t field)
 {
@@ -132,7 +132,7 @@ static be16 csum_partial(struct txframe *f, const uint8_t *l4, uint32_t pseudo,
 	return (be16)~csum_fold(pseudo);
 }
 
-/* Checksum over a layer-4 header of @len bytes, its own field 0, and payload */
+/* Checksum of payload and a layer-4 header of @len bytes, whose own field is 0 */
 static be16 csum_whole(const struct txframe *f, const uint8_t *l4, size_t len,
 		       uint32_t pseudo)
 {
@@ -144,15 +144,14 @@ static be16 csum_whole(const struct txframe *f, const uint8_t *l4, size_t len,
 /**
  * frame_fill_tcp() - Write all headers of a lent frame that carries TCP
  * @t:		The tap that lent it
- * @f:		Lent with a header length of frame_l3_hdrlen() + 20 + @opts_len;
- *		f->len bytes of payload in place
+ * @f:		Frame lent with a header length of frame_l3_hdrlen() + 20 +
+ *		@opts_len, with f->len bytes of payload in place
  * @a:		Addresses; family by a->src
  * @th:		Header in network order; doff and csum are filled in here
  * @opts:	TCP options, padded by the caller
- * @opts_len:	Bytes of them, a multiple of 4, 40 at most
- * @mss:	Payload bytes of one segment: over that, the device is to
- *		segment the frame. The caller sends no more than @mss where
- *		frame_can_tso() says no
+ * @opts_len:	Bytes of options, a multiple of 4, 40 at most
+ * @mss:	Payload bytes of one segment: the device has to segment a larger
+ *		frame. The caller sends no more than @mss without frame_can_tso()
  */
 void frame_fill_tcp(const struct tap *t, struct txframe *f,
 		    const struct frame_addr *a, const struct tcp_hdr *th,
@@ -231,7 +230,7 @@ void frame_fill_udp(struct tap *t, struct txframe *f,
 	}
 }
 
-/* A layer-4 message in one frame */
+/* Send a layer-4 message in one frame */
 static bool send_whole(struct tap *t, const struct frame_addr *a, uint8_t proto,
 		       struct view m)
 {
@@ -252,8 +251,8 @@ static bool send_whole(struct tap *t, const struct frame_addr *a, uint8_t proto,
 	return tap_commit(t, 1);
 }
 
-/* Headers and data of one fragment: f->len bytes of @rest, which is at @off of the
- * message; steps over them */
+/* Write headers and data of one fragment: the first f->len bytes of @rest, at offset
+ * @off of the message; steps over them */
 static void fill_fragment(const struct tap *t, struct txframe *f,
 			  const struct frame_addr *a, uint8_t proto,
 			  struct view *rest, size_t off)
@@ -280,7 +279,8 @@ static void fill_fragment(const struct tap *t, struct txframe *f,
 	view_put_view(&to, rest, f->len);
 }
 
-/* A message over the MTU: all fragments of it, or an incomplete, lost one */
+/* Send a message over the MTU in fragments; if there is no room for all of them, the
+ * message is lost */
 static bool send_fragments(struct tap *t, const struct frame_addr *a,
 			   uint8_t proto, struct view m)
 {
@@ -326,15 +326,15 @@ static bool send_message(struct tap *t, const struct frame_addr *a,
 
 /**
  * frame_send_l4() - Send a layer-4 message with a complete checksum
- * @t:		Where to
+ * @t:		The tap
  * @a:		Addresses; family by a->src
  * @proto:	IPPROTO_* of @l4
  * @l4:		Header and payload; its checksum is filled in here
- * @len:	Bytes of it; fragmented if that is over the MTU
- * @csum_offset: Where in @l4 the checksum stands, (size_t)-1: it has none.
- *		All but ICMP over IPv4 count a pseudo header
+ * @len:	Bytes of @l4; a message over the MTU is fragmented
+ * @csum_offset: Offset of the checksum in @l4, (size_t)-1: it has none. All
+ *		protocols but ICMP over IPv4 count a pseudo header
  *
- * Return: false if there was no room for it (then it is lost)
+ * Return: false if there was no room for the message: it is lost
  */
 bool frame_send_l4(struct tap *t, const struct frame_addr *a, uint8_t proto,
 		   void *l4, size_t len, size_t csum_offset)
@@ -356,13 +356,13 @@ bool frame_send_l4(struct tap *t, const struct frame_addr *a, uint8_t proto,
 
 /**
  * frame_send_udp() - Send one datagram with a complete checksum
- * @t:		Where to
+ * @t:		The tap
  * @a:		Addresses; family by a->src
  * @sport, @dport:	Ports, host order
  * @data:	Payload
- * @len:	Bytes of it; fragmented if that is over the MTU
+ * @len:	Bytes of @data; a datagram over the MTU is fragmented
  *
- * Return: false if there was no room for it (then it is lost)
+ * Return: false if there was no room for the datagram: it is lost
  */
 bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 		    uint16_t dport, const void *data, size_t len)
@@ -385,14 +385,14 @@ bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,
 
 /**
  * frame_send_icmp_error() - Send an ICMP or ICMPv6 error, by family of a->src
- * @t:		Where to
- * @a:		Addresses: from who reports it to who sent @quoted
- * @type, @code:	As in the family's RFC 792 or RFC 4443
+ * @t:		The tap
+ * @a:		Addresses: of the reporting node, and of the sender of @quoted
+ * @type, @code:	By RFC 792 or RFC 4443
  * @word:	Second word of the message, host order: MTU, pointer or 0
- * @quoted:	The packet it is about, from its IP header on; as much is sent as
- *		the RFCs want
+ * @quoted:	Packet that the error is about, from its IP header on; quoted as far
+ *		as the RFCs want
  *
- * Return: false if there was no room for it (then it is lost)
+ * Return: false if there was no room for the message: it is lost
  */
 bool frame_send_icmp_error(struct tap *t, const struct frame_addr *a,
 			   uint8_t type, uint8_t code, uint32_t word,

@@ -2,8 +2,8 @@
 /*
  * frame.h - Headers, checksums and offload fields of frames towards the guest
  *
- * The only reader of tap->caps: whether a checksum is computed here or left to
- * the device is decided in these functions and nowhere else.
+ * No other module reads tap->caps: only these functions decide whether a checksum
+ * is computed here or left to the device.
  */
 
 #ifndef FRAME_H
@@ -20,10 +20,10 @@
 #include "wire.h"
 
 /**
- * struct frame_addr - Where a frame comes from and goes to
+ * struct frame_addr - Addresses of a frame, and two fields of its IP header
  * @dst_mac, @src_mac:	Ethernet addresses, 6 bytes each
  * @src, @dst:		IP addresses, both of one family
- * @ttl, @tos:		0 for @ttl: IP_DEFAULT_TTL
+ * @ttl, @tos:		TTL or hop limit, 0: IP_DEFAULT_TTL; TOS or traffic class
  */
 struct frame_addr {
 	const uint8_t *dst_mac, *src_mac;

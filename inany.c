@@ -3,8 +3,8 @@
  * inany.c - Kinds, text and socket form of addresses
  *
  * An IPv4 address and its IPv4-mapped form are the same address here: text and
- * sockaddr always show the IPv4 one. Nothing but inet_ntop() and inet_pton() of
- * libc is used, neither allocates.
+ * sockaddr always show the IPv4 one. Only inet_ntop() and inet_pton() of libc are
+ * used, and neither allocates.
  */
 
 #include "inany.h"
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Address in host order, only if inany_is_v4() */
+/* Address in host order; must be inany_is_v4() */
 static uint32_t v4_host(const union inany *a)
 {
 	return ntohl(a->v4mapped.a4.s_addr);
@@ -71,8 +71,8 @@ bool inany_is_unicast(const union inany *a)
 /**
  * inany_ntop() - Address as text, an IPv4 one dotted
  * @a:		Address
- * @buf:	Where to write it, at least INANY_STRLEN bytes
- * @size:	Of @buf
+ * @buf:	Buffer for the text, at least INANY_STRLEN bytes
+ * @size:	Size of @buf
  *
  * Return: @buf; "?" if @size is too small for any address
  */
@@ -90,7 +90,7 @@ const char *inany_ntop(const union inany *a, char *buf, size_t size)
 /**
  * inany_pton() - Text to address
  * @s:		Dotted IPv4 (four decimal parts) or IPv6 text, without a scope
- * @a:		Set if @s is one
+ * @a:		Set if @s is an address
  *
  * Return: false if @s is neither; @a is then unchanged
  */
@@ -115,7 +115,7 @@ bool inany_pton(const char *s, union inany *a)
  * @scope:	Interface index, used for link-local IPv6 only
  * @sa:		Written completely
  *
- * Return: length of it for bind() and connect()
+ * Return: length of @sa for bind() and connect()
  */
 socklen_t inany_to_sockaddr(const union inany *a, in_port_t port_host,
 			    unsigned scope, union sockaddr_inany *sa)
@@ -142,7 +142,7 @@ socklen_t inany_to_sockaddr(const union inany *a, in_port_t port_host,
  * @a:		Set
  * @port_host:	Set, host order; may be NULL
  *
- * Return: false if the family is another
+ * Return: false if it is of another family
  */
 bool inany_from_sockaddr(const union sockaddr_inany *sa, union inany *a,
 			 uint16_t *port_host)

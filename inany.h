@@ -59,7 +59,7 @@ static inline union inany inany_from_v6(const struct in6_addr *a6)
 	return a;
 }
 
-/* inany_is_set() - False for all-zero, that is "none" in struct conf */
+/* inany_is_set() - False for all-zero bytes, which mean "none" in struct conf */
 static inline bool inany_is_set(const union inany *a)
 {
 	return a->u64[0] || a->u64[1];

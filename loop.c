@@ -3,12 +3,12 @@
  * loop.c - epoll and the timer wheel
  *
  * The wheel has levels of 64 slots; a slot of level n is 8^n ms wide. A timer
- * goes to the lowest level whose 64 slots reach far enough, into the slot whose
- * begin is at or after its time, and stays there: nothing cascades, so arming,
+ * goes to the lowest level whose 64 slots reach far enough, into the first slot
+ * that begins at or after its time, and stays there: nothing cascades. So arming,
  * cancelling and expiring cost the same however many timers there are, and the
- * next wake-up is known exactly from one bitmap a level. Price: a timer may
- * fire late by about 1/8 of its delay: at least 63 slots of the level below did
- * not reach, and 8 of those are one slot here.
+ * next wake-up is known exactly from one bitmap a level. The price is that a timer
+ * may expire late by about 1/8 of its delay: at least 63 slots of the level below
+ * did not reach, and 8 of those are one slot here.
  */
 
 #include "loop.h"
@@ -22,7 +22,7 @@
 #define LEVEL_SHIFT(n)	((n) * 3U)
 
 /**
- * wheel_init() - An empty wheel
+ * wheel_init() - Set up an empty wheel
  * @w:		The wheel
  * @now_ms:	Current time
  */
@@ -32,7 +32,7 @@ void wheel_init(struct wheel *w, uint64_t now_ms)
 }
 
 /**
- * wheel_cancel() - Take a timer out, if it is in
+ * wheel_cancel() - Disarm a timer, if it is armed
  */
 void wheel_cancel(struct wheel *w, struct timer *t)
 {
@@ -49,11 +49,11 @@ void wheel_cancel(struct wheel *w, struct timer *t)
 }
 
 /**
- * wheel_arm() - Set a timer, again or for the first time
+ * wheel_arm() - Arm a timer, again or for the first time
  * @w:		The wheel
  * @t:		Timer, zeroed or used before
- * @expires_ms:	When; not after now means as soon as possible, but never within
- *		the current wheel_expire() round, so that no handler can loop
+ * @expires_ms:	Time to expire. A time that has passed means as soon as possible,
+ *		but not in the current wheel_expire() round, so no handler can loop
  */
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t expires_ms)
 {
@@ -73,7 +73,7 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t expires_ms)
 		if (bucket - (w->now_ms >> shift) <= WHEEL_SLOTS)
 			break;
 	}
-	if (level == WHEEL_LEVELS) {	/* over 37 hours: as far as it goes */
+	if (level == WHEEL_LEVELS) {	/* over 37 hours: the last slot */
 		level--;
 		bucket = (w->now_ms >> LEVEL_SHIFT(level)) + WHEEL_SLOTS;
 	}
@@ -89,7 +89,7 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t expires_ms)
 	w->used[level] |= 1ULL << index;
 }
 
-/* first_bucket() - Time of the first used slot of a level, UINT64_MAX: none */
+/* Time of the first used slot of a level, UINT64_MAX: none */
 static uint64_t first_bucket(const struct wheel *w, unsigned level)
 {
 	uint64_t base = (w->now_ms >> LEVEL_SHIFT(level)) + 1;
@@ -105,9 +105,9 @@ static uint64_t first_bucket(const struct wheel *w, unsigned level)
 }
 
 /**
- * wheel_next() - When something is due next
+ * wheel_next() - Time of the next expiry
  *
- * Return: time in ms, -1 if no timer is armed
+ * Return: ms, -1 if no timer is armed
  */
 int64_t wheel_next(const struct wheel *w)
 {
@@ -125,11 +125,11 @@ int64_t wheel_next(const struct wheel *w)
 }
 
 /**
- * wheel_expire() - Take out one timer that is due
+ * wheel_expire() - Disarm one timer that is due
  * @w:		The wheel
  * @now_ms:	Current time; the same for all calls of a round
  *
- * Return: a timer, no longer armed; NULL when no more are due
+ * Return: the timer; NULL if no more are due
  */
 struct timer *wheel_expire(struct wheel *w, uint64_t now_ms)
 {
@@ -160,9 +160,9 @@ struct timer *wheel_expire(struct wheel *w, uint64_t now_ms)
 }
 
 /*
- * wheel_advance() - Nothing is due before @now_ms or the next timer: count from
- * there. Else what is armed after a long sleep, but before the timers get their
- * turn, would take a slot as wide as if it had been armed before the sleep.
+ * Move the wheel's time on to @now_ms, or to right before the next expiry. Otherwise a
+ * timer that is armed after a long sleep, but before timers expire, would get a slot as
+ * wide as if it had been armed before the sleep.
  */
 static void wheel_advance(struct wheel *w, uint64_t now_ms)
 {
@@ -191,7 +191,7 @@ void loop_update_clock(struct loop *l)
 /**
  * loop_init() - Make the epoll instance, start the clock
  *
- * Return: 0, negative errno on failure
+ * Return: 0 or negative errno
  */
 int loop_init(struct loop *l)
 {
@@ -215,7 +215,7 @@ static int loop_ctl(struct loop *l, int op, int fd, uint32_t events,
 /**
  * loop_add() - Watch a descriptor
  *
- * Return: 0, negative errno on failure
+ * Return: 0 or negative errno
  */
 /* #syscalls epoll_ctl */
 int loop_add(struct loop *l, int fd, uint32_t events, union epoll_ref ref)
@@ -224,26 +224,30 @@ int loop_add(struct loop *l, int fd, uint32_t events, union epoll_ref ref)
 }
 
 /**
- * loop_mod() - Watch for other events; reports anew what is ready now, and makes
- *		the kernel tell once a full socket has room (SOCK_NOSPACE)
+ * loop_mod() - Watch a descriptor for other events
+ *
+ * Events that are ready now are reported anew, and the kernel reports once a full
+ * socket has room (SOCK_NOSPACE).
+ *
+ * Return: 0 or negative errno
  */
 int loop_mod(struct loop *l, int fd, uint32_t events, union epoll_ref ref)
 {
 	return loop_ctl(l, EPOLL_CTL_MOD, fd, events, ref);
 }
 
-/* loop_del() - Watch no longer; for descriptors that others may hold, too */
+/* loop_del() - Stop watching a descriptor, which another process may hold, too */
 void loop_del(struct loop *l, int fd)
 {
 	loop_ctl(l, EPOLL_CTL_DEL, fd, 0, (union epoll_ref){ .u64 = 0 });
 }
 
 /**
- * loop_wait() - Sleep until something happens or a timer is due
+ * loop_wait() - Sleep until there is an event or a timer is due
  * @l:		The loop
- * @ev:		Room for @n events
+ * @ev:		Filled in with events
  * @n:		Length of @ev
- * @busy:	There is work left: only look
+ * @busy:	Do not sleep, as there is work left
  *
  * Return: number of events, 0 for time-outs and signals, negative errno
  */

@@ -11,22 +11,22 @@
 
 #define LOOP_INDEX_BITS	24
 
-/* What an event is about: the switch in passt.c has a case for each */
+/* Kinds of events: the switch in passt.c has a case for each */
 enum ref_kind {
 	REF_TCP, REF_TCP_SPLICE,	/* sockets and timers of flows */
 	REF_UDP, REF_UDP_SPLICE,
 	REF_ICMP,
-	REF_TAP,			/* index: which descriptor of the tap */
+	REF_TAP,			/* index: descriptor of the tap */
 	REF_SIGNAL,
-	REF_NETNS_PID,			/* pidfd of the process that names it */
-	REF_NETNS_PATH,			/* index: what watches the file of it */
+	REF_NETNS_PID,			/* pidfd of the namespace's process */
+	REF_NETNS_PATH,			/* index: a watch of the namespace's file */
 	REF_RESOLV,			/* the follower of resolv.conf */
 	REF_INPUT,			/* timer of unsolicited advertisements */
 	REF_STATS,			/* timer of --stats */
 	REF_LISTEN,			/* index: of a listening socket */
 	REF_SCAN,			/* timer of the search for listeners */
-	REF_NSHELPER,			/* the maker of the namespace's sockets */
-	REF_CLIENT,			/* passt: somebody connects */
+	REF_NSHELPER,			/* pasta-ns, which makes sockets */
+	REF_CLIENT,			/* passt's listening UNIX socket */
 };
 
 enum { REF_FLOW_KINDS = REF_ICMP + 1 };	/* the first ones are flows */
@@ -50,14 +50,14 @@ union epoll_ref {
 };
 
 /**
- * struct timer - An entry of the wheel, embedded in what it belongs to
- * @next:	Next of the same slot
- * @pprev:	What points here; NULL: not armed
- * @expires_ms:	Time as armed, CLOCK_MONOTONIC
- * @ref:	Handed to the handler; kind says whose it is
+ * struct timer - An entry of the wheel, embedded in the structure it belongs to
+ * @next:	Next timer of the same slot
+ * @pprev:	Pointer that points here; NULL: not armed
+ * @expires_ms:	Expiry as armed, CLOCK_MONOTONIC, ms
+ * @ref:	Argument of the handler; its kind selects the handler
  *
- * Fires up to 8/63 of its delay late (on the ms up to 64 ms), never early, unless
- * it is set for more than 37 hours.
+ * A timer expires up to 8/63 of its delay late (on the ms up to 64 ms), never early,
+ * unless it is armed for more than 37 hours.
  */
 struct timer {
 	struct timer *next, **pprev;
@@ -70,7 +70,7 @@ struct timer {
 #define WHEEL_SLOTS	64
 
 struct wheel {
-	uint64_t now_ms;		/* all timers up to here have fired */
+	uint64_t now_ms;		/* all timers up to here have expired */
 	uint64_t clock_ms;		/* time of the last wheel_expire() */
 	uint64_t used[WHEEL_LEVELS];	/* bitmap of slots that are not empty */
 	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];

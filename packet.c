@@ -2,16 +2,16 @@
 /*
  * packet.c - From bytes that anybody may have written to a trusted struct pkt
  *
- * Each layer steps over its header: p->payload is what is left of the frame. Every
- * length is checked before the step that relies on it; headers are copied, so that
+ * Each layer steps over its header: p->payload is the rest of the frame. Every
+ * length is checked before the step that relies on it. Headers are copied, so that
  * memory which the other side can still write to is never read twice.
  *
- * What is refused here, none of the protocols has to think about: addresses
- * which can't be on this link, in particular IPv4-mapped ones inside IPv6 (they
- * would pass for IPv4) and destinations that would reach our own loopback.
+ * Addresses that can't be on this link are refused here, so that no protocol has to
+ * check them: in particular IPv4-mapped ones inside IPv6, which would pass for IPv4,
+ * and destinations that would reach our own loopback.
  *
- * Layer-4 checksums are verified, except where the device says that it did or
- * that there is none yet.
+ * Layer-4 checksums are verified, unless the device says that it has done so or that
+ * there is no checksum yet.
  */
 
 #include "packet.h"
@@ -24,10 +24,11 @@
 #include "view.h"
 #include "wire.h"
 
-#define EXTHDR_MAX	8		/* more of them are nobody's intent */
+#define EXTHDR_MAX	8		/* extension headers of a packet */
 #define GSO_UDP_MAX	128		/* datagrams of a frame: Linux sends no more */
 
-/* Who sends before it has an address: DHCP, and NDP's probes for duplicates */
+/* Is an unspecified source allowed? DHCP clients and NDP's duplicate address
+ * detection send before they have an address */
 static bool unspec_ok(const struct pkt *p)
 {
 	if (!inany_is_unspecified(&p->src))
@@ -36,7 +37,8 @@ static bool unspec_ok(const struct pkt *p)
 	       (p->kind == PKT_UDP && inany_is_v4(&p->src));
 }
 
-/* A source that answers can be sent to; :: and 0.0.0.0: see unspec_ok() */
+/* Check that the source can be answered and the destination is not loopback; for an
+ * unspecified source see unspec_ok() */
 static enum pkt_error check_addrs(const struct pkt *p)
 {
 	if (!inany_is_unspecified(&p->src) &&
@@ -47,13 +49,14 @@ static enum pkt_error check_addrs(const struct pkt *p)
 	return PKT_OK;
 }
 
-/* Are sums of this packet whole, and to be verified by us? */
+/* Do we have to verify the checksums of this packet? */
 static bool csum_ours(const struct pkt *p)
 {
 	return !p->off.csum_partial && !p->off.gso_type;
 }
 
-/* Over @len bytes from the layer-4 header on, which is @back before the end of @whole */
+/* Is the checksum right over @len bytes from the layer-4 header on? That header is
+ * @back bytes before the end of @whole */
 static bool csum_l4_ok(const struct pkt *p, const struct view *whole, size_t back,
 		       size_t len)
 {
@@ -65,8 +68,8 @@ static bool csum_l4_ok(const struct pkt *p, const struct view *whole, size_t bac
 }
 
 /*
- * Does the kind of segmentation fit the packet? Users may rely on gso_size, and
- * on a frame of UDP not being tens of thousands of datagrams.
+ * Does the kind of segmentation fit the packet? Protocols rely on gso_size, and on
+ * the limit of datagrams in one frame.
  */
 static bool gso_ok(const struct pkt *p)
 {
@@ -87,7 +90,7 @@ static bool gso_ok(const struct pkt *p)
 	}
 }
 
-/* RFC 9293, 3.1 */
+/* Parse TCP: RFC 9293, 3.1 */
 static enum pkt_error parse_tcp(struct pkt *p, const struct view *whole)
 {
 	struct view *c = &p->payload;
@@ -106,7 +109,7 @@ static enum pkt_error parse_tcp(struct pkt *p, const struct view *whole)
 	       PKT_E_CSUM : PKT_OK;
 }
 
-/* RFC 768; RFC 8200, 8.1: over IPv6 there is always a checksum */
+/* Parse UDP: RFC 768. Over IPv6 there is always a checksum: RFC 8200, 8.1 */
 static enum pkt_error parse_udp(struct pkt *p, const struct view *whole)
 {
 	struct view *c = &p->payload;
@@ -127,7 +130,7 @@ static enum pkt_error parse_udp(struct pkt *p, const struct view *whole)
 	return PKT_OK;
 }
 
-/* RFC 792, RFC 4443 */
+/* Parse ICMP: RFC 792, RFC 4443 */
 static enum pkt_error parse_icmp(struct pkt *p, const struct view *whole,
 				 enum pkt_kind kind)
 {
@@ -140,7 +143,8 @@ static enum pkt_error parse_icmp(struct pkt *p, const struct view *whole,
 	       PKT_E_CSUM : PKT_OK;
 }
 
-/* By protocol; extension headers of IPv6 are behind us. @whole ends like the packet */
+/* Parse the layer-4 header, by protocol; IPv6 extension headers are skipped already.
+ * @whole ends where the packet ends */
 static enum pkt_error parse_l4(struct pkt *p, const struct view *whole)
 {
 	bool v4 = inany_is_v4(&p->src);
@@ -164,7 +168,7 @@ static enum pkt_error parse_l4(struct pkt *p, const struct view *whole)
 	return gso_ok(p) ? PKT_OK : PKT_E_GSO;
 }
 
-/* What length and place of a fragment must be: RFC 791, 3.1; RFC 8200, 4.5 */
+/* Check length and offset of a fragment: RFC 791, 3.1; RFC 8200, 4.5 */
 static enum pkt_error parse_fragment(struct pkt *p)
 {
 	size_t len = p->payload.len;
@@ -180,9 +184,9 @@ static enum pkt_error parse_fragment(struct pkt *p)
 }
 
 /*
- * Options of a hop-by-hop or destination header, @c without its first two
- * bytes. All that may be skipped is skipped; what must not be is refused:
- * jumbograms, home addresses (RFC 8200, 4.2: the upper two bits of the type).
+ * May all options of a hop-by-hop or destination header be skipped? @c starts after
+ * the first two bytes. The upper two bits of the type say so (RFC 8200, 4.2):
+ * jumbograms and home addresses are refused.
  */
 static bool ip6_options_ok(struct view c)
 {
@@ -199,7 +203,7 @@ static bool ip6_options_ok(struct view c)
 	return true;
 }
 
-/* One extension header of the common shape; p->proto becomes the next one */
+/* Step over an extension header of the common shape; sets p->proto to the next one */
 static bool ip6_exthdr(struct pkt *p)
 {
 	struct { uint8_t next, len; } h;
@@ -221,8 +225,8 @@ static bool ip6_exthdr(struct pkt *p)
 }
 
 /*
- * Up to the layer-4 header, or to a fragment header, which is left in place.
- * Hop-by-hop options may only come first (RFC 8200, 4.3): @first.
+ * Step to the layer-4 header, or to a fragment header. Hop-by-hop options may only
+ * come first (RFC 8200, 4.3), so they are refused unless @first.
  */
 static bool ip6_walk(struct pkt *p, bool first)
 {
@@ -246,7 +250,7 @@ static bool ip6_walk(struct pkt *p, bool first)
 	return false;
 }
 
-/* What follows an IP header without fragments, or the data of all */
+/* Parse a packet after its IP header, or the data of all its fragments */
 static enum pkt_error walk_and_parse(struct pkt *p, const struct view *whole)
 {
 	if (!inany_is_v4(&p->src) &&
@@ -255,7 +259,8 @@ static enum pkt_error walk_and_parse(struct pkt *p, const struct view *whole)
 	return parse_l4(p, whole);
 }
 
-/* RFC 8200, 4.5; one that is the whole packet stands for itself: RFC 6946 */
+/* Parse a fragment header: RFC 8200, 4.5. A fragment that is the whole packet is
+ * handled like a packet without one: RFC 6946 */
 static enum pkt_error ip6_fragment(struct pkt *p)
 {
 	struct ip6_frag fh;
@@ -284,7 +289,7 @@ static enum pkt_error parse_ip6(struct pkt *p)
 	vtf = ntohl(ip.ver_tc_flow);
 	if (vtf >> 28 != 6)
 		return PKT_E_VERSION;
-	/* Behind that: padding of the frame */
+	/* Cut off the padding of the frame */
 	if (!view_cut(&p->payload, ntohs(ip.payload_len)) ||
 	    !view_cut(&p->l3, sizeof(ip) + ntohs(ip.payload_len)))
 		return PKT_E_LENGTH;
@@ -310,8 +315,8 @@ static enum pkt_error parse_ip6(struct pkt *p)
 	return parse_l4(p, &p->l3);
 }
 
-/* Total length and header checksum; cuts off the padding of the frame, steps over
- * the options */
+/* Check total length and header checksum, cut off the padding of the frame, and step
+ * over the options */
 static enum pkt_error ip4_trim(struct pkt *p, const struct ip4_hdr *ip)
 {
 	size_t hdrlen = (size_t)(ip->ver_ihl & 0xf) * 4;
@@ -330,7 +335,7 @@ static enum pkt_error ip4_trim(struct pkt *p, const struct ip4_hdr *ip)
 	return csum_fold(sum) ? PKT_E_CSUM : PKT_OK;
 }
 
-/* RFC 791, 3.1; options are skipped */
+/* Parse IPv4, skip its options: RFC 791, 3.1 */
 static enum pkt_error parse_ip4(struct pkt *p)
 {
 	struct ip4_hdr ip;
@@ -365,7 +370,7 @@ static enum pkt_error parse_ip4(struct pkt *p)
 	return parse_fragment(p);
 }
 
-/* RFC 826; what its addresses may be is for arp.c to say */
+/* Parse ARP: RFC 826. arp.c checks the addresses */
 static enum pkt_error parse_arp(struct pkt *p)
 {
 	p->kind = PKT_ARP;
@@ -382,12 +387,12 @@ static enum pkt_error parse_arp(struct pkt *p)
 
 /**
  * pkt_parse() - Check a received frame, copy its headers
- * @p:		Filled; undefined if the frame is refused
- * @frame:	From the Ethernet header on, without FCS, padding behind the packet
- *		is allowed; @p has views of it
- * @off:	What the device said about it, NULL: nothing
+ * @p:		Filled in; undefined if the frame is refused
+ * @frame:	Frame from the Ethernet header on, without FCS, with padding or
+ *		not; @p has views of it
+ * @off:	Offload fields from the device, may be NULL
  *
- * Return: PKT_OK, or why the frame is to be dropped
+ * Return: PKT_OK, or the reason to drop the frame
  */
 enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,
 			 const struct rx_offload *off)
@@ -416,8 +421,8 @@ enum pkt_error pkt_parse(struct pkt *p, const struct view *frame,
 	}
 }
 
-/* The IP header in an ICMP error: of a packet that we sent, so without extensions
- * and not in fragments; nothing else is checked, it must only match a flow */
+/* Parse the IP header in an ICMP error. We sent the packet, so it has no extension
+ * header and is no fragment. No more is checked, as a flow has to match it anyway */
 static bool quoted_ip(struct view *c, bool v4, struct pkt_quote *q)
 {
 	struct ip4_hdr ip4;
@@ -441,11 +446,12 @@ static bool quoted_ip(struct view *c, bool v4, struct pkt_quote *q)
 }
 
 /**
- * pkt_quoted() - What does an ICMP error complain about?
+ * pkt_quoted() - Find the packet that an ICMP error is about
  * @p:		PKT_ICMP4 or PKT_ICMP6, of an error type
  * @q:		Set if this returns true
  *
- * Return: false if it quotes less than 8 bytes (RFC 792) of a TCP or UDP packet
+ * Return: false if the error does not quote TCP or UDP with 8 bytes of its header
+ * (RFC 792)
  */
 bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
 {
@@ -461,14 +467,14 @@ bool pkt_quoted(const struct pkt *p, struct pkt_quote *q)
 }
 
 /**
- * pkt_parse_l4() - Check what follows the IP header, for reassembled packets
- * @p:		proto, src, dst and off are set; kind, layer-4 header, payload
- *		become so
+ * pkt_parse_l4() - Parse a reassembled packet from its layer-4 header on
+ * @p:		proto, src, dst and off are set; kind, layer-4 header and payload
+ *		are filled in
  * @l4:		Data of all fragments; @p has views of it
  *
- * Extension headers which were in the fragments are skipped and set p->proto.
+ * Extension headers inside the fragments are skipped and set p->proto.
  *
- * Return: PKT_OK, or why the packet is to be dropped
+ * Return: PKT_OK, or the reason to drop the packet
  */
 enum pkt_error pkt_parse_l4(struct pkt *p, const struct view *l4)
 {
@@ -477,7 +483,7 @@ enum pkt_error pkt_parse_l4(struct pkt *p, const struct view *l4)
 	return walk_and_parse(p, l4);
 }
 
-/* pkt_strerror() - An error as words for a log line */
+/* pkt_strerror() - Text of an error, for a log line */
 const char *pkt_strerror(enum pkt_error e)
 {
 	static const char *const text[PKT_E_MAX] = {

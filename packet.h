@@ -2,8 +2,8 @@
 /*
  * packet.h - struct pkt: a checked, private view of one received frame
  *
- * pkt_parse() copies the headers out once and checks all lengths once; what it
- * accepts is trusted afterwards. The payload stays where it was received.
+ * pkt_parse() copies the headers out once and checks all lengths once; a frame that
+ * it accepts is trusted afterwards. The payload stays where it was received.
  */
 
 #ifndef PACKET_H
@@ -17,25 +17,25 @@
 #include "view.h"
 #include "wire.h"
 
-/* What the device said about a frame, see struct vnet_hdr */
+/* Offload fields of a received frame from the device, see struct vnet_hdr */
 struct rx_offload {
 	bool csum_partial;		/* do not verify layer-4 checksums */
 	uint8_t gso_type;		/* VNET_GSO_* without ECN */
 	uint16_t gso_size;
-	uint16_t csum_start;		/* where a partial sum starts, */
-	uint16_t csum_offset;		/* and its field from there; 0: none */
+	uint16_t csum_start;		/* offset of the first byte summed up */
+	uint16_t csum_offset;		/* of the field from there; 0: none */
 };
 
-enum pkt_kind {				/* what input.c dispatches on */
+enum pkt_kind {				/* input.c dispatches on it */
 	PKT_ARP, PKT_TCP, PKT_UDP, PKT_ICMP4, PKT_ICMP6,
 	PKT_FRAGMENT,			/* of IPv4 or IPv6: payload is raw */
-	PKT_OTHER_L4,			/* IP, no protocol that we translate */
+	PKT_OTHER_L4,			/* IP, a protocol that we do not translate */
 };
 
 /**
  * struct pkt - One received frame
- * @kind:	What it is, and which of the unions is valid
- * @eth:	Its Ethernet header
+ * @kind:	Kind of packet; selects the valid member of the union
+ * @eth:	Ethernet header
  * @src, @dst:	IP addresses (not for PKT_ARP)
  * @proto:	IPPROTO_* of the payload (of fragments: of the reassembled one)
  * @ttl, @tos:	TTL or hop limit; TOS or traffic class
@@ -43,12 +43,12 @@ enum pkt_kind {				/* what input.c dispatches on */
  * @frag_off, @frag_more, @frag_id:	PKT_FRAGMENT only; offset in bytes
  * @tcp, @udp, @icmp, @arp:	Layer-4 header, network order, by @kind
  * @opts:	TCP options, copied; @opts_len bytes
- * @payload:	What follows the layer-4 header (for PKT_FRAGMENT and
- *		PKT_OTHER_L4: the IP header with its extensions), where it was
- *		received; valid until the batch is handled
- * @l3:		The packet from its IP header on, without padding: for quoting
- *		it in an ICMP error
- * @off:	What the device said
+ * @payload:	Bytes after the layer-4 header (for PKT_FRAGMENT and
+ *		PKT_OTHER_L4: after the IP header with its extensions), in
+ *		place; valid until the batch is handled
+ * @l3:		Packet from its IP header on, without padding, to be quoted in
+ *		ICMP errors
+ * @off:	Offload fields from the device
  */
 struct pkt {
 	enum pkt_kind kind;
@@ -71,8 +71,8 @@ struct pkt {
 };
 
 /**
- * struct pkt_quote - A packet of ours, as an ICMP error quotes it
- * @src, @dst:	Its addresses: ours, or whom we stand for; the guest's
+ * struct pkt_quote - A packet that we sent, as an ICMP error quotes it
+ * @src, @dst:	IP addresses; @dst is an address of the guest
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @sport, @dport:	Host order
  * @seq:	Sequence number of TCP, host order
@@ -89,9 +89,9 @@ struct pkt_quote {
  * @src, @dst:	IP addresses, both of one family
  * @dst_mac:	Ethernet destination
  * @sport, @dport:	Host order
- * @leases:	It gives the guest the assigned address
- * @len:	Bytes in @data, 0: there is none
- * @data:	What follows the UDP header
+ * @leases:	The message gives the guest the assigned address
+ * @len:	Bytes in @data, may be 0
+ * @data:	Payload
  */
 struct datagram {
 	union inany src, dst;
@@ -102,7 +102,7 @@ struct datagram {
 	uint8_t data[1472] __attribute__((aligned(8)));
 };
 
-/* Why a frame was refused: counters, for the log */
+/* Reasons to refuse a frame, for counters and the log */
 enum pkt_error {
 	PKT_OK, PKT_E_SHORT, PKT_E_LENGTH, PKT_E_VERSION, PKT_E_CSUM,
 	PKT_E_ETHERTYPE, PKT_E_SRC, PKT_E_EXTHDR, PKT_E_DST, PKT_E_GSO,

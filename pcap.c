@@ -82,7 +82,7 @@ int pcap_open(const char *path)
 }
 
 /**
- * struct parts - A frame to be recorded, and what is written before it
+ * struct parts - A frame to be recorded, and its record header
  * @h:		Header of its record
  * @iov:	The first is @h, the second the frame's head
  * @n:		Parts that are used

@@ -2,17 +2,17 @@
 /*
  * spill.c - The bounded overflow pool
  *
- * The window we advertise is an estimate of room in the socket; what the socket
- * refuses all the same is kept here until it has room. The pool is one array for
- * all flows, each takes a chain of blocks and at most half of it. When nothing
- * is left, the caller must refuse the data.
+ * The window that we advertise is an estimate of room in the socket. Data that the
+ * socket refuses all the same is kept here until it has room. The pool is one array
+ * for all flows; each flow has a chain of blocks, at most half of the pool. When the
+ * pool is full, the caller must refuse the data.
  */
 
 #include "spill.h"
 
 #include <string.h>
 
-/* block_get() - Return: a block + 1, 0 if there is none */
+/* Take a free block. Return: its index plus 1, 0 if there is none */
 static uint16_t block_get(struct spill_pool *p)
 {
 	uint16_t b = p->free;
@@ -28,7 +28,8 @@ static uint16_t block_get(struct spill_pool *p)
 	return b;
 }
 
-/* tail_room() - Where the next bytes go; NULL: nowhere */
+/* Find *@room bytes of room at the end of the chain, add a block if needed; NULL if
+ * the pool is full */
 static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
 {
 	size_t end = s->off + s->len;
@@ -57,10 +58,10 @@ static uint8_t *tail_room(struct spill_pool *p, struct spill *s, size_t *room)
 /**
  * spill_append() - Keep bytes
  * @p:		The pool
- * @s:		The flow's part of it
- * @v:		The bytes
+ * @s:		The flow's part of the pool
+ * @v:		Bytes to append
  *
- * Return: bytes kept, less than there are if the pool is full
+ * Return: number of bytes kept, less than v.len if the pool is full
  */
 size_t spill_append(struct spill_pool *p, struct spill *s, struct view v)
 {
@@ -77,11 +78,13 @@ size_t spill_append(struct spill_pool *p, struct spill *s, struct view v)
 }
 
 /**
- * spill_iov() - What is kept, for sendmsg()
- * @iov:	Filled in
+ * spill_iov() - List the bytes that are kept, for sendmsg()
+ * @p:		The pool
+ * @s:		The flow's part of the pool
+ * @iov:	Filled in, from the oldest byte on
  * @n:		Length of @iov
  *
- * Return: parts of @iov that were filled in, from the oldest byte on
+ * Return: number of parts that were filled in
  */
 unsigned spill_iov(struct spill_pool *p, const struct spill *s,
 		   struct iovec *iov, unsigned n)
@@ -105,7 +108,7 @@ unsigned spill_iov(struct spill_pool *p, const struct spill *s,
 }
 
 /**
- * spill_consume() - The oldest @bytes, at most what is kept, are done with
+ * spill_consume() - Free the oldest @bytes, which must not be more than are kept
  */
 void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes)
 {
@@ -123,7 +126,7 @@ void spill_consume(struct spill_pool *p, struct spill *s, size_t bytes)
 		*s = (struct spill){ 0 };
 }
 
-/* spill_release() - Give everything back */
+/* spill_release() - Free all bytes of a flow */
 void spill_release(struct spill_pool *p, struct spill *s)
 {
 	spill_consume(p, s, s->len);

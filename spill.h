@@ -17,9 +17,9 @@
 #define SPILL_FLOW_MAX	(SPILL_BLOCK * SPILL_BLOCKS / 2)
 
 /**
- * struct spill - What one flow has in the pool, zero: nothing
- * @head, @tail:	Blocks + 1, 0: none
- * @off:	Bytes of the first block that are gone
+ * struct spill - Bytes of one flow in the pool; all zero for none
+ * @head, @tail:	Index of the first and the last block, plus 1; 0: none
+ * @off:	Bytes of the first block that were consumed
  * @len:	Bytes held
  */
 struct spill {
@@ -29,7 +29,7 @@ struct spill {
 };
 
 struct spill_pool {
-	uint16_t free, high;		/* list of used before, never used from */
+	uint16_t free, high;		/* list of freed blocks; first never used */
 	uint16_t next[SPILL_BLOCKS];
 	uint8_t data[SPILL_BLOCKS][SPILL_BLOCK];
 };

@@ -2,9 +2,9 @@
 /*
  * trace.c - Frames as lines of text
  *
- * For --trace: one line a frame, of what a person who looks for a fault wants
- * to know first. Frames are described as they are on the tap, also those that
- * the parser is going to refuse: nothing here trusts a length.
+ * --trace writes one line for each frame, to help to find a fault.
+ * Frames are described as they are on the tap, also those that the parser is going
+ * to refuse: nothing here trusts a length.
  *
  *	from guest: TCP 198.51.100.1:40000 > 203.0.113.2:80 [S] seq 1 win 64240
  */
@@ -21,7 +21,7 @@
 
 /**
  * struct line - A frame being described
- * @rest:	From the current header on
+ * @rest:	Frame from the current header on
  * @buf, @n:	Text so far
  * @src, @dst:	IP addresses
  */
@@ -46,7 +46,7 @@ static void line_put(struct line *l, const char *fmt, ...)
 		l->n = TRACE_STRLEN - 1;
 }
 
-/* A copy of the header that comes next; false, after saying so, if it is cut */
+/* Copy the next header; if it is cut short, write that and return false */
 static bool line_take(struct line *l, void *hdr, size_t size)
 {
 	if (view_copy(l->rest, 0, hdr, size))
@@ -210,8 +210,8 @@ static void put_arp(struct line *l)
 
 /**
  * trace_str() - Describe a frame
- * @frame:	From its Ethernet header on
- * @buf:	Where to write
+ * @frame:	Frame from its Ethernet header on
+ * @buf:	Buffer for the text
  *
  * Return: @buf
  */
@@ -242,9 +242,9 @@ const char *trace_str(const struct view *frame, char buf[TRACE_STRLEN])
 }
 
 /**
- * trace_frame() - One line for one frame
- * @from_guest:	Else it goes there
- * @frame:	From its Ethernet header on
+ * trace_frame() - Write one line about a frame to the log
+ * @from_guest:	The frame comes from the guest; else it goes there
+ * @frame:	Frame from its Ethernet header on
  */
 void trace_frame(bool from_guest, const struct view *frame)
 {
