@@ -58,12 +58,12 @@ static void versions(void)
 		enum csum_impl impl;
 		const char *small, *big;
 	} v[] = {
-		{ CSUM_SCALAR, "scalar_sums_short_buffers",
-		  "scalar_sums_long_buffers" },
-		{ CSUM_SSE2, "sse2_sums_short_buffers",
-		  "sse2_sums_long_buffers" },
-		{ CSUM_AVX2, "avx2_sums_short_buffers",
-		  "avx2_sums_long_buffers" },
+		{ CSUM_SCALAR, "the scalar version sums up short buffers",
+		  "the scalar version sums up long buffers" },
+		{ CSUM_SSE2, "the sse2 version sums up short buffers",
+		  "the sse2 version sums up long buffers" },
+		{ CSUM_AVX2, "the avx2 version sums up short buffers",
+		  "the avx2 version sums up long buffers" },
 	};
 	unsigned i;
 
@@ -76,7 +76,7 @@ static void versions(void)
 		ok(same_as_naive(60, 66000), v[i].big);
 	}
 	csum_init();
-	ok(same_as_naive(1000, 1500), "the_chosen_version_sums");
+	ok(same_as_naive(1000, 1500), "the chosen version sums up right");
 }
 
 static void known_answers(void)
@@ -87,8 +87,9 @@ static void known_answers(void)
 	uint8_t ph[40] = { 0 };
 
 	is(ntohs((uint16_t)~csum_fold(csum_add(0, rfc, 8))), 0xddf2,
-	   "the_example_of_rfc_1071");
-	is(csum_fold(csum_add(0, NULL, 0)), 0xffff, "nothing_sums_to_zero");
+	   "the example of RFC 1071 has its sum");
+	is(csum_fold(csum_add(0, NULL, 0)), 0xffff,
+	   "the sum of nothing is zero");
 
 	inany_pton("198.51.100.1", &a);
 	inany_pton("203.0.113.255", &b);
@@ -98,7 +99,7 @@ static void known_answers(void)
 	ph[10] = 0xff;
 	ph[11] = 0xee;
 	is(csum_fold(csum_pseudo(&a, &b, 17, 0xffee)), naive(ph, 12, 0),
-	   "pseudo_header_of_ipv4");
+	   "the pseudo header of IPv4 has its sum");
 
 	inany_pton("2001:db8::ffff:1", &a);
 	inany_pton("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", &b);
@@ -109,7 +110,7 @@ static void known_answers(void)
 	ph[35] = 0xee;
 	ph[39] = 58;
 	is(csum_fold(csum_pseudo(&a, &b, 58, 0xffee)), naive(ph, 40, 0),
-	   "pseudo_header_of_ipv6");
+	   "the pseudo header of IPv6 has its sum");
 }
 
 int main(void)

@@ -70,26 +70,32 @@ static void tcp_frames(bool v4)
 
 	ok(parse(&p, f) && p.kind == PKT_TCP && p.payload.len == 1001 &&
 	   p.opts_len == 4 && !memcmp(p.payload.p, data, 1001) && !f->gso_type &&
-	   !f->csum_partial, v4 ? "tcp_with_a_whole_sum"
-				: "tcp_with_a_whole_sum_over_ipv6");
-	ok(p.ttl == 64 && p.tos == 0 && p.df, "ttl_and_df");
+	   !f->csum_partial, v4 ? "TCP over IPv4 has a complete checksum"
+				: "TCP over IPv6 has a complete checksum");
+	ok(p.ttl == 64 && p.tos == 0 && p.df,
+	   "TCP has the default TTL, and DF");
 
 	f = tcp(v4, ALL, 1001, 1400);
-	ok(f->csum_partial && !f->gso_type && parse(&p, f), "a_partial_sum");
+	ok(f->csum_partial && !f->gso_type && parse(&p, f),
+	   "TCP has a partial checksum with checksum offload");
 	complete(f);
-	ok(parse(&p, f) && p.payload.len == 1001, "which_the_device_completes");
+	ok(parse(&p, f) && p.payload.len == 1001,
+	   "a device can complete the checksum of TCP");
 
 	f = tcp(v4, ALL, 60000, 1400);
 	ok(parse(&p, f) && p.off.gso_size == 1400 && f->csum_partial &&
 	   f->gso_type == (v4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) && p.df,
-	   "over_the_mss_it_is_left_to_the_device_to_segment");
+	   "a frame over the MSS is left to the device to segment");
 	complete(f);
-	ok(parse(&p, f) && p.payload.len == 60000, "its_sum_is_right_as_a_whole");
+	ok(parse(&p, f) && p.payload.len == 60000,
+	   "the checksum of an unsegmented frame is right as a whole");
 
 	f = tcp(v4, ALL & ~(unsigned)(v4 ? TAP_TSO4 : TAP_TSO6), 60000, 1400);
-	ok(!f->gso_type && parse(&p, f), "not_where_it_can't");
+	ok(!f->gso_type && parse(&p, f),
+	   "a frame is not left to a device that can't segment it");
 	f = tcp(v4, ALL, 0, 0);
-	ok(!f->gso_type && parse(&p, f) && !p.payload.len, "no_payload");
+	ok(!f->gso_type && parse(&p, f) && !p.payload.len,
+	   "a TCP segment may have no payload");
 }
 
 static struct fake_frame *udp(bool v4, unsigned caps, size_t len, uint16_t gso)
@@ -114,22 +120,26 @@ static void udp_frames(bool v4)
 
 	ok(parse(&p, f) && p.kind == PKT_UDP && p.payload.len == 1001 && p.df &&
 	   ntohs(p.udp.sport) == 53 && ntohs(p.udp.dport) == 5000 &&
-	   !memcmp(p.payload.p, data, 1001), v4 ? "udp_with_a_whole_sum"
-					       : "udp_over_ipv6");
+	   !memcmp(p.payload.p, data, 1001),
+	   v4 ? "UDP over IPv4 has a complete checksum"
+	      : "UDP over IPv6 has a complete checksum");
 	f = udp(v4, ALL, 1001, 0);
-	ok(f->csum_partial && !f->gso_type, "a_partial_sum_of_udp");
+	ok(f->csum_partial && !f->gso_type,
+	   "UDP has a partial checksum with checksum offload");
 	complete(f);
-	ok(parse(&p, f), "which_the_device_completes_too");
+	ok(parse(&p, f), "a device can complete the checksum of UDP");
 
 	f = udp(v4, ALL, 5000, 1000);
 	ok(f->gso_type == VNET_GSO_UDP_L4 && f->gso_size == 1000 &&
-	   parse(&p, f) && p.payload.len == 5000 && p.df, "five_datagrams_in_one");
+	   parse(&p, f) && p.payload.len == 5000 && p.df,
+	   "five datagrams go into one frame");
 	f = udp(v4, ALL, 1000, 1000);
-	ok(!f->gso_type && parse(&p, f), "one_is_no_series");
+	ok(!f->gso_type && parse(&p, f), "one datagram is no series");
 	f = udp(v4, ALL, 20000, 0);
-	ok(parse(&p, f) && p.payload.len == 20000, "a_datagram_over_the_mtu");
+	ok(parse(&p, f) && p.payload.len == 20000,
+	   "a datagram over the MTU is one frame");
 	ok(!v4 || (!p.df && (f->b[18] || f->b[19])),
-	   "it_may_be_fragmented_so_it_has_an_identification");
+	   "a datagram over the MTU has no DF, and an identification");
 }
 
 static void sum_of_zero(bool v4)
@@ -148,7 +158,7 @@ static void sum_of_zero(bool v4)
 		never &= csum[0] || csum[1];
 		seen |= csum[0] == 0xff && csum[1] == 0xff;
 	}
-	ok(never && seen, "a_sum_of_0_is_sent_as_ffff");
+	ok(never && seen, "a UDP checksum of 0 is sent as 0xffff");
 }
 
 /* Join all fragments sent, as a receiver does; 0 if something is wrong */
@@ -188,31 +198,33 @@ static void fragments(bool v4)
 		fake_tap_init(&fake, 0, t[i].mtu);
 		fake.tap.frag_id = 0xdeadbeef;
 		ok(frame_send_udp(&fake.tap, &a, 53, 7, data, t[i].len) &&
-		   fake.n > 1, "over_the_mtu_it_is_fragmented");
+		   fake.n > 1, "a message over the MTU is fragmented");
 		len = join(&p, v4);
-		is(len, t[i].len + 8, "fragments_fit_together");
+		is(len, t[i].len + 8,
+		   "fragments add up to the length of the message");
 		l4 = view_of(joined, len);
 		ok(!pkt_parse_l4(&p, &l4) && p.kind == PKT_UDP &&
 		   p.payload.len == t[i].len &&
 		   !memcmp(p.payload.p, data, t[i].len),
-		   "and_make_the_datagram");
+		   "fragments reassemble to the datagram");
 	}
 
 	fake_tap_init(&fake, 0, 1500);
 	ok(frame_send_udp(&fake.tap, &a, 53, 7, data, v4 ? 1472 : 1452) &&
-	   fake.n == 1, "not_at_the_mtu");
+	   fake.n == 1, "a datagram of exactly the MTU is not fragmented");
 	fake_tap_init(&fake, TAP_JUMBO, 1500);
 	ok(frame_send_udp(&fake.tap, &a, 53, 7, data, 60000) && fake.n == 1 &&
 	   parse(&p, &fake.sent[0]) && p.payload.len == 60000,
-	   "nor_where_the_device_takes_it_whole");
+	   "a datagram is not fragmented if the device takes it whole");
 	fake_tap_init(&fake, 0, 1500);
 	fake.room = 3;
 	ok(!frame_send_udp(&fake.tap, &a, 53, 7, data, 60000) && !fake.n,
-	   "all_of_it_or_nothing");
+	   "a message is lost if there is no room for all fragments");
 	ok(!frame_send_udp(&fake.tap, &a, 53, 7, data, v4 ? 65508 : 65528),
-	   "no_datagram_over_65535_bytes");
+	   "a datagram over 65535 bytes is not sent");
 	fake.room = 0;
-	ok(!frame_send_udp(&fake.tap, &a, 53, 7, data, 5), "no_room_at_all");
+	ok(!frame_send_udp(&fake.tap, &a, 53, 7, data, 5),
+	   "no room for a datagram is reported");
 }
 
 static void icmp_errors(bool v4)
@@ -225,21 +237,24 @@ static void icmp_errors(bool v4)
 	a.ttl = 255;
 	fake_tap_init(&fake, ALL, 65520);
 	ok(frame_send_icmp_error(&fake.tap, &a, v4 ? 3 : 2, 4, 1300,
-				 &quoted), "an_icmp_error");
+				 &quoted), "an ICMP error is sent");
 	ok(parse(&p, &fake.sent[0]) && fake.sent[0].len == max + 14 &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) && p.ttl == 255 &&
 	   ntohl(p.icmp.word) == 1300 && p.icmp.code == 4 &&
-	   !memcmp(p.payload.p, data, p.payload.len), "quotes_what_fits");
-	ok(!fake.sent[0].csum_partial, "with_a_whole_sum");
+	   !memcmp(p.payload.p, data, p.payload.len),
+	   "an ICMP error quotes as much as the RFC wants");
+	ok(!fake.sent[0].csum_partial, "an ICMP error has a complete checksum");
 	fake.n = 0;
 	view_cut(&quoted, 28);
 	frame_send_icmp_error(&fake.tap, &a, 3, 4, 0, &quoted);
-	ok(parse(&p, &fake.sent[0]) && p.payload.len == 28, "or_all_there_is");
+	ok(parse(&p, &fake.sent[0]) && p.payload.len == 28,
+	   "an ICMP error quotes all of a short packet");
 
 	fake.n = 0;
 	ok(frame_send_l4(&fake.tap, &a, 253, data, 9, (size_t)-1) &&
 	   parse(&p, &fake.sent[0]) && p.kind == PKT_OTHER_L4 && p.payload.len == 9 &&
-	   !memcmp(p.payload.p, data, 9), "a_message_without_a_sum");
+	   !memcmp(p.payload.p, data, 9),
+	   "a message without a checksum field is sent");
 }
 
 int main(void)

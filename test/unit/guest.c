@@ -92,21 +92,23 @@ static void test_assumed(void)
 	ok(!heard("198.51.100.6") && is_known("198.51.100.6"),
 	   "an address of the subnet replaces one of elsewhere at once");
 	ok(heard("203.0.113.5") && is_known("198.51.100.6"),
-	   "not the other way round");
+	   "an address of elsewhere does not replace one of the subnet at once");
 	ok(!heard("198.51.100.5") && is_known("198.51.100.5"),
 	   "the assigned address replaces any other at once");
 	ok(!heard("2001:db8::77") && is_known("2001:db8::77"),
 	   "SLAAC: the first address inside the prefix is known");
 	ok(heard("2001:db8::abcd") && is_known("2001:db8::77"),
 	   "a temporary address does not replace it");
-	ok(!heard("fe80::5") && is_known("fe80::5"), "link-local: the first one");
+	ok(!heard("fe80::5") && is_known("fe80::5"),
+	   "the first link-local address is known");
 	heard("fe80::6");
-	ok(is_known("fe80::5"), "and no second one");
+	ok(is_known("fe80::5"),
+	   "a second link-local address does not replace the first");
 	heard("0.0.0.0");
 	heard("::");
 	heard("127.0.0.1");
 	ok(is_known("198.51.100.5") && is_known("2001:db8::77"),
-	   "sources that nobody has are no addresses");
+	   "unspecified and loopback sources are not learned");
 }
 
 static void test_leased(void)
@@ -118,11 +120,13 @@ static void test_leased(void)
 	guest_leased(&g, &hostnet, false, m2);
 	ok(is_known("198.51.100.5") && is_known("2001:db8::5"),
 	   "a leased address replaces any other at once");
-	ok(goes_to("198.51.100.5", m2), "it is where the request came from");
+	ok(goes_to("198.51.100.5", m2),
+	   "a leased address is at the MAC address of the request");
 	hostnet.ip4.addr = (union inany){ 0 };
 	guest_init(&g, &conf, &hostnet);
 	guest_leased(&g, &hostnet, true, m1);
-	ok(!inany_is_set(&g.addr4), "without an address to assign there is no lease");
+	ok(!inany_is_set(&g.addr4),
+	   "without an address to assign there is no lease");
 }
 
 static void test_answered(void)
@@ -130,14 +134,16 @@ static void test_answered(void)
 	setup(true);
 	ok(heard("10.89.0.5") && is_known("198.51.100.5"),
 	   "a stray source does not move a configured address");
-	is(asked(0), 1, "the configured one is asked for");
+	is(asked(0), 1, "a stray source has the configured address asked for");
 	heard("198.51.100.5");
-	is(asked(60000), 0, "once it answers, no more is asked");
-	ok(is_known("198.51.100.5"), "and it stays");
+	is(asked(60000), 0, "no request follows an answer");
+	ok(is_known("198.51.100.5"),
+	   "a configured address that answers stays known");
 	now -= 59000;
 	heard("10.89.0.5");
-	is(asked(20000), 0, "an answer holds for half a minute");
-	is(asked(9500), 1, "then the next stray source has it asked for again");
+	is(asked(20000), 0,
+	   "no stray source causes a request within 20 s of an answer");
+	is(asked(9500), 1, "a stray source causes a request after 30 s");
 }
 
 static void test_silent(void)
@@ -146,10 +152,13 @@ static void test_silent(void)
 	heard("10.89.0.5");
 	heard("198.51.100.9");
 	heard("10.89.0.6");
-	is(asked(2999), 3, "an address that doesn't answer is asked for three times");
-	ok(is_known("198.51.100.5"), "it is known until the last answer is due");
-	is(asked(1), 0, "then there are no more requests");
-	ok(is_known("198.51.100.9"), "the candidate of the highest rank takes over");
+	is(asked(2999), 3,
+	   "an address that doesn't answer is asked for three times");
+	ok(is_known("198.51.100.5"),
+	   "a silent address stays known until the last answer is due");
+	is(asked(1), 0, "no request follows the third one");
+	ok(is_known("198.51.100.9"),
+	   "the candidate of the highest rank replaces a silent address");
 	ok(!heard("198.51.100.5") && is_known("198.51.100.5"),
 	   "the configured address takes over again as soon as it is used");
 }
@@ -160,9 +169,11 @@ static void test_mute(void)
 	conf.no_ndp = true;
 	heard("2001:db8::9");
 	asked(59000);
-	ok(is_known("2001:db8::5"), "--no-ndp: an address may be silent for longer");
+	ok(is_known("2001:db8::5"),
+	   "--no-ndp: an address may be silent for longer");
 	asked(1000);
-	ok(is_known("2001:db8::9"), "but not for ever");
+	ok(is_known("2001:db8::9"),
+	   "--no-ndp: a silent address is replaced in the end");
 }
 
 static void test_mac(void)
@@ -177,10 +188,12 @@ static void test_mac(void)
 	   "the first MAC address is better than none");
 	heard_at("198.51.100.5", m1);
 	ok(goes_to("198.51.100.5", m1) && goes_to("2001:db8::5", m1),
-	   "that of the known address is better than the first");
+	   "the MAC address of the known address replaces the first");
 	heard_at("198.51.100.7", m2);
-	ok(goes_to("198.51.100.5", m1), "another machine does not move it");
-	ok(goes_to("198.51.100.7", m2), "but is reached by its own");
+	ok(goes_to("198.51.100.5", m1),
+	   "frames of another machine do not move the known address");
+	ok(goes_to("198.51.100.7", m2),
+	   "another machine is reached at its own MAC address");
 	heard_at("fe80::2", m2);
 	ok(goes_to("fe80::2", m2) && goes_to("2001:db8::5", m1),
 	   "each known address has its MAC address");
@@ -202,15 +215,15 @@ static void test_other_machine(void)
 	ok(is_known("198.51.100.7"), "a second machine may come first");
 	heard_at("198.51.100.5", m1);
 	ok(goes_to("198.51.100.7", m2),
-	   "it is still reached after the assigned address was heard of");
+	   "the first machine is reached after the assigned address was seen");
 	ok(guest_is_other(&g, &a, m1) && !guest_is_other(&g, &a, m2),
-	   "it answers others by itself");
+	   "the first machine answers neighbours by itself");
 	for (i = 0; i < 1000; i++) {
 		snprintf(s, sizeof(s), "10.%u.%u.1", i / 256, i % 256);
 		heard_at(s, m2);
 	}
 	ok(goes_to(s, m2) && goes_to("198.51.100.5", m1),
-	   "many addresses: the newest is there, the known one is not moved");
+	   "of many addresses the newest is kept, the known one is not moved");
 }
 
 static void test_given_mac(void)
@@ -218,12 +231,15 @@ static void test_given_mac(void)
 	setup(false);
 	guest_init(&g, &conf, &hostnet);
 	guest_set_mac(&g, m1);
-	ok(g.mac_known && goes_to("198.51.100.5", m1), "the tap's MAC is known");
+	ok(g.mac_known && goes_to("198.51.100.5", m1),
+	   "the tap's MAC address is known at start");
 	heard_at("fe80::2", m2);
 	heard_at("0.0.0.0", m2);
-	ok(goes_to("198.51.100.5", m1), "frames from elsewhere do not move it");
+	ok(goes_to("198.51.100.5", m1),
+	   "frames from elsewhere do not move the tap's MAC address");
 	heard_at("198.51.100.5", m2);
-	ok(goes_to("198.51.100.5", m2), "those of the assigned address do");
+	ok(goes_to("198.51.100.5", m2),
+	   "a frame from the assigned address moves the tap's MAC address");
 }
 
 static void test_reconnected(void)
@@ -234,10 +250,11 @@ static void test_reconnected(void)
 	guest_reconnected(&g);
 	ok(!g.mac_known && is_known("198.51.100.6"),
 	   "a client that reconnects: its MAC is unknown, its address assumed");
-	is(asked(60000), 0, "nothing is asked on behalf of the old one");
+	is(asked(60000), 0,
+	   "after a reconnection no request of the old client follows");
 	heard_at("203.0.113.7", m2);
 	ok(is_known("203.0.113.7") && goes_to("203.0.113.7", m2),
-	   "the first source and its MAC replace them");
+	   "after a reconnection the first source and its MAC are taken");
 }
 
 int main(void)

@@ -44,14 +44,16 @@ static void addresses(void)
 		{ "fec0::1", "fec0::1", UNI },
 		{ "ff02::1", "ff02::1", M },
 	};
-	char buf[INANY_STRLEN];
+	char buf[INANY_STRLEN], name[80];
 	union inany a;
 	unsigned i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(name, sizeof(name), "%s has its kinds and text",
+			 t[i].in);
 		ok(inany_pton(t[i].in, &a) &&
 		   !strcmp(inany_ntop(&a, buf, sizeof(buf)), t[i].out) &&
-		   kinds(&a) == t[i].kinds, t[i].in);
+		   kinds(&a) == t[i].kinds, name);
 	}
 }
 
@@ -64,11 +66,14 @@ static void bad_text(void)
 		"localhost", "1:2:3:4:5:6:7:8:9", "12345::",
 	};
 	union inany a = { .u64 = { 7, 7 } };
+	char name[80];
 	unsigned i;
 
-	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		ok(!inany_pton(t[i], &a), t[i][0] ? t[i] : "empty");
-	ok(a.u64[0] == 7 && a.u64[1] == 7, "bad_text_leaves_the_address_alone");
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(name, sizeof(name), "\"%s\" is no address", t[i]);
+		ok(!inany_pton(t[i], &a), name);
+	}
+	ok(a.u64[0] == 7 && a.u64[1] == 7, "bad text leaves the address alone");
 }
 
 static void sockaddrs(void)
@@ -80,25 +85,26 @@ static void sockaddrs(void)
 
 	inany_pton("203.0.113.9", &a);
 	is(inany_to_sockaddr(&a, 53, 7, &sa), sizeof(sa.sin),
-	   "ipv4_has_its_own_socket_address");
+	   "an IPv4 address becomes a sockaddr_in");
 	ok(sa.sin.sin_family == AF_INET && sa.sin.sin_port == htons(53) &&
 	   inany_from_sockaddr(&sa, &b, &port) && inany_equals(&a, &b) &&
-	   port == 53, "and_comes_back_from_it");
+	   port == 53, "an IPv4 address comes back from its socket address");
 
 	inany_pton("2001:db8::9", &a);
-	is(inany_to_sockaddr(&a, 53, 7, &sa), sizeof(sa.sin6), "ipv6_as_well");
+	is(inany_to_sockaddr(&a, 53, 7, &sa), sizeof(sa.sin6),
+	   "an IPv6 address becomes a sockaddr_in6");
 	ok(inany_from_sockaddr(&sa, &b, NULL) && inany_equals(&a, &b),
-	   "and_comes_back");
-	is(sa.sin6.sin6_scope_id, 0, "a_global_address_has_no_scope");
+	   "an IPv6 address comes back from its socket address");
+	is(sa.sin6.sin6_scope_id, 0, "a global address has no scope");
 
 	inany_pton("fe80::9", &a);
 	inany_to_sockaddr(&a, 53, 7, &sa);
-	is(sa.sin6.sin6_scope_id, 7, "a_link_local_one_has");
+	is(sa.sin6.sin6_scope_id, 7, "a link-local address has a scope");
 
 	sa.sa.sa_family = AF_UNIX;
-	ok(!inany_from_sockaddr(&sa, &b, NULL), "other_families_are_refused");
+	ok(!inany_from_sockaddr(&sa, &b, NULL), "other families are refused");
 	ok(!strcmp(inany_ntop(&a, buf, sizeof(buf)), "?"),
-	   "too_little_room_gives_a_question_mark");
+	   "too little room gives a question mark");
 }
 
 int main(void)

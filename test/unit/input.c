@@ -165,12 +165,15 @@ static void test_learn(void)
 
 	ok(!guest.mac_known && !memcmp(guest.mac, broadcast, 6),
 	   "a guest that never spoke is reached by broadcast");
-	ok(is_addr(&guest.addr4, "198.51.100.5"), "it has the assigned address");
+	ok(is_addr(&guest.addr4, "198.51.100.5"),
+	   "a guest that never spoke has the assigned address");
 
 	make_arp("198.51.100.7", "198.51.100.1");
 	deliver();
-	ok(guest.mac_known && !memcmp(guest.mac, mac, 6), "its MAC is learned");
-	ok(is_addr(&guest.addr4, "198.51.100.7"), "from ARP its address, too");
+	ok(guest.mac_known && !memcmp(guest.mac, mac, 6),
+	   "the MAC address is learned from ARP");
+	ok(is_addr(&guest.addr4, "198.51.100.7"),
+	   "the IPv4 address is learned from ARP");
 	mac_now = 9;
 	make_udp("fe80::5", "ff02::fb", 5353, 1);
 	make_udp("2001:db8::6", "ff02::fb", 5353, 1);
@@ -227,21 +230,25 @@ static void test_asked(void)
 	   "a stray source has the known address asked for by ARP");
 	make_arp("198.51.100.7", "198.51.100.1");
 	deliver();
-	is(asked(9000, &p), 0, "a frame from that is the answer");
+	is(asked(9000, &p), 0,
+	   "a frame from the known address answers the request");
 	make_udp("2001:db8::8", "ff02::fb", 5353, 1);
 	deliver();
 	ok(asked(500, &p) == 1 && p.kind == PKT_ICMP6 &&
 	   !memcmp(p.payload.p, &guest.addr6.a6, 16),
-	   "of IPv6 by a neighbour solicitation");
-	is(asked(9000, &p), 2, "three times without an answer");
-	ok(is_addr(&guest.addr6, "2001:db8::8"), "then the other one is known");
+	   "a stray IPv6 source has the known address asked for by NS");
+	is(asked(9000, &p), 2,
+	   "a known address that is silent is asked for three times");
+	ok(is_addr(&guest.addr6, "2001:db8::8"),
+	   "after three requests the other address is known");
 	make_ns("::", "2001:db8::5");
 	deliver();
 	ok(is_addr(&guest.addr6, "2001:db8::5"),
-	   "a search for duplicates announces an address");
+	   "duplicate address detection announces an address");
 	make_ns("fe80::5", "2001:db8::9");
 	deliver();
-	is(asked(9000, &p), 0, "a request for an address does not");
+	is(asked(9000, &p), 0,
+	   "a neighbour solicitation does not announce its target");
 }
 
 static void test_not_learned(void)
@@ -253,15 +260,19 @@ static void test_not_learned(void)
 	make_udp("fe80::1", "2001:db8:9::9", 9, 1);
 	make_arp("198.51.100.1", "198.51.100.9");
 	deliver();
-	is(in.dropped, dropped + 3, "who claims to be the gateway is ignored");
+	is(in.dropped, dropped + 3,
+	   "frames with the address of the gateway are dropped");
 	ok(is_addr(&guest.addr4, "198.51.100.7") &&
-	   is_addr(&guest.addr6_ll, "fe80::5"), "and not learned");
-	is(flows.count, before, "it starts no flow");
+	   is_addr(&guest.addr6_ll, "fe80::5"),
+	   "the address of the gateway is not learned");
+	is(flows.count, before,
+	   "frames with the address of the gateway start no flow");
 	mac_now = 0x55;
 	make_arp("0.0.0.0", "198.51.100.1");
 	deliver();
-	is(fake.n, 1, "a probe is answered");
-	ok(is_addr(&guest.addr4, "198.51.100.7"), "it is no address");
+	is(fake.n, 1, "an ARP probe is answered");
+	ok(is_addr(&guest.addr4, "198.51.100.7"),
+	   "the sender of an ARP probe is not learned");
 	mac_now = 5;
 }
 
@@ -283,11 +294,11 @@ static void test_link(void)
 	is(fake.n, 3, "requests about the link are answered, reports are not");
 	ok(sent(0, &p) && p.kind == PKT_ARP &&
 	   !memcmp(p.eth.dst, mac, 6) && !memcmp(p.eth.src, conf.our_mac, 6) &&
-	   p.arp.op == htons(2), "ARP by ARP");
+	   p.arp.op == htons(2), "ARP is answered by ARP");
 	ok(sent(1, &p) && p.kind == PKT_ICMP6 && p.icmp.type == NDP_NA &&
-	   p.ttl == 255, "NS by NA");
+	   p.ttl == 255, "NS is answered by NA");
 	ok(sent(2, &p) && p.kind == PKT_ICMP6 && p.icmp.type == NDP_RA &&
-	   p.ttl == 255, "RS by RA");
+	   p.ttl == 255, "RS is answered by RA");
 	fake.n = 0;
 }
 
@@ -315,19 +326,21 @@ static void test_dhcpv6(void)
 	ok(fake.n == 1 && sent(0, &p) && p.kind == PKT_UDP &&
 	   p.udp.sport == htons(547) && p.udp.dport == htons(546) &&
 	   is_addr(&p.src, "fe80::1") && is_addr(&p.dst, "fe80::5") &&
-	   !memcmp(p.eth.dst, mac, 6), "a request for information is answered");
+	   !memcmp(p.eth.dst, mac, 6), "an information request is answered");
 	make_datagram("fe80::5", "ff02::1:2", 547, "x", 1);
 	make_datagram("fe80::5", "fe80::1", 547, ask, sizeof(ask));
 	make_datagram("2001:db8::5", "2001:db8::1", 547, ask, sizeof(ask));
 	deliver();
-	is(in.dhcpv6_dropped, dropped + 3, "others are dropped and counted");
+	is(in.dhcpv6_dropped, dropped + 3,
+	   "other DHCPv6 messages are dropped and counted");
 	conf.no_dhcpv6 = true;
 	make_datagram("fe80::5", "ff02::1:2", 547, ask, sizeof(ask));
 	deliver();
 	conf.no_dhcpv6 = false;
-	is(in.dhcpv6_dropped, dropped + 4, "--no-dhcpv6: that, too");
-	is(fake.n, 0, "nothing is sent");
-	is(flows.count, before, "nothing of that leaves");
+	is(in.dhcpv6_dropped, dropped + 4,
+	   "--no-dhcpv6: an information request is dropped and counted");
+	is(fake.n, 0, "--no-dhcpv6: nothing is sent");
+	is(flows.count, before, "DHCPv6 messages start no flow");
 }
 
 static void test_dhcp(void)
@@ -345,9 +358,9 @@ static void test_dhcp(void)
 	}
 	conf.no_dhcp = false;
 	is(in.dhcp_dropped, dropped + 6,
-	   "malformed requests are dropped and counted, with --no-dhcp all");
-	is(flows.count, before, "they start no flow");
-	ok(is_addr(&guest.addr4, "198.51.100.5"), "0.0.0.0 is no address");
+	   "malformed DHCP requests are dropped and counted, with --no-dhcp all");
+	is(flows.count, before, "DHCP requests start no flow");
+	ok(is_addr(&guest.addr4, "198.51.100.5"), "0.0.0.0 is not learned");
 }
 
 /* What is between requests is handed on, in one batch */
@@ -372,7 +385,8 @@ static void test_between(void)
 	while (recv(s, b, sizeof(b), 0) == n + 1)
 		n++;
 	is(n, 3, "datagrams between requests arrive, in order");
-	is(in.dhcp_dropped, dropped + 2, "and the requests at the service");
+	is(in.dhcp_dropped, dropped + 2,
+	   "DHCP requests between datagrams reach the service");
 	close(s);
 }
 
@@ -431,18 +445,21 @@ static void test_ra_times(void)
 	unsigned i;
 
 	ra_setup();
-	is(ra_after(100), 1, "a router tells all nodes at start");
-	is(ra_after(40000), 2, "twice more within 40 s");
-	is(ra_after(3600000), 6, "then ever more seldom");
+	is(ra_after(100), 1,
+	   "a router advertises itself to all nodes at start");
+	is(ra_after(40000), 2, "two more advertisements follow within 40 s");
+	is(ra_after(3600000), 6,
+	   "advertisements become less frequent in the next hour");
 	ra_after(100000000);
 	for (i = 0; i < 10; i++)
 		if (!ra_after(65535000 / 2))
 			break;
-	is(i, 10, "but at least twice in its lifetime");
-	ok(ra_after(65535000) <= 3, "not more than it has to");
+	is(i, 10, "an advertisement is sent in each half of the lifetime");
+	ok(ra_after(65535000) <= 3,
+	   "at most three advertisements are sent in one lifetime");
 	input_advertise_router(&ra_in);
-	is(ra_after(100), 1, "at once when something changes");
-	is(ra_after(40000), 2, "and twice more");
+	is(ra_after(100), 1, "a change is advertised at once");
+	is(ra_after(40000), 2, "a change is advertised twice more");
 }
 
 static void test_ra_guests(void)
@@ -452,26 +469,29 @@ static void test_ra_guests(void)
 	ra_setup();
 	ra_after(1000000);
 	ra_frame(1);
-	is(ra_after(100), 1, "a new guest is told at once");
+	is(ra_after(100), 1, "a new guest gets an advertisement at once");
 	ra_frame(2);
-	is(ra_after(100), 0, "the next one");
-	is(ra_after(3000), 1, "not before three seconds have passed");
+	is(ra_after(100), 0, "the next new guest gets none at once");
+	is(ra_after(3000), 1,
+	   "the next new guest gets one after three seconds");
 	ra_after(1000000);
 	for (i = n = 0; i < 20; i++) {
 		ra_frame(1 + i % 2);
 		n += ra_after(4000);
 	}
-	ok(n <= 1, "those that were there before are not told again");
+	ok(n <= 1, "guests that were there before cause no advertisement");
 }
 
 static void test_ra_off(void)
 {
 	conf.no_ra = true;
 	ra_setup();
-	is(wheel_next(&ra_loop.wheel), -1, "--no-ra: there is no timer");
+	is(wheel_next(&ra_loop.wheel), -1,
+	   "--no-ra: no timer is armed at start");
 	ra_frame(1);
 	input_advertise_router(&ra_in);
-	is(wheel_next(&ra_loop.wheel), -1, "whoever appears, whatever changes");
+	is(wheel_next(&ra_loop.wheel), -1,
+	   "--no-ra: new guests and changes arm no timer");
 	conf.no_ra = false;
 }
 
@@ -488,16 +508,17 @@ static void test_other(void)
 	   p.icmp.type == ICMP4_UNREACH &&
 	   p.icmp.code == ICMP4_UNREACH_PROTO &&
 	   is_addr(&p.src, "203.0.113.9"),
-	   "an unknown protocol is unreachable, but that is not repeated");
+	   "an unknown protocol gets one ICMP error within the interval");
 	loop.now_ms += 1000;
 	make("2001:db8::5", "2001:db8:9::9", IPPROTO_GRE, gre, sizeof(gre), 64);
 	deliver();
 	ok(fake.n == 1 && sent(0, &p) && p.kind == PKT_ICMP6 &&
-	   p.icmp.type == ICMP6_UNREACH, "over IPv6, too");
+	   p.icmp.type == ICMP6_UNREACH,
+	   "an unknown protocol over IPv6 gets an ICMPv6 error");
 	loop.now_ms += 1000;
 	make("198.51.100.5", "224.0.0.1", IPPROTO_IGMP, gre, sizeof(gre), 1);
 	deliver();
-	is(fake.n, 0, "but not what goes to a group");
+	is(fake.n, 0, "an unknown protocol to a group gets no error");
 }
 
 /* A datagram in two fragments reaches a socket as one */
@@ -515,7 +536,8 @@ static void test_fragments(void)
 	make_udp("198.51.100.5", "198.51.100.1", ntohs(sa.sin_port), 2500);
 	is(wire.n, 2, "a large datagram is two fragments");
 	deliver();
-	is(recv(s, buf, sizeof(buf), 0), 2500, "and one again outside");
+	is(recv(s, buf, sizeof(buf), 0), 2500,
+	   "a fragmented datagram leaves as one");
 	close(s);
 }
 
@@ -550,9 +572,10 @@ static void echo(const char *src, const char *gw, uint16_t id, size_t size)
 	ok(p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
 	   p.icmp.type == (v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY_) &&
 	   p.payload.len == size, "an echo request is answered");
-	ok(is_addr(&p.src, gw) && is_addr(&p.dst, src), "by whom it was sent to");
+	ok(is_addr(&p.src, gw) && is_addr(&p.dst, src),
+	   "an echo reply comes from the pinged address");
 	ok(ntohs(p.icmp.echo.id) == id && ntohs(p.icmp.echo.seq) == 7,
-	   "with identifier and sequence");
+	   "an echo reply has identifier and sequence");
 }
 
 static unsigned flows_after(uint64_t ms)
@@ -581,8 +604,9 @@ static void test_echo(void)
 	if (s < 0) {
 		make_echo("198.51.100.5", "198.51.100.1", 77, 56);
 		deliver();
-		ok(icmp.warned, "closed ping_group_range is told");
-		is(fake.n, 1, "to the guest, too");
+		ok(icmp.warned, "a closed ping_group_range is logged");
+		is(fake.n, 1,
+		   "a closed ping_group_range is reported to the guest");
 		printf("ok %d - echo # SKIP no ping sockets here\n",
 		       ++tap_count);
 		return;
@@ -590,17 +614,17 @@ static void test_echo(void)
 	close(s);
 	echo("198.51.100.5", "198.51.100.1", 77, 56);
 	echo("198.51.100.5", "198.51.100.1", 77, 1400);
-	is(flows.count, 1, "one identifier is one flow");
+	is(flows.count, 1, "echo requests of one identifier are one flow");
 	echo("198.51.100.6", "198.51.100.1", 77, 56);
-	is(flows.count, 2, "of another guest another one, and both get theirs");
+	is(flows.count, 2, "an identifier of another address is another flow");
 	echo("2001:db8::5", "2001:db8::1", 77, 56);
 	echo("2001:db8::5", "2001:db8::1", 0, 0);
-	is(flows_after(50000), 4, "flows live");
-	is(flows_after(30000), 0, "for a minute");
+	is(flows_after(50000), 4, "echo flows live for 50 s");
+	is(flows_after(30000), 0, "echo flows end after a minute");
 	conf.no_icmp = true;
 	make_echo("198.51.100.5", "198.51.100.1", 77, 56);
 	deliver();
-	ok(!fake.n && !flows.count, "--no-icmp: none");
+	ok(!fake.n && !flows.count, "--no-icmp: echo requests are dropped");
 }
 
 static void put_file(const char *path, const char *text)

@@ -76,7 +76,7 @@ static void delays(void)
 		if (!ok(at >= want && at <= want + late_max(t[i].delay),
 			t[i].name))
 			printf("# %lld ms late\n", (long long)(at - want));
-		is(wakeups, 1, "and cost one wake-up");
+		is(wakeups, 1, "a timer costs one wake-up");
 	}
 }
 
@@ -109,15 +109,16 @@ static void basics(void)
 	struct wheel w;
 
 	wheel_init(&w, 5000);
-	is(wheel_next(&w), -1, "an empty wheel lets sleep for ever");
+	is(wheel_next(&w), -1, "an empty wheel has no next wake-up");
 	ok(!wheel_expire(&w, 6000), "an empty wheel has nothing due");
 
 	wheel_arm(&w, &a, 6030);
-	ok(timer_armed(&a), "an armed timer says so");
-	is(wheel_next(&w), 6030, "the next wake-up is its time");
-	ok(!wheel_expire(&w, 6029), "it does not fire before");
+	ok(timer_armed(&a), "an armed timer is reported as armed");
+	is(wheel_next(&w), 6030, "the next wake-up is the time of the timer");
+	ok(!wheel_expire(&w, 6029), "a timer does not expire before its time");
 	wheel_arm(&w, &b, 6031);
-	is(wheel_next(&w), 6030, "a later one does not change the next wake-up");
+	is(wheel_next(&w), 6030,
+	   "a later one does not change the next wake-up");
 	wheel_arm(&w, &c, 6031);
 	wheel_cancel(&w, &a);
 	ok(!timer_armed(&a), "a cancelled timer is not armed");
@@ -125,10 +126,11 @@ static void basics(void)
 	wheel_cancel(&w, &a);
 	is(wheel_next(&w), 6031, "cancelling twice does nothing");
 	wheel_cancel(&w, &b);
-	is(wheel_next(&w), 6031, "a slot keeps what else it holds");
-	ok(wheel_expire(&w, 6031) == &c, "the one left fires");
-	ok(!timer_armed(&c), "what fired is not armed");
-	is(wheel_next(&w), -1, "and nothing is left");
+	is(wheel_next(&w), 6031,
+	   "cancelling leaves the other timer of the slot");
+	ok(wheel_expire(&w, 6031) == &c, "the other timer of the slot expires");
+	ok(!timer_armed(&c), "an expired timer is not armed");
+	is(wheel_next(&w), -1, "after the last timer there is no next wake-up");
 
 	wheel_arm(&w, &a, 6100);
 	wheel_arm(&w, &a, 6050);
@@ -136,7 +138,7 @@ static void basics(void)
 	wheel_arm(&w, &a, 6090);
 	is(wheel_next(&w), 6090, "arming again moves a timer back");
 	ok(wheel_expire(&w, 6090) == &a && !wheel_expire(&w, 9000),
-	   "however often it was armed, it fires once");
+	   "a timer that was armed many times expires once");
 }
 
 static void in_handlers(void)
@@ -148,26 +150,33 @@ static void in_handlers(void)
 	wheel_arm(&w, &a, 110);
 	wheel_arm(&w, &b, 110);
 	first = wheel_expire(&w, 110);
-	ok(first == &a || first == &b, "one of two of a slot fires");
+	ok(first == &a || first == &b, "one of two timers of a slot expires");
 	other = first == &a ? &b : &a;
 	wheel_cancel(&w, other);
-	ok(!wheel_expire(&w, 110), "the other, cancelled by a handler, doesn't");
+	ok(!wheel_expire(&w, 110),
+	   "a timer that a handler cancels does not expire");
 
 	wheel_arm(&w, &a, 120);
-	ok(wheel_expire(&w, 125) == &a, "a late round finds what was due");
+	ok(wheel_expire(&w, 125) == &a,
+	   "a late round finds a timer that was due");
 	wheel_arm(&w, &a, 125);
-	ok(!wheel_expire(&w, 125), "armed for now, not again in this round");
-	is(wheel_next(&w), 126, "but right after it");
-	ok(wheel_expire(&w, 126) == &a, "and then it fires");
+	ok(!wheel_expire(&w, 125),
+	   "a timer armed for now does not expire in the same round");
+	is(wheel_next(&w), 126, "a timer armed for now is due 1 ms later");
+	ok(wheel_expire(&w, 126) == &a,
+	   "a timer armed for now expires in the next round");
 	wheel_arm(&w, &a, 3);
-	ok(!wheel_expire(&w, 126), "armed for the past, not in this round");
-	ok(wheel_expire(&w, 127) == &a, "but in the next");
+	ok(!wheel_expire(&w, 126),
+	   "a timer armed for the past does not expire in the same round");
+	ok(wheel_expire(&w, 127) == &a,
+	   "a timer armed for the past expires in the next round");
 
 	wheel_arm(&w, &a, 200);
 	wheel_arm(&w, &b, 210);
 	first = wheel_expire(&w, 100000);
 	other = wheel_expire(&w, 100000);
-	ok(first == &a && other == &b, "after a long sleep: in order of time");
+	ok(first == &a && other == &b,
+	   "after a long sleep timers expire in order of time");
 }
 
 static void horizon(void)
@@ -180,10 +189,12 @@ static void horizon(void)
 	wheel_init(&w, 1000);
 	wheel_arm(&w, &a, 1000 + week);
 	next = wheel_next(&w);
-	ok(next > 36 * 3600 * 1000LL, "beyond the horizon: sleeps as far as it goes");
-	ok(wheel_expire(&w, next) == &a, "and fires there, to be armed again");
+	ok(next > 36 * 3600 * 1000LL,
+	   "a timer beyond the horizon wakes up at the horizon");
+	ok(wheel_expire(&w, next) == &a,
+	   "a timer beyond the horizon expires there");
 	wheel_arm(&w, &a, UINT64_MAX);
-	ok(wheel_next(&w) > next, "the end of time is no past");
+	ok(wheel_next(&w) > next, "the largest time is in the future");
 }
 
 /* Every timer's time in an array, looked through each time: the reference */
@@ -271,26 +282,32 @@ static void loop_itself(void)
 	if (!ok(!loop_init(&l) && !pipe(p), "a loop starts"))
 		return;
 	is(loop_add(&l, p[0], EPOLLIN, ref), 0, "a descriptor is watched");
-	is(loop_add(&l, p[0], EPOLLIN, ref), -17, "but not twice: EEXIST");
+	is(loop_add(&l, p[0], EPOLLIN, ref), -17,
+	   "a descriptor watched twice is EEXIST");
 	is(loop_wait(&l, ev, 4, true), 0, "a busy loop does not sleep");
 
 	start = l.now_ms;
 	wheel_arm(&l.wheel, &a, start + 20);
-	is(loop_wait(&l, ev, 4, false), 0, "a timer wakes without event");
-	ok(l.now_ms >= start + 20, "and not early");
-	ok(wheel_expire(&l.wheel, l.now_ms) == &a, "it is due then");
+	is(loop_wait(&l, ev, 4, false), 0,
+	   "a timer ends the sleep without an event");
+	ok(l.now_ms >= start + 20, "a timer does not end the sleep early");
+	ok(wheel_expire(&l.wheel, l.now_ms) == &a,
+	   "the timer that ended the sleep is due");
 
 	ok(write(p[1], "x", 1) == 1 && loop_wait(&l, ev, 4, false) == 1,
-	   "a readable descriptor wakes");
-	is(ev[0].data.u64, ref.u64, "with its own reference");
+	   "a readable descriptor ends the sleep");
+	is(ev[0].data.u64, ref.u64,
+	   "an event has the reference of its descriptor");
 	loop_del(&l, p[0]);
-	is(loop_wait(&l, ev, 4, true), 0, "and no more once it was taken out");
+	is(loop_wait(&l, ev, 4, true), 0,
+	   "a descriptor that is no longer watched has no events");
 
 	/* As after an hour asleep until something comes: what handlers arm
 	 * before timers are looked at counts from now, not from an hour ago */
 	hour = l.now_ms / 2 < 3600000 ? l.now_ms / 2 : 3600000;
 	wheel_init(&l.wheel, l.now_ms - hour);
-	is(loop_wait(&l, ev, 4, true), 0, "woken after an hour");
+	is(loop_wait(&l, ev, 4, true), 0,
+	   "a loop that slept an hour has no event");
 	wheel_arm(&l.wheel, &a, l.now_ms + 30);
 	is(wheel_next(&l.wheel), l.now_ms + 30,
 	   "a timer armed after a long sleep is exact");
@@ -299,7 +316,7 @@ static void loop_itself(void)
 	wheel_init(&l.wheel, l.now_ms - hour);
 	wheel_arm(&l.wheel, &a, l.now_ms - hour / 2);
 	is(loop_wait(&l, ev, 4, false), 0, "an overdue timer does not sleep");
-	ok(wheel_expire(&l.wheel, l.now_ms) == &a, "and fires");
+	ok(wheel_expire(&l.wheel, l.now_ms) == &a, "an overdue timer expires");
 
 	close(p[0]);
 	close(p[1]);

@@ -121,26 +121,32 @@ static void whole_tcp(bool v4)
 	struct fake_frame *f = tcp(v4, 0);
 	struct pkt p;
 
-	is(parse(&p, f), PKT_OK, v4 ? "tcp_over_ipv4" : "tcp_over_ipv6");
+	is(parse(&p, f), PKT_OK,
+	   v4 ? "TCP over IPv4 is parsed" : "TCP over IPv6 is parsed");
 	ok(p.kind == PKT_TCP && p.proto == IPPROTO_TCP && p.ttl == 33 &&
-	   p.tos == 0x28 && p.df, "its_ip_fields");
+	   p.tos == 0x28 && p.df, "protocol, TTL, TOS and DF are copied");
 	ok(inany_equals(&p.src, v4 ? &src4 : &src6) &&
-	   inany_equals(&p.dst, v4 ? &dst4 : &dst6), "its_addresses");
+	   inany_equals(&p.dst, v4 ? &dst4 : &dst6),
+	   "both IP addresses are copied");
 	ok(ntohs(p.tcp.sport) == 1000 && ntohs(p.tcp.dport) == 80 &&
-	   ntohl(p.tcp.seq) == 1 && p.tcp.flags == TCPF_SYN, "its_header");
-	ok(p.opts_len == 8 && p.opts[0] == 2 && p.opts[7] == 7, "its_options");
+	   ntohl(p.tcp.seq) == 1 && p.tcp.flags == TCPF_SYN,
+	   "the TCP header is copied");
+	ok(p.opts_len == 8 && p.opts[0] == 2 && p.opts[7] == 7,
+	   "TCP options are copied");
 	ok(p.payload.len == DATA_LEN && !memcmp(p.payload.p, data, DATA_LEN),
-	   "its_payload");
-	ok(p.l3.p == f->b + 14 && p.l3.len == f->len - 14, "the_packet_to_quote");
-	ok(!memcmp(p.eth.src, mac_a, 6), "its_ethernet_source");
+	   "payload of TCP begins after the options");
+	ok(p.l3.p == f->b + 14 && p.l3.len == f->len - 14,
+	   "the packet to be quoted begins with its IP header");
+	ok(!memcmp(p.eth.src, mac_a, 6), "the Ethernet source is copied");
 
 	f->len += 7;
 	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN,
-	   "padding_is_not_payload");
+	   "padding is not payload");
 	f->b[14 + (v4 ? 20 : 40) + 30]++;
-	is(parse(&p, f), PKT_E_CSUM, "a_changed_byte_is_noticed");
+	is(parse(&p, f), PKT_E_CSUM,
+	   "a changed byte makes the checksum of TCP wrong");
 	f->csum_partial = true;
-	is(parse(&p, f), PKT_OK, "not_if_the_sum_is_partial");
+	is(parse(&p, f), PKT_OK, "a partial checksum is not verified");
 }
 
 static void whole_others(bool v4)
@@ -152,20 +158,21 @@ static void whole_others(bool v4)
 	   p.payload.len == DATA_LEN &&
 	   ntohs(p.udp.sport) == 5000 && ntohs(p.udp.dport) == 53 &&
 	   !memcmp(p.payload.p, data, DATA_LEN),
-	   v4 ? "udp_over_ipv4" : "udp_over_ipv6");
+	   v4 ? "UDP over IPv4 is parsed" : "UDP over IPv6 is parsed");
 	f->b[f->len - 1] ^= 4;
-	is(parse(&p, f), PKT_E_CSUM, "its_sum_is_verified");
+	is(parse(&p, f), PKT_E_CSUM, "the checksum of UDP is verified");
 
 	f = udp(v4, 0);
-	ok(parse(&p, f) == PKT_OK && !p.payload.len, "an_empty_datagram_is_one");
+	ok(parse(&p, f) == PKT_OK && !p.payload.len,
+	   "an empty datagram is parsed");
 
 	f = echo(v4);
 	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN &&
 	   p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
 	   ntohs(p.icmp.echo.id) == 0x102 && ntohs(p.icmp.echo.seq) == 0x304,
-	   v4 ? "icmp_echo" : "icmpv6_echo");
+	   v4 ? "an ICMP echo request is parsed" : "an ICMPv6 echo request is parsed");
 	f->b[f->len - 1] ^= 4;
-	is(parse(&p, f), PKT_E_CSUM, "its_sum_is_verified_too");
+	is(parse(&p, f), PKT_E_CSUM, "the checksum of ICMP is verified");
 }
 
 static void cut_short(bool v4)
@@ -180,8 +187,8 @@ static void cut_short(bool v4)
 		for (len = 0; len < f[i]->len; len++)
 			accepted += !fake_parse(&p, f[i]->b, len, NULL);
 	}
-	is(accepted, 0, v4 ? "no_frame_that_is_cut_is_taken"
-			   : "nor_one_of_ipv6");
+	is(accepted, 0, v4 ? "no IPv4 frame that is cut short is accepted"
+			   : "no IPv6 frame that is cut short is accepted");
 }
 
 static void bad_ip4(void)
@@ -196,32 +203,37 @@ static void bad_ip4(void)
 		accepted += !parse(&p, f);
 		f->b[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
-	is(accepted, 0, "each_bit_of_the_header_counts");
+	is(accepted, 0, "a change of any bit of the IPv4 header is noticed");
 
 	f->b[14] = 0x44;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "a_header_under_20_bytes");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv4 header under 20 bytes is refused");
 	f->b[14] = 0x55;
-	is(parse(&p, f), PKT_E_VERSION, "version_5");
+	is(parse(&p, f), PKT_E_VERSION, "an IP version of 5 is refused");
 
 	f = tcp(true, 0);
 	f->b[17]++;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "total_length_over_the_frame");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv4 total length over the frame is refused");
 	f->b[16] = 0;
 	f->b[17] = 19;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "total_length_under_the_header");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv4 total length under the header is refused");
 
 	f = tcp(true, 0);
 	f->b[14 + 20 + 12] = 0x40;
 	l4_fix(f, true, IPPROTO_TCP, 34, 16);
-	is(parse(&p, f), PKT_E_LENGTH, "tcp_header_under_20_bytes");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "a TCP header under 20 bytes is refused");
 	f->b[14 + 20 + 12] = 0xf0;
 	f->b[17] = 20 + 56;
 	f->len = 14 + 20 + 56;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "tcp_header_over_the_packet");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "a TCP header over the packet is refused");
 
 	f = udp(true, 4);
 	memmove(f->b + 38, f->b + 34, f->len - 34);
@@ -231,7 +243,7 @@ static void bad_ip4(void)
 	f->b[17] += 4;
 	ip4_fix(f);
 	ok(parse(&p, f) == PKT_OK && p.payload.len == 4 && p.kind == PKT_UDP,
-	   "options_are_skipped");
+	   "IPv4 options are skipped");
 }
 
 static void bad_udp(void)
@@ -240,18 +252,20 @@ static void bad_udp(void)
 	struct pkt p;
 
 	memset(f->b + 40, 0, 2);
-	is(parse(&p, f), PKT_OK, "udp_over_ipv4_may_lack_a_sum");
+	is(parse(&p, f), PKT_OK, "UDP over IPv4 may have no checksum");
 	f->b[39] = 13;
-	is(parse(&p, f), PKT_E_LENGTH, "udp_length_over_the_packet");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "a UDP length over the packet is refused");
 	f->b[39] = 7;
-	is(parse(&p, f), PKT_E_LENGTH, "udp_length_under_the_header");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "a UDP length under the header is refused");
 	f->b[39] = 10;
 	ok(parse(&p, f) == PKT_OK && p.payload.len == 2,
-	   "udp_length_may_be_under_that_of_the_packet");
+	   "a UDP length under that of the packet cuts the payload");
 
 	f = udp(false, 4);
 	memset(f->b + 60, 0, 2);
-	is(parse(&p, f), PKT_E_CSUM, "udp_over_ipv6_may_not_lack_a_sum");
+	is(parse(&p, f), PKT_E_CSUM, "UDP over IPv6 must have a checksum");
 }
 
 static void addresses(void)
@@ -299,8 +313,9 @@ static void addresses(void)
 		if (v4)
 			ip4_fix(f);
 		l4_fix(f, v4, IPPROTO_TCP, v4 ? 34 : 54, 16);
-		snprintf(name, sizeof(name), "tcp_%s_%s",
-			 t[i].src ? "from" : "to", t[i].addr);
+		snprintf(name, sizeof(name), "TCP %s %s is %s",
+			 t[i].src ? "from" : "to", t[i].addr,
+			 t[i].e ? "refused" : "accepted");
 		is(parse(&p, f), t[i].e, name);
 	}
 
@@ -308,17 +323,20 @@ static void addresses(void)
 	memset(f->b + 26, 0, 4);
 	memset(f->b + 40, 0, 2);
 	ip4_fix(f);
-	is(parse(&p, f), PKT_OK, "udp_from_0.0.0.0_is_how_dhcp_starts");
+	is(parse(&p, f), PKT_OK,
+	   "UDP from 0.0.0.0 is accepted, as DHCP needs it");
 	f = echo(false);
 	memset(f->b + 22, 0, 16);
 	l4_fix(f, false, IPPROTO_ICMPV6, 54, 2);
-	is(parse(&p, f), PKT_OK, "icmpv6_from_::_is_a_probe");
+	is(parse(&p, f), PKT_OK,
+	   "ICMPv6 from :: is accepted, as duplicate address detection needs it");
 	f = tcp(true, 0);
 	f->b[6] |= 1;
-	is(parse(&p, f), PKT_E_SRC, "ethernet_source_is_a_group");
+	is(parse(&p, f), PKT_E_SRC,
+	   "a group address as Ethernet source is refused");
 	f = tcp(true, 0);
 	f->b[12] = 0x81;
-	is(parse(&p, f), PKT_E_ETHERTYPE, "a_vlan_tag_is_not_for_us");
+	is(parse(&p, f), PKT_E_ETHERTYPE, "a frame with a VLAN tag is refused");
 }
 
 /* An IPv6 frame: @ext, then a UDP datagram of 4 bytes */
@@ -341,59 +359,64 @@ static void extension_headers(void)
 		uint8_t first, len, b[72];
 		enum pkt_error e;
 	} t[] = {
-		{ "hop_by_hop_padding", 0, 8, { 17, 0, 1, 4 }, PKT_OK },
-		{ "router_alert", 0, 8, { 17, 0, 5, 2, 0, 0, 1, 0 }, PKT_OK },
-		{ "destination_options", 60, 8, { 17, 0, 1, 4 }, PKT_OK },
-		{ "pad1_only", 60, 8, { 17, 0 }, PKT_OK },
-		{ "both", 0, 16, { 60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4 },
-		  PKT_OK },
-		{ "a_used_up_routing_header", 43, 8, { 17, 0, 4, 0 }, PKT_OK },
-		{ "a_routing_header", 43, 8, { 17, 0, 4, 1 }, PKT_E_EXTHDR },
-		{ "hop_by_hop_not_first", 60, 16,
+		{ "a hop-by-hop header", 0, 8, { 17, 0, 1, 4 }, PKT_OK },
+		{ "a router alert", 0, 8, { 17, 0, 5, 2, 0, 0, 1, 0 }, PKT_OK },
+		{ "a destination header", 60, 8, { 17, 0, 1, 4 }, PKT_OK },
+		{ "a destination header with Pad1 only", 60, 8, { 17, 0 }, PKT_OK },
+		{ "a hop-by-hop and a destination header", 0, 16,
+		  { 60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4 }, PKT_OK },
+		{ "a used up routing header", 43, 8, { 17, 0, 4, 0 }, PKT_OK },
+		{ "a routing header in use", 43, 8, { 17, 0, 4, 1 }, PKT_E_EXTHDR },
+		{ "a hop-by-hop header behind another", 60, 16,
 		  { 0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4 }, PKT_E_EXTHDR },
-		{ "jumbo_payload", 0, 8, { 17, 0, 0xc2, 4, 0, 1, 0, 0 },
+		{ "a jumbo payload option", 0, 8, { 17, 0, 0xc2, 4, 0, 1, 0, 0 },
 		  PKT_E_EXTHDR },
-		{ "home_address", 60, 8, { 17, 0, 0xc9, 4 }, PKT_E_EXTHDR },
-		{ "an_option_over_its_header", 60, 8, { 17, 0, 1, 5 },
+		{ "a home address option", 60, 8, { 17, 0, 0xc9, 4 }, PKT_E_EXTHDR },
+		{ "an option longer than its header", 60, 8, { 17, 0, 1, 5 },
 		  PKT_E_EXTHDR },
-		{ "a_header_over_the_packet", 60, 8, { 17, 200, 1, 4 },
-		  PKT_E_EXTHDR },
-		{ "eight_of_them", 60, 64,
+		{ "an extension header over the packet", 60, 8,
+		  { 17, 200, 1, 4 }, PKT_E_EXTHDR },
+		{ "a packet with eight extension headers", 60, 64,
 		  { 60, 0, 1, 4, 0, 0, 0, 0, 60, 0, 1, 4, 0, 0, 0, 0,
 		    60, 0, 1, 4, 0, 0, 0, 0, 60, 0, 1, 4, 0, 0, 0, 0,
 		    60, 0, 1, 4, 0, 0, 0, 0, 60, 0, 1, 4, 0, 0, 0, 0,
 		    60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0 },
 		  PKT_E_EXTHDR },
-		{ "atomic_fragment", 44, 8, { 17, 0, 0, 0, 1, 2, 3, 4 },
+		{ "an atomic fragment", 44, 8, { 17, 0, 0, 0, 1, 2, 3, 4 },
 		  PKT_OK },
-		{ "fragment_in_atomic_fragment", 44, 16,
+		{ "a fragment inside an atomic fragment", 44, 16,
 		  { 44, 0, 0, 0, 1, 2, 3, 4, 17, 0, 0, 0, 1, 2, 3, 4 },
 		  PKT_E_EXTHDR },
 	};
 	struct fake_frame *f;
+	char name[80];
 	struct pkt p;
 	unsigned i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		f = ip6_ext(t[i].first, t[i].b, t[i].len);
-		is(parse(&p, f), t[i].e, t[i].name);
+		snprintf(name, sizeof(name), "%s is %s", t[i].name,
+			 t[i].e ? "refused" : "accepted");
+		is(parse(&p, f), t[i].e, name);
 		if (!t[i].e)
-			ok(p.kind == PKT_UDP && p.payload.len == 4, "udp_after_it");
+			ok(p.kind == PKT_UDP && p.payload.len == 4,
+			   "UDP after the extension header is parsed");
 	}
 
 	f = udp(false, 4);
 	f->b[18] = f->b[19] = 0;
-	is(parse(&p, f), PKT_E_SHORT, "payload_length_0_is_no_jumbogram");
+	is(parse(&p, f), PKT_E_SHORT, "an IPv6 payload length of 0 is refused");
 	f = udp(false, 4);
 	f->b[19]++;
-	is(parse(&p, f), PKT_E_LENGTH, "payload_length_over_the_frame");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv6 payload length over the frame is refused");
 	f = udp(false, 4);
 	f->b[20] = 59;
 	ok(parse(&p, f) == PKT_OK && p.kind == PKT_OTHER_L4,
-	   "no_next_header_is_for_nobody");
+	   "IPv6 without a next header is a protocol that we do not translate");
 	f->b[20] = IPPROTO_ICMP;
 	ok(parse(&p, f) == PKT_OK && p.kind == PKT_OTHER_L4,
-	   "icmp_of_ipv4_is_not_for_ipv6");
+	   "ICMP of IPv4 over IPv6 is a protocol that we do not translate");
 }
 
 static void fragments(void)
@@ -410,37 +433,43 @@ static void fragments(void)
 	f->b[20] = 0x20;
 	f->b[21] = 0x25;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_OK, "a_fragment_of_ipv4");
+	is(parse(&p, f), PKT_OK, "a fragment of IPv4 is parsed");
 	ok(p.kind == PKT_FRAGMENT && p.frag_more && p.frag_off == 0x25 * 8 &&
 	   p.frag_id == 0xabcd && p.proto == IPPROTO_UDP && p.payload.len == 16 &&
-	   p.payload.p == f->b + 34, "where_it_belongs");
+	   p.payload.p == f->b + 34,
+	   "offset and identification of an IPv4 fragment are copied");
 	f->b[17]--;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "of_a_length_for_the_last_alone");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv4 fragment that is not the last needs a multiple of 8 bytes");
 	f->b[20] = 0x1f;
 	f->b[21] = 0xff;
 	ip4_fix(f);
-	is(parse(&p, f), PKT_E_LENGTH, "a_fragment_beyond_65535_bytes");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv4 fragment beyond 65535 bytes is refused");
 
 	f = ip6_ext(44, fh, 8);
-	is(parse(&p, f), PKT_E_LENGTH, "the_same_for_ipv6");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv6 fragment that is not the last needs a multiple of 8 bytes");
 	f = ip6_ext(44, over, 8);
-	is(parse(&p, f), PKT_E_LENGTH, "beyond_65535_bytes_of_ipv6");
+	is(parse(&p, f), PKT_E_LENGTH,
+	   "an IPv6 fragment beyond 65535 bytes is refused");
 	f = ip6_ext(44, last, 8);
-	is(parse(&p, f), PKT_OK, "a_fragment_of_ipv6");
+	is(parse(&p, f), PKT_OK, "a fragment of IPv6 is parsed");
 	ok(p.kind == PKT_FRAGMENT && !p.frag_more && p.frag_off == 0x128 &&
 	   p.frag_id == 0x01020304 && p.proto == IPPROTO_UDP &&
 	   p.payload.len == 12,
-	   "where_it_belongs_too");
+	   "offset and identification of an IPv6 fragment are copied");
 
 	/* What the reassembler does with the data of all fragments */
 	f = udp(false, 4);
 	p.off = (struct rx_offload){ 0 };
 	l4 = view_of(f->b + 54, 12);
 	ok(pkt_parse_l4(&p, &l4) == PKT_OK && p.kind == PKT_UDP &&
-	   p.payload.len == 4, "layer_4_alone");
+	   p.payload.len == 4, "a reassembled datagram is parsed");
 	f->b[60]++;
-	is(pkt_parse_l4(&p, &l4), PKT_E_CSUM, "its_sum_counts");
+	is(pkt_parse_l4(&p, &l4), PKT_E_CSUM,
+	   "the checksum of a reassembled datagram is verified");
 }
 
 /* One more byte than there may be datagrams in a frame */
@@ -455,9 +484,11 @@ static void gso_many(void)
 	frame_send_udp(&fake.tap, &a, 5000, 53, many, sizeof(many));
 	f->gso_type = VNET_GSO_UDP_L4;
 	f->gso_size = 1;
-	is(parse(&p, f), PKT_E_GSO, "too_many_datagrams_in_a_frame");
+	is(parse(&p, f), PKT_E_GSO,
+	   "an unsegmented frame of 129 datagrams is refused");
 	f->gso_size = 2;
-	is(parse(&p, f), PKT_OK, "not_too_many");
+	is(parse(&p, f), PKT_OK,
+	   "an unsegmented frame of 128 datagrams is accepted");
 }
 
 static void gso(void)
@@ -468,21 +499,24 @@ static void gso(void)
 	f->gso_type = VNET_GSO_TCPV4;
 	f->gso_size = 10;
 	ok(parse(&p, f) == PKT_OK && p.off.gso_size == 10,
-	   "an_unsegmented_frame_of_tcp");
+	   "an unsegmented frame of TCP is parsed");
 	f->gso_size = 0;
-	is(parse(&p, f), PKT_E_GSO, "segments_of_no_size");
+	is(parse(&p, f), PKT_E_GSO, "segments without a size are refused");
 	f->gso_size = 10;
 	f->gso_type = VNET_GSO_TCPV6;
-	is(parse(&p, f), PKT_E_GSO, "segments_of_the_other_family");
+	is(parse(&p, f), PKT_E_GSO,
+	   "segmentation of the other family is refused");
 	f->gso_type = VNET_GSO_UDP_L4;
-	is(parse(&p, f), PKT_E_GSO, "segments_of_another_protocol");
+	is(parse(&p, f), PKT_E_GSO,
+	   "segmentation of another protocol is refused");
 	f->gso_type = VNET_GSO_UDP;
-	is(parse(&p, f), PKT_E_GSO, "what_we_never_asked_for");
+	is(parse(&p, f), PKT_E_GSO,
+	   "a kind of segmentation that we do not offer is refused");
 	f = udp(true, DATA_LEN);
 	f->gso_type = VNET_GSO_UDP_L4;
 	f->gso_size = 10;
 	ok(parse(&p, f) == PKT_OK && p.payload.len == DATA_LEN,
-	   "an_unsegmented_frame_of_udp");
+	   "an unsegmented frame of UDP is parsed");
 	gso_many();
 }
 
@@ -494,11 +528,14 @@ static void arp(void)
 
 	ok(!fake_parse(&p, b, 60, NULL) && p.kind == PKT_ARP &&
 	   ntohs(p.arp.op) == ARP_OP_REQUEST && p.arp.sha[5] == 2,
-	   "an_arp_request_with_padding");
-	ok(!fake_parse(&p, b, 42, NULL), "and_without");
-	is(fake_parse(&p, b, 41, NULL), PKT_E_SHORT, "but_not_shorter");
+	   "an ARP request with padding is parsed");
+	ok(!fake_parse(&p, b, 42, NULL),
+	   "an ARP request without padding is parsed");
+	is(fake_parse(&p, b, 41, NULL), PKT_E_SHORT,
+	   "an ARP request that is cut short is refused");
 	b[19] = 16;
-	is(fake_parse(&p, b, 60, NULL), PKT_E_VERSION, "nor_for_ipv6");
+	is(fake_parse(&p, b, 60, NULL), PKT_E_VERSION,
+	   "an ARP request for another protocol is refused");
 }
 
 static void errors_have_names(void)
@@ -508,7 +545,8 @@ static void errors_have_names(void)
 
 	for (i = 0; i < PKT_E_MAX; i++)
 		good &= strlen(pkt_strerror(i)) > 5;
-	ok(good && !strcmp(pkt_strerror(PKT_E_MAX), "?"), "errors_have_names");
+	ok(good && !strcmp(pkt_strerror(PKT_E_MAX), "?"),
+	   "every error has a text");
 }
 
 int main(void)

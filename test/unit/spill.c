@@ -92,20 +92,23 @@ static void small(void)
 	struct iovec iov[2];
 	size_t seen;
 
-	is(spill_iov(&pool, &s, iov, 2), 0, "nothing is kept at first");
+	is(spill_iov(&pool, &s, iov, 2), 0, "an empty spill has no parts");
 	is(append(&s, 0, 0, 100, 0), 100, "100 bytes are kept");
-	is(s.len, 100, "and counted");
-	is(append(&s, 0, 90, 30, 10), 20, "what the socket took is skipped");
+	is(s.len, 100, "kept bytes are counted");
+	is(append(&s, 0, 90, 30, 10), 20,
+	   "bytes that the socket took are skipped");
 	ok(!wrong_bytes(&s, 0, 0, 2, &seen) && seen == 120,
-	   "they come out as they went in");
+	   "bytes come out in their order");
 	spill_consume(&pool, &s, 50);
 	ok(!wrong_bytes(&s, 0, 50, 2, &seen) && seen == 70,
-	   "from the first that is not done with");
+	   "consumed bytes do not come out again");
 	spill_consume(&pool, &s, 70);
-	ok(!s.len && !s.head && !s.tail && !s.off, "at the end all is zero");
-	is(append(&s, 0, 0, 20, 20), 0, "all skipped keeps nothing");
-	ok(!s.head, "and takes no block");
-	is(pool_room(), POOL_MAX, "the pool is whole again");
+	ok(!s.len && !s.head && !s.tail && !s.off,
+	   "a spill that is consumed is all zero");
+	is(append(&s, 0, 0, 20, 20), 0,
+	   "an append with all bytes skipped keeps nothing");
+	ok(!s.head, "an append of nothing takes no block");
+	is(pool_room(), POOL_MAX, "a consumed spill has freed its block");
 }
 
 static void at_block_edges(void)
@@ -115,20 +118,24 @@ static void at_block_edges(void)
 	size_t seen;
 
 	append(&s, 1, 0, SPILL_BLOCK, 0);
-	is(spill_iov(&pool, &s, iov, 4), 1, "a block's worth is one part");
+	is(spill_iov(&pool, &s, iov, 4), 1, "bytes of one block are one part");
 	append(&s, 1, SPILL_BLOCK, 1, 0);
-	is(spill_iov(&pool, &s, iov, 4), 2, "a byte more is two");
-	is(spill_iov(&pool, &s, iov, 1), 1, "but no more than there is room for");
+	is(spill_iov(&pool, &s, iov, 4), 2,
+	   "a byte more than a block makes two parts");
+	is(spill_iov(&pool, &s, iov, 1), 1,
+	   "no more parts are listed than there is room for");
 	spill_consume(&pool, &s, SPILL_BLOCK - 1);
 	ok(!wrong_bytes(&s, 1, SPILL_BLOCK - 1, 4, &seen) && seen == 2,
-	   "the last of one block and the first of the next");
+	   "parts go from the end of one block to the start of the next");
 	spill_consume(&pool, &s, 1);
 	ok(!wrong_bytes(&s, 1, SPILL_BLOCK, 4, &seen) && seen == 1,
-	   "a block that is done with is left");
+	   "a consumed block is no part any more");
 	append(&s, 1, SPILL_BLOCK + 1, SPILL_BLOCK - 1, 0);
 	spill_consume(&pool, &s, SPILL_BLOCK);
-	ok(!s.head && !s.len && !s.off, "consumed to the edge: all is zero");
-	is(pool_room(), POOL_MAX, "the pool is whole again");
+	ok(!s.head && !s.len && !s.off,
+	   "a spill consumed at a block boundary is all zero");
+	is(pool_room(), POOL_MAX,
+	   "a spill consumed at a block boundary has freed its blocks");
 }
 
 static void limits(void)
@@ -140,26 +147,27 @@ static void limits(void)
 	spill_consume(&pool, &a, 900);
 	is(append(&a, 0, 1000, POOL_MAX, 0), SPILL_FLOW_MAX - 100,
 	   "a flow keeps half of the pool, wherever its first byte lies");
-	is(append(&a, 0, 1000, 1, 0), 0, "and not a byte more");
+	is(append(&a, 0, 1000, 1, 0), 0,
+	   "a flow keeps no byte more than half of the pool");
 	is(append(&b, 1, 0, POOL_MAX, 0),
 	   POOL_MAX - SPILL_FLOW_MAX - SPILL_BLOCK,
-	   "another keeps what is left");
+	   "another flow keeps the rest of the pool");
 	is(append(&c, 2, 0, 1, 0), 0, "a full pool keeps nothing");
-	ok(!c.head && !c.len, "and a flow that got nothing has nothing");
+	ok(!c.head && !c.len, "a flow that kept nothing has no block");
 	ok(!wrong_bytes(&a, 0, 900, SPILL_BLOCKS, &seen) &&
-	   seen == SPILL_FLOW_MAX, "what the first kept is right");
+	   seen == SPILL_FLOW_MAX, "bytes of the first flow are right");
 	ok(!wrong_bytes(&b, 1, 0, SPILL_BLOCKS, &seen) && seen == b.len,
-	   "what the second kept is right");
+	   "bytes of the second flow are right");
 
 	spill_consume(&pool, &b, SPILL_BLOCK);
 	is(append(&c, 2, 0, 2 * SPILL_BLOCK, 0), SPILL_BLOCK,
-	   "one block given back is one block to be had");
+	   "a freed block can be taken by another flow");
 	spill_release(&pool, &a);
 	spill_release(&pool, &b);
 	spill_release(&pool, &c);
-	ok(!a.head && !a.len, "after a release nothing is held");
+	ok(!a.head && !a.len, "a released spill is empty");
 	spill_release(&pool, &a);
-	is(pool_room(), POOL_MAX, "and all is given back, once");
+	is(pool_room(), POOL_MAX, "released blocks are all in the pool, once");
 }
 
 static void against_reference(void)
@@ -205,7 +213,7 @@ static void against_reference(void)
 	ok(fulls, "random parts: the pool was full at times");
 	for (f = 0; f < FLOWS; f++)
 		spill_release(&pool, &s[f]);
-	is(pool_room(), POOL_MAX, "and in the end it is whole");
+	is(pool_room(), POOL_MAX, "random parts: in the end the pool is whole");
 }
 
 int main(void)

@@ -146,22 +146,22 @@ static void receives_byte_by_byte(void)
 		turn();
 	}
 	ok(rx_packets == 5 && rx_len == 4573 && !wrong && !closes,
-	   "frames_come_byte_by_byte");
-	is(s.have, 0, "nothing_is_left_over");
+	   "five frames that arrive byte by byte are taken");
+	is(s.have, 0, "no byte is left over after complete frames");
 
 	(void)!write(fd, got, n - 1);
 	turn();
-	is(rx_packets, 9, "a_frame_short_of_one_byte_waits");
+	is(rx_packets, 9, "a frame that lacks one byte waits");
 	(void)!write(fd, got + n - 1, 1);
 	turn();
-	is(rx_packets, 10, "for_it");
+	is(rx_packets, 10, "the last byte completes the frame that waited");
 
 	close(fd);
 	turn();
 	ok(closes == 1 && !close_error && s.fd == -1,
-	   "the_end_of_the_connection_is_told_once");
+	   "the end of the connection is reported");
 	turn();
-	is(closes, 1, "and_not_again");
+	is(closes, 1, "the end of the connection is reported only once");
 }
 
 static void receives_many(void)
@@ -181,8 +181,8 @@ static void receives_many(void)
 		turn();
 	}
 	ok(rx_packets == 100 && !wrong && rx_calls < 60,
-	   "a_hundred_frames_in_batches");
-	is(s.tap.stats.rx_frames, 100, "they_are_counted");
+	   "a hundred frames are handed over in batches");
+	is(s.tap.stats.rx_frames, 100, "received frames are counted");
 	close(fd);
 	turn();
 }
@@ -190,9 +190,9 @@ static void receives_many(void)
 static void bad_lengths(void)
 {
 	static const struct { uint32_t len; const char *name; } t[] = {
-		{ 0, "a_length_of_zero_closes" },
-		{ FRAME_MAX + 1, "a_length_over_the_largest_frame_closes" },
-		{ 0xffffffff, "a_length_of_4_gib_closes" },
+		{ 0, "a length of zero closes" },
+		{ FRAME_MAX + 1, "a length over the largest frame closes" },
+		{ 0xffffffff, "a length of 4 gib closes" },
 	};
 	static const size_t one[] = { 10 };
 	unsigned i;
@@ -224,9 +224,11 @@ static void bad_frames(void)
 	make(got, one, 1);
 	(void)!write(fd, got, n);
 	turn();
-	ok(rx_packets == 1 && !closes, "bad_frames_are_dropped_and_no_more");
+	ok(rx_packets == 1 && !closes,
+	   "a bad frame is dropped and the next one taken");
 	ok(s.tap.stats.rx_bad[PKT_E_SHORT] == 1 &&
-	   s.tap.stats.rx_bad[PKT_E_ETHERTYPE] == 1, "they_are_counted");
+	   s.tap.stats.rx_bad[PKT_E_ETHERTYPE] == 1,
+	   "bad frames are counted by reason");
 	close(fd);
 	turn();
 }
@@ -247,9 +249,9 @@ static void full_socket_holds_back(void)
 		if (sent % 64 == 0)
 			tap_flush(&s.tap);
 	}
-	ok(refused && sent > 500, "a_full_socket_holds_frames_back");
-	is(turn() & EPOLLOUT, 0, "nothing_is_writable");
-	is(writables, 0, "and_nobody_is_told_so");
+	ok(refused && sent > 500, "a full socket holds frames back");
+	is(turn() & EPOLLOUT, 0, "a full socket is not reported as writable");
+	is(writables, 0, "writable() is not called while the socket is full");
 
 	for (i = 0; (n = recv(fd, got + have, 1 + i * 37 % 4096,
 			      MSG_DONTWAIT)) > 0 ||
@@ -262,10 +264,12 @@ static void full_socket_holds_back(void)
 	}
 	while ((n = recv(fd, got + have, 4096, MSG_DONTWAIT)) > 0)
 		have += (size_t)n;
-	ok(writables == 1 && !s.poll_out, "once_it_has_drained_they_are");
-	is(check_received(got, have, &rest), sent, "every_frame_has_arrived");
-	ok(!rest && !wrong, "whole");
-	is(s.tap.stats.tx_frames, sent, "and_was_counted");
+	ok(writables == 1 && !s.poll_out,
+	   "writable() is called once the socket has drained");
+	is(check_received(got, have, &rest), sent,
+	   "every frame that was queued arrives");
+	ok(!rest && !wrong, "queued frames arrive unchanged and complete");
+	is(s.tap.stats.tx_frames, sent, "sent frames are counted");
 	close(fd);
 	turn();
 }
@@ -281,19 +285,20 @@ static void nobody_there(void)
 	s.tap.rx = on_rx;
 	writables = closes = 0;
 	ok(!tap_reserve(&s.tap, &n, 42, 100) && !n,
-	   "without_a_connection_nothing_is_lent");
+	   "no frame is lent without a connection");
 	tap_flush(&s.tap);
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
-	   !tap_attach(&s.tap, sv[0]), "one_is_made");
+	   !tap_attach(&s.tap, sv[0]), "a connection can be attached");
 	turn();
-	is(writables, 1, "who_waited_is_told");
+	is(writables, 1, "writable() is called after a connection is attached");
 
 	close(sv[1]);
 	frame_send_udp(&s.tap, &addr, 1, 2, data, 5);
 	tap_flush(&s.tap);
 	ok(closes == 1 && !close_error && s.fd == -1,
-	   "writing_to_nobody_ends_the_connection");
-	is(s.tap.stats.tx_dropped, 1, "what_was_queued_is_lost");
+	   "writing to nobody ends the connection");
+	is(s.tap.stats.tx_dropped, 1,
+	   "frames queued at the end of a connection count as dropped");
 	turn();
 }
 
@@ -308,7 +313,7 @@ static void comes_back(void)
 
 	(void)!write(fd, got, n / 2 + 100);
 	turn();
-	is(rx_packets, 1, "one_frame_and_a_part_of_another_came");
+	is(rx_packets, 1, "one complete frame of one and a half is taken");
 	while (frame_send_udp(&s.tap, &addr, 1, 2, data, 1400))
 		tap_flush(&s.tap);
 	tap_flush(&s.tap);
@@ -317,21 +322,23 @@ static void comes_back(void)
 	close(fd);
 	turn();
 	ok(s.fd == -1 && !s.have && s.tap.stats.tx_dropped == dropped,
-	   "what_is_left_of_both_directions_is_forgotten");
+	   "partial frames of both directions are dropped at the end");
 
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
-	   !tap_attach(&s.tap, sv[0]), "somebody_else_comes");
+	   !tap_attach(&s.tap, sv[0]),
+	   "a second connection can be attached after the first");
 	make(got, len, 2);
 	(void)!write(sv[1], got, n);
 	frame_send_udp(&s.tap, &addr, 1, 2, data, 10);
 	tap_flush(&s.tap);
 	turn();
-	is(rx_packets, 3, "his_frames_are_read_from_their_start");
+	is(rx_packets, 3,
+	   "frames of a new connection are parsed from their start");
 	while ((rc = recv(sv[1], got + have, sizeof(got) - have,
 			  MSG_DONTWAIT)) > 0)
 		have += (size_t)rc;
 	ok(check_received(got, have, &rest) == 1 && !rest && !wrong,
-	   "and_what_he_gets_begins_with_a_whole_frame");
+	   "a new connection gets complete frames");
 	close(sv[1]);
 	turn();
 }
@@ -345,7 +352,7 @@ static void leaves_unread(void)
 	close(fd);			/* with that in its queue: ECONNRESET */
 	turn();
 	ok(closes == 1 && !close_error && s.fd == -1,
-	   "an_end_that_leaves_frames_unread_is_no_error");
+	   "a peer that leaves frames unread is no error");
 }
 
 static void lends(void)
@@ -356,19 +363,19 @@ static void lends(void)
 	bool good = true;
 
 	f = tap_reserve(&s.tap, &n, 54, 1460);
-	ok(f && n == TAP_TX_BATCH, "a_batch_is_lent_at_most");
+	ok(f && n == TAP_TX_BATCH, "no more than a batch of frames is lent");
 	for (i = 0; i < n; i++)
 		good &= (uintptr_t)f[i].payload.p % 64 == 0 &&
 			f[i].payload.len >= 1460 && f[i].hdrlen == 54 && !f[i].len &&
 			f[i].hdr + 54 == f[i].payload.p;
-	ok(good, "payload_is_aligned_and_right_behind_the_headers");
+	ok(good, "payload is aligned and right behind the headers");
 	n = 64;
 	ok(tap_reserve(&s.tap, &n, 54, 65535) && n == 15,
-	   "there_is_an_end_of_the_arena");
+	   "fewer frames are lent if the arena has no more room");
 	ok(!tap_send_one(&s.tap, data, TAP_HDR_MAX + 1),
-	   "headers_have_a_limit");
+	   "a frame of too long headers is not sent");
 	ok(tap_send_one(&s.tap, data, 42) && s.tail == 1,
-	   "one_frame_alone");
+	   "a frame of headers alone is queued");
 	close(fd);
 	turn();
 }
@@ -423,40 +430,46 @@ static void captures(void)
 	t->rx = on_rx;
 	t->closed = on_closed;
 	rx_packets = closes = wrong = 0;
-	ok(t->caps == fake.tap.caps && t->mtu == 1500, "a_wrapper_looks_alike");
+	ok(t->caps == fake.tap.caps && t->mtu == 1500,
+	   "a wrapper has the capabilities and the MTU of its backend");
 
 	lent_udp(t, 999);
 	lent_udp(t, 60000);
 	ok(fake.n == 2 && fake.sent[1].csum_partial,
-	   "frames_go_on_as_they_are");
+	   "a wrapper passes frames on unchanged");
 	/* Back in, from the device: partial sums, then rubbish */
 	for (i = 0; i < 2; i++) {
 		v = view_of(fake.sent[i].b, fake.sent[i].len);
 		tap_rx_frame(&fake.tap, p, &n, &v, &off);
 	}
 	fake.tap.rx(fake.tap.ctx, p, n);
-	ok(rx_packets == 2 && !wrong, "received_ones_as_well");
+	ok(rx_packets == 2 && !wrong, "a wrapper hands over received frames");
 	v = view_of(data, 9);
 	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
 	fake.tap.closed(fake.tap.ctx, 0);
-	is(closes, 1, "the_end_is_passed_on");
+	is(closes, 1, "a wrapper passes on the end of the device");
 
 	fd = open(path, O_RDONLY);
 	len = read(fd, got, sizeof(got));
 	close(fd);
 	unlink(path);
-	is(u32_at(got), 0xa1b23c4d, "the_file_has_a_magic_number");
-	is(u32_at(got + 20), 1, "and_says_ethernet");
+	is(u32_at(got), 0xa1b23c4d,
+	   "a capture file begins with its magic number");
+	is(u32_at(got + 20), 1, "a capture file has the link type Ethernet");
 	b = record(b, p, &good);
-	ok(good && p[0].payload.len == 999, "a_sent_frame_with_its_sum_completed");
+	ok(good && p[0].payload.len == 999,
+	   "a sent frame is recorded with a complete checksum");
 	b = record(b, p, &good);
-	ok(good && p[0].payload.len == 60000, "one_over_the_mtu");
+	ok(good && p[0].payload.len == 60000,
+	   "a sent frame over the MTU is recorded whole");
 	b = record(b, p, &good);
-	ok(good && p[0].payload.len == 999, "a_received_frame_the_same");
+	ok(good && p[0].payload.len == 999,
+	   "a received frame is recorded with a complete checksum");
 	b = record(b, p, &good);
-	ok(good && p[0].payload.len == 60000, "and_one_larger_than_the_copy");
+	ok(good && p[0].payload.len == 60000,
+	   "a received frame larger than the copied head is recorded");
 	ok(u32_at(b + 8) == 9 && b + 25 == got + len,
-	   "the_bad_one_is_there_too");
+	   "a bad frame is recorded");
 }
 
 /* Users have room for VIEW_PARTS_MAX pieces, the other side decides how many come */
@@ -475,13 +488,13 @@ static void many_pieces(void)
 	v = view_of_iov(iov, VIEW_PARTS_MAX);
 	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
 	ok(n == 1 && view_equals(p[0].payload, data, 100),
-	   "a_frame_in_64_pieces_is_taken");
+	   "a frame in 64 pieces is taken");
 	iov[i - 1].iov_len = 1;
 	iov[i] = (struct iovec){ got + 4 + i, size - i };
 	v = view_of_iov(iov, VIEW_PARTS_MAX + 1);
 	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
 	ok(n == 1 && fake.tap.stats.rx_bad[PKT_E_PIECES] == 1,
-	   "one_in_65_is_not");
+	   "a frame in 65 pieces is dropped and counted");
 }
 
 static unsigned changes;
@@ -505,25 +518,27 @@ static void wrapper_follows(void)
 	t->changed = on_changed;
 	closes = changes = 0;
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) && !tap_attach(t, sv[0]) &&
-	   s.fd == sv[0], "a_connection_reaches_the_backend");
+	   s.fd == sv[0], "a wrapper passes a connection on to its backend");
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, other) &&
 	   tap_attach(t, other[0]) == -EBUSY && s.fd == sv[0],
-	   "a_second_one_does_not");
+	   "a second connection is refused with EBUSY");
 	close(other[0]);
 	close(other[1]);
 
 	tap_change(&s.tap, TAP_CSUM | TAP_TSO4, 9000);
 	ok(t->caps == (TAP_CSUM | TAP_TSO4) && t->mtu == 9000 && changes == 1,
-	   "the_wrapper_takes_part_in_a_change");
+	   "a wrapper follows changes of capabilities and MTU");
 	ok(frame_can_tso(t, true) && !frame_can_tso(t, false),
-	   "which_holds_for_the_next_frame");
+	   "changed capabilities hold for the next frame");
 	tap_change(&s.tap, TAP_CSUM | TAP_TSO4, 9000);
-	is(changes, 1, "no_news_is_not_told");
+	is(changes, 1, "changed() is not called without a difference");
 	close(sv[1]);
 	turn();
-	ok(closes == 1 && s.fd == -1, "the_end_is_passed_on_by_the_wrapper");
+	ok(closes == 1 && s.fd == -1,
+	   "a wrapper passes on the end of a connection");
 	fake_tap_init(&fake, 0, 1500);
-	is(tap_attach(&fake.tap, 0), -EOPNOTSUPP, "to_others_nobody_connects");
+	is(tap_attach(&fake.tap, 0), -EOPNOTSUPP,
+	   "a backend without attach() takes no connection");
 }
 
 static void full_disk(void)
@@ -533,13 +548,15 @@ static void full_disk(void)
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
 	is(pcap_open("/nonexistent/file"), -ENOENT,
-	   "a_capture_file_that_can't_be");
-	is(pcap_open("/dev/full"), -ENOSPC, "or_can't_be_written");
+	   "a capture file that can't be created is an error");
+	is(pcap_open("/dev/full"), -ENOSPC,
+	   "a capture file that can't be written is an error");
 	fake_tap_init(&fake, 0, 1500);
 	t = pcap_wrap(&pc, &fake.tap, fd, false);
 	lent_udp(t, 10);
 	lent_udp(t, 10);
-	ok(pc.fd == -1 && fake.n == 2, "a_full_disk_ends_captures_alone");
+	ok(pc.fd == -1 && fake.n == 2,
+	   "a full disk ends recording, and frames go on");
 }
 
 int main(void)

@@ -139,25 +139,28 @@ static void from_kernel(int fd, enum tap_offload step)
 	int size = 1000;
 
 	memset(&rx, 0, sizeof(rx));
-	ok(send(fd, data, 1472, 0) == 1472, "a datagram is sent");
+	ok(send(fd, data, 1472, 0) == 1472, "a datagram can be sent");
 	turn();
-	ok(rx.udp == 1 && rx.bytes == 1472 && !rx.wrong, "and read");
+	ok(rx.udp == 1 && rx.bytes == 1472 && !rx.wrong,
+	   "a datagram is read unchanged");
 	ok(!!rx.partial == (step <= TAP_OFF_CSUM),
-	   "its sum is partial where we said so");
+	   "a checksum is partial if we offered that");
 
-	ok(send(fd, data, 60000, 0) == 60000, "a long one is sent");
+	ok(send(fd, data, 60000, 0) == 60000,
+	   "a datagram over the MTU can be sent");
 	turn();
-	is(rx.fragments, 41, "it comes in fragments");
+	is(rx.fragments, 41, "a datagram over the MTU comes in fragments");
 
 	memset(&rx, 0, sizeof(rx));
 	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)))
 		return;
-	ok(send(fd, data, 1000, 0) == 1000, "a series of one");
+	ok(send(fd, data, 1000, 0) == 1000,
+	   "a series of datagrams can be sent");
 	(void)!send(fd, data, 64000, 0);
 	turn();
 	is(rx.udp, step == TAP_OFF_USO && (t.tap.caps & TAP_USO) ? 2 : 65,
-	   "a series comes unsegmented where we said so");
-	is(rx.bytes, 65000, "completely");
+	   "a series is unsegmented if we offered that");
+	is(rx.bytes, 65000, "a series comes completely");
 	size = 0;
 	setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
 }
@@ -175,7 +178,7 @@ static void put_udp(unsigned n, size_t len, uint16_t gso_size)
 		f[i].len = len;
 		frame_fill_udp(&t.tap, &f[i], &a, 7001, 7000, gso_size);
 	}
-	is(tap_commit(&t.tap, n), n, "and queued");
+	is(tap_commit(&t.tap, n), n, "lent frames are queued");
 }
 
 /* What has arrived at a socket, in bytes */
@@ -198,14 +201,16 @@ static void to_kernel(int fd)
 	bool same = true;
 
 	put_udp(20, 1472, 0);
-	is(drain(fd, &same), 20 * 1472, "every datagram arrives");
+	is(drain(fd, &same), 20 * 1472, "every datagram arrives in the kernel");
 	put_udp(1, 65507, 0);
-	is(drain(fd, &same), 65507, "also one over the MTU");
+	is(drain(fd, &same), 65507,
+	   "a datagram over the MTU arrives in the kernel");
 	if (frame_can_uso(&t.tap)) {
 		put_udp(2, 32000, 1000);
-		is(drain(fd, &same), 64000, "and a series");
+		is(drain(fd, &same), 64000, "a series arrives in the kernel");
 	}
-	ok(same && !t.tap.stats.tx_dropped, "as it was sent");
+	ok(same && !t.tap.stats.tx_dropped,
+	   "datagrams arrive unchanged, none is dropped");
 }
 
 static void delete_link(const char *name)
@@ -243,13 +248,15 @@ static void step(enum tap_offload off)
 		return;
 	ok(info.caps == caps[off] || (off == TAP_OFF_USO &&
 				      info.caps == caps[TAP_OFF_TSO]),
-	   "it has what was asked for");
-	is(info.vnet, off < TAP_OFF_NONE, "and the header or not");
+	   "the device has the capabilities that were asked for");
+	is(info.vnet, off < TAP_OFF_NONE,
+	   "the device has a virtio-net header unless turned off");
 	rc = tap_tun_info_from_fd(&c, fd, &again);
 	ok(!rc && again.caps == info.caps && again.vnet == info.vnet &&
-	   !strcmp(again.ifname, info.ifname), "its descriptor tells the same");
+	   !strcmp(again.ifname, info.ifname),
+	   "the descriptor alone tells the same features");
 
-	ok(configure(info.ifname), "it is configured");
+	ok(configure(info.ifname), "the device can be configured");
 	is(tap_tun_init(&t, fd, &info, MTU, &loop), 0, "the backend starts");
 	t.tap.rx = on_rx;
 	t.tap.closed = on_closed;
@@ -261,7 +268,8 @@ static void step(enum tap_offload off)
 	rx.closed = 0;
 	delete_link(info.ifname);
 	turn();
-	ok(rx.closed == 1 && t.fd == -1, "the end of the device is noticed");
+	ok(rx.closed == 1 && t.fd == -1,
+	   "the end of the device is reported once");
 }
 
 static void not_a_device(void)
@@ -272,11 +280,11 @@ static void not_a_device(void)
 
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv) &&
 	   tap_tun_info_from_fd(&c, sv[0], &info) == -ENOTTY,
-	   "a_socket_is_no_device");
+	   "a socket is not taken for a tun device");
 	close(sv[0]);
 	close(sv[1]);
 	is(tap_tun_open(&c, "a-name-of-16-bytes", &info), -ENAMETOOLONG,
-	   "a_name_has_a_limit");
+	   "an interface name of 16 bytes is too long");
 }
 
 int main(void)

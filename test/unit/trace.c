@@ -81,6 +81,7 @@ int main(void)
 	}
 	v = view_of(cases[0].frame, 20);
 	trace_str(&v, buf);
-	ok(!strcmp(buf, " cut short"), "what is cut is said to be");
+	ok(!strcmp(buf, " cut short"),
+	   "a frame that is cut short is described as such");
 	return done();
 }

@@ -171,17 +171,23 @@ static void one_piece(void)
 	struct view v = view_of(flat, 100), w;
 	struct iovec list[1];
 
-	is(view_parts(&v, 0, v.len, list, 1), 1, "a view of one piece is one part");
-	ok(list[0].iov_base == flat && list[0].iov_len == 100, "which is all of it");
-	is(view_parts(&v, 0, v.len, list, 0), 0, "there must be room for it");
+	is(view_parts(&v, 0, v.len, list, 1), 1,
+	   "a view of one piece is one part");
+	ok(list[0].iov_base == flat && list[0].iov_len == 100,
+	   "the part of a view of one piece is all of it");
+	is(view_parts(&v, 0, v.len, list, 0), 0,
+	   "no part is listed without room");
 	w = view_at(v, 99, 2);
 	is(w.len, 0, "a view beyond the end is empty");
-	ok(!view_cut(&v, 101) && v.len == 100, "a view is not cut to more bytes");
+	ok(!view_cut(&v, 101) && v.len == 100,
+	   "a view is not cut to more bytes");
 	ok(view_cut(&v, 0) && !view_parts(&v, 0, v.len, list, 1),
 	   "an empty view has no part");
 	v = view_of(NULL, 0);
-	ok(view_skip(&v, 0) && !view_skip(&v, 1), "a view of nothing has no byte");
-	is(csum_fold(csum_view(0, &v, 0, 0)), 0xffff, "the sum of nothing is zero");
+	ok(view_skip(&v, 0) && !view_skip(&v, 1),
+	   "a view of nothing has no byte");
+	is(csum_fold(csum_view(0, &v, 0, 0)), 0xffff,
+	   "the sum of nothing is zero");
 }
 
 static void empty_pieces(void)
@@ -190,10 +196,10 @@ static void empty_pieces(void)
 	struct view v = view_of_iov(list, 3);
 	struct iovec got[3];
 
-	is(v.len, 3, "empty pieces count nothing");
-	is(view_parts(&v, 0, v.len, got, 3), 1, "and are not listed");
+	is(v.len, 3, "empty pieces add nothing to the length");
+	is(view_parts(&v, 0, v.len, got, 3), 1, "empty pieces are not listed");
 	ok(view_equals(v, flat, 3) && view_skip(&v, 3) && !v.len,
-	   "they are stepped over");
+	   "empty pieces are stepped over");
 	v = view_of_iov(list, 1);
 	is(v.len, 0, "a view of an empty piece is empty");
 }
