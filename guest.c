@@ -53,18 +53,6 @@ static enum guest_class class_of(const union inany *a)
 	return inany_is_linklocal(a) ? GUEST_LL6 : GUEST_IP6;
 }
 
-static union inany *known(struct guest *g, enum guest_class k)
-{
-	switch (k) {
-	case GUEST_IP4:
-		return &g->addr4;
-	case GUEST_LL6:
-		return &g->addr6_ll;
-	default:
-		return &g->addr6;
-	}
-}
-
 /**
  * guest_addr() - Known address of a class, may be unset
  */
@@ -80,13 +68,17 @@ const union inany *guest_addr(const struct guest *g, enum guest_class k)
 	}
 }
 
+/* Known address of a class, to be changed */
+static union inany *known(struct guest *g, enum guest_class k)
+{
+	return (union inany *)guest_addr(g, k);
+}
+
 /* The address that we assign, unset where there is none */
 static union inany assigned(const struct hostnet *net, enum guest_class k)
 {
-	const union inany none = { 0 };
-
 	if (k == GUEST_LL6)
-		return none;
+		return (union inany){ 0 };
 	return k == GUEST_IP4 ? net->ip4.addr : net->ip6.addr;
 }
 
@@ -180,8 +172,8 @@ bool guest_is_other(const struct guest *g, const union inany *a,
 
 /* Known addresses ------------------------------------------------------------ */
 
-static void set_mac(struct guest *g, const uint8_t mac[MAC_LEN],
-		    enum guest_rank rank)
+static void guest_take_mac(struct guest *g, const uint8_t mac[MAC_LEN],
+			   enum guest_rank rank)
 {
 	memcpy(g->mac, mac, MAC_LEN);
 	g->mac_known = true;
@@ -196,7 +188,7 @@ static void set_id_mac(struct guest *g, enum guest_class k,
 	bool backs = id->mac_known && !memcmp(id->mac, g->mac, MAC_LEN);
 
 	if (!g->mac_known || backs || id->rank >= g->mac_rank)
-		set_mac(g, mac, id->rank);
+		guest_take_mac(g, mac, id->rank);
 	memcpy(id->mac, mac, MAC_LEN);
 	id->mac_known = true;
 }
@@ -274,7 +266,7 @@ bool guest_heard(struct guest *g, const struct hostnet *net,
 	enum guest_rank rank;
 
 	if (!g->mac_known)
-		set_mac(g, mac, GUEST_NONE);
+		guest_take_mac(g, mac, GUEST_NONE);
 	if (!inany_is_unicast(from) || inany_is_loopback(from))
 		return false;
 
@@ -316,13 +308,6 @@ void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 
 /* Probing -------------------------------------------------------------------- */
 
-/* Can the guest be asked whether it has an address of this class? */
-static bool can_ask(const struct conf *c, const struct hostnet *net,
-		    enum guest_class k)
-{
-	return k == GUEST_IP4 || (!c->no_ndp && inany_is_set(&net->ip6.our_ll));
-}
-
 /**
  * guest_probe_due() - When is guest_probe() to be called?
  *
@@ -352,6 +337,8 @@ uint64_t guest_probe_due(const struct guest *g)
 bool guest_probe(struct guest *g, const struct conf *c,
 		 const struct hostnet *net, enum guest_class k, uint64_t now_ms)
 {
+	bool can_ask = k == GUEST_IP4 ||
+		       (!c->no_ndp && inany_is_set(&net->ip6.our_ll));
 	struct guest_id *id = &g->id[k];
 
 	if (!id->pending || id->due_ms > now_ms)
@@ -362,8 +349,7 @@ bool guest_probe(struct guest *g, const struct conf *c,
 	}
 	id->asked++;
 	id->asked_ms = now_ms;
-	id->due_ms = now_ms + (can_ask(c, net,
-				       k) ? GUEST_PROBE_MS : GUEST_MUTE_MS);
+	id->due_ms = now_ms + (can_ask ? GUEST_PROBE_MS : GUEST_MUTE_MS);
 	return true;
 }
 
@@ -409,9 +395,7 @@ void guest_init(struct guest *g, const struct conf *c,
  */
 void guest_set_mac(struct guest *g, const uint8_t mac[MAC_LEN])
 {
-	memcpy(g->mac, mac, MAC_LEN);
-	g->mac_known = true;
-	g->mac_rank = GUEST_ONLINK;
+	guest_take_mac(g, mac, GUEST_ONLINK);
 }
 
 /**

@@ -271,14 +271,6 @@ static void probe_guest(struct input *in)
 	arm_probe(in);
 }
 
-static bool input_ndp(struct input *in, const struct pkt *p)
-{
-	struct ndp_reply r;
-
-	return ndp_reply(in->conf, in->net, in->guest, in->dns, p, &r) &&
-	       send_ndp(in, &r);
-}
-
 /* After @count of them, when is the next? */
 static uint64_t ra_delay_ms(unsigned count)
 {
@@ -474,22 +466,22 @@ static void input_unreachable(struct input *in, const struct pkt *p)
 		in->dropped++;
 }
 
-static bool is_ndp(const struct pkt *p)
-{
-	return p->icmp.type >= NDP_RS && p->icmp.type <= NDP_NA;
-}
-
 static void input_icmp(struct input *in, const struct pkt *pkts, unsigned n)
 {
+	struct ndp_reply r;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		if (will_stay(&pkts[i]))
-			input_unreachable(in, &pkts[i]);
-		else if (pkts[i].kind == PKT_ICMP6 && is_ndp(&pkts[i]))
-			in->ndp_dropped += !input_ndp(in, &pkts[i]);
-		else
-			icmp_tap_input(in->icmp, &pkts[i], 1);
+		const struct pkt *p = &pkts[i];
+
+		if (will_stay(p))
+			input_unreachable(in, p);
+		else if (p->kind != PKT_ICMP6 || p->icmp.type < NDP_RS ||
+			 p->icmp.type > NDP_NA)
+			icmp_tap_input(in->icmp, p, 1);
+		else if (!ndp_reply(in->conf, in->net, in->guest, in->dns, p,
+				    &r) || !send_ndp(in, &r))
+			in->ndp_dropped++;
 	}
 }
 
