@@ -342,7 +342,8 @@ static enum conf_result default_ports(struct parse *p)
 			if (!p->ports_given[udp][from_ns] &&
 			    !(udp ? c->no_udp : c->no_tcp) &&
 			    !(from_ns && c->no_splice) &&
-			    ports_parse(c, udp ? IPPROTO_UDP : IPPROTO_TCP,
+			    ports_parse(p->rules, true,
+					udp ? IPPROTO_UDP : IPPROTO_TCP,
 					from_ns, "auto", p->error, p->size))
 				return CONF_BAD;
 	return CONF_RUN;
@@ -350,7 +351,7 @@ static enum conf_result default_ports(struct parse *p)
 
 static enum conf_result check_ports(struct parse *p)
 {
-	if (ports_check(p->c, p->error, p->size))
+	if (ports_check(p->rules, p->c, p->error, p->size))
 		return CONF_BAD;
 	return default_ports(p);
 }
@@ -415,6 +416,7 @@ static void set_defaults(struct conf *c)
 /**
  * conf_parse_argv() - Parse a command line
  * @c:		Set, from defaults on. Refers to the strings of @argv
+ * @rules:	Set: forwarding rules, which refer to @argv, too
  * @argc:	Number of words
  * @argv:	Words, the first is the name of the program and selects the mode
  * @error:	Set for CONF_BAD and CONF_UNKNOWN: one line, without newline
@@ -424,16 +426,17 @@ static void set_defaults(struct conf *c)
  *
  * Return: what to do next
  */
-enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
-				 char *error, size_t size)
+enum conf_result conf_parse_argv(struct conf *c, struct rules *rules, int argc,
+				 char *const *argv, char *error, size_t size)
 {
 	struct parse p = {
-		.c = c, .argc = argc, .argv = argv, .next = 1,
+		.c = c, .rules = rules, .argc = argc, .argv = argv, .next = 1,
 		.prog = argc ? argv[0] : "", .error = error, .size = size,
 	};
 	enum conf_result ret;
 
 	set_defaults(c);
+	rules_init(rules);
 	ret = set_mode(&p);
 	if (!ret)
 		ret = parse_options(&p);
@@ -547,6 +550,7 @@ static enum log_level level_of(const struct conf *c)
 /**
  * conf_parse() - Parse the command line of this process
  * @c:		Set; const from here on
+ * @rules:	Set: forwarding rules
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
@@ -555,12 +559,13 @@ static enum log_level level_of(const struct conf *c)
  *
  * Return: 0 to go on; 1 if help or version were printed: exit with status 0
  */
-int conf_parse(struct conf *c, int argc, char **argv)
+int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv)
 {
 	char error[CONF_ERROR_LEN];
 	uint16_t first, last;
 
-	switch (conf_parse_argv(c, argc, argv, error, sizeof(error))) {
+	switch (conf_parse_argv(c, rules, argc, argv, error,
+				sizeof(error))) {
 	case CONF_RUN:
 		break;
 	case CONF_HELP:
@@ -579,11 +584,11 @@ int conf_parse(struct conf *c, int argc, char **argv)
 	}
 	log_init(c->progname);
 	log_set_level(level_of(c));
-	if (ports_check_interfaces(c, error, sizeof(error)))
+	if (ports_check_interfaces(rules, error, sizeof(error)))
 		die("%s", error);
 	hostnet_ephemeral(&first, &last);
-	if (ports_skip_ephemeral(c, first, last))
-		die("Too many rules for ports: expected up to %d",
-		    CONF_RULES_MAX);
+	/* The host's own connections take their ports from there */
+	if (rules_cut_weak(rules, first, last))
+		die("Too many rules for ports: expected up to %d", RULES_MAX);
 	return 0;
 }

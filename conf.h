@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "rules.h"
 #include "types.h"
 
 /* Room for any message of conf_parse_argv() */
@@ -21,9 +22,9 @@ enum conf_result {
 	CONF_UNKNOWN,			/* no such option: usage helps */
 };
 
-enum conf_result conf_parse_argv(struct conf *c, int argc, char *const *argv,
-				 char *error, size_t size);
-int conf_parse(struct conf *c, int argc, char **argv);
+enum conf_result conf_parse_argv(struct conf *c, struct rules *rules, int argc,
+				 char *const *argv, char *error, size_t size);
+int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv);
 void conf_print(const struct conf *c, const struct hostnet *h,
 		const struct dns *d);
 

@@ -516,7 +516,8 @@ static enum conf_result set_ipv6_only(struct parse *p, const char *arg)
 static enum conf_result set_ports(struct parse *p, const char *arg,
 				  uint8_t proto, bool from_ns)
 {
-	if (ports_parse(p->c, proto, from_ns, arg, p->error, p->size))
+	if (ports_parse(p->rules, p->c->mode == MODE_PASTA, proto, from_ns, arg,
+			p->error, p->size))
 		return CONF_BAD;
 	p->ports_given[proto == IPPROTO_UDP][from_ns] = true;
 	return CONF_RUN;

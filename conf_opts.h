@@ -44,6 +44,7 @@ struct opt {
 /**
  * struct parse - What is remembered while parsing
  * @c:		Where it goes
+ * @rules:	Where rules for ports go
  * @prog:	argv[0], as it is
  * @argc:	Number of words
  * @argv:	Words
@@ -60,6 +61,7 @@ struct opt {
  */
 struct parse {
 	struct conf *c;
+	struct rules *rules;
 	const char *prog;
 	int argc;
 	char *const *argv;

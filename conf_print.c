@@ -11,7 +11,6 @@
 #include "conf.h"
 #include "inany.h"
 #include "log.h"
-#include "ports.h"
 #include "util.h"
 
 /* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */
@@ -126,5 +125,4 @@ void conf_print(const struct conf *c, const struct hostnet *h,
 		print_ipv4(c, h, d);
 	if (h->ip6.enabled && !c->splice_only)
 		print_ipv6(c, h, d);
-	ports_print(c);
 }

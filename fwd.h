@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "flow.h"
+#include "rules.h"
 #include "types.h"
 
 #define FWD_TARGETS	3		/* at most, see fwd_targets() */

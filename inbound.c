@@ -137,7 +137,7 @@ static void pause_listener(struct inbound *b, uint32_t index, int error)
 static void accept_some(struct inbound *b, uint32_t index,
 			const struct listener *l)
 {
-	const struct fwd_rule *r = &b->conf->rules[l->rule];
+	const struct fwd_rule *r = listen_rule(b->listen, l);
 	unsigned i;
 
 	for (i = 0; i < ACCEPT_BATCH; i++) {
@@ -180,7 +180,7 @@ void inbound_event(struct inbound *b, uint32_t index)
 
 	if (!l)
 		return;			/* closed in this turn */
-	r = &b->conf->rules[l->rule];
+	r = listen_rule(b->listen, l);
 	if (r->proto == IPPROTO_TCP)
 		accept_some(b, index, l);
 	else if (r->from_ns)
@@ -198,7 +198,7 @@ void inbound_timer(struct inbound *b)
 /**
  * inbound_init() - Nothing accepted yet
  * @b:		All zero
- * @listen:	The sockets; @conf has the rules of those
+ * @listen:	Listening sockets
  * @flows:	Table that needs room for a connection
  * @to:		Modules that take connections and datagrams
  */

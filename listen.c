@@ -35,13 +35,6 @@ enum {
 	FDS_RESERVED	= 64,		/* for flows, at least; else 1/4 */
 };
 
-/* listen_kind() - Which of the kinds of sockets a rule has */
-unsigned listen_kind(const struct fwd_rule *r)
-{
-	return (r->from_ns ? LISTEN_NS_TCP : LISTEN_HOST_TCP) +
-	       (r->proto == IPPROTO_UDP);
-}
-
 /* The table of sockets -------------------------------------------------------- */
 
 /* #syscalls getsockopt */
@@ -64,9 +57,10 @@ static union epoll_ref listener_ref(uint32_t index)
  *
  * Return: 0, negative errno; @fd is still the caller's then
  */
-static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
+static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
+			uint16_t port)
 {
-	unsigned kind = listen_kind(&s->conf->rules[rule]);
+	unsigned kind = rule_kind(r);
 	uint32_t i = s->free ? s->free - 1 : s->n;
 	int rc;
 
@@ -81,7 +75,7 @@ static int listener_add(struct listen *s, int fd, uint16_t rule, uint16_t port)
 		s->n++;
 	s->count++;
 	s->l[i] = (struct listener){
-		.fd = fd, .rule = rule, .port = port,
+		.fd = fd, .rule = rules_ref(&s->rules, r).number, .port = port,
 		.next = s->head[kind][port], .cookie = sock_cookie(fd),
 	};
 	s->head[kind][port] = i + 1;
@@ -94,10 +88,10 @@ bool listen_has(const struct listen *s, const struct fwd_rule *r,
 {
 	uint32_t i;
 
-	for (i = s->head[listen_kind(r)][port]; i; i = s->l[i - 1].next) {
-		const struct fwd_rule *o = &s->conf->rules[s->l[i - 1].rule];
+	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
+		const struct fwd_rule *o = listen_rule(s, &s->l[i - 1]);
 
-		if (fwd_rule_same_addr(o, r) &&
+		if (rule_same_addr(o, r) &&
 		    !strcmp(o->ifname, r->ifname))
 			return true;
 	}
@@ -122,8 +116,8 @@ bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
 void listen_unbind(struct listen *s, uint32_t i)
 {
 	struct listener *l = &s->l[i];
-	uint32_t *head = &s->head[listen_kind(&s->conf->rules[l->rule])][l->port];
-	uint32_t at;
+	const struct fwd_rule *r = listen_rule(s, l);
+	uint32_t *head = &s->head[rule_kind(r)][l->port], at;
 
 	if (*head == i + 1) {
 		*head = l->next;
@@ -132,7 +126,7 @@ void listen_unbind(struct listen *s, uint32_t i)
 			at = s->l[at - 1].next;
 		s->l[at - 1].next = l->next;
 	}
-	s->udp_closed |= s->conf->rules[l->rule].proto == IPPROTO_UDP;
+	s->udp_closed |= r->proto == IPPROTO_UDP;
 	loop_del(s->loop, l->fd);
 	close(l->fd);
 	s->count--;
@@ -162,11 +156,11 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port, uint32_t after)
 {
-	uint32_t i = after == LISTEN_MAX ? s->head[listen_kind(r)][port] :
+	uint32_t i = after == LISTEN_MAX ? s->head[rule_kind(r)][port] :
 					   s->l[after].next;
 
 	for (; i; i = s->l[i - 1].next)
-		if (&s->conf->rules[s->l[i - 1].rule] == r)
+		if (listen_rule(s, &s->l[i - 1]) == r)
 			return i - 1;
 	return LISTEN_MAX;
 }
@@ -201,16 +195,15 @@ void listen_resume(struct listen *s)
 
 /* Bind to the groups of a port that programs of the host share: 0 or negative
  * errno if there are none, or they do not share it */
-static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
+static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
-	const struct fwd_rule *r = &s->conf->rules[rule];
 	unsigned next = 0, n = 0;
 	int fd;
 
 	while ((fd = listen_sock_group(s, r, port, &next)) != -ENOENT) {
 		if (fd == -EADDRINUSE)
 			return fd;
-		if (fd >= 0 && listener_add(s, fd, rule, port))
+		if (fd >= 0 && listener_add(s, fd, r, port))
 			close(fd);
 		else if (fd >= 0)
 			n++;
@@ -225,15 +218,14 @@ static int groups_add(struct listen *s, uint16_t rule, uint16_t port)
 
 /* listen_bind() - Bind a port of a rule: 0 or negative errno */
 /* #syscalls close */
-int listen_bind(struct listen *s, uint16_t rule, uint16_t port)
+int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
-	const struct fwd_rule *r = &s->conf->rules[rule];
 	int fd = listen_sock_open(s, r, port), rc;
 
 	if (fd < 0)
 		return fd;
 	rc = fd >= s->fd_max && (r->weak || r->scan) ? -EMFILE :
-	     listener_add(s, fd, rule, port);
+	     listener_add(s, fd, r, port);
 	if (rc)
 		close(fd);
 	else
@@ -250,19 +242,14 @@ bool listen_is_exhausted(int rc)
 	       rc == -ENOBUFS || rc == -ENOSPC;
 }
 
-char listen_letter(const struct fwd_rule *r)
-{
-	return "tuTU"[(r->from_ns ? 2 : 0) + (r->proto == IPPROTO_UDP)];
-}
-
 /* rule_port_must() - The same, but wait for a port that is in use */
-static int rule_port_must(struct listen *s, uint16_t rule, uint16_t port)
+static int rule_port_must(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
 	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
 	int rc;
 
-	while ((rc = listen_bind(s, rule, port)) == -EADDRINUSE &&
-	       (rc = groups_add(s, rule, port)) == -EADDRINUSE &&
+	while ((rc = listen_bind(s, r, port)) == -EADDRINUSE &&
+	       (rc = groups_add(s, r, port)) == -EADDRINUSE &&
 	       s->retry_ms) {
 		nanosleep(&step, NULL);
 		s->retry_ms -= RETRY_STEP_MS;
@@ -270,18 +257,17 @@ static int rule_port_must(struct listen *s, uint16_t rule, uint16_t port)
 	return rc;
 }
 
-static int rule_open_strict(struct listen *s, uint16_t rule)
+static int rule_open_strict(struct listen *s, const struct fwd_rule *r)
 {
-	const struct fwd_rule *r = &s->conf->rules[rule];
 	char buf[UTIL_ERROR_STRLEN];
 	unsigned port;
 	int rc;
 
 	for (port = r->first; port <= r->last; port++) {
-		rc = rule_port_must(s, rule, (uint16_t)port);
+		rc = rule_port_must(s, r, (uint16_t)port);
 		if (rc) {
 			err("Failed to bind port %u (%s) for option '-%c %s'",
-			    port, util_strerror(rc, buf), listen_letter(r),
+			    port, util_strerror(rc, buf), rule_letter(r),
 			    r->spec);
 			return rc;
 		}
@@ -306,14 +292,13 @@ void listen_full_warn(struct listen *s)
 		return;
 	s->full_told = true;
 	warn("Only %u ports are bound, too few for option '-%c %s': %s",
-	     s->count, listen_letter(s->full), s->full->spec,
+	     s->count, rule_letter(s->full), s->full->spec,
 	     util_strerror(s->full_error, buf));
 }
 
 /* rule_open_weak() - What can be had, up to *@room ports, which it counts down */
-static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
+static void rule_open_weak(struct listen *s, const struct fwd_rule *r, unsigned *room)
 {
-	const struct fwd_rule *r = &s->conf->rules[rule];
 	char buf[UTIL_ERROR_STRLEN];
 	unsigned port;
 	int rc;
@@ -321,7 +306,7 @@ static void rule_open_weak(struct listen *s, uint16_t rule, unsigned *room)
 	for (port = r->first; port <= r->last; port++) {
 		if (listen_has(s, r, port))
 			continue;
-		rc = *room ? listen_bind(s, rule, (uint16_t)port) : -EMFILE;
+		rc = *room ? listen_bind(s, r, (uint16_t)port) : -EMFILE;
 		if (listen_is_exhausted(rc) || (rc && nshelper_error_passes(rc))) {
 			listen_full_note(s, r, rc);
 			return;
@@ -341,22 +326,39 @@ bool listen_is_off(const struct listen *s, const struct fwd_rule *r)
 	       (!s->nsh && (r->from_ns || r->scan));
 }
 
-static bool is_weak(const struct listen *s, const struct fwd_rule *r,
-		    unsigned kind)
+/* Is a rule to be bound here, and isn't yet? */
+static bool is_new(const struct listen *s, const struct fwd_rule *r)
 {
-	return !r->scan && r->weak && listen_kind(r) == kind &&
+	struct rule_ref ref = rules_ref(&s->rules, r);
+
+	return !r->scan && s->bound[ref.number] != ref.gen &&
 	       !listen_is_off(s, r);
+}
+
+static void set_bound(struct listen *s, const struct fwd_rule *r)
+{
+	struct rule_ref ref = rules_ref(&s->rules, r);
+
+	s->bound[ref.number] = ref.gen;
+}
+
+/* Next rule after @r of a kind that is new and takes the ports that are left */
+static const struct fwd_rule *next_weak(const struct listen *s, unsigned kind,
+					const struct fwd_rule *r)
+{
+	while ((r = rules_next(&s->rules, r)))
+		if (r->weak && rule_kind(r) == kind && is_new(s, r))
+			return r;
+	return NULL;
 }
 
 static unsigned weak_ports(const struct listen *s, unsigned kind)
 {
-	const struct fwd_rule *r = s->conf->rules, *end = r + s->conf->nrules;
+	const struct fwd_rule *r = NULL;
 	unsigned n = 0;
 
-	for (; r < end; r++) {
-		if (is_weak(s, r, kind))
-			n += r->last - r->first + 1U;
-	}
+	while ((r = next_weak(s, kind, r)))
+		n += r->last - r->first + 1U;
 	return n;
 }
 
@@ -371,18 +373,20 @@ static unsigned descriptors_left(const struct listen *s)
 /* open_weak() - A part of what is left for TCP, one for UDP, by what they want */
 static void open_weak(struct listen *s)
 {
-	unsigned left = descriptors_left(s), total = 0, kind, i, wanted, room;
+	unsigned total = 0, left, kind, wanted, room;
+	const struct fwd_rule *r;
 
-	for (kind = 0; kind < LISTEN_KINDS; kind++)
+	for (kind = 0; kind < RULE_KINDS; kind++)
 		total += weak_ports(s, kind);
-	for (kind = 0; kind < LISTEN_KINDS; kind++) {
+	if (!total)
+		return;
+	left = descriptors_left(s);
+	for (kind = 0; kind < RULE_KINDS; kind++) {
 		wanted = weak_ports(s, kind);
 		room = left >= total ? wanted :
 		       (unsigned)((uint64_t)wanted * left / total);
-		for (i = 0; i < s->conf->nrules; i++) {
-			if (is_weak(s, &s->conf->rules[i], kind))
-				rule_open_weak(s, (uint16_t)i, &room);
-		}
+		for (r = NULL; (r = next_weak(s, kind, r)); set_bound(s, r))
+			rule_open_weak(s, r, &room);
 	}
 }
 
@@ -397,7 +401,7 @@ static int fd_max_of(unsigned limit)
 /**
  * listen_init() - No socket yet
  * @s:		All zero
- * @conf:	Rules, complete
+ * @conf:	Configuration
  * @loop:	Where sockets are watched
  * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out, and
  *		those that scan
@@ -415,26 +419,69 @@ void listen_init(struct listen *s, const struct conf *conf,
 	s->fd_max = fd_max_of(fds);
 }
 
+/* Close the sockets of rules that are not in @rules any more */
+static void close_removed(struct listen *s, const struct rules *rules)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		if (s->l[i].fd >= 0 && !rules_at(rules, rules_ref(&s->rules,
+						listen_rule(s, &s->l[i]))))
+			listen_unbind(s, i);
+	}
+	if (s->full && !rules_at(rules, rules_ref(&s->rules, s->full))) {
+		s->full = NULL;
+		s->full_told = false;
+	}
+}
+
+/* Close the sockets of a rule */
+static void close_rule(struct listen *s, const struct fwd_rule *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		if (s->l[i].fd >= 0 && listen_rule(s, &s->l[i]) == r)
+			listen_unbind(s, i);
+	}
+}
+
 /**
- * listen_open() - Bind what the rules name; those that scan are left for later
+ * listen_apply() - Bind the ports of a table of rules, instead of those before
+ * @s:		Listening sockets
+ * @rules:	Table, the first one or changed since the last call; copied
  *
- * To be called while we still have privileges. Those that are weak come last, so
- * that they leave their ports to the others. Logs its errors.
+ * Rules that are in both tables keep their sockets. Sockets of removed rules are
+ * closed first: their ports may be for new rules. Then rules that name their ports
+ * are bound, then weak ones, so that they leave their ports to the others. Rules that
+ * scan are left to scan.c.
+ *
+ * The first call may wait for ports in use, and is made while we have privileges. If
+ * @udp_closed is set after another one, flows of closed UDP sockets have to end.
+ * Errors are logged here. A rule that can't be bound, and those that follow it, are
+ * tried again by the next call.
  *
  * Return: 0, negative errno if a port can't be bound that has to be
  */
-int listen_open(struct listen *s)
+int listen_apply(struct listen *s, const struct rules *rules)
 {
-	const struct fwd_rule *r = s->conf->rules;
-	unsigned i;
+	const struct fwd_rule *r = NULL;
 	int rc;
 
-	for (i = 0; i < s->conf->nrules; i++) {
-		if (r[i].scan || r[i].weak || listen_is_off(s, &r[i]))
+	if (s->applied)
+		s->retry_ms = 0;
+	s->applied = true;
+	close_removed(s, rules);
+	rules_copy(&s->rules, rules);
+	while ((r = rules_next(&s->rules, r))) {
+		if (r->weak || !is_new(s, r))
 			continue;
-		rc = rule_open_strict(s, (uint16_t)i);
-		if (rc)
+		rc = rule_open_strict(s, r);
+		if (rc) {
+			close_rule(s, r);
 			return rc;
+		}
+		set_bound(s, r);
 	}
 	open_weak(s);
 	listen_full_warn(s);
@@ -453,7 +500,7 @@ void listen_close_host(struct listen *s, uint8_t proto)
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++) {
-		r = &s->conf->rules[s->l[i].rule];
+		r = listen_rule(s, &s->l[i]);
 		if (s->l[i].fd >= 0 && !r->from_ns && r->proto == proto)
 			listen_unbind(s, i);
 	}

@@ -11,20 +11,17 @@
 
 #include "loop.h"
 #include "portmap.h"
+#include "rules.h"
 #include "types.h"
 
 struct nshelper;
 
 #define LISTEN_MAX	(1U << 18)	/* sockets: all ports of all kinds */
 
-/* Where sockets are: kinds of them, see listen_kind() */
-enum { LISTEN_HOST_TCP, LISTEN_HOST_UDP, LISTEN_NS_TCP, LISTEN_NS_UDP,
-       LISTEN_KINDS };
-
 /**
  * struct listener - One bound socket
  * @fd:		Listening (TCP) or bound (UDP), non-blocking; -1: free
- * @rule:	Index into conf->rules
+ * @rule:	Number of its rule
  * @port:	Bound, host order
  * @next:	Index of another with the same kind and port, or of the next free
  *		entry, + 1; 0: none
@@ -41,6 +38,8 @@ struct listener {
 
 /**
  * struct listen - All of them
+ * @rules:	Rules as applied last
+ * @bound:	By the number of a rule: its generation, once its ports are bound
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  * @n:		Entries ever used; the rest of @l was never touched
  * @free:	First free entry below @n, + 1; 0: none
@@ -50,6 +49,7 @@ struct listener {
  * @full:	The first rule for which there was no room, NULL: none yet; why,
  *		and whether it was told
  * @udp_closed:	A socket of UDP was closed; cleared by scan_now()
+ * @applied:	Not the first call of listen_apply()
  * @head:	First listener of a kind and port, + 1; 0: none
  */
 struct listen {
@@ -57,28 +57,35 @@ struct listen {
 	const struct hostnet *net;
 	struct loop *loop;
 	struct nshelper *nsh;
+	struct rules rules;
+	uint32_t bound[RULES_MAX];
 	uint32_t n, free, count;
 	int fd_max;
 	unsigned retry_ms;
 	const struct fwd_rule *full;
 	int full_error;
-	bool full_told, udp_closed;
-	uint32_t head[LISTEN_KINDS][PORTMAP_PORTS];
+	bool full_told, udp_closed, applied;
+	uint32_t head[RULE_KINDS][PORTMAP_PORTS];
 	struct listener l[LISTEN_MAX];
 };
+
+/* listen_rule() - Rule of a socket */
+static inline const struct fwd_rule *listen_rule(const struct listen *s,
+						 const struct listener *l)
+{
+	return &s->rules.e[l->rule].rule;
+}
 
 void listen_init(struct listen *s, const struct conf *conf,
 		 const struct hostnet *net, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds);
-int listen_open(struct listen *s);
-unsigned listen_kind(const struct fwd_rule *r);
-char listen_letter(const struct fwd_rule *r);
+int listen_apply(struct listen *s, const struct rules *rules);
 bool listen_is_off(const struct listen *s, const struct fwd_rule *r);
 bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
 		   uint32_t cookie);
 bool listen_has(const struct listen *s, const struct fwd_rule *r,
 		unsigned port);
-int listen_bind(struct listen *s, uint16_t rule, uint16_t port);
+int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port);
 void listen_unbind(struct listen *s, uint32_t index);
 bool listen_is_exhausted(int rc);
 void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc);

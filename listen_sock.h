@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "types.h"
+#include "rules.h"
 
 struct listen;
 

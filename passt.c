@@ -54,7 +54,9 @@
 #include "packet.h"
 #include "pasta.h"
 #include "pcap.h"
+#include "ports.h"
 #include "resolv.h"
+#include "rules.h"
 #include "scan.h"
 #include "sockdiag.h"
 #include "stats.h"
@@ -99,6 +101,7 @@
  */
 static struct passt {
 	const struct conf *conf;
+	struct rules rules;
 	struct hostnet hostnet;
 	struct guest guest;
 	struct dns dns;
@@ -198,6 +201,7 @@ static void host_look(struct passt *s)
 		exit(1);
 	resolv_start(&s->follower, s->conf, &s->hostnet, &s->dns);
 	conf_print(s->conf, &s->hostnet, &s->dns);
+	ports_print(&s->rules);
 }
 
 /* Tap ---------------------------------------------------------------------- */
@@ -223,8 +227,8 @@ static void tap_open(struct passt *s)
 			       "IFF_NO_PI)", c->fd_tap);
 		return;
 	}
-	s->tap_fd = pasta_open(&s->ns, c, &s->hostnet, &s->identity,
-			       &s->tun_info);
+	s->tap_fd = pasta_open(&s->ns, c, &s->rules, &s->hostnet,
+			       &s->identity, &s->tun_info);
 	if (s->tap_fd < 0)
 		exit(1);		/* it said why */
 	if (c->netns_kind == NETNS_SPAWN)
@@ -389,7 +393,7 @@ static void ports_open(struct passt *s)
 			&s->flows, &s->loop, nsh, &s->udp_io);
 	tcp_splice_init(&s->tcp_splice, s->conf, &s->hostnet, &s->dns,
 			&s->flows, &s->loop, nsh);
-	if (listen_open(l))
+	if (listen_apply(l, &s->rules))
 		exit(1);		/* it said why */
 	if (scan_needed(&s->scan, false))
 		host = sockdiag_open();
@@ -827,7 +831,7 @@ int main(int argc, char **argv)
 	int status;
 
 	isolation_init();
-	if (conf_parse(&conf, argc, argv))
+	if (conf_parse(&conf, &p.rules, argc, argv))
 		return 0;
 	p.conf = &conf;
 	files_open(&p);

@@ -58,6 +58,7 @@
 #include "nshelper.h"
 #include "nsnet.h"
 #include "procfile.h"
+#include "rules.h"
 #include "util.h"
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
@@ -553,12 +554,12 @@ static int join(struct child *ch, struct tap_tun_info *info)
 }
 
 /* Is there anything that needs sockets in the namespace? */
-static bool helper_needed(const struct conf *c)
+static bool helper_needed(const struct conf *c, const struct rules *rules)
 {
-	unsigned i;
+	const struct fwd_rule *r = NULL;
 
-	for (i = 0; i < c->nrules; i++)
-		if (!c->no_splice || c->rules[i].from_ns || c->rules[i].scan)
+	while ((r = rules_next(rules, r)))
+		if (!c->no_splice || r->from_ns || r->scan)
 			return true;
 	return false;
 }
@@ -624,6 +625,7 @@ int pasta_find(struct pasta *ns, const struct conf *c)
  * pasta_open() - Get a tap device in the namespace that @c names
  * @ns:		After pasta_find()
  * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH
+ * @rules:	Forwarding rules
  * @h:		What the host's network looks like
  * @id:		Who the helper becomes
  * @info:	Set to what the tap device can do
@@ -634,7 +636,8 @@ int pasta_find(struct pasta *ns, const struct conf *c)
  * Return: file descriptor, with --splice-only of a socket in its place, or
  * negative errno
  */
-int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
+int pasta_open(struct pasta *ns, const struct conf *c,
+	       const struct rules *rules, const struct hostnet *h,
 	       const struct identity *id, struct tap_tun_info *info)
 {
 	struct child ch = { .c = c, .h = h, .n = &ns->netns };
@@ -644,7 +647,7 @@ int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
 		fd = spawn(ns, &ch, info);
 	else
 		fd = join(&ch, info);
-	if (fd >= 0 && helper_needed(c)) {
+	if (fd >= 0 && helper_needed(c, rules)) {
 		ns->helper = helper_start(&ch, id, fd);
 		if (ns->helper < 0)
 			warn_rc(ns->helper,

@@ -13,6 +13,7 @@
 
 struct hostnet;
 struct identity;
+struct rules;
 
 /**
  * struct pasta - A namespace that we serve
@@ -28,7 +29,8 @@ struct pasta {
 
 void pasta_init(struct pasta *ns);
 int pasta_find(struct pasta *ns, const struct conf *c);
-int pasta_open(struct pasta *ns, const struct conf *c, const struct hostnet *h,
+int pasta_open(struct pasta *ns, const struct conf *c,
+	       const struct rules *rules, const struct hostnet *h,
 	       const struct identity *id, struct tap_tun_info *info);
 void pasta_close(struct pasta *ns, int tap_fd);
 

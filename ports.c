@@ -17,12 +17,9 @@
  * A list of exclusions alone stands for "all" or "auto" without them. The
  * specifications of one letter add up from left to right, "none" forgets those
  * before it, so that a user's option overrides the default of a caller.
- *
- * Rules that name their ports never overlap where their addresses and
- * interfaces do: what is given twice is taken once, by the wider of the two,
- * and with two targets it is an error. The others, @weak or @scan, may overlap
- * with anything: who binds the ports lets the ones that name them go first.
  */
+
+#include "ports.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -33,17 +30,11 @@
 
 #include "inany.h"
 #include "log.h"
-#include "ports.h"
 #include "util.h"
 
-#define PORT_MAX	65535U
+#define PORT_MAX	(PORTMAP_PORTS - 1)
 #define SPEC_SHOWN	64		/* characters in messages */
 #define ITEM_SHOWN	32
-
-/* A set of ports */
-struct ports {
-	uint8_t b[(PORT_MAX + 1) / 8];
-};
 
 /* Part of a specification */
 struct text {
@@ -57,44 +48,27 @@ struct range {
 
 /**
  * struct spec - A specification that is being parsed
- * @c:		Where the rules go
+ * @rules:	Table that the rules are added to
+ * @pasta:	Mode
  * @spec:	As given
  * @rule:	What all of its rules have in common
  * @skip:	Ports that are excluded
- * @skips:	There are such
  * @names:	There are other items
  * @error:	Message, if something is wrong
  * @size:	Bytes of @error
  */
 struct spec {
-	struct conf *c;
+	struct rules *rules;
+	bool pasta;
 	const char *spec;
 	struct fwd_rule rule;
-	struct ports skip;
-	bool skips, names;
+	struct portmap skip;
+	bool names;
 	char *error;
 	size_t size;
 };
 
-static void ports_add(struct ports *s, unsigned first, unsigned last)
-{
-	for (unsigned port = first; port <= last; port++)
-		s->b[port / 8] |= 1 << port % 8;
-}
-
-static bool ports_has(const struct ports *s, unsigned port)
-{
-	return s->b[port / 8] & 1 << port % 8;
-}
-
 /* Messages ----------------------------------------------------------------- */
-
-static const char *option_name(const struct fwd_rule *r)
-{
-	if (r->proto == IPPROTO_TCP)
-		return r->from_ns ? "tcp-ns" : "tcp-ports";
-	return r->from_ns ? "udp-ns" : "udp-ports";
-}
 
 static const char *dots(size_t len, size_t shown)
 {
@@ -109,7 +83,7 @@ static int fail(const struct fwd_rule *r, char *error, size_t size,
 	va_list ap;
 	int n = snprintf(error, size, "Invalid value '%.*s%s' for --%s: ",
 			 SPEC_SHOWN, r->spec,
-			 dots(strlen(r->spec), SPEC_SHOWN), option_name(r));
+			 dots(strlen(r->spec), SPEC_SHOWN), rule_option(r));
 
 	if (n < 0 || (size_t)n >= size)
 		n = 0;			/* the reason is worth more */
@@ -134,196 +108,26 @@ static int item_fail(struct spec *s, struct text t, const char *why)
 
 /* Rules -------------------------------------------------------------------- */
 
-static bool same_letter(const struct fwd_rule *a, const struct fwd_rule *b)
+static int rule_fail(struct spec *s, enum rules_code code,
+		     const struct rules_clash *clash)
 {
-	return a->proto == b->proto && a->from_ns == b->from_ns;
-}
+	char reason[RULES_TEXT];
 
-static bool names_ports(const struct fwd_rule *r)
-{
-	return !r->weak && !r->scan;
-}
-
-static void rule_remove(struct conf *c, unsigned i)
-{
-	c->nrules--;
-	memmove(&c->rules[i], &c->rules[i + 1],
-		(c->nrules - i) * sizeof(c->rules[0]));
-}
-
-static bool rule_push(struct conf *c, const struct fwd_rule *r)
-{
-	if (c->nrules == CONF_RULES_MAX)
-		return false;
-	c->rules[c->nrules++] = *r;
-	return true;
-}
-
-/* Take these ports from a rule, what is behind them becomes the last rule */
-static bool rule_cut(struct conf *c, unsigned i, unsigned first, unsigned last)
-{
-	struct fwd_rule *r = &c->rules[i], tail = *r;
-	bool before = r->first < first, after = r->last > last;
-
-	if (after) {
-		tail.to = r->to + (last + 1 - r->first);
-		tail.first = last + 1;
-	}
-	if (before)
-		r->last = first - 1;
-	else if (after)
-		*r = tail;
-	else
-		rule_remove(c, i);
-	return !before || !after || rule_push(c, &tail);
-}
-
-static void forget_letter(struct conf *c, const struct fwd_rule *like)
-{
-	for (unsigned i = c->nrules; i-- > 0; )
-		if (same_letter(&c->rules[i], like))
-			rule_remove(c, i);
-}
-
-/* Neither of one address nor of one family */
-static bool binds_all(const struct fwd_rule *r)
-{
-	return !inany_is_set(&r->addr) && !r->only6;
-}
-
-/* All addresses of @b are among those of @a */
-static bool addr_covers(const struct fwd_rule *a, const struct fwd_rule *b)
-{
-	if (binds_all(a) || fwd_rule_same_addr(a, b))
-		return true;
-	return inany_is_unspecified(&a->addr) && !binds_all(b) &&
-	       inany_is_v4(&a->addr) == inany_is_v4(&b->addr);
-}
-
-static bool if_covers(const char *a, const char *b)
-{
-	return !*a || !strcmp(a, b);
-}
-
-static bool rule_covers(const struct fwd_rule *a, const struct fwd_rule *b)
-{
-	return addr_covers(a, b) && if_covers(a->ifname, b->ifname);
-}
-
-/* Some packets would be for both */
-static bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
-{
-	return same_letter(a, b) &&
-	       a->first <= b->last && b->first <= a->last &&
-	       (addr_covers(a, b) || addr_covers(b, a)) &&
-	       (if_covers(a->ifname, b->ifname) ||
-		if_covers(b->ifname, a->ifname));
-}
-
-static bool rule_is_there(const struct conf *c, const struct fwd_rule *r)
-{
-	for (const struct fwd_rule *o = c->rules; o < c->rules + c->nrules; o++)
-		if (same_letter(o, r) && o->scan == r->scan &&
-		    o->weak == r->weak && o->first == r->first &&
-		    o->last == r->last && fwd_rule_same_addr(o, r) &&
-		    !strcmp(o->ifname, r->ifname))
-			return true;
-	return false;
-}
-
-static int too_many(struct spec *s)
-{
-	return spec_fail(s, "more than %d rules for ports", CONF_RULES_MAX);
-}
-
-static int conflict(struct spec *s, const struct fwd_rule *old,
-		    const struct fwd_rule *new, unsigned port)
-{
-	return spec_fail(s, "port %u leads to %u, conflicts with '%.*s%s',"
-			 " where it leads to %u", port,
-			 port - new->first + new->to, SPEC_SHOWN, old->spec,
-			 dots(strlen(old->spec), SPEC_SHOWN),
-			 port - old->first + old->to);
-}
-
-typedef int run_fn(struct spec *s, const struct fwd_rule *r);
-
-/* For each run of its ports that are not in @without, as a rule */
-static int for_each_run(struct spec *s, const struct fwd_rule *r,
-			const struct ports *without, run_fn *fn)
-{
-	struct fwd_rule run = *r;
-	unsigned port = r->first;
-	int ret = 0;
-
-	while (!ret && port <= r->last) {
-		if (ports_has(without, port)) {
-			port++;
-			continue;
-		}
-		run.first = port;
-		run.to = port - r->first + r->to;
-		while (port < r->last && !ports_has(without, port + 1))
-			port++;
-		run.last = port++;
-		ret = fn(s, &run);
-	}
-	return ret;
-}
-
-/* Let one of two rules have the ports that both name; @have: not the new one */
-static int settle_overlap(struct spec *s, unsigned i,
-			  const struct fwd_rule *new, struct ports *have)
-{
-	const struct fwd_rule *old = &s->c->rules[i];
-	unsigned first = old->first > new->first ? old->first : new->first;
-	unsigned last = old->last < new->last ? old->last : new->last;
-
-	if (old->to - old->first != new->to - new->first)
-		return conflict(s, old, new, first);
-	if (rule_covers(old, new))
-		ports_add(have, first, last);
-	else if (rule_covers(new, old) && !rule_cut(s->c, i, first, last))
-		return too_many(s);
-	return 0;
-}
-
-static int push_rule(struct spec *s, const struct fwd_rule *r)
-{
-	return rule_push(s->c, r) ? 0 : too_many(s);
-}
-
-static int add_named(struct spec *s, const struct fwd_rule *r)
-{
-	struct ports have = { 0 };
-
-	for (unsigned i = s->c->nrules; i-- > 0; ) {
-		const struct fwd_rule *old = &s->c->rules[i];
-
-		if (names_ports(old) && rules_overlap(old, r) &&
-		    settle_overlap(s, i, r, &have))
-			return -EINVAL;
-	}
-	return for_each_run(s, r, &have, push_rule);
-}
-
-static int add_unnamed(struct spec *s, const struct fwd_rule *r)
-{
-	return rule_is_there(s->c, r) ? 0 : push_rule(s, r);
+	return code ? fail(&clash->rule, s->error, s->size, "%s",
+			   rules_text(code, clash, reason)) : 0;
 }
 
 /* "all" or "auto" */
 static int add_rest(struct spec *s)
 {
+	struct rules_clash clash;
 	struct fwd_rule r = s->rule;
 
 	r.weak = true;
-	r.scan = s->c->mode == MODE_PASTA;
+	r.scan = s->pasta;
 	r.first = r.to = 1;
 	r.last = PORT_MAX;
-	if (!s->skips)
-		return add_unnamed(s, &r);
-	return for_each_run(s, &r, &s->skip, add_unnamed);
+	return rule_fail(s, rules_add(s->rules, &r, &s->skip, &clash), &clash);
 }
 
 /* Items -------------------------------------------------------------------- */
@@ -387,8 +191,7 @@ static int parse_exclusion(struct spec *s, struct text t)
 		return item_fail(s, t, "lacks a port");
 	if (parse_range(s, range, &r))
 		return -EINVAL;
-	ports_add(&s->skip, r.first, r.last);
-	s->skips = true;
+	portmap_add_range(&s->skip, r.first, r.last);
 	return 0;
 }
 
@@ -415,12 +218,10 @@ static int parse_mapping(struct spec *s, struct text t, struct range *from,
 /* "all" or "auto", whichever there is in this mode */
 static int check_rest(struct spec *s, struct text t)
 {
-	bool pasta = s->c->mode == MODE_PASTA;
-
-	if (text_is(t, "all") && pasta)
+	if (text_is(t, "all") && s->pasta)
 		return item_fail(s, t, "is for passt mode only,"
 				 " pasta has 'auto'");
-	if (text_is(t, "auto") && !pasta)
+	if (text_is(t, "auto") && !s->pasta)
 		return item_fail(s, t, "is for pasta mode only,"
 				 " passt has 'all'");
 	return 0;
@@ -450,8 +251,9 @@ static int check_item(struct spec *s, struct text t)
 
 static int add_item(struct spec *s, struct text t)
 {
-	struct fwd_rule r = s->rule;
 	struct range from = { 0 }, to = { 0 };
+	struct fwd_rule r = s->rule;
+	struct rules_clash clash;
 
 	if (*t.s == '~')
 		return 0;
@@ -462,7 +264,7 @@ static int add_item(struct spec *s, struct text t)
 	r.first = from.first;
 	r.last = from.last;
 	r.to = to.first;
-	return for_each_run(s, &r, &s->skip, add_named);
+	return rule_fail(s, rules_add(s->rules, &r, &s->skip, &clash), &clash);
 }
 
 static int for_each_item(struct spec *s, struct text list,
@@ -565,7 +367,7 @@ static int parse_spec(struct spec *s)
 		list = all;
 	if (!list.len)
 		return spec_fail(s, "no ports: expected a list of them, %s",
-				 s->c->mode == MODE_PASTA ? "'auto' or 'none'" :
+				 s->pasta ? "'auto' or 'none'" :
 				 "'all' or 'none'");
 	ret = for_each_item(s, list, check_item);
 	if (!ret)
@@ -577,7 +379,8 @@ static int parse_spec(struct spec *s)
 
 /**
  * ports_parse() - Add the rules of one specification
- * @c:		Mode is set; the rules change
+ * @rules:	Table that the rules are added to
+ * @pasta:	Mode: pasta, not passt
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @from_ns:	-T or -U, not -t or -u
  * @spec:	As given, must stay
@@ -586,141 +389,64 @@ static int parse_spec(struct spec *s)
  *
  * Return: 0, or -EINVAL
  */
-int ports_parse(struct conf *c, uint8_t proto, bool from_ns, const char *spec,
-		char *error, size_t size)
+int ports_parse(struct rules *rules, bool pasta, uint8_t proto, bool from_ns,
+		const char *spec, char *error, size_t size)
 {
 	struct spec s = {
-		.c = c, .spec = spec, .error = error, .size = size,
+		.rules = rules, .pasta = pasta, .spec = spec,
+		.error = error, .size = size,
 		.rule = { .proto = proto, .from_ns = from_ns, .spec = spec },
 	};
 
 	if (!strcmp(spec, "none")) {
-		forget_letter(c, &s.rule);
+		rules_remove_kind(rules, rule_kind(&s.rule));
 		return 0;
 	}
 	return parse_spec(&s);
 }
 
-/* Why a rule can't be, with all that is known now; NULL if it can */
-static const char *rule_problem(const struct conf *c, const struct fwd_rule *r)
-{
-	bool v4 = inany_is_v4(&r->addr), given = !binds_all(r);
-	bool fd = c->netns_kind == NETNS_FD && c->mode == MODE_PASTA;
-
-	if (given && v4 && !c->ip4.enabled)
-		return "an IPv4 address, and there is no IPv4";
-	if (given && !v4 && !c->ip6.enabled)
-		return "an IPv6 address, and there is no IPv6";
-	if (r->from_ns && c->no_splice)
-		return "not with --no-splice";
-	if (r->from_ns && fd)
-		return "not with --fd: expected 'none'";
-	if (r->scan && fd)
-		return "not with --fd: expected 'none' or ports";
-	return NULL;
-}
-
-/* Does this rule listen on an address of the host's loopback that a rule of the
- * namespace leads to? That of a connection is kept where loopback leads to loopback */
-static bool on_loopback(const struct conf *c, const struct fwd_rule *r)
-{
-	bool kept = c->host_lo_to_ns_lo || c->splice_only;
-
-	return (inany_is_unspecified(&r->addr) ||
-		(kept && inany_is_loopback(&r->addr))) &&
-	       (!*r->ifname || !strcmp(r->ifname, "lo"));
-}
-
-/* Does what @in brings to the namespace come back by @out, without an end? */
-static bool rules_loop(const struct conf *c, const struct fwd_rule *in,
-		       const struct fwd_rule *out)
-{
-	int last = in->to + (in->last - in->first);
-
-	return in->proto == out->proto && !in->from_ns && out->from_ns &&
-	       names_ports(in) && names_ports(out) && on_loopback(c, in) &&
-	       in->to - in->first == out->first - out->to &&
-	       in->to <= out->last && out->first <= last;
-}
-
-static int check_loops(const struct conf *c, const struct fwd_rule *out,
-		       char *error, size_t size)
-{
-	for (unsigned i = 0; i < c->nrules; i++) {
-		const struct fwd_rule *in = &c->rules[i];
-
-		if (rules_loop(c, in, out))
-			return fail(out, error, size,
-				    "leads back to the namespace by --%s %.*s",
-				    option_name(in), ITEM_SHOWN, in->spec);
-	}
-	return 0;
-}
-
 /**
  * ports_check() - Do the rules fit the other options?
- * @c:		All options are set. Rules of a protocol that is switched off
- *		are removed
+ * @rules:	Table. Rules of a protocol that is switched off are removed
+ * @c:		Configuration: all options are set
  * @error:	Set if they don't: one line
  * @size:	Bytes of @error
  *
  * Return: 0, or -EINVAL
  */
-int ports_check(struct conf *c, char *error, size_t size)
+int ports_check(struct rules *rules, const struct conf *c, char *error,
+		size_t size)
 {
-	for (unsigned i = c->nrules; i-- > 0; ) {
-		const struct fwd_rule *r = &c->rules[i];
-		const char *problem = rule_problem(c, r);
+	struct spec s = { .error = error, .size = size };
+	struct rules_clash clash;
 
-		if (r->proto == IPPROTO_TCP ? c->no_tcp : c->no_udp)
-			rule_remove(c, i);
-		else if (problem)
-			return fail(r, error, size, "%s", problem);
+	if (c->no_tcp) {
+		rules_remove_kind(rules, RULE_HOST_TCP);
+		rules_remove_kind(rules, RULE_NS_TCP);
 	}
-	for (unsigned i = 0; i < c->nrules; i++) {
-		if (check_loops(c, &c->rules[i], error, size))
-			return -EINVAL;
+	if (c->no_udp) {
+		rules_remove_kind(rules, RULE_HOST_UDP);
+		rules_remove_kind(rules, RULE_NS_UDP);
 	}
-	return 0;
+	return rule_fail(&s, rules_check(rules, c, &clash), &clash);
 }
 
 /**
  * ports_check_interfaces() - Are the interfaces there that ports are bound to?
- * @c:		Configuration
+ * @rules:	Table
  * @error:	Set if one is missing: one line
  * @size:	Bytes of @error
  *
  * Return: 0, or -EINVAL
  */
-int ports_check_interfaces(const struct conf *c, char *error, size_t size)
+int ports_check_interfaces(const struct rules *rules, char *error, size_t size)
 {
-	for (unsigned i = 0; i < c->nrules; i++) {
-		const struct fwd_rule *r = &c->rules[i];
+	const struct fwd_rule *r = NULL;
 
+	while ((r = rules_next(rules, r))) {
 		if (*r->ifname && !if_nametoindex(r->ifname) && errno == ENODEV)
 			return fail(r, error, size,
 				    "there is no interface '%s'", r->ifname);
-	}
-	return 0;
-}
-
-/**
- * ports_skip_ephemeral() - Keep the host's ephemeral ports out of "all"
- * @c:		Configuration, its rules are cut
- * @first, @last:	Ephemeral ports of the host
- *
- * Connections of the host take their own ports from that range.
- *
- * Return: 0, or -ENOSPC if there is no room for the rules
- */
-int ports_skip_ephemeral(struct conf *c, uint16_t first, uint16_t last)
-{
-	for (unsigned i = c->nrules; i-- > 0; ) {
-		const struct fwd_rule *r = &c->rules[i];
-
-		if (r->weak && !r->scan && r->first <= last &&
-		    r->last >= first && !rule_cut(c, i, first, last))
-			return -ENOSPC;
 	}
 	return 0;
 }
@@ -740,7 +466,7 @@ static void print_rule(const struct fwd_rule *r)
 {
 	char addr[INANY_STRLEN] = "*", from[12], to[12];
 
-	if (!binds_all(r))
+	if (!rule_binds_all(r))
 		inany_ntop(&r->addr, addr, sizeof(addr));
 	info("    [%s]%s%s:%s  =>  %s%s%s", addr, *r->ifname ? "%" : "",
 	     r->ifname, range_text(r->first, r->last, from),
@@ -748,19 +474,18 @@ static void print_rule(const struct fwd_rule *r)
 	     r->weak ? " (best effort)" : "", r->scan ? " (auto-scan)" : "");
 }
 
-static void print_letter(const struct conf *c, uint8_t proto, bool from_ns)
+static void print_kind(const struct rules *rules, unsigned kind)
 {
+	const struct fwd_rule *r = NULL;
 	bool any = false;
 
-	for (unsigned i = 0; i < c->nrules; i++) {
-		const struct fwd_rule *r = &c->rules[i];
-
-		if (r->proto != proto || r->from_ns != from_ns)
+	while ((r = rules_next(rules, r))) {
+		if (rule_kind(r) != kind)
 			continue;
 		if (!any)
 			info("%s %s forwarding:",
-			     from_ns ? "Outbound" : "Inbound",
-			     proto == IPPROTO_TCP ? "TCP" : "UDP");
+			     r->from_ns ? "Outbound" : "Inbound",
+			     r->proto == IPPROTO_TCP ? "TCP" : "UDP");
 		any = true;
 		print_rule(r);
 	}
@@ -768,12 +493,10 @@ static void print_letter(const struct conf *c, uint8_t proto, bool from_ns)
 
 /**
  * ports_print() - Tell the user which ports lead where
- * @c:		Configuration
+ * @rules:	Table
  */
-void ports_print(const struct conf *c)
+void ports_print(const struct rules *rules)
 {
-	print_letter(c, IPPROTO_TCP, false);
-	print_letter(c, IPPROTO_UDP, false);
-	print_letter(c, IPPROTO_TCP, true);
-	print_letter(c, IPPROTO_UDP, true);
+	for (unsigned kind = 0; kind < RULE_KINDS; kind++)
+		print_kind(rules, kind);
 }

@@ -10,13 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rules.h"
 #include "types.h"
 
-int ports_parse(struct conf *c, uint8_t proto, bool from_ns, const char *spec,
-		char *error, size_t size);
-int ports_check(struct conf *c, char *error, size_t size);
-int ports_check_interfaces(const struct conf *c, char *error, size_t size);
-int ports_skip_ephemeral(struct conf *c, uint16_t first, uint16_t last);
-void ports_print(const struct conf *c);
+int ports_parse(struct rules *rules, bool pasta, uint8_t proto, bool from_ns,
+		const char *spec, char *error, size_t size);
+int ports_check(struct rules *rules, const struct conf *c, char *error,
+		size_t size);
+int ports_check_interfaces(const struct rules *rules, char *error,
+			   size_t size);
+void ports_print(const struct rules *rules);
 
 #endif /* PORTS_H */

@@ -41,7 +41,7 @@ enum {
 /**
  * scan_init() - No search yet
  * @s:		All zero
- * @conf:	Rules, complete
+ * @conf:	Configuration
  * @loop:	Has the timer
  * @nsh:	Makes sockets in the namespace, NULL: there is none
  * @flows:	Table of flows, NULL: there are none
@@ -84,8 +84,8 @@ static bool entry_counts(const struct scan *s, unsigned kind,
 			 const struct sockdiag_entry *e)
 {
 	const struct conf *c = s->conf;
-	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
-	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+	bool in_ns = kind == RULE_NS_TCP || kind == RULE_NS_UDP;
+	bool udp = kind == RULE_HOST_UDP || kind == RULE_NS_UDP;
 
 	if (udp && (is_ephemeral(s->net, in_ns, e->port) ||
 		    inany_is_multicast(&e->addr)))
@@ -129,8 +129,8 @@ static bool scan_kind(struct scan *s, unsigned kind)
 {
 	static const sa_family_t families[] = { AF_INET, AF_INET6 };
 	struct scan_dump d = { .s = s, .kind = kind };
-	bool in_ns = kind == LISTEN_NS_TCP || kind == LISTEN_NS_UDP;
-	bool udp = kind == LISTEN_HOST_UDP || kind == LISTEN_NS_UDP;
+	bool in_ns = kind == RULE_NS_TCP || kind == RULE_NS_UDP;
+	bool udp = kind == RULE_HOST_UDP || kind == RULE_NS_UDP;
 	unsigned i;
 	int rc;
 
@@ -152,24 +152,28 @@ static bool scan_kind(struct scan *s, unsigned kind)
 /* Where the listeners are that a rule of some kind looks for */
 static unsigned target_kind(unsigned kind)
 {
-	return kind ^ LISTEN_NS_TCP;
+	return kind ^ RULE_NS_TCP;
 }
 
 static bool rule_scans(const struct scan *s, const struct fwd_rule *r,
 		       unsigned kind)
 {
-	return r->scan && listen_kind(r) == kind && !listen_is_off(s->listen, r);
+	return r->scan && rule_kind(r) == kind && !listen_is_off(s->listen, r);
+}
+
+/* Next rule after @r of a kind that scans, NULL if there is none */
+static const struct fwd_rule *next_scanning(const struct scan *s, unsigned kind,
+					    const struct fwd_rule *r)
+{
+	while ((r = rules_next(&s->listen->rules, r)))
+		if (rule_scans(s, r, kind))
+			return r;
+	return NULL;
 }
 
 static bool kind_scans(const struct scan *s, unsigned kind)
 {
-	unsigned i;
-
-	for (i = 0; i < s->conf->nrules; i++) {
-		if (rule_scans(s, &s->conf->rules[i], kind))
-			return true;
-	}
-	return false;
+	return next_scanning(s, kind, NULL);
 }
 
 /**
@@ -178,7 +182,7 @@ static bool kind_scans(const struct scan *s, unsigned kind)
  */
 bool scan_needed(const struct scan *s, bool in_ns)
 {
-	unsigned kind = in_ns ? LISTEN_HOST_TCP : LISTEN_NS_TCP;
+	unsigned kind = in_ns ? RULE_HOST_TCP : RULE_NS_TCP;
 
 	return kind_scans(s, kind) || kind_scans(s, kind + 1);
 }
@@ -207,11 +211,10 @@ static void rule_want(struct portmap *want, const struct fwd_rule *r,
 }
 
 /* rule_open_found() - Bind what has a listener: false if no more is possible */
-static bool rule_open_found(struct scan *s, uint16_t rule,
+static bool rule_open_found(struct scan *s, const struct fwd_rule *r,
 			    const struct portmap *found)
 {
-	const struct fwd_rule *r = &s->conf->rules[rule];
-	unsigned kind = listen_kind(r), port = rule_next(r, found, r->first);
+	unsigned kind = rule_kind(r), port = rule_next(r, found, r->first);
 	char buf[UTIL_ERROR_STRLEN];
 	int rc;
 
@@ -220,7 +223,7 @@ static bool rule_open_found(struct scan *s, uint16_t rule,
 		    (portmap_has(&s->failed[kind], port) &&
 		     s->round % RETRY_ROUNDS))
 			continue;
-		rc = listen_bind(s->listen, rule, (uint16_t)port);
+		rc = listen_bind(s->listen, r, (uint16_t)port);
 		if (listen_is_exhausted(rc)) {
 			listen_full_note(s->listen, r, rc);
 			return false;
@@ -229,11 +232,11 @@ static bool rule_open_found(struct scan *s, uint16_t rule,
 			return true;		/* with the next search */
 		if (!rc) {
 			debug("Port %u is in use, bound for -%c", port,
-			      listen_letter(r));
+			      rule_letter(r));
 			portmap_remove(&s->failed[kind], port);
 		} else if (!portmap_has(&s->failed[kind], port)) {
 			debug("Port %u is in use, can't be bound for -%c: %s",
-			      port, listen_letter(r), util_strerror(rc, buf));
+			      port, rule_letter(r), util_strerror(rc, buf));
 			portmap_add(&s->failed[kind], port);
 		}
 	}
@@ -251,11 +254,11 @@ static void close_unwanted(struct scan *s, unsigned kind)
 
 		if (!l)
 			continue;
-		r = &s->conf->rules[l->rule];
+		r = listen_rule(s->listen, l);
 		if (!rule_scans(s, r, kind) || portmap_has(&s->want, l->port))
 			continue;
 		debug("Port %u is no longer in use, closed for -%c", l->port,
-		      listen_letter(r));
+		      rule_letter(r));
 		listen_unbind(s->listen, i);
 	}
 }
@@ -263,22 +266,17 @@ static void close_unwanted(struct scan *s, unsigned kind)
 /* apply() - Have bound what rules of a kind want, given who listens */
 static void apply(struct scan *s, unsigned kind, const struct portmap *found)
 {
-	const struct conf *c = s->conf;
+	const struct fwd_rule *r = NULL;
 	unsigned i;
 
 	memset(&s->want, 0, sizeof(s->want));
-	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(s, &c->rules[i], kind))
-			rule_want(&s->want, &c->rules[i], found);
-	}
+	while ((r = next_scanning(s, kind, r)))
+		rule_want(&s->want, r, found);
 	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
 		s->failed[kind].word[i] &= s->want.word[i];
 	close_unwanted(s, kind);
-	for (i = 0; i < c->nrules; i++) {
-		if (rule_scans(s, &c->rules[i], kind) &&
-		    !rule_open_found(s, (uint16_t)i, found))
-			return;
-	}
+	while ((r = next_scanning(s, kind, r)) && rule_open_found(s, r, found))
+		;
 }
 
 static void map_join(struct portmap *m, const struct portmap *other)
@@ -311,7 +309,7 @@ static void scan_direction(struct scan *s, unsigned tcp)
 		 udp_to = target_kind(udp);
 	bool have_tcp = kind_scans(s, tcp);
 
-	if (s->diag[tcp_to >= LISTEN_NS_TCP] < 0)
+	if (s->diag[tcp_to >= RULE_NS_TCP] < 0)
 		return;
 	if (have_tcp && !scan_kind(s, tcp_to))
 		return;
@@ -359,8 +357,8 @@ void scan_now(struct scan *s)
 {
 	s->listen->udp_closed = false;
 	diag_retry(s);
-	scan_direction(s, LISTEN_HOST_TCP);
-	scan_direction(s, LISTEN_NS_TCP);
+	scan_direction(s, RULE_HOST_TCP);
+	scan_direction(s, RULE_NS_TCP);
 	listen_full_warn(s->listen);
 	s->round++;
 	scan_arm(s);

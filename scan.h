@@ -12,6 +12,7 @@
 #include "listen.h"
 #include "loop.h"
 #include "portmap.h"
+#include "rules.h"
 #include "sockdiag.h"
 #include "types.h"
 
@@ -44,8 +45,8 @@ struct scan {
 	uint32_t seq;
 	unsigned round;
 	struct timer timer;
-	struct portmap found[LISTEN_KINDS];
-	struct portmap want, failed[LISTEN_KINDS];
+	struct portmap found[RULE_KINDS];
+	struct portmap want, failed[RULE_KINDS];
 	uint64_t diag_buf[SOCKDIAG_BUF / sizeof(uint64_t)];
 };
 

@@ -31,7 +31,6 @@
 #define CONF_DNS_MAX		8	/* name servers of one family */
 #define CONF_SEARCH_MAX		32	/* domains of a search list */
 #define CONF_NAME_LEN		256	/* of a domain, with its NUL: RFC 1035, 3.1 */
-#define CONF_RULES_MAX		2048	/* for forwarding ports */
 
 enum mode { MODE_PASST, MODE_PASTA };
 
@@ -59,35 +58,6 @@ struct conf_ip {
 	union inany dns_forward;	/* what is sent here goes to dns_host, */
 	union inany dns_host;		/* unset: to what struct dns says */
 };
-
-/**
- * struct fwd_rule - Ports of one side that reach the other
- * @proto:	IPPROTO_TCP or IPPROTO_UDP
- * @from_ns:	From the namespace to the host (-T, -U), else to the guest (-t, -u)
- * @scan:	Each port only while somebody listens on its target (auto)
- * @weak:	A port that can't be bound is no error
- * @addr:	Address to bind; unset: all, of both families unless @only6
- * @only6:	With @addr unset: all addresses of IPv6 alone
- * @ifname:	Interface to bind to, "": any
- * @first, @last:	Ports, host order
- * @to:		Target of @first, those of the others follow
- * @spec:	What the user wrote, for messages
- */
-struct fwd_rule {
-	uint8_t proto;
-	bool from_ns, scan, weak, only6;
-	union inany addr;
-	char ifname[IFNAMSIZ];
-	uint16_t first, last, to;
-	const char *spec;
-};
-
-/* Do two rules bind the same addresses? */
-static inline bool fwd_rule_same_addr(const struct fwd_rule *a,
-				      const struct fwd_rule *b)
-{
-	return inany_equals(&a->addr, &b->addr) && a->only6 == b->only6;
-}
 
 /* How the namespace of pasta is found */
 enum netns_kind {
@@ -151,8 +121,6 @@ struct conf {
 
 	/* Ports */
 	bool freebind;
-	unsigned nrules;
-	struct fwd_rule rules[CONF_RULES_MAX];
 
 	/* passt */
 	const char *sock_path;		/* NULL: the first free of the default ones */

@@ -11,6 +11,7 @@
 
 #include "flow.h"
 #include "packet.h"
+#include "rules.h"
 #include "types.h"
 #include "udp_msg.h"
 

@@ -348,12 +348,12 @@ static struct flow *listener_of(struct udp *u, const struct fwd_rule *r,
 static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 				 const struct flowside *host)
 {
-	const struct fwd_rule *r = u->conf->rules, *end = r + u->conf->nrules;
+	const struct fwd_rule *r = NULL;
 	struct flow *f = NULL;
 
 	if (!u->listen || !fwd_is_guests(u->net, u->guest, &tap->eaddr))
 		return NULL;
-	for (; r < end && !f; r++) {
+	while (!f && (r = rules_next(&u->listen->rules, r))) {
 		uint16_t port = (uint16_t)(r->first + (tap->eport - r->to));
 
 		if (r->proto == IPPROTO_UDP && !r->from_ns &&

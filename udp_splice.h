@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "flow.h"
+#include "rules.h"
 #include "types.h"
 #include "udp_msg.h"
 

@@ -22,6 +22,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct conf conf, again;
+static struct rules rules, rules_again;
 
 /* Split in place, each word on its own so that a sanitizer knows its end */
 static int split(const uint8_t *data, size_t size, char *argv[])
@@ -72,7 +73,7 @@ static void check_pair(const struct fwd_rule *a, const struct fwd_rule *b)
 		return;
 	assert(a->to - a->first == b->to - b->first);
 	/* With both the same, one of them would be too much */
-	assert(!fwd_rule_same_addr(a, b) ||
+	assert(!rule_same_addr(a, b) ||
 	       strcmp(a->ifname, b->ifname));
 }
 
@@ -95,14 +96,16 @@ static void check_rule(const struct conf *c, const struct fwd_rule *r)
 
 static void check_rules(const struct conf *c)
 {
-	unsigned n = c->nrules < PAIRS_MAX ? c->nrules : PAIRS_MAX;
+	const struct fwd_rule *r = NULL, *o;
+	unsigned n = 0;
 
-	assert(c->nrules <= CONF_RULES_MAX);
-	for (unsigned i = 0; i < c->nrules; i++)
-		check_rule(c, &c->rules[i]);
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned j = 0; j < i; j++)
-			check_pair(&c->rules[i], &c->rules[j]);
+	while ((r = rules_next(&rules, r))) {
+		check_rule(c, r);
+		o = n++ < PAIRS_MAX ? rules_next(&rules, NULL) : r;
+		for (; o != r; o = rules_next(&rules, o))
+			check_pair(r, o);
+	}
+	assert(n == rules.n && n <= RULES_MAX);
 }
 
 static void check_name(const char *s)
@@ -144,17 +147,16 @@ static void check_conf(const struct conf *c)
 }
 
 /* Done by who looks at the host, after parsing */
-static void check_ephemeral(struct conf *c)
+static void check_ephemeral(const struct conf *c)
 {
-	if (ports_skip_ephemeral(c, EPHEMERAL_FIRST, EPHEMERAL_LAST))
+	const struct fwd_rule *r = NULL;
+
+	if (rules_cut_weak(&rules, EPHEMERAL_FIRST, EPHEMERAL_LAST))
 		return;
 	check_rules(c);
-	for (unsigned i = 0; i < c->nrules; i++) {
-		const struct fwd_rule *r = &c->rules[i];
-
+	while ((r = rules_next(&rules, r)))
 		assert(!r->weak || r->scan || r->last < EPHEMERAL_FIRST ||
 		       r->first > EPHEMERAL_LAST);
-	}
 }
 
 static void parse_twice(int argc, char *const *argv)
@@ -162,9 +164,10 @@ static void parse_twice(int argc, char *const *argv)
 	char error[CONF_ERROR_LEN] = "", same[CONF_ERROR_LEN] = "";
 	enum conf_result ret;
 
-	ret = conf_parse_argv(&conf, argc, argv, error, sizeof(error));
-	assert(conf_parse_argv(&again, argc, argv, same, sizeof(same)) == ret);
-	assert(!strcmp(error, same) && conf.nrules == again.nrules);
+	ret = conf_parse_argv(&conf, &rules, argc, argv, error, sizeof(error));
+	assert(conf_parse_argv(&again, &rules_again, argc, argv, same,
+			       sizeof(same)) == ret);
+	assert(!strcmp(error, same) && rules.n == rules_again.n);
 	assert(conf.nsearch == again.nsearch && conf.ndns == again.ndns);
 	if (ret == CONF_BAD || ret == CONF_UNKNOWN)
 		check_error(error);

@@ -27,6 +27,8 @@
 #define ADDR	"--address: expected a unicast address, ADDR or ADDR/LENGTH"
 #define MAC	"expected a unicast address as in 9a:55:9a:55:9a:55"
 
+static struct rules rules;
+
 static const struct {
 	const char *line, *want;
 } cases[] = {
@@ -558,16 +560,17 @@ static void describe_names(const struct conf *c)
 	token("fqdn=%s", c->fqdn);
 }
 
-static void describe_ports(const struct conf *c)
+static void describe_ports(void)
 {
+	const struct fwd_rule *r = NULL;
 	char s[INANY_STRLEN];
 
 	token("%s", "ports=");
-	for (unsigned i = 0; i < c->nrules; i++) {
-		const struct fwd_rule *r = &c->rules[i];
+	while ((r = rules_next(&rules, r))) {
 		char letter = r->proto == IPPROTO_TCP ? 't' : 'u';
 
-		more("%s%c", i ? "," : "", letter - (r->from_ns ? 32 : 0));
+		more("%s%c", r != rules_next(&rules, NULL) ? "," : "",
+		     letter - (r->from_ns ? 32 : 0));
 		if (inany_is_set(&r->addr) || r->only6 || *r->ifname)
 			more("%s%s%s/", r->only6 ? "::" : inany_is_set(&r->addr) ?
 			     addr_or_none(&r->addr, s) : "",
@@ -683,7 +686,7 @@ static void describe(const struct conf *c)
 	describe_namespace(c);
 	describe_strings(c);
 	describe_names(c);
-	describe_ports(c);
+	describe_ports();
 	describe_ip(&c->ip4, 4);
 	describe_ip(&c->ip6, 6);
 	token("%s", "");
@@ -731,7 +734,7 @@ static bool parses_as(const char *line, const char *want)
 
 	util_strcpy(copy, sizeof(copy), line);
 	argc = split(copy, argv);
-	ret = conf_parse_argv(&c, argc, argv, error, sizeof(error));
+	ret = conf_parse_argv(&c, &rules, argc, argv, error, sizeof(error));
 	if (*want == '!' || *want == '?') {
 		wrong = *want == '!' ? CONF_BAD : CONF_UNKNOWN;
 		if (ret != wrong || strcmp(error, want + 1))
@@ -752,7 +755,7 @@ static enum conf_result result_of(const char *line)
 	struct conf c;
 
 	util_strcpy(copy, sizeof(copy), line);
-	return conf_parse_argv(&c, split(copy, argv), argv, error,
+	return conf_parse_argv(&c, &rules, split(copy, argv), argv, error,
 			       sizeof(error));
 }
 
@@ -791,7 +794,7 @@ static void letters(void)
 			continue;
 		*error = 0;
 		argv[0] = (char *)"pasta";
-		known = conf_parse_argv(&c, 2, argv, error, sizeof(error)) !=
+		known = conf_parse_argv(&c, &rules, 2, argv, error, sizeof(error)) !=
 			CONF_UNKNOWN;
 		value = strstr(error, "requires an argument");
 		if (known == !!at && value == (at && at[1] == ':'))
@@ -810,24 +813,24 @@ static void lists(void)
 	char *argv[] = { (char *)"pasta", (char *)"--search", list, NULL };
 	struct conf c;
 
-	ok(conf_parse_argv(&c, 3, argv, error, sizeof(error)) == CONF_RUN &&
+	ok(conf_parse_argv(&c, &rules, 3, argv, error, sizeof(error)) == CONF_RUN &&
 	   c.nsearch == 3 && !strcmp(c.search[0], "a.example") &&
 	   !strcmp(c.search[1], "b.example") && !strcmp(c.search[2], "c"),
 	   "blanks separate domains");
 	argv[2] = bad;
-	is(conf_parse_argv(&c, 3, argv, error, sizeof(error)), CONF_BAD,
+	is(conf_parse_argv(&c, &rules, 3, argv, error, sizeof(error)), CONF_BAD,
 	   "newlines do not");
 	ok(!strcmp(error, "Invalid domain 'b?c' in --search: expected names"
 		   " with dots between them, or 'none'"), "they are not quoted");
 	for (size_t i = 0; i < sizeof(many); i++)
 		many[i] = i & 1 ? ' ' : 'x';
 	many[sizeof(many) - 4] = 0;
-	ok(conf_parse_argv(&c, 3, (argv[2] = many, argv), error,
+	ok(conf_parse_argv(&c, &rules, 3, (argv[2] = many, argv), error,
 			   sizeof(error)) == CONF_RUN &&
 	   c.nsearch == CONF_SEARCH_MAX, "as many domains as there is room");
 	many[sizeof(many) - 4] = ' ';
 	many[sizeof(many) - 2] = 0;
-	is(conf_parse_argv(&c, 3, argv, error, sizeof(error)), CONF_BAD,
+	is(conf_parse_argv(&c, &rules, 3, argv, error, sizeof(error)), CONF_BAD,
 	   "one more is an error");
 	ok(!strcmp(error, "Too many domains in --search with 'x': expected up"
 		   " to 32"), "which says how many");
@@ -847,9 +850,9 @@ static void thousand_rules(void)
 		argv[1 + 2 * i] = (char *)"-t";
 		argv[2 + 2 * i] = specs[i];
 	}
-	is(conf_parse_argv(&c, 2049, argv, error, sizeof(error)), CONF_RUN,
+	is(conf_parse_argv(&c, &rules, 2049, argv, error, sizeof(error)), CONF_RUN,
 	   "-t a thousand times");
-	is(c.nrules, 1024 + 3, "that many rules, and the defaults");
+	is(rules.n, 1024 + 3, "that many rules, and the defaults");
 }
 
 /* No name, no words, far too long words: nothing to crash about */
@@ -860,17 +863,17 @@ static void oddities(void)
 	char big[70000], *argv[] = { (char *)"pasta", big, NULL };
 	struct conf c;
 
-	is(conf_parse_argv(&c, 0, none, error, sizeof(error)), CONF_BAD,
+	is(conf_parse_argv(&c, &rules, 0, none, error, sizeof(error)), CONF_BAD,
 	   "a process without a name is refused");
-	is(conf_parse_argv(&c, 1, empty, error, sizeof(error)), CONF_BAD,
+	is(conf_parse_argv(&c, &rules, 1, empty, error, sizeof(error)), CONF_BAD,
 	   "a process with an empty name is refused");
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = 0;
 	big[0] = big[1] = '-';
-	is(conf_parse_argv(&c, 2, argv, error, sizeof(error)), CONF_UNKNOWN,
+	is(conf_parse_argv(&c, &rules, 2, argv, error, sizeof(error)), CONF_UNKNOWN,
 	   "a very long word is an unknown option");
 	memcpy(big, "--=", 4);
-	is(conf_parse_argv(&c, 2, argv, error, sizeof(error)), CONF_BAD,
+	is(conf_parse_argv(&c, &rules, 2, argv, error, sizeof(error)), CONF_BAD,
 	   "an option without a name is ambiguous");
 }
 

@@ -31,6 +31,9 @@ enum { CLIENTS = 40 };
 
 static struct conf conf;
 static struct hostnet hostnet;
+static struct rules rules;
+static struct fwd_rule list[3];
+static unsigned nlist;
 static struct guest guest;
 static struct listen l;
 static struct loop lp;
@@ -115,7 +118,7 @@ static union inany ip(const char *text)
 
 static struct fwd_rule *rule(uint8_t proto, uint16_t port, uint16_t to)
 {
-	struct fwd_rule *r = &conf.rules[conf.nrules++];
+	struct fwd_rule *r = &list[nlist++];
 
 	*r = (struct fwd_rule){ .proto = proto, .first = port, .last = port,
 				.to = to, .spec = "test" };
@@ -354,6 +357,9 @@ static void helper_start(void)
 
 int main(void)
 {
+	struct rules_clash clash;
+	unsigned i;
+
 	if (!stage()) {
 		printf("1..0 # SKIP no namespaces for this user\n");
 		return 0;
@@ -371,7 +377,9 @@ int main(void)
 	rule(IPPROTO_TCP, 5000, 80);
 	rule(IPPROTO_UDP, 5000, 80);
 	rule(IPPROTO_TCP, 5001, 80)->from_ns = true;
-	is(listen_open(&l), 0, "ports are bound");
+	for (i = 0; i < nlist; i++)
+		rules_add(&rules, &list[i], NULL, &clash);
+	is(listen_apply(&l, &rules), 0, "ports are bound");
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
 	inbound_init(&b, &conf, &hostnet, &guest, &l, &flows, &lp,
 		     &(struct inbound_to){ 0 });

@@ -32,6 +32,9 @@ static struct scan sc;
 static struct loop lp;
 static struct conf conf;
 static struct hostnet hostnet;
+static struct rules rules;
+static struct fwd_rule list[8];		/* rules that a test wants */
+static unsigned nlist;
 static char said[4096];			/* the last messages */
 static int said_fd;
 
@@ -60,6 +63,7 @@ static bool hear_is(const char *wanted)
 static void begin(void)
 {
 	memset(&conf, 0, sizeof(conf));
+	nlist = 0;
 	memset(&hostnet, 0, sizeof(hostnet));
 	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
 	memset(&l, 0, sizeof(l));
@@ -69,11 +73,24 @@ static void begin(void)
 static struct fwd_rule *rule(uint8_t proto, uint16_t first, uint16_t last,
 			     const char *spec)
 {
-	struct fwd_rule *r = &conf.rules[conf.nrules++];
+	struct fwd_rule *r = &list[nlist++];
 
 	*r = (struct fwd_rule){ .proto = proto, .first = first, .last = last,
 				.to = first, .spec = spec };
 	return r;
+}
+
+/* bind_all() - Bind the ports of the rules that the test wants */
+static int bind_all(void)
+{
+	struct rules_clash clash;
+	unsigned i;
+
+	rules_init(&rules);
+	for (i = 0; i < nlist; i++)
+		if (rules_add(&rules, &list[i], NULL, &clash))
+			ok(false, "the rules of the test are valid");
+	return listen_apply(&l, &rules);
 }
 
 static union inany ip(const char *text)
@@ -130,7 +147,7 @@ static bool ours(uint8_t proto, bool in_ns, uint16_t port)
 
 	for (i = 0; i < l.n; i++) {
 		const struct listener *at = listen_at(&l, i);
-		const struct fwd_rule *r = at ? &conf.rules[at->rule] : NULL;
+		const struct fwd_rule *r = at ? listen_rule(&l, at) : NULL;
 
 		if (r && r->proto == proto && r->from_ns == in_ns &&
 		    at->port == port)
@@ -164,7 +181,7 @@ static void test_plain(void)
 	r = rule(IPPROTO_TCP, 5011, 5011, "::1/5011");
 	r->addr = ip("::1");
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "rules are bound");
+	is(bind_all(), 0, "rules are bound");
 	is(l.count, 6, "one socket for each port");
 	ok(connects("127.0.0.1", 5001), "IPv4 is served");
 	ok(event() && event()->port == 5001 && event()->rule == 0,
@@ -195,7 +212,7 @@ static void test_linger(void)
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "a port is bound");
+	is(bind_all(), 0, "a port is bound");
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	if (connect(client, &sa.sa, len))
 		ok(false, "a connection can be made");
@@ -206,7 +223,7 @@ static void test_linger(void)
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "and again, after a connection");
+	is(bind_all(), 0, "and again, after a connection");
 	is(l.retry_ms, 500, "at once");
 	listen_close(&l);
 }
@@ -216,7 +233,7 @@ static void test_families(void)
 	begin();
 	hostnet.ip6.enabled = false;
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "IPv4 alone is bound");
+	is(bind_all(), 0, "IPv4 alone is bound");
 	ok(connects("127.0.0.1", 5000) && !connects("::1", 5000),
 	   "and not IPv6");
 	listen_close(&l);
@@ -224,7 +241,7 @@ static void test_families(void)
 	begin();
 	hostnet.ip4.enabled = false;
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "IPv6 alone is bound");
+	is(bind_all(), 0, "IPv6 alone is bound");
 	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
 	   "and not IPv4");
 	listen_close(&l);
@@ -232,7 +249,7 @@ static void test_families(void)
 	begin();
 	rule(IPPROTO_TCP, 5000, 5000, "[::]/5000")->only6 = true;
 	rule(IPPROTO_UDP, 5000, 5000, "[::]/5000")->only6 = true;
-	is(listen_open(&l), 0, "all addresses of IPv6 are bound");
+	is(bind_all(), 0, "all addresses of IPv6 are bound");
 	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
 	   "and none of IPv4");
 	listen_close(&l);
@@ -245,7 +262,7 @@ static void test_families(void)
 		r->only6 = i & 1;
 		r->addr = ip(i & 1 ? "" : "0.0.0.0");
 	}
-	is(listen_open(&l), 0, "both families may have the same port each");
+	is(bind_all(), 0, "both families may have the same port each");
 	is(l.count, 4, "with a socket of their own");
 	ok(connects("127.0.0.1", 5000) && connects("::1", 5000),
 	   "which are both reached");
@@ -254,7 +271,7 @@ static void test_families(void)
 	begin();
 	conf.no_udp = true;
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "a protocol may be off");
+	is(bind_all(), 0, "a protocol may be off");
 	is(l.count, 0, "then its rules mean nothing");
 }
 
@@ -270,7 +287,7 @@ static void test_udp_exclusive(void)
 
 	begin();
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
-	is(listen_open(&l), 0, "a UDP port is bound");
+	is(bind_all(), 0, "a UDP port is bound");
 	for (i = 0; i < 2; i++) {
 		other = socket(AF_INET, SOCK_DGRAM, 0);
 		setsockopt(other, SOL_SOCKET, options[i], &on, sizeof(on));
@@ -278,9 +295,9 @@ static void test_udp_exclusive(void)
 		   "port beside us, whatever option it sets");
 		close(other);
 	}
-	is(listen_find(&l, &conf.rules[0], 5000, LISTEN_MAX), 0,
+	is(listen_find(&l, listen_rule(&l, &l.l[0]), 5000, LISTEN_MAX), 0,
 	   "the socket of a rule is found by its port");
-	is(listen_find(&l, &conf.rules[0], 5001, LISTEN_MAX), LISTEN_MAX,
+	is(listen_find(&l, listen_rule(&l, &l.l[0]), 5001, LISTEN_MAX), LISTEN_MAX,
 	   "no socket is found for a port that is not bound");
 	listen_close(&l);
 }
@@ -299,7 +316,7 @@ static void test_udp_groups(void)
 	begin();
 	hostnet.ip6.enabled = false;
 	rule(IPPROTO_UDP, 5353, 5353, "5353");
-	is(listen_open(&l), 0, "a port that a responder shares is no error");
+	is(bind_all(), 0, "a port that a responder shares is no error");
 	ok(hear_is("UDP port 5353 is in use on the host, and shared: option "
 		   "'-u 5353' forwards multicast only, other datagrams to that "
 		   "port stay with the program of the host\n"),
@@ -315,7 +332,7 @@ static void test_udp_groups(void)
 	other = sock(SOCK_DGRAM, "0.0.0.0", 5353);
 	begin();
 	rule(IPPROTO_UDP, 5353, 5353, "5353");
-	is(listen_open(&l), -EADDRINUSE,
+	is(bind_all(), -EADDRINUSE,
 	   "a port that a responder does not share is an error");
 	ok(hear_is("Failed to bind port 5353 (Address already in use) for"
 		   " option '-u 5353'\n"), "which is said");
@@ -330,7 +347,7 @@ static void test_errors(void)
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5002, "5000-5002");
-	is(listen_open(&l), -EADDRINUSE, "a port in use is an error");
+	is(bind_all(), -EADDRINUSE, "a port in use is an error");
 	ok(hear_is("Failed to bind port 5001 (Address already in use) for"
 		   " option '-t 5000-5002'\n"), "which says all in one line");
 	ok(strchr(said, '\n') == strrchr(said, '\n'), "really one");
@@ -339,7 +356,7 @@ static void test_errors(void)
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5002, "all")->weak = true;
-	is(listen_open(&l), 0, "but not where any will do");
+	is(bind_all(), 0, "but not where any will do");
 	is(l.count, 2, "the others are bound");
 	is(l.retry_ms, 500, "without waiting");
 	listen_close(&l);
@@ -348,7 +365,7 @@ static void test_errors(void)
 	begin();
 	r = rule(IPPROTO_UDP, 5000, 5000, "%nope0/5000");
 	strcpy(r->ifname, "nope0");
-	is(listen_open(&l), -ENODEV, "an interface has to exist");
+	is(bind_all(), -ENODEV, "an interface has to exist");
 	ok(hear_is("Failed to bind port 5000 (No such device) for option"
 		   " '-u %nope0/5000'"), "else the line says so");
 	listen_close(&l);
@@ -356,21 +373,122 @@ static void test_errors(void)
 	begin();
 	r = rule(IPPROTO_TCP, 5000, 5000, "%lo/5000");
 	strcpy(r->ifname, "lo");
-	is(listen_open(&l), 0, "it can be bound to one that does");
+	is(bind_all(), 0, "it can be bound to one that does");
 	ok(connects("::1", 5000), "and serves it");
 	listen_close(&l);
 
 	begin();
 	r = rule(IPPROTO_TCP, 5000, 5000, "198.51.100.7/5000");
 	r->addr = ip("198.51.100.7");
-	is(listen_open(&l), -EADDRNOTAVAIL, "an address has to be ours");
+	is(bind_all(), -EADDRNOTAVAIL, "an address has to be ours");
 	hear();
 	listen_close(&l);
 	begin();
 	conf.freebind = true;
 	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("198.51.100.7");
 	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("2001:db8::7");
-	is(listen_open(&l), 0, "unless --freebind is given");
+	is(bind_all(), 0, "unless --freebind is given");
+	listen_close(&l);
+}
+
+/* fd_of() - Descriptor of a port, -1 if it is not bound */
+static int fd_of(uint8_t proto, uint16_t port)
+{
+	uint32_t i;
+
+	for (i = 0; i < l.n; i++) {
+		const struct listener *at = listen_at(&l, i);
+
+		if (at && at->port == port && listen_rule(&l, at)->proto == proto)
+			return at->fd;
+	}
+	return -1;
+}
+
+static struct fwd_rule *named(unsigned number)
+{
+	return &rules.e[number].rule;
+}
+
+/* change() - Remove a rule of the table, and add another one; 0: none */
+static int change(uint16_t removed, uint8_t proto, uint16_t first, uint16_t last)
+{
+	struct rules_clash clash;
+	const struct fwd_rule *r = NULL, *next;
+	struct fwd_rule new = { .proto = proto, .first = first, .last = last,
+				.to = first, .spec = "new" };
+
+	for (r = rules_next(&rules, NULL); r; r = next) {
+		next = rules_next(&rules, r);
+		if (r->first == removed && r->proto == proto)
+			rules_remove(&rules, rules_ref(&rules, r));
+	}
+	if (first && rules_add(&rules, &new, NULL, &clash))
+		ok(false, "the new rule of the test is valid");
+	return listen_apply(&l, &rules);
+}
+
+static void test_apply(void)
+{
+	struct rule_ref old;
+	int tcp, udp;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5001, "5000-5001");
+	rule(IPPROTO_TCP, 5010, 5010, "5010");
+	rule(IPPROTO_UDP, 5000, 5000, "5000");
+	is(bind_all(), 0, "three rules are bound");
+	tcp = fd_of(IPPROTO_TCP, 5000);
+	udp = fd_of(IPPROTO_UDP, 5000);
+	old = rules_ref(&rules, named(1));
+	ok(connects("127.0.0.1", 5000), "a connection waits to be accepted");
+
+	is(change(5010, IPPROTO_TCP, 5020, 5021), 0, "one rule gives way to another");
+	ok(event() && event()->port == 5000,
+	   "an unchanged rule keeps connections that wait");
+	ok(is_free(SOCK_STREAM, 5010), "the port of a removed rule is free");
+	ok(connects("127.0.0.1", 5020) && connects("127.0.0.1", 5021),
+	   "the ports of a new rule are bound");
+	ok(fd_of(IPPROTO_TCP, 5000) == tcp && fd_of(IPPROTO_UDP, 5000) == udp,
+	   "an unchanged rule keeps its descriptors");
+	ok(!rules_at(&l.rules, old) && named(1)->first == 5020,
+	   "the new rule has the old one's number, and another generation");
+	ok(!l.udp_closed, "no flow of UDP has lost its socket");
+
+	is(change(5000, IPPROTO_UDP, 0, 0), 0, "a rule for UDP is removed");
+	ok(l.udp_closed, "flows of a removed UDP socket have to be told");
+	ok(is_free(SOCK_DGRAM, 5000), "the removed UDP port is free");
+	is(fd_of(IPPROTO_TCP, 5000), tcp,
+	   "the TCP rule for the same port keeps its descriptor");
+	is(listen_apply(&l, &rules), 0, "the same table may be applied again");
+	ok(l.count == 4 && fd_of(IPPROTO_TCP, 5000) == tcp,
+	   "the same table changes nothing");
+	rules_init(&rules);
+	is(listen_apply(&l, &rules), 0, "an empty table may be applied");
+	is(l.count, 0, "an empty table closes all sockets");
+	listen_close(&l);
+}
+
+/* A new rule can't be bound while others are in use */
+static void test_apply_failure(void)
+{
+	int other = sock(SOCK_STREAM, "", 5021), tcp;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	bind_all();
+	tcp = fd_of(IPPROTO_TCP, 5000);
+	is(change(0, IPPROTO_TCP, 5020, 5022), -EADDRINUSE,
+	   "a new rule with a port in use is an error");
+	ok(hear_is("Failed to bind port 5021 (Address already in use) for option"
+		   " '-t new'\n"), "the message names the port");
+	is(l.retry_ms, 0, "later calls do not wait for ports in use");
+	ok(l.count == 1 && fd_of(IPPROTO_TCP, 5000) == tcp,
+	   "the failed rule has no socket, others keep theirs");
+	close(other);
+	is(listen_apply(&l, &rules), 0, "the next call tries it again");
+	ok(l.count == 4 && fd_of(IPPROTO_TCP, 5000) == tcp,
+	   "all of its ports are bound then");
 	listen_close(&l);
 }
 
@@ -396,7 +514,7 @@ static void test_retry(void)
 	close(other);
 	if (write(ends[1], "", 1) != 1)
 		return;
-	is(listen_open(&l), 0, "a port that gets free soon is waited for");
+	is(bind_all(), 0, "a port that gets free soon is waited for");
 	ok(l.retry_ms < 500, "it was not free at first");
 	listen_close(&l);
 	close(ends[0]);
@@ -412,7 +530,7 @@ static void test_limit(void)
 	begin();
 	rule(IPPROTO_TCP, 10000, 11000, "all")->weak = true;
 	rule(IPPROTO_TCP, 5000, 5009, "5000-5009");
-	is(listen_open(&l), 0, "too many ports are no error");
+	is(bind_all(), 0, "too many ports are no error");
 	for (i = 0; i < l.n; i++)
 		weak += l.l[i].rule == 0;
 	ok(weak >= 100 && weak <= 136, "the soft limit is raised, "
@@ -425,7 +543,7 @@ static void test_limit(void)
 	begin();
 	rule(IPPROTO_TCP, 10000, 12999, "all")->weak = true;
 	rule(IPPROTO_UDP, 10000, 10999, "all")->weak = true;
-	is(listen_open(&l), 0, "of two kinds");
+	is(bind_all(), 0, "of two kinds");
 	for (i = 0, weak = 0; i < l.n; i++)
 		weak += l.l[i].rule == 0;
 	/* By how many descriptors the test inherits, the division leaves a rest */
@@ -436,7 +554,7 @@ static void test_limit(void)
 
 	begin();
 	rule(IPPROTO_TCP, 10000, 11000, "10000-11000");
-	is(listen_open(&l), -EMFILE, "all that are named have to be had");
+	is(bind_all(), -EMFILE, "all that are named have to be had");
 	ok(hear_is("(Too many open files) for option '-t 10000-11000'"),
 	   "else it is said");
 	listen_close(&l);
@@ -527,7 +645,7 @@ static void test_scan(void)
 	flow_init(&flows, (uint64_t[2]){ 1, 2 });
 
 	begin_scan(1, 65535);
-	is(listen_open(&l), 0, "rules that scan bind nothing themselves");
+	is(bind_all(), 0, "rules that scan bind nothing themselves");
 	is(l.count, 0, "nothing is bound yet");
 	ok(scan_needed(&sc, true) && scan_needed(&sc, false),
 	   "both sides have to be asked");
@@ -603,7 +721,7 @@ static void test_scan_conflicts(void)
 
 	begin_scan(7000, 7005);
 	rule(IPPROTO_TCP, 7010, 7010, "7010");
-	is(listen_open(&l), 0, "a rule may name a port besides");
+	is(bind_all(), 0, "a rule may name a port besides");
 	start_scan();
 	ok(!ours(IPPROTO_TCP, false, 7000), "a port in use is left alone");
 	ok(!ours(IPPROTO_TCP, true, 7000), "on the other side, too");
@@ -626,12 +744,14 @@ static void test_scan_moved(void)
 
 	begin();
 	rule(IPPROTO_TCP, 7000, 7005, "7000-7005:8000-8005")->to = 8000;
-	conf.rules[0].scan = true;
+	list[0].scan = true;
+	bind_all();
 	memset(&sc, 0, sizeof(sc));
 	scan_init(&sc, &conf, &hostnet, &lp, NULL, NULL, &l);
 	ok(!scan_needed(&sc, true), "without a namespace nobody is asked");
 	begin_ns();
 	ok(!scan_needed(&sc, false), "one side is enough");
+	bind_all();
 	scan_start(&sc, -1, -EPERM);
 	ok(hear_is("Can't tell who listens in the namespace: "
 		   "Operation not permitted"),
@@ -664,7 +784,7 @@ static void test_scan_addresses(void)
 	begin_ns();
 	rule_at("127.0.0.1", 1, 20000, true);
 	rule_at("::1", 1, 20000, true);
-	is(listen_open(&l), 0, "auto at two addresses");
+	is(bind_all(), 0, "auto at two addresses");
 	start_scan();
 	ok(connects("127.0.0.1", 7000), "the first is bound");
 	ok(connects("::1", 7000), "and the second");
@@ -676,7 +796,7 @@ static void test_scan_addresses(void)
 	begin();
 	rule_at("127.0.0.1", 7000, 7010, false);
 	rule_at("::1", 7000, 7010, false);
-	is(listen_open(&l), 0, "all at two addresses");
+	is(bind_all(), 0, "all at two addresses");
 	ok(connects("127.0.0.1", 7000), "the first is bound");
 	ok(connects("::1", 7000), "and the second");
 	stop();
@@ -833,6 +953,8 @@ int main(void)
 	test_udp_exclusive();
 	test_udp_groups();
 	test_errors();
+	test_apply();
+	test_apply_failure();
 	test_retry();
 	test_limit();
 	test_dump();

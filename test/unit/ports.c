@@ -291,20 +291,22 @@ static const struct row bad[] = {
 	{ "pasta t \x1b[2J/80", "'?[2J' is no address" },
 };
 
-static void describe(const struct conf *c, char *buf, size_t size)
+static struct rules rules;
+
+static void describe(char *buf, size_t size)
 {
 	static const char letters[2][2] = { { 't', 'T' }, { 'u', 'U' } };
+	const struct fwd_rule *r = NULL;
 	size_t n = 0;
 
 	*buf = 0;
-	for (unsigned i = 0; i < c->nrules && n < size; i++) {
-		const struct fwd_rule *r = &c->rules[i];
+	while ((r = rules_next(&rules, r)) && n < size) {
 		char addr[INANY_STRLEN] = "*";
 
 		if (inany_is_set(&r->addr) || r->only6)
 			inany_ntop(&r->addr, addr, sizeof(addr));
 		n += snprintf(buf + n, size - n, "%s%c %s%s%s:%u-%u>%u%s%s",
-			      i ? ", " : "",
+			      n ? ", " : "",
 			      letters[r->proto == IPPROTO_UDP][r->from_ns],
 			      addr, *r->ifname ? "%" : "", r->ifname, r->first,
 			      r->last, r->to, r->weak ? " weak" : "",
@@ -315,6 +317,7 @@ static void describe(const struct conf *c, char *buf, size_t size)
 static void setup(struct conf *c, bool pasta)
 {
 	memset(c, 0, sizeof(*c));
+	rules_init(&rules);
 	c->mode = pasta ? MODE_PASTA : MODE_PASST;
 	c->ip4.enabled = c->ip6.enabled = true;
 }
@@ -322,7 +325,8 @@ static void setup(struct conf *c, bool pasta)
 static int parse(struct conf *c, char letter, const char *spec, char *error)
 {
 	*error = 0;
-	return ports_parse(c, strchr("tT", letter) ? IPPROTO_TCP : IPPROTO_UDP,
+	return ports_parse(&rules, c->mode == MODE_PASTA,
+			   strchr("tT", letter) ? IPPROTO_TCP : IPPROTO_UDP,
 			   letter < 'a', spec, error, ERROR_LEN);
 }
 
@@ -355,7 +359,7 @@ static bool gives(const struct row *row)
 		printf("# %s\n", error);
 		return false;
 	}
-	describe(&c, got, sizeof(got));
+	describe(got, sizeof(got));
 	if (strcmp(got, row->want))
 		printf("# got \"%s\"\n", got);
 	return !strcmp(got, row->want);
@@ -402,7 +406,7 @@ static void option_names(void)
 /* Far too long ones are quoted in part */
 static void long_ones(void)
 {
-	static char digits[10001], list[10 * CONF_RULES_MAX];
+	static char digits[10001], list[10 * RULES_MAX];
 	char error[ERROR_LEN];
 	struct conf c;
 	size_t n = 0;
@@ -425,29 +429,29 @@ static void long_ones(void)
 	for (int i = 0; i < 1024; i++)
 		n += sprintf(list + n, "%s%d", i ? "," : "", 1000 + 2 * i);
 	setup(&c, true);
-	ok(!parse(&c, 't', list, error) && c.nrules == 1024 &&
-	   c.rules[1023].first == 1000 + 2 * 1023, "1024 items in one list");
+	ok(!parse(&c, 't', list, error) && rules.n == 1024 &&
+	   rules.e[1023].rule.first == 1000 + 2 * 1023, "1024 items in one list");
 }
 
 static void many_rules(void)
 {
-	static char specs[CONF_RULES_MAX + 1][16];
+	static char specs[RULES_MAX + 1][16];
 	char error[ERROR_LEN];
 	struct conf c;
 	int i, ret = 0;
 
 	setup(&c, true);
-	for (i = 0; i < CONF_RULES_MAX && !ret; i++) {
+	for (i = 0; i < RULES_MAX && !ret; i++) {
 		sprintf(specs[i], "%d:%d", 1000 + i, 2000 + i % 7);
 		ret = parse(&c, 't', specs[i], error);
 	}
-	ok(!ret && c.nrules == CONF_RULES_MAX, "as many rules as there is room");
-	ok(c.rules[1500].spec == specs[1500], "each knows what was given");
+	ok(!ret && rules.n == RULES_MAX, "as many rules as there is room");
+	ok(rules.e[1500].rule.spec == specs[1500], "each knows what was given");
 	ok(parse(&c, 't', "1", error) &&
 	   strstr(error, "more than 2048 rules for ports"), "one more is an error");
 	ok(parse(&c, 't', "127.0.0.1/2000:2006", error) == 0 ||
 	   strstr(error, "conflicts"), "what needs no room goes on");
-	ok(!parse(&c, 't', "none", error) && !c.nrules, "'none' empties it");
+	ok(!parse(&c, 't', "none", error) && !rules.n, "'none' empties it");
 }
 
 static void fits(void)
@@ -458,46 +462,46 @@ static void fits(void)
 	setup(&c, true);
 	parse(&c, 't', "192.0.2.1/80", error);
 	parse(&c, 't', "[2001:db8::1]/80", error);
-	is(ports_check(&c, error, sizeof(error)), 0, "addresses of both families");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0, "addresses of both families");
 	c.ip6.enabled = false;
-	ok(ports_check(&c, error, sizeof(error)) &&
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '[2001:db8::1]/80' for --tcp-ports: "
 			  "an IPv6 address, and there is no IPv6"),
 	   "an IPv6 address without IPv6");
 	parse(&c, 't', "none", error);
 	parse(&c, 't', "[::]/80", error);
-	ok(ports_check(&c, error, sizeof(error)) &&
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   strstr(error, "an IPv6 address, and there is no IPv6"),
 	   "all IPv6 addresses without IPv6");
 	parse(&c, 't', "none", error);
 	parse(&c, 't', "192.0.2.1/80", error);
 	c.ip6.enabled = true;
 	c.ip4.enabled = false;
-	ok(ports_check(&c, error, sizeof(error)) &&
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '192.0.2.1/80' for --tcp-ports: "
 			  "an IPv4 address, and there is no IPv4"),
 	   "an IPv4 address without IPv4");
 	c.no_tcp = true;
-	ok(!ports_check(&c, error, sizeof(error)) && !c.nrules,
+	ok(!ports_check(&rules, &c, error, sizeof(error)) && !rules.n,
 	   "without TCP there are no rules for it");
 
 	setup(&c, true);
 	c.no_splice = true;
 	parse(&c, 'T', "80", error);
-	ok(ports_check(&c, error, sizeof(error)) &&
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   strstr(error, "for --tcp-ns: not with --no-splice"),
 	   "-T without the bypass");
 
 	setup(&c, true);
 	c.netns_kind = NETNS_FD;
 	parse(&c, 't', "80", error);
-	is(ports_check(&c, error, sizeof(error)), 0, "-t 80 with --fd");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0, "-t 80 with --fd");
 	parse(&c, 'u', "auto", error);
-	ok(ports_check(&c, error, sizeof(error)) && strstr(error, "not with --fd"),
+	ok(ports_check(&rules, &c, error, sizeof(error)) && strstr(error, "not with --fd"),
 	   "-u auto with --fd");
 	parse(&c, 'u', "none", error);
 	parse(&c, 'U', "80", error);
-	ok(ports_check(&c, error, sizeof(error)) && strstr(error, "not with --fd"),
+	ok(ports_check(&rules, &c, error, sizeof(error)) && strstr(error, "not with --fd"),
 	   "-U with --fd");
 }
 
@@ -533,15 +537,15 @@ static void loops(void)
 		parse(&c, 'T', rows[i].out, error);
 		snprintf(name, sizeof(name), "-t %s -T %s %s", rows[i].in,
 			 rows[i].out, rows[i].loop ? "loop" : "do not loop");
-		is(ports_check(&c, error, sizeof(error)),
+		is(ports_check(&rules, &c, error, sizeof(error)),
 		   rows[i].loop ? -EINVAL : 0, name);
 	}
 	setup(&c, true);
 	parse(&c, 'u', "9700", error);
 	parse(&c, 'T', "9700", error);
-	is(ports_check(&c, error, sizeof(error)), 0, "of one protocol only");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0, "of one protocol only");
 	parse(&c, 'U', "9700", error);
-	ok(ports_check(&c, error, sizeof(error)) &&
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '9700' for --udp-ns: leads back to "
 			  "the namespace by --udp-ports 9700"), "a loop is named");
 
@@ -549,7 +553,7 @@ static void loops(void)
 	c.host_lo_to_ns_lo = true;
 	parse(&c, 'u', "127.0.0.1/9700", error);
 	parse(&c, 'U', "9700", error);
-	is(ports_check(&c, error, sizeof(error)), -EINVAL,
+	is(ports_check(&rules, &c, error, sizeof(error)), -EINVAL,
 	   "where loopback leads to loopback, an address of it is no way out");
 }
 
@@ -560,10 +564,10 @@ static void interfaces(void)
 
 	setup(&c, true);
 	parse(&c, 't', "%lo/80", error);
-	is(ports_check_interfaces(&c, error, sizeof(error)), 0,
+	is(ports_check_interfaces(&rules, error, sizeof(error)), 0,
 	   "an interface that is there");
 	parse(&c, 'u', "127.0.0.1%no-such-if/~53", error);
-	ok(ports_check_interfaces(&c, error, sizeof(error)) &&
+	ok(ports_check_interfaces(&rules, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '127.0.0.1%no-such-if/~53' for"
 			  " --udp-ports: there is no interface 'no-such-if'"),
 	   "and one that is not");
@@ -576,9 +580,9 @@ static void ephemeral_is(const char *spec, bool pasta, const char *want)
 
 	setup(&c, pasta);
 	parse(&c, 't', spec, error);
-	is(ports_skip_ephemeral(&c, 32768, 60999), 0,
+	is(rules_cut_weak(&rules, 32768, 60999), RULES_OK,
 	   "the ephemeral ports are left out");
-	describe(&c, got, sizeof(got));
+	describe(got, sizeof(got));
 	if (!ok(!strcmp(got, want), want))
 		printf("# got \"%s\"\n", got);
 }
