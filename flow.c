@@ -290,6 +290,12 @@ static enum flow_class who_yields(const struct flow_pool *p,
 	return class;
 }
 
+static const struct flow_ops *ops_of(const struct flow_table *t,
+				     const struct flow *f)
+{
+	return &t->ops[f->timer.ref.kind];
+}
+
 static bool evict_for(struct flow_table *t, enum flow_class class,
 		      enum flow_resource r, uint64_t now_ms)
 {
@@ -297,11 +303,11 @@ static bool evict_for(struct flow_table *t, enum flow_class class,
 	struct flow *f = least_useful(t, from, r, now_ms);
 	uint32_t count = t->count;
 
-	if (!f || !t->evict)
+	if (!f || !t->ops)
 		return false;
 	t->evicted[from]++;
 	debug_limited("Too many flows: the longest idle ones end");
-	t->evict(t->ctx, f);
+	ops_of(t, f)->evict(ops_of(t, f)->ctx, f);
 	return t->count < count;
 }
 
@@ -582,6 +588,47 @@ struct flow *flow_next(struct flow_table *t, const struct flow *f)
 		if (t->flow[i].proto)
 			return &t->flow[i];
 	return NULL;
+}
+
+/**
+ * flow_event() - The socket of a flow reports something
+ * @t:		The table
+ * @ref:	Reference of the event; if the flow has ended, nothing is done
+ * @events:	EPOLL*
+ */
+void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events)
+{
+	struct flow *f = flow_from_ref(t, ref);
+
+	if (f)
+		ops_of(t, f)->event(ops_of(t, f)->ctx, f, ref.side, events);
+}
+
+/**
+ * flow_timer() - The timer of a flow has expired
+ * @t:		The table
+ * @ref:	Reference of the timer
+ */
+void flow_timer(struct flow_table *t, union epoll_ref ref)
+{
+	struct flow *f = flow_from_ref(t, ref);
+
+	if (f)
+		ops_of(t, f)->timer(ops_of(t, f)->ctx, f);
+}
+
+/**
+ * flow_any_unfinished() - Does any flow still have data or a FIN to deliver?
+ * @t:		The table
+ */
+bool flow_any_unfinished(struct flow_table *t)
+{
+	struct flow *f = NULL;
+
+	while ((f = flow_next(t, f)))
+		if (ops_of(t, f)->unfinished && ops_of(t, f)->unfinished(f))
+			return true;
+	return false;
 }
 
 /* Lists of pending work */

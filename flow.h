@@ -130,6 +130,23 @@ struct flow_spec {
 };
 
 /**
+ * struct flow_ops - Module that a kind of flow belongs to
+ * @ctx:	First argument of its functions
+ * @event:	A socket, the one on @side, reports EPOLL* @events
+ * @timer:	The flow's timer has expired
+ * @evict:	End the flow by flow_free(), since others need the room
+ * @unfinished:	Has the guest or the namespace sent data or a FIN that is still to
+ *		be delivered? NULL: never
+ */
+struct flow_ops {
+	void *ctx;
+	void (*event)(void *ctx, struct flow *f, unsigned side, uint32_t events);
+	void (*timer)(void *ctx, struct flow *f);
+	void (*evict)(void *ctx, struct flow *f);
+	bool (*unfinished)(const struct flow *f);
+};
+
+/**
  * struct flow_queue - Flows of one class and rank, from the longest idle one on
  * @oldest, @newest:	Index of a flow, FLOW_NONE: empty
  */
@@ -153,15 +170,14 @@ struct flow_pool {
  * @first_free:	Index of a free entry below @high, FLOW_NONE: none
  * @pool:	What there is of each resource
  * @queue:	Flows that may be evicted; [1]: those with descriptors
- * @evict, @ctx:	Ends a flow, by flow_free(), without telling anybody
+ * @ops:	Modules, indexed by the kind of a flow; NULL: nothing is evicted
  * @evicted:	How many of each class
  */
 struct flow_table {
 	uint32_t count, high, first_free;
 	struct flow_pool pool[FLOW_RESOURCES];
 	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
-	void (*evict)(void *ctx, struct flow *f);
-	void *ctx;
+	const struct flow_ops *ops;
 	uint64_t evicted[FLOW_CLASSES];
 	uint64_t hash_key[2];
 	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
@@ -190,6 +206,10 @@ struct flow *flow_lookup(struct flow_table *t, uint8_t proto, uint8_t pif,
 struct flow *flow_at(struct flow_table *t, uint32_t index);
 struct flow *flow_from_ref(struct flow_table *t, union epoll_ref ref);
 struct flow *flow_next(struct flow_table *t, const struct flow *f);
+
+void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events);
+void flow_timer(struct flow_table *t, union epoll_ref ref);
+bool flow_any_unfinished(struct flow_table *t);
 
 void flow_list_init(struct flow_list *l);
 void flow_list_push(struct flow_table *t, struct flow_list *l, struct flow *f);

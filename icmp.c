@@ -434,10 +434,12 @@ static bool read_reply(struct icmp *m, struct flow *f)
  * @f:		Its flow
  * @events:	EPOLLIN, EPOLLERR
  */
-void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events)
+void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 {
+	struct icmp *m = ctx;
 	unsigned n;
 
+	(void)side;
 	if (events & EPOLLERR)
 		read_errors(m, f);
 	if (events & EPOLLIN)
@@ -451,8 +453,10 @@ void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events)
  * @f:		The flow
  */
 /* #syscalls close */
-void icmp_evict(struct icmp *m, struct flow *f)
+void icmp_evict(void *ctx, struct flow *f)
 {
+	struct icmp *m = ctx;
+
 	close(priv(f)->fd);		/* epoll forgets it, too */
 	flow_free(m->flows, m->loop, f);
 }
@@ -462,8 +466,9 @@ void icmp_evict(struct icmp *m, struct flow *f)
  * @m:		ICMP
  * @f:		The flow
  */
-void icmp_timer(struct icmp *m, struct flow *f)
+void icmp_timer(void *ctx, struct flow *f)
 {
+	struct icmp *m = ctx;
 	uint64_t at_ms = f->last_ms + TIMEOUT_MS;
 
 	if (at_ms > m->loop->now_ms)

@@ -39,8 +39,8 @@ void icmp_init(struct icmp *m, const struct conf *conf,
 	       const struct dns *dns, struct flow_table *flows,
 	       struct tap *tap, struct loop *loop);
 void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n);
-void icmp_sock_event(struct icmp *m, struct flow *f, uint32_t events);
-void icmp_evict(struct icmp *m, struct flow *f);
-void icmp_timer(struct icmp *m, struct flow *f);
+void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
+void icmp_evict(void *ctx, struct flow *f);
+void icmp_timer(void *ctx, struct flow *f);
 
 #endif /* ICMP_H */

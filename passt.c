@@ -22,6 +22,7 @@
  * nothing that is received ends the program.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -281,31 +282,17 @@ static void client_event(struct passt *s)
 	input_reconnected(&s->input);
 }
 
-/* A flow gives way to another one */
-static void flow_evicted(void *ctx, struct flow *f)
-{
-	struct passt *s = ctx;
-
-	switch ((enum ref_kind)f->timer.ref.kind) {
-	case REF_TCP:
-		tcp_evict(&s->tcp, f);
-		break;
-	case REF_TCP_SPLICE:
-		tcp_splice_evict(&s->tcp_splice, f);
-		break;
-	case REF_UDP:
-		udp_evict(&s->udp, f);
-		break;
-	case REF_UDP_SPLICE:
-		udp_splice_evict(&s->udp_splice, f);
-		break;
-	case REF_ICMP:
-		icmp_evict(&s->icmp, f);
-		break;
-	default:
-		break;
-	}
-}
+/* A row for each kind of flow, in the order of enum ref_kind */
+static const struct flow_ops flow_ops[] = {
+	{ &p.tcp, tcp_sock_event, tcp_timer, tcp_evict, tcp_unfinished },
+	{ &p.tcp_splice, tcp_splice_event, tcp_splice_timer, tcp_splice_evict,
+	  tcp_splice_unfinished },
+	{ &p.udp, udp_sock_event, udp_timer, udp_evict, NULL },
+	{ &p.udp_splice, udp_splice_sock_event, udp_splice_timer,
+	  udp_splice_evict, NULL },
+	{ &p.icmp, icmp_sock_event, icmp_timer, icmp_evict, NULL },
+};
+static_assert(ARRAY_SIZE(flow_ops) == REF_FLOW_KINDS, "no kind without a row");
 
 /* With --splice-only pasta has none: a stream without a client takes its place */
 static bool has_tun(const struct conf *c)
@@ -338,8 +325,7 @@ static void protocols_init(struct passt *s)
 		die_rc(rc, "Couldn't get random bytes");
 	csum_init();
 	flow_init(&s->flows, key);
-	s->flows.evict = flow_evicted;
-	s->flows.ctx = s;
+	s->flows.ops = flow_ops;
 	tcp_init(&s->tcp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
 		 &s->loop, key + 2);
 	udp_init(&s->udp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
@@ -633,7 +619,7 @@ static bool drained(struct passt *s, int n, bool busy)
 		udp_listeners_gone(s);
 		s->udp_closed = true;
 	}
-	if (tcp_unfinished(&s->tcp) || tcp_splice_unfinished(&s->tcp_splice))
+	if (flow_any_unfinished(&s->flows))
 		return busy;
 	if (!n && !busy)
 		quit(s, s->status);
@@ -675,43 +661,6 @@ static void netns_event(struct passt *s, union epoll_ref ref)
 	quit(s, 0);
 }
 
-/* An event of a flow's socket; of one that ended in this turn, nothing */
-static void flow_event(struct passt *s, union epoll_ref ref, uint32_t events)
-{
-	struct flow *f = flow_from_ref(&s->flows, ref);
-
-	if (!f)
-		return;
-	if (ref.kind == REF_TCP)
-		tcp_sock_event(&s->tcp, f, events);
-	else if (ref.kind == REF_TCP_SPLICE)
-		tcp_splice_event(&s->tcp_splice, f, ref.side, events);
-	else if (ref.kind == REF_UDP)
-		udp_sock_event(&s->udp, f, events);
-	else if (ref.kind == REF_UDP_SPLICE)
-		udp_splice_sock_event(&s->udp_splice, f, events);
-	else
-		icmp_sock_event(&s->icmp, f, events);
-}
-
-static void flow_timer(struct passt *s, union epoll_ref ref)
-{
-	struct flow *f = flow_from_ref(&s->flows, ref);
-
-	if (!f)
-		return;
-	if (ref.kind == REF_TCP)
-		tcp_timer(&s->tcp, f);
-	else if (ref.kind == REF_TCP_SPLICE)
-		tcp_splice_timer(&s->tcp_splice, f);
-	else if (ref.kind == REF_UDP)
-		udp_timer(&s->udp, f);
-	else if (ref.kind == REF_UDP_SPLICE)
-		udp_splice_timer(&s->udp_splice, f);
-	else if (ref.kind == REF_ICMP)
-		icmp_timer(&s->icmp, f);
-}
-
 /* The one switch over what an event can be about */
 static void event_dispatch(struct passt *s, union epoll_ref ref,
 			   uint32_t events)
@@ -744,7 +693,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_UDP:
 	case REF_UDP_SPLICE:
 	case REF_ICMP:
-		flow_event(s, ref, events);
+		flow_event(&s->flows, ref, events);
 		break;
 	case REF_INPUT:
 	case REF_STATS:
@@ -789,7 +738,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 			udp_listeners_gone(s);
 		break;
 	default:
-		flow_timer(s, ref);
+		flow_timer(&s->flows, ref);
 	}
 }
 

@@ -280,8 +280,10 @@ static void end_flow(struct tcp *t, struct flow *f, bool rst, const char *why)
  * SYN, for which there may be room then. If the peer has reset the connection, the
  * guest learns that without the rest of the data.
  */
-void tcp_evict(struct tcp *t, struct flow *f)
+void tcp_evict(void *ctx, struct flow *f)
 {
+	struct tcp *t = ctx;
+
 	if (conn(f)->failed)
 		send_rst(t, f);
 	end_flow(t, f, true, "gives way to others");
@@ -1517,11 +1519,13 @@ static void drain_event(struct tcp *t, struct flow *f, uint32_t events)
 /**
  * tcp_sock_event() - epoll reported something on a flow's socket
  */
-void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
+void tcp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 {
+	struct tcp *t = ctx;
 	struct tcp_conn *c = conn(f);
 	int error = 0;
 
+	(void)side;
 	if (c->dying)
 		return;
 	if (events & (EPOLLERR | EPOLLHUP))
@@ -1561,8 +1565,9 @@ void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events)
 /**
  * tcp_timer() - The wheel reported a flow's timer
  */
-void tcp_timer(struct tcp *t, struct flow *f)
+void tcp_timer(void *ctx, struct flow *f)
 {
+	struct tcp *t = ctx;
 	struct tcp_conn *c = conn(f);
 	unsigned acts = tcps_timer(&c->s, t->loop->now_ms);
 
@@ -1653,23 +1658,14 @@ void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 }
 
 /**
- * tcp_unfinished() - Is there data on its way from the guest, or its end?
+ * tcp_unfinished() - Has the guest sent data or a FIN that is still to be delivered?
  *
- * Of connections that are there: those that are not yet, or no more, have none.
+ * Only an established connection can have any.
  */
-bool tcp_unfinished(const struct tcp *t)
+bool tcp_unfinished(const struct flow *f)
 {
-	uint32_t i;
+	const struct tcp_conn *c = (const void *)f->priv;
 
-	for (i = 0; i < t->flows->high; i++) {
-		const struct flow *f = &t->flows->flow[i];
-		const struct tcp_conn *c = (const void *)f->priv;
-
-		if (f->proto == IPPROTO_TCP &&
-		    (f->pif[INI] == PIF_TAP || f->pif[TGT] == PIF_TAP) &&
-		    c->s.phase == TCPS_ESTABLISHED &&
-		    (c->draining || c->s.out < OUT_FIN_PASSED))
-			return true;
-	}
-	return false;
+	return c->s.phase == TCPS_ESTABLISHED &&
+	       (c->draining || c->s.out < OUT_FIN_PASSED);
 }

@@ -65,11 +65,11 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);
 void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		  const struct flowside *tap);
 void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q);
-void tcp_sock_event(struct tcp *t, struct flow *f, uint32_t events);
-void tcp_evict(struct tcp *t, struct flow *f);
-void tcp_timer(struct tcp *t, struct flow *f);
+void tcp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
+void tcp_evict(void *ctx, struct flow *f);
+void tcp_timer(void *ctx, struct flow *f);
 void tcp_tap_writable(struct tcp *t);
 bool tcp_run_ready(struct tcp *t);
-bool tcp_unfinished(const struct tcp *t);
+bool tcp_unfinished(const struct flow *f);
 
 #endif /* TCP_H */

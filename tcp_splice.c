@@ -206,8 +206,10 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
  * @s:		Bypassed connections
  * @f:		The flow
  */
-void tcp_splice_evict(struct tcp_splice *s, struct flow *f)
+void tcp_splice_evict(void *ctx, struct flow *f)
 {
+	struct tcp_splice *s = ctx;
+
 	end_flow(s, f, true, "gives way to others");
 }
 
@@ -632,9 +634,9 @@ static int dial(struct tcp_splice *s, struct flow *f)
  * @side:	Whose: INI or TGT
  * @events:	EPOLL*
  */
-void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
-		      uint32_t events)
+void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 {
+	struct tcp_splice *s = ctx;
 	struct splice_conn *c = conn(f);
 	struct splice_dir *d = &c->dir[side];
 	int error = 0;
@@ -787,8 +789,10 @@ void tcp_splice_retry(struct tcp_splice *s)
 /**
  * tcp_splice_timer() - A flow has waited long enough for a socket, or lingers
  */
-void tcp_splice_timer(struct tcp_splice *s, struct flow *f)
+void tcp_splice_timer(void *ctx, struct flow *f)
 {
+	struct tcp_splice *s = ctx;
+
 	if (conn(f)->waiting)
 		refuse(s, f, -ETIMEDOUT);
 	else
@@ -814,20 +818,12 @@ void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
 }
 
 /**
- * tcp_splice_unfinished() - Is there data on its way from the namespace?
+ * tcp_splice_unfinished() - Has the namespace sent data that is still to be delivered?
  */
-bool tcp_splice_unfinished(const struct tcp_splice *s)
+bool tcp_splice_unfinished(const struct flow *f)
 {
-	uint32_t i;
+	const struct splice_conn *c = (const void *)f->priv;
+	unsigned from = is_from_ns(f) ? INI : TGT;
 
-	for (i = 0; i < s->flows->high; i++) {
-		const struct flow *f = &s->flows->flow[i];
-		const struct splice_conn *c = (const void *)f->priv;
-		unsigned from = f->pif[INI] == PIF_SPLICE ? INI : TGT;
-
-		if (f->proto == IPPROTO_TCP && f->pif[from] == PIF_SPLICE &&
-		    c->connected && !c->dir[from].fin && !c->failed[!from])
-			return true;
-	}
-	return false;
+	return c->connected && !c->dir[from].fin && !c->failed[!from];
 }

@@ -66,12 +66,11 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *ini,
 			 const struct flowside *tgt,
 			 const union inany *other);
-void tcp_splice_event(struct tcp_splice *s, struct flow *f, unsigned side,
-		      uint32_t events);
-void tcp_splice_evict(struct tcp_splice *s, struct flow *f);
+void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
+void tcp_splice_evict(void *ctx, struct flow *f);
 void tcp_splice_retry(struct tcp_splice *s);
-void tcp_splice_timer(struct tcp_splice *s, struct flow *f);
+void tcp_splice_timer(void *ctx, struct flow *f);
 bool tcp_splice_run_ready(struct tcp_splice *s);
-bool tcp_splice_unfinished(const struct tcp_splice *s);
+bool tcp_splice_unfinished(const struct flow *f);
 
 #endif /* TCP_SPLICE_H */

@@ -581,8 +581,12 @@ static void read_all(struct udp *u, struct flow *port)
  * @port:	Its port
  * @events:	EPOLLIN, EPOLLERR
  */
-void udp_sock_event(struct udp *u, struct flow *port, uint32_t events)
+void udp_sock_event(void *ctx, struct flow *port, unsigned side,
+		    uint32_t events)
 {
+	struct udp *u = ctx;
+
+	(void)side;
 	if (events & EPOLLERR)
 		udp_tx_errors(u, port);
 	if (events & EPOLLIN)
@@ -639,8 +643,10 @@ void udp_tap_writable(struct udp *u)
  * @u:		UDP
  * @f:		The entry
  */
-void udp_evict(struct udp *u, struct flow *f)
+void udp_evict(void *ctx, struct flow *f)
 {
+	struct udp *u = ctx;
+
 	udp_end(u, f, "gives way to others");
 }
 
@@ -649,8 +655,9 @@ void udp_evict(struct udp *u, struct flow *f)
  * @u:		UDP
  * @f:		The flow or port
  */
-void udp_timer(struct udp *u, struct flow *f)
+void udp_timer(void *ctx, struct flow *f)
 {
+	struct udp *u = ctx;
 	uint64_t at_ms = udp_deadline(f);
 
 	if (at_ms > u->loop->now_ms)

@@ -50,11 +50,12 @@ void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	      const struct listen *listen);
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n);
 void udp_tap_writable(struct udp *u);
-void udp_sock_event(struct udp *u, struct flow *port, uint32_t events);
+void udp_sock_event(void *ctx, struct flow *port, unsigned side,
+		    uint32_t events);
 void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 		      uint16_t number, uint32_t index);
 void udp_listener_gone(struct udp *u);
-void udp_evict(struct udp *u, struct flow *f);
-void udp_timer(struct udp *u, struct flow *f);
+void udp_evict(void *ctx, struct flow *f);
+void udp_timer(void *ctx, struct flow *f);
 
 #endif /* UDP_H */

@@ -154,8 +154,10 @@ void udp_splice_listener_gone(struct udp_splice *s)
  * @s:		Bypass
  * @f:		The flow
  */
-void udp_splice_evict(struct udp_splice *s, struct flow *f)
+void udp_splice_evict(void *ctx, struct flow *f)
 {
+	struct udp_splice *s = ctx;
+
 	end(s, f, "there are too many");
 }
 
@@ -544,12 +546,14 @@ static void read_socket(struct udp_splice *s, struct flow *f)
  * @f:		The flow
  * @events:	EPOLLIN, EPOLLERR
  */
-void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
+void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
 			   uint32_t events)
 {
+	struct udp_splice *s = ctx;
 	const union epoll_ref ref = f->timer.ref;
 	bool refused = events & EPOLLERR && take_errors(f);
 
+	(void)side;
 	if (events & EPOLLIN)
 		read_socket(s, f);
 	if (refused && (f = flow_from_ref(s->flows, ref)))
@@ -633,8 +637,9 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
  * @s:		Bypass
  * @f:		The flow
  */
-void udp_splice_timer(struct udp_splice *s, struct flow *f)
+void udp_splice_timer(void *ctx, struct flow *f)
 {
+	struct udp_splice *s = ctx;
 	uint64_t at_ms = deadline_ms(f);
 
 	if (at_ms > s->loop->now_ms)

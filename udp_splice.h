@@ -46,10 +46,10 @@ void udp_splice_from_host(struct udp_splice *s, struct flow *port,
 			  const struct flowside *host,
 			  const struct flowside *tgt, unsigned scope,
 			  const struct udp_data *data, unsigned n);
-void udp_splice_sock_event(struct udp_splice *s, struct flow *f,
+void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
 			   uint32_t events);
 void udp_splice_listener_gone(struct udp_splice *s);
-void udp_splice_evict(struct udp_splice *s, struct flow *f);
-void udp_splice_timer(struct udp_splice *s, struct flow *f);
+void udp_splice_evict(void *ctx, struct flow *f);
+void udp_splice_timer(void *ctx, struct flow *f);
 
 #endif /* UDP_SPLICE_H */

@@ -36,13 +36,38 @@ static void evict(void *ctx, struct flow *f)
 	flow_free(&t, &l, f);
 }
 
+static unsigned events, timers, event_side;	/* reported */
+static struct flow *unfinished;
+
+static void on_event(void *ctx, struct flow *f, unsigned side, uint32_t ev)
+{
+	ok(ctx == &t && f == &t.flow[0], "an event gets to the module of its flow");
+	event_side = side;
+	events = ev;
+}
+
+static void on_timer(void *ctx, struct flow *f)
+{
+	timers += ctx == &t && f == &t.flow[0];
+}
+
+static bool is_unfinished(const struct flow *f)
+{
+	return f == unfinished;
+}
+
+static const struct flow_ops ops[REF_FLOW_KINDS] = {
+	[REF_TCP] = { .evict = evict },
+	[REF_ICMP] = { &t, on_event, on_timer, evict, is_unfinished },
+};
+
 static void reset(void)
 {
 	static const uint64_t key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
 	memset(&t, 0, sizeof(t));
 	flow_init(&t, key);
-	t.evict = evict;
+	t.ops = ops;
 	evicted = NULL;
 	nevicted = 0;
 	wheel_init(&l.wheel, 1000);
@@ -443,6 +468,31 @@ static void walk(void)
 	ok(flow_next(&t, a) == c, "the walk goes on after a flow that has ended");
 }
 
+static void modules(void)
+{
+	struct flow *a, *b;
+	union epoll_ref ref;
+
+	reset();
+	a = between(IPPROTO_ICMP, 1, PIF_TAP, 2, 0);
+	b = take(IPPROTO_TCP);
+	ref = flow_ref(a, TGT);
+	flow_event(&t, ref, 5);
+	ok(events == 5 && event_side == TGT, "with the side of the socket");
+	flow_timer(&t, a->timer.ref);
+	is(timers, 1, "so does a timer");
+	ok(!flow_any_unfinished(&t), "by default no flow is unfinished");
+	unfinished = b;
+	ok(!flow_any_unfinished(&t), "a module may have no such flows");
+	unfinished = a;
+	ok(flow_any_unfinished(&t), "one flow with data left is enough");
+	flow_free(&t, &l, a);
+	events = 0;
+	flow_event(&t, ref, 5);
+	flow_timer(&t, ref);
+	ok(!events && timers == 1, "a flow that has ended gets neither");
+}
+
 static void lists(void)
 {
 	struct flow_list one, two;
@@ -512,6 +562,7 @@ int main(void)
 	sides();
 	walk();
 	lists();
+	modules();
 	text();
 	against_reference();
 	full();

@@ -552,7 +552,8 @@ static void turn(void)
 			struct flow *f = flow_from_ref(&flows, ref);
 
 			if (f && ref.kind == REF_ICMP)
-				icmp_sock_event(&icmp, f, ev[i].events);
+				icmp_sock_event(&icmp, f, ref.side,
+						ev[i].events);
 		}
 	}
 }

@@ -180,7 +180,8 @@ static void turn(void)
 			struct flow *f = flow_from_ref(&flows, ref);
 
 			if (f)
-				udp_sock_event(&udp, f, ev[i].events);
+				udp_sock_event(&udp, f, ref.side,
+					       ev[i].events);
 		}
 	}
 }
@@ -663,11 +664,9 @@ static void test_same_name(void)
 	teardown();
 }
 
-static void evict(void *ctx, struct flow *f)
-{
-	(void)ctx;
-	udp_evict(&udp, f);
-}
+static const struct flow_ops ops[REF_FLOW_KINDS] = {
+	[REF_UDP] = { &udp, .evict = udp_evict },
+};
 
 static void test_many_flows(void)
 {
@@ -676,7 +675,7 @@ static void test_many_flows(void)
 	int s;
 
 	setup(TAP_JUMBO, 1500);
-	flows.evict = evict;
+	flows.ops = ops;
 	flow_limit_fds(&flows, 8);
 	s = server(&port);
 	guest_sends(gateway(), GPORT, port, 1);

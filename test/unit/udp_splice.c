@@ -191,7 +191,8 @@ static void turn(void)
 			struct flow *f = flow_from_ref(&flows, ref);
 
 			if (f)
-				udp_splice_sock_event(&splice, f, ev[i].events);
+				udp_splice_sock_event(&splice, f, ref.side,
+						      ev[i].events);
 		}
 }
 
@@ -308,11 +309,9 @@ static void test_segments(void)
 	teardown();
 }
 
-static void evict(void *ctx, struct flow *f)
-{
-	(void)ctx;
-	udp_splice_evict(&splice, f);
-}
+static const struct flow_ops ops[REF_FLOW_KINDS] = {
+	[REF_UDP_SPLICE] = { &splice, .evict = udp_splice_evict },
+};
 
 /* The target answers from a port that is in use on the other side: both are one
  * namespace here */
@@ -366,7 +365,7 @@ static void test_ends(void)
 	turn();
 	is(flows_after(170000), 1, "longer, if somebody does");
 
-	flows.evict = evict;
+	flows.ops = ops;
 	flow_limit_fds(&flows, 3);
 	for (i = 0; i < 8; i++) {
 		uint16_t any = 0;
