@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guest.c - Who the guest is: its addresses and MAC addresses
+ * guest.c - Addresses and MAC addresses of the guest
  *
  * The guest is reached at one address of each class (IPv4, global IPv6, link-local
  * IPv6): its known address. A guest may use others beside it: temporary ones
- * (RFC 8981), those of a bridge that leaks packets, those of other machines behind
+ * (RFC 8981), addresses of a bridge that leaks packets, or of other machines behind
  * the same link. It can talk to the outside with each of them, and answers go to
- * the address that the flow began with. What the outside begins goes to the known
+ * the address that the flow began with. Flows from the outside go to the known
  * address, so one stray packet must not move it.
  *
- * An address has a rank, which says why we believe in it:
+ * An address has a rank, which is the reason why we believe in it:
  *
  *	NONE		there is none
  *	ASSUMED		assigned by configuration, but nobody has used it yet;
@@ -24,18 +24,18 @@
  * only if the known address has gone: we ask for it by ARP or a neighbour
  * solicitation, and any frame from it is an answer. Without an answer to
  * GUEST_PROBES requests the latest candidate of the highest rank becomes the known
- * address. With an answer, nothing is asked again for GUEST_TRUST_MS, whatever else
- * the guest sends. IPv6 addresses are heard of when the guest looks for duplicates of them, so the
- * stable address of a guest comes before its temporary ones.
+ * address. After an answer, no more requests are sent for GUEST_TRUST_MS, whatever
+ * else the guest sends. An IPv6 address is learned as soon as the guest looks for
+ * duplicates of it, so the stable address of a guest comes before its temporary ones.
  *
  * Each known address has the MAC address of the last frame that came from it. Frames
  * from other addresses don't change that: if they come from another MAC address, it
  * is kept for their source in a small table (the newest entry of a slot stays), so
  * that a second machine gets answers, too. g->mac is for all other addresses: it is
- * the first MAC address that is heard of, then that of the known address of the
+ * the first MAC address that is seen, then the one of the known address of the
  * highest rank.
  *
- * All of it is state of constant size, and time is an argument.
+ * All state has a constant size, and time is an argument.
  */
 
 #include "guest.h"
@@ -74,7 +74,7 @@ static union inany *known(struct guest *g, enum guest_class k)
 	return (union inany *)guest_addr(g, k);
 }
 
-/* The address that we assign, unset where there is none */
+/* The address that we assign; may be unset */
 static union inany assigned(const struct hostnet *net, enum guest_class k)
 {
 	if (k == GUEST_LL6)
@@ -82,7 +82,7 @@ static union inany assigned(const struct hostnet *net, enum guest_class k)
 	return k == GUEST_IP4 ? net->ip4.addr : net->ip6.addr;
 }
 
-/* Is @a inside the prefix of the assigned address? That of IPv6 is a /64 */
+/* Is @a inside the prefix of the assigned address? With IPv6 this is a /64 */
 static bool is_onlink(const struct hostnet *net, const union inany *a)
 {
 	uint32_t diff;
@@ -118,8 +118,8 @@ static unsigned neigh_slot(const union inany *a)
 	return (unsigned)(x >> 32) % GUEST_NEIGHS;
 }
 
-/* Where frames for @a, which is no known address, have to go; no entry where the
- * guest's MAC address is right */
+/* Remember the MAC address of @a, which is no known address. No entry is needed if
+ * it is the guest's own */
 static void neigh_set(struct guest *g, const union inany *a,
 		      const uint8_t mac[MAC_LEN])
 {
@@ -157,6 +157,7 @@ const uint8_t *guest_mac(const struct guest *g, const union inany *dst)
 
 /**
  * guest_is_other() - Is this the address of another machine behind the link?
+ * @g:		The guest
  * @a:		Address that @asker looks for
  * @asker:	MAC address
  *
@@ -180,7 +181,7 @@ static void guest_take_mac(struct guest *g, const uint8_t mac[MAC_LEN],
 	g->mac_rank = rank;
 }
 
-/* The known address of class @k is at @mac */
+/* Set the MAC address of the known address of class @k */
 static void set_id_mac(struct guest *g, enum guest_class k,
 		       const uint8_t mac[MAC_LEN])
 {
@@ -193,7 +194,7 @@ static void set_id_mac(struct guest *g, enum guest_class k,
 	id->mac_known = true;
 }
 
-/* A frame came from the known address of class @k, of rank @rank */
+/* Note a frame from the known address of class @k, which has rank @rank */
 static void heard_known(struct guest *g, enum guest_class k,
 			enum guest_rank rank, const uint8_t mac[MAC_LEN])
 {
@@ -204,7 +205,7 @@ static void heard_known(struct guest *g, enum guest_class k,
 	set_id_mac(g, k, mac);
 }
 
-/* @a, at @mac, is the known address from now on */
+/* Make @a, at @mac, the known address */
 static void adopt(struct guest *g, enum guest_rank rank, const union inany *a,
 		  const uint8_t mac[MAC_LEN])
 {
@@ -222,8 +223,8 @@ static void adopt(struct guest *g, enum guest_rank rank, const union inany *a,
 	debug_limited("Guest has address %s", inany_ntop(a, s, sizeof(s)));
 }
 
-/* Another address was heard of: have the known one asked for, unless it answered a
- * short time ago. Return: true if something is to be asked */
+/* Another address was seen: have the known one asked for, unless it answered a short
+ * time ago. Return: true if this starts a series of requests */
 static bool suspect(struct guest_id *id, const union inany *a,
 		    const uint8_t mac[MAC_LEN], enum guest_rank rank,
 		    uint64_t now_ms)
@@ -246,16 +247,16 @@ static bool suspect(struct guest_id *id, const union inany *a,
 }
 
 /**
- * guest_heard() - A frame came from an address, or announces it
+ * guest_heard() - Note that a frame came from an address, or announces it
  * @g:		The guest
  * @net:	Network of the host
  * @from:	Source address, sender of ARP, or target of a neighbour advertisement
- *		or of a solicitation that looks for duplicates; may be unspecified.
- *		Not one of ours
- * @mac:	Source of the frame
+ *		or of a solicitation that looks for duplicates; may be unspecified,
+ *		must not be one of ours
+ * @mac:	Source MAC address of the frame
  * @now_ms:	Time
  *
- * Return: true if guest_probe_due() has news
+ * Return: true if guest_probe_due() may have changed
  */
 bool guest_heard(struct guest *g, const struct hostnet *net,
 		 const union inany *from, const uint8_t mac[MAC_LEN],
@@ -286,11 +287,11 @@ bool guest_heard(struct guest *g, const struct hostnet *net,
 }
 
 /**
- * guest_leased() - The guest was told that it has the assigned address
+ * guest_leased() - Note that the guest got the assigned address from us
  * @g:		The guest
  * @net:	Network of the host
  * @v4:		By DHCP, else by DHCPv6
- * @mac:	Source of the request
+ * @mac:	Source MAC address of the request
  */
 void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 		  const uint8_t mac[MAC_LEN])
@@ -309,9 +310,9 @@ void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 /* Probing -------------------------------------------------------------------- */
 
 /**
- * guest_probe_due() - When is guest_probe() to be called?
+ * guest_probe_due() - Time of the next call of guest_probe()
  *
- * Return: ms, UINT64_MAX if there is nothing to ask
+ * Return: ms, UINT64_MAX if no request is due
  */
 uint64_t guest_probe_due(const struct guest *g)
 {
@@ -325,14 +326,14 @@ uint64_t guest_probe_due(const struct guest *g)
 }
 
 /**
- * guest_probe() - Is the known address of a class to be asked for now?
- * @g:		The guest: after the last request, the candidate takes over
+ * guest_probe() - Should the known address of a class be asked for now?
+ * @g:		The guest; after the last request, the candidate replaces it
  * @c:		Configuration
  * @net:	Network of the host
  * @k:		Class
  * @now_ms:	Time
  *
- * Return: true if so
+ * Return: true if a request is to be sent
  */
 bool guest_probe(struct guest *g, const struct conf *c,
 		 const struct hostnet *net, enum guest_class k, uint64_t now_ms)
@@ -355,7 +356,7 @@ bool guest_probe(struct guest *g, const struct conf *c,
 
 /* Start ---------------------------------------------------------------------- */
 
-/* Nothing is known of the guest's MAC address */
+/* Forget all MAC addresses */
 static void reset_macs(struct guest *g)
 {
 	static const uint8_t broadcast[MAC_LEN] = MAC_BROADCAST;
@@ -370,7 +371,7 @@ static void reset_macs(struct guest *g)
 }
 
 /**
- * guest_init() - Nothing is known but what is configured
+ * guest_init() - Assume that the guest has the assigned addresses
  * @g:		Filled in
  * @c:		Configuration
  * @net:	Network of the host
@@ -389,7 +390,7 @@ void guest_init(struct guest *g, const struct conf *c,
 }
 
 /**
- * guest_set_mac() - The guest's MAC address is known before its first frame
+ * guest_set_mac() - Set the guest's MAC address before its first frame
  * @g:		The guest, just initialised
  * @mac:	MAC address of its interface
  */
@@ -399,10 +400,10 @@ void guest_set_mac(struct guest *g, const uint8_t mac[MAC_LEN])
 }
 
 /**
- * guest_reconnected() - A client connects, perhaps another guest than before
+ * guest_reconnected() - Note that a client connects, perhaps another guest
  * @g:		The guest
  *
- * Its addresses are only assumed: the first one that is heard of replaces them.
+ * Its addresses are only assumed: the first one that is seen replaces them.
  */
 void guest_reconnected(struct guest *g)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guest.h - Who the guest is: its addresses and MAC addresses
+ * guest.h - Addresses and MAC addresses of the guest
  */
 
 #ifndef GUEST_H
@@ -14,8 +14,8 @@
 enum {
 	GUEST_PROBES	= 3,		/* RFC 4861, 10: MAX_UNICAST_SOLICIT */
 	GUEST_PROBE_MS	= 1000,		/* and RETRANS_TIMER */
-	GUEST_MUTE_MS	= 20000,	/* the same where we can't ask */
-	GUEST_TRUST_MS	= 30000,	/* an answer holds that long */
+	GUEST_MUTE_MS	= 20000,	/* between them, where we can't ask */
+	GUEST_TRUST_MS	= 30000,	/* validity of an answer */
 };
 
 void guest_init(struct guest *g, const struct conf *c,

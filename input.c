@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * input.c - A batch of parsed packets: each to the protocol that wants it
+ * input.c - Handing parsed packets to protocols
  *
- * Packets keep their order. Those of one kind in a row are handed over with one
- * call, so that protocols can do one system call for several of them. Requests
- * about the link (ARP, neighbour and router solicitations) and those for our
- * services are answered here. A service that is turned off keeps its port: what
- * was meant for it goes nowhere else.
+ * Packets keep their order. Several packets of one kind in a row are handed over
+ * with one call, so that protocols can do one system call for them. Requests about
+ * the link (ARP, neighbour and router solicitations) and requests to our services
+ * are answered here. A service that is turned off keeps its port: messages for it
+ * go nowhere else.
  *
- * Router advertisements that nobody asked for follow RFC 4861, 6.2.4: some soon
- * after start, and whenever a guest appears or what they say changes, then ever
- * more seldom, up to a third of how long the router in them holds. All else in
- * them holds for ever. Where we are no router there is no timer either.
+ * Unsolicited router advertisements follow RFC 4861, 6.2.4: some are sent soon after
+ * start, and whenever a guest appears or their contents change. Then they become less
+ * frequent, up to an interval of a third of the router lifetime in them. Everything
+ * else in them is valid for ever. If we are no router, there is no timer either.
  *
- * Packets that claim to come from an address that we play the owner of are dropped;
- * the source of each other packet is reported to guest.c, which decides what the
- * guest's addresses are. If it wants to know whether one is still there, this file
- * asks, by ARP or a neighbour solicitation.
+ * Packets with a source address that belongs to us are dropped. The source of each
+ * other packet is reported to guest.c, which decides on the guest's known addresses.
+ * If it suspects that one has gone, this file asks for it, by ARP or a neighbour
+ * solicitation.
  */
 
 #include "input.h"
@@ -38,7 +38,7 @@
 #include "udp.h"
 #include "wire.h"
 
-#define UNREACH_INTERVAL_MS	100	/* errors about protocols we don't have */
+#define UNREACH_INTERVAL_MS	100	/* between errors about unknown protocols */
 
 /* Between router advertisements: RFC 4861, 10; RFC 8319, 4 */
 #define RA_MIN_DELAY_MS		3000U
@@ -55,7 +55,7 @@ static const struct in6_addr dhcp_servers = { { {
 enum { TIMER_ADVERT, TIMER_PROBE };
 
 /**
- * input_reconnected() - A client connects, perhaps another guest than before
+ * input_reconnected() - Note that a client connects, perhaps another guest
  * @in:		Input
  */
 void input_reconnected(struct input *in)
@@ -66,10 +66,10 @@ void input_reconnected(struct input *in)
 }
 
 /**
- * input_init() - Nothing known about the guest but what is configured
+ * input_init() - Set up the input, and the guest as it is configured
  * @in:		Zeroed
- * @conf, @guest, @dns, @tap, @loop, @tcp, @udp, @icmp:	What it works on; @guest is
- *		filled in
+ * @conf, @net, @dns, @tap, @loop, @tcp, @udp, @icmp:	Modules that it uses
+ * @guest:	Initialised here
  */
 void input_init(struct input *in, const struct conf *conf,
 		const struct hostnet *net, struct guest *guest,
@@ -95,7 +95,7 @@ void input_init(struct input *in, const struct conf *conf,
 	input_advertise_router(in);
 }
 
-/* mac_is_new() - Nobody with this address was there lately, but now is */
+/* Is this MAC address none of the latest? Then remember it */
 static bool mac_is_new(struct input *in, const uint8_t mac[MAC_LEN])
 {
 	unsigned i;
@@ -107,7 +107,7 @@ static bool mac_is_new(struct input *in, const uint8_t mac[MAC_LEN])
 	return true;
 }
 
-/* A machine that was not there lately is told about the router */
+/* Advertise the router to a machine that was not there lately */
 static void learn_mac(struct input *in, const uint8_t mac[MAC_LEN])
 {
 	if (in->nmacs &&
@@ -129,7 +129,7 @@ static void arm_probe(struct input *in)
 		wheel_arm(&in->loop->wheel, &in->probe_timer, due);
 }
 
-/* Sender's protocol address of an ARP message; unspecified for probes */
+/* Protocol address of the sender of an ARP message; unspecified for probes */
 static union inany arp_sender(const struct arp_msg *m)
 {
 	struct in_addr a4;
@@ -138,8 +138,8 @@ static union inany arp_sender(const struct arp_msg *m)
 	return inany_from_v4(a4);
 }
 
-/* Address that a neighbour advertisement is about, or a solicitation that looks for
- * duplicates: an address of the sender, now or soon. False: there is none */
+/* Find the target of a neighbour advertisement, or of a solicitation that looks for
+ * duplicates: an address of the sender, now or soon. False if there is none */
 static bool announced(const struct pkt *p, union inany *a)
 {
 	struct in6_addr target;
@@ -223,7 +223,7 @@ static void solicit4(struct input *in, const union inany *target)
 	tap_send_one(in->tap, &f, sizeof(f));
 }
 
-/* Ask who has an address of the guest's; none is unset */
+/* Ask for an address of the guest, which may be unset */
 static void solicit(struct input *in, const union inany *target)
 {
 	struct ndp_reply r;
@@ -240,11 +240,11 @@ static void solicit(struct input *in, const union inany *target)
 }
 
 /**
- * input_solicit_guest() - Ask for the guest: its frames tell its MAC address
+ * input_solicit_guest() - Ask for the guest, to learn its MAC address
  * @in:		Input
  *
- * For what is to be sent to a guest that has not sent anything yet. It is asked by
- * its known address and by the one that we assign.
+ * To be called before sending to a guest that has not sent anything yet. We ask for
+ * its known addresses and for the assigned ones.
  */
 void input_solicit_guest(struct input *in)
 {
@@ -271,7 +271,7 @@ static void probe_guest(struct input *in)
 	arm_probe(in);
 }
 
-/* After @count of them, when is the next? */
+/* Delay before the next router advertisement, after @count of them */
 static uint64_t ra_delay_ms(unsigned count)
 {
 	uint64_t delay = RA_INITIAL_MS;
@@ -297,9 +297,9 @@ static void advertise(struct input *in)
 }
 
 /**
- * input_timer() - A timer of kind REF_INPUT has fired
+ * input_timer() - Handle an expired timer of kind REF_INPUT
  * @in:		Input
- * @ref:	Of the timer
+ * @ref:	Reference of the timer
  */
 void input_timer(struct input *in, union epoll_ref ref)
 {
@@ -310,11 +310,11 @@ void input_timer(struct input *in, union epoll_ref ref)
 }
 
 /**
- * input_advertise_router() - Something is new: tell all nodes of the link soon
+ * input_advertise_router() - Advertise the router to all nodes of the link soon
  * @in:		Input
  *
- * To be called when an advertisement says something else than the last one did.
- * Does nothing where we are no router.
+ * To be called when contents of the advertisement have changed. Does nothing if we
+ * are no router.
  */
 void input_advertise_router(struct input *in)
 {
@@ -383,7 +383,7 @@ static void input_dhcpv6(struct input *in, const struct pkt *p)
 		guest_leased(in->guest, in->net, false, p->eth.src);
 }
 
-/* Datagrams: those for services one by one, what is between them in one go */
+/* Handle datagrams to services one by one, the others between them in runs */
 static void input_udp(struct input *in, const struct pkt *pkts, unsigned n)
 {
 	unsigned i, from = 0;
@@ -405,8 +405,8 @@ static void input_udp(struct input *in, const struct pkt *pkts, unsigned n)
 		udp_tap_input(in->udp, pkts + from, n - from);
 }
 
-/* A protocol that we can't translate: the sender is told, not too often. RFC
- * 1122, 3.2.2.1; for IPv6, as a router that is not willing: RFC 4443, 3.1 */
+/* Send an error about a protocol that we can't translate, but not too often: RFC
+ * 1122, 3.2.2.1; with IPv6 as a router that prohibits it: RFC 4443, 3.1 */
 static bool input_other(struct input *in, const struct pkt *p)
 {
 	bool v4 = inany_is_v4(&p->src);
@@ -427,12 +427,11 @@ static bool input_other(struct input *in, const struct pkt *p)
 }
 
 /*
- * will_stay() - Does this error say that nobody may, or will, take our packets?
- *
- * Hard errors of RFC 1122, 4.2.3.9, and what firewalls send. That a network or host
- * can't be reached for now may pass: the guest's network may be starting.
+ * Is this a permanent error? These are the hard errors of RFC 1122, 4.2.3.9, and the
+ * errors that firewalls send. An unreachable network or host may be temporary: the
+ * guest's network may be starting.
  */
-static bool will_stay(const struct pkt *p)
+static bool is_permanent(const struct pkt *p)
 {
 	if (p->kind == PKT_ICMP6) {
 		if (p->icmp.type != ICMP6_UNREACH)
@@ -455,7 +454,7 @@ static bool will_stay(const struct pkt *p)
 	return false;
 }
 
-/* A firewall of the guest may answer a SYN so */
+/* Handle a permanent error, with which a firewall of the guest may answer a SYN */
 static void input_unreachable(struct input *in, const struct pkt *p)
 {
 	struct pkt_quote q;
@@ -474,7 +473,7 @@ static void input_icmp(struct input *in, const struct pkt *pkts, unsigned n)
 	for (i = 0; i < n; i++) {
 		const struct pkt *p = &pkts[i];
 
-		if (will_stay(p))
+		if (is_permanent(p))
 			input_unreachable(in, p);
 		else if (p->kind != PKT_ICMP6 || p->icmp.type < NDP_RS ||
 			 p->icmp.type > NDP_NA)
@@ -500,7 +499,7 @@ static void input_fragments(struct input *in, const struct pkt *pkts, unsigned n
 	}
 }
 
-/* Packets of one kind */
+/* Handle packets of one kind */
 static void input_run(struct input *in, const struct pkt *pkts, unsigned n)
 {
 	unsigned i;
@@ -533,8 +532,8 @@ static void input_run(struct input *in, const struct pkt *pkts, unsigned n)
 /**
  * input_batch() - Handle received packets
  * @in:		Input
- * @pkts:	Accepted by pkt_parse()
- * @n:		How many
+ * @pkts:	Packets that pkt_parse() accepted
+ * @n:		Number of packets
  */
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n)
 {

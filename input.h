@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * input.h - A batch of parsed packets: each to the protocol that wants it
+ * input.h - Handing parsed packets to protocols
  */
 
 #ifndef INPUT_H
@@ -19,19 +19,20 @@ struct udp;
 struct icmp;
 struct tap;
 
-#define INPUT_MACS	4	/* guests' MAC addresses that are remembered */
+#define INPUT_MACS	4	/* MAC addresses of guests that are remembered */
 
 /**
- * struct input - Where packets go, and fragments in the making
- * @unreach_ms:	When the last error about an unknown protocol was sent
- * @dropped:	Packets that nobody wanted
- * @dhcp_dropped, @dhcpv6_dropped, @ndp_dropped:	Messages for these that were
- *		not answered: malformed, not for us, turned off, or no room
- * @macs:	Who was there lately, @nmacs counts all
- * @ra_timer:	For the next unsolicited router advertisement, REF_INPUT
- * @ra_sent_ms:	When the last was sent, 0: never
- * @ra_count:	How many since something changed
- * @probe_timer:	For the next request whether the guest's address is still there,
+ * struct input - Protocols that packets go to, and fragments in the making
+ * @unreach_ms:	Time of the last error about an unknown protocol, ms
+ * @dropped:	Packets that no protocol takes
+ * @dhcp_dropped, @dhcpv6_dropped, @ndp_dropped:	Messages that were not
+ *		answered: malformed, not for us, turned off, or no room
+ * @macs:	Latest MAC addresses of guests
+ * @nmacs:	Number of MAC addresses seen; the latest INPUT_MACS are in @macs
+ * @ra_timer:	Timer of the next unsolicited router advertisement, REF_INPUT
+ * @ra_sent_ms:	Time of the last one, ms, 0: none was sent
+ * @ra_count:	Number of advertisements since the last change
+ * @probe_timer:	Timer of the next request for a known address of the guest,
  *		REF_INPUT
  */
 struct input {

@@ -32,12 +32,12 @@ enum ref_kind {
 enum { REF_FLOW_KINDS = REF_ICMP + 1 };	/* the first ones are flows */
 
 /**
- * union epoll_ref - What stands in epoll_event.data
+ * union epoll_ref - Contents of epoll_event.data
  * @index:	Flow (or descriptor) index
  * @kind:	enum ref_kind
  * @side:	Side of the flow that the socket is on; INI where the reference stands
  *		for the flow as a whole
- * @gen:	Generation of the flow: a stale event differs and is ignored
+ * @gen:	Generation of the flow; a stale event has another one and is ignored
  */
 union epoll_ref {
 	struct {
