@@ -50,7 +50,7 @@ def ntop(raw):
 
 
 def csum(data):
-    """RFC 1071, of anything that is not all zeros"""
+    """Internet checksum (RFC 1071) of bytes that are not all zero"""
     if len(data) & 1:
         data += b"\0"
     rest = int.from_bytes(data, "big") % 0xffff
@@ -58,7 +58,7 @@ def csum(data):
 
 
 def csum_raw(data):
-    """The sum itself, folded, not inverted"""
+    """The sum of words, folded, not inverted"""
     return 0xffff - csum(data)
 
 
@@ -108,7 +108,7 @@ def udp(src, dst, sport, dport, data=b"", checksum=None, length=None):
 
 
 def icmp(src, dst, kind, code, rest, checksum=None):
-    """rest: everything behind the checksum"""
+    """rest: bytes after the checksum"""
     msg = struct.pack("!BBH", kind, code, 0) + rest
     if checksum is None:
         checksum = csum(msg) if is4(src) else l4csum(src, dst, ICMP6, msg)
@@ -180,9 +180,9 @@ def mcast_mac(addr):
 # --- parsing --------------------------------------------------------------------
 
 class Pkt:
-    """One frame.  bad: what is wrong with it, a list of text"""
+    """One frame.  bad: list of its defects, as text"""
 
-    # What is absent reads as None
+    # Absent fields read as None
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
@@ -230,7 +230,7 @@ def parse_tcp_opts(p, o):
 
 
 def check_l4(p, l4, csum_at):
-    """Full checksum or, where the device is to complete it, that of the pseudo header"""
+    """Check the checksum, or its sum of the pseudo header if the device completes it"""
     ps = pseudo(p.src, p.dst, p.proto, len(l4))
     if p.vnet and p.vnet[0] & NEEDS_CSUM:
         start = len(p.raw) - p.pad - len(l4)
@@ -349,7 +349,7 @@ def parse(raw, vnet=None):
 
 
 def reassemble(frags):
-    """A Pkt of the whole, from the fragments of one datagram"""
+    """Reassemble the fragments of one datagram into one Pkt"""
     frags = sorted(frags, key=lambda f: f.frag_off)
     first, l4 = frags[0], b""
     for f in frags:

@@ -21,13 +21,13 @@ again in namespaces of its own once for each backend, all at the same time:
     tun-cut     as tun, the same
 
 So everything runs in one process, in one thread: the guest's frames, peers that
-are sockets, and peers that are made by hand (Env.net).  Nothing sleeps for luck:
-waiting is for a frame or for what a socket does, and that nothing comes is seen
-with barrier(), a question that the daemon answers after all before it.
+are sockets, and peers that are made by hand (Env.net).  No test sleeps for luck:
+a test waits for a frame or for a socket, and barrier() shows that nothing comes: it
+is a question, and the daemon answers it after everything that came before.
 
-That takes a process that gets its time: acknowledge too late, and a segment rightly
-comes twice.  So a test that fails while the machine stood still (Watch) is judged by
-another run of it, for what it tells is nothing about the daemon.
+A process that does not get its time acknowledges too late, and rightly gets a segment
+twice.  So a test that fails while the machine stood still (Watch) runs once more,
+since its result tells nothing about the daemon.
 
 usage: NAME.t [-v] [-b BACKEND] [TEST...]	-v: print each dialogue
 """
@@ -57,9 +57,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PASST = os.environ.get("PASST", os.path.join(TOP, "passt"))
 
-TIMEOUT = 6.0			# what has to come has that long
+TIMEOUT = 6.0			# seconds to wait for an expected frame or event
 STILL = 0.1			# seconds without the CPU that may change a dialogue
-TRIES = 3			# where time is measured: something else may run
+TRIES = 3			# of a test that measures time: something else may run
 REPEATS = 5			# tests repeated for that, in a run of a backend
 GUEST_MAC = bytes.fromhex("525400123456")
 OUR_MAC = bytes.fromhex("9a559a559a55")
@@ -98,9 +98,9 @@ class Family:
         return f"IPv{self.version}"
 
 
-# guest: ours and, as with pasta's defaults, an address of the host, too.  gw: is the
-# host's loopback.  peer, peer2: of the host, too.  silent: behind the gateway, where
-# nobody answers but a test.  denied: no route
+# guest: our address and, as with pasta's defaults, one of the host, too.  gw: stands for
+# the host's loopback.  peer, peer2: other addresses of the host.  silent: an address
+# behind the gateway, where only a test answers.  denied: an address without a route
 IP4 = Family(4, "198.51.100.1", "198.51.100.254", "203.0.113.1", "203.0.113.2",
              "203.0.113.77", "127.0.0.1", "192.0.2.1")
 IP6 = Family(6, "2001:db8:1::1", "2001:db8:1::fe", "2001:db8:2::1", "2001:db8:2::2",
@@ -108,11 +108,11 @@ IP6 = Family(6, "2001:db8:1::1", "2001:db8:1::fe", "2001:db8:2::1", "2001:db8:2:
 
 
 class Failed(Exception):
-    """A test found something else than it expected"""
+    """A test did not find the expected result"""
 
 
 class Skip(Exception):
-    """Can't be tested here, with the reason"""
+    """The test can't run here; the argument is the reason"""
 
 
 def check(condition, text):
@@ -129,7 +129,7 @@ def equal(got, wanted, what):
 
 
 def wait_until(condition, what, timeout=TIMEOUT):
-    """Poll what has no descriptor to wait for"""
+    """Poll a condition without a descriptor to wait for"""
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -137,10 +137,10 @@ def wait_until(condition, what, timeout=TIMEOUT):
         time.sleep(0.002)
 
 
-# --- links: something that frames go through ------------------------------------------
+# --- links that frames go through -----------------------------------------------------
 
 class Link:
-    """Frames out and in.  What comes and is not waited for yet is kept, in order"""
+    """Frames out and in.  Received frames are kept, in order, until a test waits for them"""
 
     def __init__(self, name, mac, verify=True):
         self.name, self.mac, self.verify = name, mac, verify
@@ -171,7 +171,7 @@ class Link:
         self.send_many([raw], vnet)
 
     def send_many(self, raws, vnet=None):
-        """In one go where the link can do that"""
+        """Send several frames, with one call if the link can do that"""
         for raw in raws:
             self.note("->", frames.parse(raw, vnet and VNET.unpack(vnet)))
         self.write_raw(raws, vnet)
@@ -198,7 +198,7 @@ class Link:
         self.pending.append(p)
 
     def poll(self, timeout):
-        """Take in what is there, wait for it if there is nothing; False on timeout"""
+        """Receive all frames that are there, wait if there are none; False on timeout"""
         begin = time.monotonic()
         got = self.read_raw()
         if not got:
@@ -240,7 +240,7 @@ class Link:
 
 
 class StreamLink(Link):
-    """A UNIX stream socket: frames behind their length"""
+    """A UNIX stream socket, each frame after its length"""
 
     def __init__(self, name, mac, sock):
         super().__init__(name, mac)
@@ -354,7 +354,7 @@ def run_delay(pid):
 
 
 class Watch:
-    """How long this process and the daemons stood still, at most, since start()"""
+    """Longest time that this process and the daemons stood still since start(), seconds"""
 
     STEP = 0.02
 
@@ -363,7 +363,7 @@ class Watch:
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
-        """A hypervisor that takes the CPU away is seen by the clock alone"""
+        """Compare with the clock, too: it alone shows that a hypervisor took the CPU away"""
         while True:
             before = time.monotonic()
             time.sleep(self.STEP)
@@ -450,7 +450,7 @@ class Daemon:
 
     @contextlib.contextmanager
     def paused(self):
-        """What is sent while it is stopped comes to it as one batch"""
+        """Stop the daemon, so that frames sent meanwhile reach it as one batch"""
         os.kill(self.proc.pid, signal.SIGSTOP)
         with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
             wait_until(lambda: f.seek(0) or f.read().rsplit(")")[-1].split()[0] == "T",
@@ -461,13 +461,13 @@ class Daemon:
             os.kill(self.proc.pid, signal.SIGCONT)
 
     def cpu(self):
-        """Seconds used so far"""
+        """CPU time used so far, seconds"""
         with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
             t = f.read().rsplit(")")[-1].split()
         return (int(t[11]) + int(t[12])) / os.sysconf("SC_CLK_TCK")
 
     def spins(self, seconds, limit):
-        """Whether it uses more CPU time than that in each of a few such spans"""
+        """Does the daemon use more CPU time than that in each of a few such spans?"""
         for _ in range(TRIES):
             before = self.cpu()
             select.select([], [], [], seconds)
@@ -476,7 +476,7 @@ class Daemon:
         return True
 
     def waited(self):
-        """Seconds that it was ready to run, and did not"""
+        """Seconds that the daemon was ready to run, but did not"""
         return run_delay(self.proc.pid)
 
     def fds(self):
@@ -541,7 +541,7 @@ ip -6 route add unreachable 2001:db8:dead::/48
 
 
 def can_be_host():
-    """None, or why the stage can't be set"""
+    """None, or the reason why there can't be namespaces"""
     command = ["unshare", "-nm"] if os.getuid() == 0 else ["unshare", "-Urnm"]
     r = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     return (command, None if not r.returncode else r.stderr.strip())
@@ -552,8 +552,8 @@ def can_be_host():
 class Conn:
     """
     One end of a TCP connection, made by hand.  Sequence numbers are relative: seq to
-    iss, ack to irs, so that the first byte of data is 1 in both directions.  What is
-    not said is what a correct end would send next.
+    iss, ack to irs, so that the first byte of data is 1 in both directions.  Fields
+    that are not given are those that a correct end would send next.
     """
 
     def __init__(self, env, link, ip, src, dst, sport, dport, dst_mac, mss=None,
@@ -582,7 +582,7 @@ class Conn:
     # sending
 
     def frame(self, flags, data=b"", seq=None, ack=None, wnd=None, opts=b"", **kw):
-        """A frame, not sent; nxt moves on unless seq is given"""
+        """Make a frame, but do not send it; nxt moves on unless seq is given"""
         bits = flags_of(flags)
         if bits & SYN and not opts:
             opts = frames.tcp_opts(self.mss, self.ws)
@@ -603,7 +603,7 @@ class Conn:
         self.link.send(self.frame(flags, data, **kw))
 
     def send_gso(self, data, size, flags="PA", seq=None):
-        """One unsegmented frame with a partial checksum"""
+        """Send one unsegmented frame with a partial checksum"""
         raw = self.frame(flags, data, seq=seq)
         l4 = 14 + self.ip.hdrlen
         start = frames.pseudo(self.src, self.dst, frames.TCP, len(raw) - l4)
@@ -612,7 +612,7 @@ class Conn:
         self.link.send(raw, VNET.pack(frames.NEEDS_CSUM, kind, l4 + 20, size, l4, 16))
 
     def send_all(self, data, size, flags="A"):
-        """Data in segments of size bytes, in one batch"""
+        """Send data in segments of size bytes, in one batch"""
         self.link.send_many([self.frame(flags, data[i:i + size])
                              for i in range(0, len(data), size)])
 
@@ -654,14 +654,14 @@ class Conn:
         return p
 
     def meet(self, p):
-        """Their SYN"""
+        """Take over sequence number and options of the other end's SYN"""
         self.irs, self.rcv, self.their_mss, self.their_ws = p.seq, 1, p.mss, p.ws
         self.firsts.append((0, p.after))
 
     def again(self, p):
         """
-        Whether it was here before, or is a probe of our window, and by the time that
-        we took a timer may rightly have sent it
+        Is this a repeated segment, or a probe of our window, that a timer may rightly
+        have sent in the time since we last sent something?
         """
         timer = 0.18 if self.link.mac == FAR_MAC else 0.36	# the kernel's, ours
         if not p.len and p.rel_seq == self.rcv - 1 and not p.flags & (SYN | FIN):
@@ -678,7 +678,7 @@ class Conn:
         return True
 
     def sane(self, p):
-        """What holds for every segment but a RST, and a SYN that comes again"""
+        """Check the rules for every segment but a RST and a repeated SYN"""
         if not self.link.verify or (p.flags == SYN and p.seq == self.irs):
             return
         check(p.flags & ACK, f"segment without ACK: {p}")
@@ -696,7 +696,7 @@ class Conn:
         return self.learn(p) if p else None
 
     def fresh(self, timeout=TIMEOUT):
-        """The next one that no timer sent again, or None"""
+        """The next segment that is no retransmission by a timer, or None"""
         p = self.next(timeout)
         while p and not p.flags & RST and p.late:
             p = self.next(timeout)
@@ -704,8 +704,8 @@ class Conn:
 
     def soon(self):
         """
-        The next segment, or None; as a direct answer: not later than that to questions
-        that were asked after what it answers, which no clock has to tell
+        The next segment, or None, that comes as a direct answer: before the answers to
+        questions that we send now, so no clock is needed
         """
         for _ in range(3):
             self.env.barrier(self.env.guest if self.link is self.env.net else self.link)
@@ -758,7 +758,7 @@ class Conn:
         return self.last
 
     def read(self, count, ack=True, timeout=TIMEOUT):
-        """Until count bytes of data in order have come in all; acknowledges each"""
+        """Read until count bytes have come in order, in all; acknowledge each segment"""
         end = time.monotonic() + timeout
         while len(self.data) < count:
             before = self.rcv
@@ -770,7 +770,7 @@ class Conn:
         return bytes(self.data)
 
     def write(self, data, timeout=10.0):
-        """Data inside their window, in segments of their MSS; as it is acknowledged"""
+        """Send data inside the other end's window, in segments of its MSS"""
         size = min(self.their_mss, 16384)
         end = time.monotonic() + timeout
         start = self.nxt
@@ -784,13 +784,13 @@ class Conn:
             check(not self.reset, "reset")
 
     def quiet(self, what="nothing is sent", pause=0.0):
-        """Nothing comes: not until the daemon has answered a later question"""
+        """Check that nothing comes until the daemon has answered a later question"""
         self.env.barrier(self.link, pause)
         p = self.fresh(0)
         check(not p, f"{what}, but got {p}")
 
     def drain(self):
-        """Take in what is there after a barrier -> segments"""
+        """Receive all segments up to a barrier -> segments"""
         self.env.barrier(self.link)
         out = []
         while True:
@@ -808,13 +808,13 @@ class Conn:
         return p
 
     def open(self, srv):
-        """Handshake; sets peer to the accepted socket"""
+        """Do the handshake, set peer to the accepted socket"""
         self.handshake()
         self.peer = self.env.accept(srv)
         return self
 
     def abort(self):
-        """End the flow whatever its state"""
+        """End the flow in any state"""
         if self.irs is None:
             self.send("R", seq=1)
         elif not self.reset:
@@ -825,7 +825,7 @@ class Conn:
 # --- tests ---------------------------------------------------------------------------------
 
 class Env:
-    """What a test function gets: the guest's link, the host's, sockets that get closed"""
+    """Argument of a test function: links of guest and host, and sockets to be closed"""
 
     def __init__(self, backend, verbose=False):
         self.backend, self.verbose = backend, verbose
@@ -840,7 +840,7 @@ class Env:
         self.daemon = None
 
     def start(self):
-        """The daemon that all tests share, anew if it is gone"""
+        """Start the daemon that all tests share, again if it is gone"""
         if self.daemon and self.daemon.alive() and not self.daemon.link.closed:
             return
         if self.daemon:
@@ -855,7 +855,7 @@ class Env:
         return d
 
     def spawn_small(self):
-        """One with a small flow table, for the time of a test"""
+        """Start a daemon with a small flow table, for one test"""
         program = os.path.join(TOP, "build/small/passt")
         if not os.access(program, os.X_OK):
             raise Skip("needs 'make frames'")
@@ -864,7 +864,7 @@ class Env:
         return d
 
     def announce(self, link):
-        """Make our addresses known, see that somebody is there"""
+        """Make our addresses known, check that the daemon answers"""
         self.barrier(link, timeout=30)
         link.send(frames.eth(OUR_MAC, link.mac, ETH_IP6, frames.ip6(
             IP6.guest, IP6.gw, frames.ICMP6, frames.echo(IP6.guest, IP6.gw, 1, 1))))
@@ -875,7 +875,7 @@ class Env:
         return self.mtu - ip.hdrlen - 20
 
     def burst(self):
-        """Bytes to the guest at once that its link surely holds"""
+        """Number of bytes to the guest that its link surely holds"""
         force = self.guest.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 1 << 20
         return 256 << 10 if force or not self.is_tun else 48 << 10
 
@@ -884,9 +884,9 @@ class Env:
         return self.port
 
     def barrier(self, link=None, pause=0.0, timeout=TIMEOUT):
-        """Return once all that was sent has been looked at
+        """Return once the daemon has handled all frames that were sent
 
-        A device may lose a frame: what is not answered is asked once more."""
+        A device may lose a frame: without an answer, the question is sent once more."""
         link = link or self.guest
         if pause:
             select.select([], [], [], pause)
@@ -894,7 +894,7 @@ class Env:
         check(p, "the daemon answers nothing any more")
 
     def ask(self, link, timeout):
-        """A question that is answered at once, about another address each time"""
+        """Send a question that is answered at once, about another address each time"""
         if link.only6:
             target, src = f"2001:db8:1::{random.randrange(0x100, 0xffff):x}", IP6.guest
             dst = frames.solicited_node(target)
@@ -935,7 +935,7 @@ class Env:
         return s
 
     def recv(self, sock, count):
-        """Exactly count bytes"""
+        """Receive exactly count bytes"""
         out = bytearray()
         try:
             while len(out) < count:
@@ -953,22 +953,22 @@ class Env:
             raise Failed("peer sees no end of file") from None
 
     def nothing(self, sock):
-        """Nothing to read, after a barrier"""
+        """Check that there is nothing to read after a barrier"""
         self.barrier()
         r, _, _ = select.select([sock], [], [], 0)
-        check(not r, "peer reads what was not for it")
+        check(not r, "peer reads data that was not for it")
 
     # the guest
 
     def conn(self, ip, dport, dst=None, link=None, ws=7, mss=None, sport=None, **kw):
-        """TCP of the guest; mss: by default that of its MTU"""
+        """A TCP connection of the guest; mss: by default the one of its MTU"""
         if mss is None:
             mss = self.mss(ip)
         return Conn(self, link or self.guest, ip, ip.guest, dst or ip.peer,
                     sport or self.next_port(), dport, OUR_MAC, mss or None, ws, **kw)
 
     def connect(self, ip, **kw):
-        """An established connection: .peer is the socket of the other end"""
+        """Establish a connection: .peer is the socket of the other end"""
         with self.listen(ip) as srv:
             return self.conn(ip, srv.getsockname()[1], **kw).open(srv)
 
@@ -986,7 +986,7 @@ class Env:
                      frames.udp(ip.guest, dst, sport, dport, data), link=link, **kw)
 
     def expect_udp(self, sport, src, dport, data=None, link=None, timeout=TIMEOUT):
-        """A datagram to the guest"""
+        """Wait for a datagram to the guest"""
         p = (link or self.guest).wait(
             lambda p: p.kind == "udp" and p.dport == sport, timeout)
         check(p, f"no datagram to port {sport}")
@@ -1008,7 +1008,7 @@ class Env:
         return c
 
     def far_connect(self, ip, delay=0.005, **kw):
-        """Guest <-> hand-made peer, whose first answer took a while"""
+        """Connect the guest to a hand-made peer; the first answer takes delay seconds"""
         port = self.next_port()
         g = self.conn(ip, port, dst=ip.silent, **kw)
         g.send("S")
@@ -1097,7 +1097,7 @@ class Runner:
         self.clean(env, why)
 
     def attempt(self, env, fn, family, title):
-        """What is wrong, "", or None if it was skipped"""
+        """Run a test once -> text of the failure, "" for none, None if it was skipped"""
         try:
             env.start()
             env.guest.clear()
@@ -1168,7 +1168,7 @@ def merge(files):
 
 
 def usable(backend):
-    """None, or why this backend can't be had"""
+    """None, or the reason why this backend can't run"""
     if backend.startswith("tun") and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "/dev/net/tun can't be opened"
     if backend in CUT and not os.access(SCATTER, os.X_OK):
