@@ -3,15 +3,14 @@
  * scatter.c - Backends whose frames are in pieces, for tests
  *
  * The linker puts these functions between passt and its backends (--wrap, see
- * "make frames"). What a backend lends becomes room in three buffers: a byte, a
- * page and the rest; commit() gathers them. What it receives is copied into such
- * pieces before it is parsed, cut at another place each time. So protocols meet
- * what they would meet in the memory of a guest, and the dialogues of test/frame
- * must not change.
+ * "make frames"). The room of a lent frame is in three buffers: a byte, a page and
+ * the rest; commit() gathers them. A received frame is copied into such pieces
+ * before it is parsed, cut at another place each time. So protocols meet frames as
+ * in the memory of a guest, and the dialogues of test/frame must not change.
  *
- * Memory around the pieces holds a pattern. Who writes beyond a piece of a room
- * changes it, which ends the program; who reads beyond a piece of a received frame
- * gets it instead of data.
+ * Memory around the pieces holds a pattern. A write beyond a piece of a room
+ * changes it, which ends the program; a read beyond a piece of a received frame
+ * returns it instead of data.
  */
 
 #include <stdlib.h>
@@ -30,7 +29,7 @@
 /**
  * struct pieces - Memory of one frame
  * @first, @page, @rest:	The pieces
- * @a, @b, @c, @d:	What is around them
+ * @a, @b, @c, @d:	Memory around the pieces
  * @iov:	The list of the pieces
  */
 struct pieces {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames from anybody: the parser stays within them, and what it accepts can be
- * sent by frame.c and is the same when it is parsed again
+ * Frames from anybody: the parser stays within them, and a frame that it accepts can
+ * be sent by frame.c and is the same when it is parsed again
  *
  * Input: one byte of flags (1: sums are not verified), one of GSO type, two of
  * GSO size in host order, then the frame.

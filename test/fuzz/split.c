@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames cut into pieces: what the parser makes of a frame, and what is read of it
- * later, does not depend on where it is cut
+ * Frames cut into pieces: neither the parsed packet nor bytes that are read of it
+ * later depend on where a frame is cut
  *
  * Input: as for packet.c, whose corpus is used. How it is cut follows from a number
  * made of its bytes; each piece is memory of its own, so that a sanitizer sees what

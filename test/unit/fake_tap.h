@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fake_tap.h - A tap that keeps what is sent, for unit tests
+ * fake_tap.h - A tap that keeps sent frames, for unit tests
  *
- * Frames are kept flat, headers and payload in one piece, with what was asked
- * of the device beside them.
+ * Frames are kept flat, headers and payload in one piece, together with their
+ * offload fields.
  */
 
 #ifndef TEST_FAKE_TAP_H
@@ -26,10 +26,10 @@ struct fake_frame {
 
 /**
  * struct fake_tap - The fake
- * @tap:	To be handed to what is tested
- * @room:	Frames it lends before it is full
- * @n:		Frames it was given
- * @sent:	These frames
+ * @tap:	Tap for the module under test
+ * @room:	Number of frames that it lends before it is full
+ * @n:		Number of frames that were sent
+ * @sent:	Sent frames
  */
 struct fake_tap {
 	struct tap tap;
@@ -107,7 +107,7 @@ static inline void fake_tap_init(struct fake_tap *f, unsigned caps,
 	f->n = 0;
 }
 
-/* What a receiver of the frame would be told about it */
+/* Offload fields that a receiver of the frame would get */
 static inline struct rx_offload fake_offload(const struct fake_frame *s)
 {
 	return (struct rx_offload){
@@ -117,7 +117,7 @@ static inline struct rx_offload fake_offload(const struct fake_frame *s)
 	};
 }
 
-/* A frame in one piece, parsed */
+/* Parse a frame in one piece */
 static inline enum pkt_error fake_parse(struct pkt *p, const uint8_t *b,
 					size_t len,
 					const struct rx_offload *off)

@@ -34,7 +34,7 @@ static bool parse(struct pkt *p, const struct fake_frame *f)
 	return !fake_parse(p, f->b, f->len, &off);
 }
 
-/* Do what a device does with a partial sum */
+/* Complete a partial checksum, as a device does */
 static void complete(struct fake_frame *f)
 {
 	uint8_t *l4 = f->b + f->csum_start;

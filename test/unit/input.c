@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packets of a guest to whom they belong, and what is learned from them
+ * Packets of a guest reach the protocol they belong to, and addresses are learned
  *
- * Frames are made by frame.c, parsed, and handed over; what comes back is kept
- * by a fake tap. Echo requests go through real ping sockets to the loopback,
- * where the system allows these.
+ * Frames are made by frame.c, parsed, and handed over; a fake tap keeps the replies.
+ * Echo requests go through real ping sockets to the loopback, if the system allows
+ * these.
  */
 
 #include "input.h"
@@ -137,7 +137,7 @@ static void make_echo(const char *src, const char *dst, uint16_t id, size_t len)
 	     64);
 }
 
-/* Hand over all that was made, in one batch; forget what was sent before */
+/* Hand over all frames that were made, in one batch; forget earlier replies */
 static void deliver(void)
 {
 	static struct pkt p[FAKE_FRAMES];
@@ -363,7 +363,7 @@ static void test_dhcp(void)
 	ok(is_addr(&guest.addr4, "198.51.100.5"), "0.0.0.0 is not learned");
 }
 
-/* What is between requests is handed on, in one batch */
+/* Datagrams between DHCP requests are handed on, in one batch */
 static void test_between(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET };

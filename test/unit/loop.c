@@ -23,7 +23,7 @@ static uint64_t rnd(void)
 	return rnd_state;
 }
 
-/* What a timer of @delay armed at @now may be late by; see struct timer */
+/* Largest lateness of a timer with @delay, ms; see struct timer */
 static uint64_t late_max(uint64_t delay)
 {
 	return delay <= 64 ? 0 : delay * 8 / 63;
@@ -302,8 +302,8 @@ static void loop_itself(void)
 	is(loop_wait(&l, ev, 4, true), 0,
 	   "a descriptor that is no longer watched has no events");
 
-	/* As after an hour asleep until something comes: what handlers arm
-	 * before timers are looked at counts from now, not from an hour ago */
+	/* As after an hour of sleep: the delay of a timer that a handler arms
+	 * before timers expire counts from now, not from an hour ago */
 	hour = l.now_ms / 2 < 3600000 ? l.now_ms / 2 : 3600000;
 	wheel_init(&l.wheel, l.now_ms - hour);
 	is(loop_wait(&l, ev, 4, true), 0,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Frames as others make them, right and wrong, and what the parser says */
+/* Frames as others make them, right and wrong, and the parser's verdict */
 
 #include "packet.h"
 
@@ -461,7 +461,7 @@ static void fragments(void)
 	   p.payload.len == 12,
 	   "offset and identification of an IPv6 fragment are copied");
 
-	/* What the reassembler does with the data of all fragments */
+	/* Parse the data of all fragments, as the reassembler does */
 	f = udp(false, 4);
 	p.off = (struct rx_offload){ 0 };
 	l4 = view_of(f->b + 54, 12);

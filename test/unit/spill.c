@@ -51,7 +51,7 @@ static size_t append(struct spill *s, unsigned flow, uint64_t pos, size_t len,
 	return spill_append(&pool, s, v);
 }
 
-/* wrong_bytes() - What is kept against the stream from @pos on */
+/* Count the kept bytes that differ from the stream from @pos on */
 static size_t wrong_bytes(const struct spill *s, unsigned flow, uint64_t pos,
 			  unsigned parts, size_t *seen)
 {

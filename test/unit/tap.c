@@ -29,7 +29,7 @@ static union inany src, dst;
 static struct frame_addr addr = { mac_b, mac_a, &src, &dst, 0, 0 };
 static uint8_t data[65536], got[4 << 20];
 
-/* What the callbacks saw */
+/* Counted by the callbacks */
 static unsigned rx_packets, rx_calls, writables, closes, wrong;
 static int close_error;
 static size_t rx_len;
@@ -505,7 +505,7 @@ static void on_changed(void *ctx)
 	changes++;
 }
 
-/* A wrapper around a backend whose other side comes, and is another one then */
+/* Wrap a backend whose other side comes later and changes capabilities and MTU */
 static void wrapper_follows(void)
 {
 	static struct pcap pc;

@@ -38,7 +38,7 @@ static uint8_t their_mac[6];
 static const uint8_t our_mac[6] = { 2, 0, 0, 0, 0, 2 };
 static union inany our, their;
 
-/* What came from the device */
+/* Counts of frames from the device */
 static struct {
 	unsigned udp, gso, fragments, partial, closed;
 	size_t bytes;
@@ -181,7 +181,7 @@ static void put_udp(unsigned n, size_t len, uint16_t gso_size)
 	is(tap_commit(&t.tap, n), n, "lent frames are queued");
 }
 
-/* What has arrived at a socket, in bytes */
+/* Read all that has arrived at a socket. Return: bytes */
 static size_t drain(int fd, bool *same)
 {
 	size_t bytes = 0;

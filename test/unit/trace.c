@@ -71,7 +71,7 @@ int main(void)
 		if (strcmp(buf, cases[i].want))
 			printf("# got %s\n", buf);
 		for (n = 0; n < cases[i].len; n++) {
-			uint8_t copy[128];	/* what is behind is not to be read */
+			uint8_t copy[128];	/* nothing after it may be read */
 			uint8_t *p = copy + sizeof(copy) - n;
 
 			memcpy(p, cases[i].frame, n);

@@ -48,7 +48,7 @@ static struct view cut(size_t len, unsigned n)
 	return view_of_iov(iov, n);
 }
 
-/* Random steps over a view; whatever they are, its bytes are the flat ones */
+/* Take random steps over a view: its bytes are those of the flat copy */
 static bool walk(struct view v, size_t len)
 {
 	size_t off = 0;
