@@ -109,7 +109,7 @@ static enum guest_rank rank_of(const struct hostnet *net, const union inany *a)
 	return is_onlink(net, a) ? GUEST_ONLINK : GUEST_SEEN;
 }
 
-/* MAC addresses of other machines ------------------------------------------- */
+/* MAC addresses of other machines ---------------------------------------- */
 
 static unsigned neigh_slot(const union inany *a)
 {
@@ -171,7 +171,7 @@ bool guest_is_other(const struct guest *g, const union inany *a,
 	return n && memcmp(n->mac, asker, MAC_LEN);
 }
 
-/* Known addresses ------------------------------------------------------------ */
+/* Known addresses -------------------------------------------------------- */
 
 static void guest_take_mac(struct guest *g, const uint8_t mac[MAC_LEN],
 			   enum guest_rank rank)
@@ -307,7 +307,7 @@ void guest_leased(struct guest *g, const struct hostnet *net, bool v4,
 		adopt(g, GUEST_ASSIGNED, &a, mac);
 }
 
-/* Probing -------------------------------------------------------------------- */
+/* Probing ---------------------------------------------------------------- */
 
 /**
  * guest_probe_due() - Time of the next call of guest_probe()
@@ -354,7 +354,7 @@ bool guest_probe(struct guest *g, const struct conf *c,
 	return true;
 }
 
-/* Start ---------------------------------------------------------------------- */
+/* Start ------------------------------------------------------------------ */
 
 /* Forget all MAC addresses */
 static void reset_macs(struct guest *g)
