@@ -415,7 +415,8 @@ static void captures(void)
 				  .csum_offset = 6 };
 	static struct pcap pc;
 	struct tap *t;
-	struct pkt p[3];
+	struct pkt p[4];
+	struct iovec iov[3];
 	const uint8_t *b = got + 24;
 	unsigned n = 0, i;
 	struct view v;
@@ -442,8 +443,13 @@ static void captures(void)
 		v = view_of(fake.sent[i].b, fake.sent[i].len);
 		tap_rx_frame(&fake.tap, p, &n, &v, &off);
 	}
+	iov[0] = (struct iovec){ fake.sent[0].b, 1 };
+	iov[1] = (struct iovec){ fake.sent[0].b + 1, 40 };
+	iov[2] = (struct iovec){ fake.sent[0].b + 41, fake.sent[0].len - 41 };
+	v = view_of_iov(iov, 3);
+	tap_rx_frame(&fake.tap, p, &n, &v, &off);
 	fake.tap.rx(fake.tap.ctx, p, n);
-	ok(rx_packets == 2 && !wrong, "a wrapper hands over received frames");
+	ok(rx_packets == 3 && !wrong, "a wrapper hands over received frames");
 	v = view_of(data, 9);
 	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
 	fake.tap.closed(fake.tap.ctx, 0);
@@ -468,6 +474,10 @@ static void captures(void)
 	b = record(b, p, &good);
 	ok(good && p[0].payload.len == 60000,
 	   "a received frame larger than the copied head is recorded");
+	b = record(b, p, &good);
+	ok(good && p[0].payload.len == 999 &&
+	   view_equals(p[0].payload, data, 999),
+	   "a received frame in pieces is recorded with a complete checksum");
 	ok(u32_at(b + 8) == 9 && b + 25 == got + len,
 	   "a bad frame is recorded");
 }
