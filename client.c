@@ -154,13 +154,6 @@ int client_watch(struct client *cl, struct loop *l)
 	return cl->fd < 0 ? 0 : loop_add(l, cl->fd, EPOLLIN, client_ref);
 }
 
-static void pause_listening(struct client *cl, int error)
-{
-	warn_limited_rc(error, "Couldn't accept a client for now");
-	loop_mod(cl->loop, cl->fd, 0, client_ref);
-	wheel_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms + PAUSE_MS);
-}
-
 /* client_timer() - Look whether there are descriptors again */
 void client_timer(struct client *cl)
 {
@@ -183,8 +176,12 @@ bool client_accept(struct client *cl, struct tap *t)
 	int rc;
 
 	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-			pause_listening(cl, errno);
+		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+			return false;
+		warn_limited_rc(errno, "Couldn't accept a client for now");
+		loop_mod(cl->loop, cl->fd, 0, client_ref);
+		wheel_arm(&cl->loop->wheel, &cl->timer,
+			  cl->loop->now_ms + PAUSE_MS);
 		return false;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);

@@ -65,24 +65,6 @@
 
 /* What the command finds in its namespaces --------------------------------- */
 
-/* The host keeps its own name */
-static void set_hostname(const char *name)
-{
-	if (name[0] && strlen(name) <= HOST_NAME_MAX &&
-	    sethostname(name, strlen(name)))
-		warn_errno("Couldn't set the host name of the namespace");
-}
-
-/* Mount a /proc that shows the processes of the new PID namespace, if we may */
-static void mount_proc(void)
-{
-	/* Our mounts must not show up in the host's mount namespace */
-	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL) ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  NULL))
-		debug_rc(errno, "The command sees the host's /proc");
-}
-
 /* Find the last GID of a range without gaps that starts at 0 */
 static unsigned long gid_last(void)
 {
@@ -95,39 +77,37 @@ static unsigned long gid_last(void)
 	return count - 1 < INT32_MAX ? count - 1 : INT32_MAX;
 }
 
-/* Let all groups of the namespace use ping sockets, if the kernel permits */
-static void open_ping_group_range(void)
+/* Set up what is the namespaces' own, as far as we may */
+static void prepare_namespaces(const char *hostname)
 {
-	char text[32];
+	char range[32];
 	int rc;
 
-	snprintf(text, sizeof(text), "0 %lu", gid_last());
-	rc = procfile_write("/proc/sys/net/ipv4/ping_group_range", text);
+	if (hostname[0] && strlen(hostname) <= HOST_NAME_MAX &&
+	    sethostname(hostname, strlen(hostname)))
+		warn_errno("Couldn't set the host name of the namespace");
+
+	/* First make sure that no mount shows up in the host's namespace */
+	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL) ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL))
+		debug_rc(errno, "The command sees the host's /proc");
+
+	/* Let all groups of the namespace use ping sockets */
+	snprintf(range, sizeof(range), "0 %lu", gid_last());
+	rc = procfile_write("/proc/sys/net/ipv4/ping_group_range", range);
 	if (rc)
 		debug_rc(rc, "ping_group_range of the namespace stays");
-}
 
-/*
- * The bypass connects to the namespace's own address from that same address. Many
- * such connections in a row would run out of ports: permit to use those in
- * TIME_WAIT again
- */
-static void reuse_ports(void)
-{
-	int rc = procfile_write("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
-
+	/* The bypass connects to the namespace's own address from that same
+	 * address. Many such connections in a row would run out of ports: permit
+	 * to use those in TIME_WAIT again */
+	rc = procfile_write("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
 	if (rc)
 		debug_rc(rc, "tcp_tw_reuse of the namespace stays");
 }
 
 /* The command -------------------------------------------------------------- */
-
-/* Make the command's own process group the foreground one of the terminal */
-static void take_terminal(void)
-{
-	if (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid()))
-		debug_rc(errno, "The command can't have the terminal");
-}
 
 /*
  * Is there a file of this name in $PATH? execvp() also fails with EACCES if a
@@ -158,8 +138,10 @@ static _Noreturn void command_exec(const struct command *cmd,
 							"/bin/sh"), NULL };
 	char *const *argv = c->command ? c->command : by_default;
 
-	if (cmd->tty_pgrp)
-		take_terminal();	/* while SIGTTOU is blocked */
+	/* Become the terminal's foreground process group, with SIGTTOU blocked */
+	if (cmd->tty_pgrp &&
+	    (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid())))
+		debug_rc(errno, "The command can't have the terminal");
 	sigaction(SIGCHLD, &cmd->sigchld, NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 
@@ -239,10 +221,7 @@ _Noreturn void command_run(const struct command *cmd, const struct conf *c,
 	sigset_t all, saved;
 	pid_t pid;
 
-	set_hostname(c->hostname);
-	mount_proc();
-	open_ping_group_range();
-	reuse_ports();
+	prepare_namespaces(c->hostname);
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &saved);
@@ -259,13 +238,6 @@ _Noreturn void command_run(const struct command *cmd, const struct conf *c,
 
 /* In the daemon ------------------------------------------------------------ */
 
-/* Is the terminal ours alone, so that the command may have it? */
-static bool tty_is_ours(void)
-{
-	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-	       tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
 /**
  * command_prepare() - Get ready to start a command
  * @cmd:	Set, no command yet
@@ -279,7 +251,9 @@ void command_prepare(struct command *cmd)
 	*cmd = (struct command){ .ctl = -1 };
 	/* While it is ignored, there is no status to wait for */
 	sigaction(SIGCHLD, &dfl, &cmd->sigchld);
-	if (tty_is_ours())
+	/* The command gets the terminal if it is ours */
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+	    tcgetpgrp(STDIN_FILENO) == getpgrp())
 		cmd->tty_pgrp = getpgrp();
 }
 

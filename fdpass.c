@@ -58,7 +58,7 @@ int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
 }
 
 /* Those that did not fit into the limit of open files are left out */
-static void take(struct msghdr *msg, struct fdpass *f)
+static void fdpass_take(struct msghdr *msg, struct fdpass *f)
 {
 	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
 
@@ -96,7 +96,7 @@ int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
 	f->n = 0;
 	if (n < 0)
 		return -errno;
-	take(&msg, f);
+	fdpass_take(&msg, f);
 	if ((size_t)n == len)
 		return 0;
 	fdpass_close(f);

@@ -169,19 +169,12 @@ static void watch_folder(struct netns *n, const char *path)
 	}
 }
 
-static bool folder_event(const struct netns *n, const struct inotify_event *e,
-			 const char *name)
-{
-	if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
-		return true;
-	return e->mask & (IN_DELETE | IN_MOVED_FROM) && e->len &&
-	       !strcmp(name, n->file);
-}
-
 /* All events there are: of several, ours may be the last */
 /* #syscalls:pasta read */
 static bool folder_gone(const struct netns *n)
 {
+	const uint32_t of_folder = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT |
+				   IN_IGNORED;
 	char buf[4096];
 	struct inotify_event e;
 	ssize_t len, at;
@@ -189,7 +182,9 @@ static bool folder_gone(const struct netns *n)
 	while ((len = read(n->folder, buf, sizeof(buf))) > 0) {
 		for (at = 0; at < len; at += sizeof(e) + e.len) {
 			memcpy(&e, buf + at, sizeof(e));
-			if (folder_event(n, &e, buf + at + sizeof(e)))
+			if (e.mask & of_folder ||
+			    (e.mask & (IN_DELETE | IN_MOVED_FROM) && e.len &&
+			     !strcmp(buf + at + sizeof(e), n->file)))
 				return true;
 		}
 	}
@@ -266,22 +261,16 @@ static void watch_mount(struct netns *n)
 	memcpy(n->mount, line, sizeof(line));
 }
 
-static bool mounts_changed(const struct netns *n)
-{
-	struct pollfd pfd = { .fd = n->mounts, .events = POLLPRI };
-
-	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLPRI;
-}
-
 /* What changes while we read the list may hide a line that is still there */
 static bool mount_gone(const struct netns *n)
 {
+	struct pollfd pfd = { .fd = n->mounts, .events = POLLPRI };
 	int i;
 
 	for (i = 0; i < REREAD_MAX; i++) {
 		if (mount_find(n->mounts, n->mount, NULL, 0))
 			return false;
-		if (!mounts_changed(n))
+		if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLPRI))
 			return true;
 	}
 	return false;			/* the next change will tell */
@@ -290,13 +279,13 @@ static bool mount_gone(const struct netns *n)
 /* Opening ------------------------------------------------------------------ */
 
 /* One line in the words that others look for */
-static int refuse(const char *path, const char *why)
+static int netns_refuse(const char *path, const char *why)
 {
 	err("Couldn't open network namespace %s: %s", path, why);
 	return -EINVAL;
 }
 
-static int refuse_rc(const char *path, int rc, const char *hint)
+static int netns_refuse_rc(const char *path, int rc, const char *hint)
 {
 	char reason[UTIL_ERROR_STRLEN];
 
@@ -338,16 +327,16 @@ static int open_net(struct netns *n)
 
 	n->net = open_ns(n->name);
 	if (n->net < 0)
-		return refuse_rc(n->name, n->net,
+		return netns_refuse_rc(n->name, n->net,
 				 n->net == -EACCES && n->pid_path[0] ?
 				 " (the process is not yours)" : "");
 	kind = kind_of(n->net);
 	if (!kind)
-		return refuse(n->name, "It is no namespace");
+		return netns_refuse(n->name, "It is no namespace");
 	if (kind != CLONE_NEWNET)
-		return refuse(n->name, "It is another kind of namespace");
+		return netns_refuse(n->name, "It is another kind of namespace");
 	if (is_own(n->net, "/proc/self/ns/net"))
-		return refuse(n->name, "It is our own, nothing to do");
+		return netns_refuse(n->name, "It is our own, nothing to do");
 	return 0;
 }
 
@@ -378,7 +367,7 @@ static int open_user(struct netns *n, const struct conf *c)
 	if (rc)
 		return rc;
 	if (n->user < 0)
-		return refuse_rc(n->name, -errno, " (its owner is not below "
+		return netns_refuse_rc(n->name, -errno, " (its owner is not below "
 				 "our user namespace)");
 	if (is_own(n->user, "/proc/self/ns/user"))
 		close_fd(&n->user);
@@ -547,10 +536,10 @@ int netns_join(const struct netns *n)
 {
 	/* EINVAL: it is our own */
 	if (n->user >= 0 && setns(n->user, CLONE_NEWUSER) && errno != EINVAL)
-		return refuse_rc(n->name, -errno, " (to join its user "
+		return netns_refuse_rc(n->name, -errno, " (to join its user "
 				 "namespace; is it yours?)");
 	if (setns(n->net, CLONE_NEWNET))
-		return refuse_rc(n->name, -errno, n->user >= 0 ?
+		return netns_refuse_rc(n->name, -errno, n->user >= 0 ?
 				 " (is it yours?)" :
 				 " (its owner is this user namespace: "
 				 "root is needed)");
@@ -568,8 +557,8 @@ void netns_close(struct netns *n)
 
 /* Watching ----------------------------------------------------------------- */
 
-static int watch(struct loop *l, int fd, uint32_t events, enum ref_kind kind,
-		 unsigned index)
+static int watch_fd(struct loop *l, int fd, uint32_t events,
+		    enum ref_kind kind, unsigned index)
 {
 	const union epoll_ref ref = { .kind = kind, .index = index };
 
@@ -592,12 +581,13 @@ int netns_watch(struct netns *n, struct loop *l)
 		n->poll.ref = (union epoll_ref){ .kind = REF_NETNS_PID };
 		wheel_arm(&l->wheel, &n->poll, l->now_ms + POLL_MS);
 	}
-	rc = watch(l, n->pidfd, EPOLLIN, REF_NETNS_PID, 0);
+	rc = watch_fd(l, n->pidfd, EPOLLIN, REF_NETNS_PID, 0);
 	if (!rc)
-		rc = watch(l, n->folder, EPOLLIN, REF_NETNS_PATH, WATCH_FOLDER);
+		rc = watch_fd(l, n->folder, EPOLLIN, REF_NETNS_PATH,
+			      WATCH_FOLDER);
 	if (!rc)
-		rc = watch(l, n->mounts, EPOLLPRI, REF_NETNS_PATH,
-			   WATCH_MOUNTS);
+		rc = watch_fd(l, n->mounts, EPOLLPRI, REF_NETNS_PATH,
+			      WATCH_MOUNTS);
 	return rc;
 }
 

@@ -98,7 +98,7 @@ static bool is_end(int rc)
 
 /* In the helper */
 
-static int socket_new(enum nssock kind)
+static int ns_socket_new(enum nssock kind)
 {
 	int family = kind == NSSOCK_TCP4 || kind == NSSOCK_UDP4 ? AF_INET :
 								  AF_INET6;
@@ -117,7 +117,7 @@ static int socket_new(enum nssock kind)
 static int serve_sockets(const struct request *q, struct fdpass *f)
 {
 	while (f->n < q->n && f->n < NSHELPER_POOL) {
-		int fd = socket_new(q->kind);
+		int fd = ns_socket_new(q->kind);
 
 		if (fd < 0)
 			break;
@@ -262,7 +262,8 @@ static void failed(struct nshelper *h, enum nssock kind, int rc)
 }
 
 /* Send a request, numbered here; never waits */
-static int request(struct nshelper *h, struct request *q, const struct fdpass *f)
+static int send_request(struct nshelper *h, struct request *q,
+			const struct fdpass *f)
 {
 	int rc;
 
@@ -290,7 +291,8 @@ static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 }
 
 /* One answer that is there; sockets for the pool don't stay in @f */
-static int answer(struct nshelper *h, struct answer *a, struct fdpass *f)
+static int take_answer(struct nshelper *h, struct answer *a,
+		       struct fdpass *f)
 {
 	int rc;
 
@@ -315,7 +317,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 	int rc;
 
 	for (;;) {
-		rc = answer(h, &a, f);
+		rc = take_answer(h, &a, f);
 		if (!rc && a.seq == seq)
 			return a.error;
 		if (!rc)
@@ -340,7 +342,7 @@ static int refill(struct nshelper *h, enum nssock kind)
 
 	if (h->asked[kind])
 		return 0;
-	rc = request(h, &q, &none);
+	rc = send_request(h, &q, &none);
 	h->asked[kind] = !rc;
 	if (rc)
 		failed(h, kind, rc);
@@ -426,7 +428,7 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 {
 	struct request q = { .op = OP_BIND, .sa = *sa };
 	struct fdpass f = { .n = 1, .fd = { fd } };
-	int rc = request(h, &q, &f);
+	int rc = send_request(h, &q, &f);
 
 	f.n = 0;
 	if (!rc)
@@ -446,7 +448,7 @@ int nshelper_diag(struct nshelper *h)
 {
 	struct request q = { .op = OP_DIAG };
 	struct fdpass f = { .n = 0 };
-	int rc = request(h, &q, &f);
+	int rc = send_request(h, &q, &f);
 
 	if (!rc)
 		rc = await(h, q.seq, &f);
@@ -528,7 +530,7 @@ void nshelper_event(struct nshelper *h)
 	struct answer a;
 	struct fdpass f;
 
-	while (!answer(h, &a, &f))
+	while (!take_answer(h, &a, &f))
 		fdpass_close(&f);
 }
 

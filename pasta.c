@@ -162,14 +162,6 @@ static int child_send_tap(const struct child *ch, int fd,
 	return send(ch->ctl, &m, sizeof(m), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Where there is to be no tap: something that knows the namespace as well */
-static int stand_in(void)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /*
  * Make the tap device and set up the link: its descriptor, or negative errno, told
  * here
@@ -178,10 +170,14 @@ static int child_setup(const struct child *ch, struct tap_tun_info *info)
 {
 	int fd, rc;
 
-	if (ch->c->splice_only)
-		fd = stand_in();
-	else
+	if (ch->c->splice_only) {
+		/* Instead of a tap, something else that keeps the namespace */
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			fd = -errno;
+	} else {
 		fd = tap_tun_open(ch->c, ch->h->ns_ifname, info);
+	}
 	if (fd < 0) {
 		tun_error(fd, ch->h->ns_ifname);
 		return fd;

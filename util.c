@@ -6,6 +6,7 @@
  * may be used at any time, also with the seccomp filter on.
  */
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -272,28 +273,22 @@ int util_write_all(int fd, const void *buf, size_t len)
 }
 
 /**
- * util_random() - Unpredictable bytes from the kernel
- * @buf:	Where to
- * @len:	Bytes
+ * util_random() - Get unpredictable bytes from the kernel
+ * @buf:	Set
+ * @len:	Bytes, up to 256: the kernel returns all of them, see getrandom(2)
  *
  * Return: 0 or negative errno
  */
 /* #syscalls getrandom */
 int util_random(void *buf, size_t len)
 {
-	char *p = buf;
+	ssize_t n;
 
-	while (len) {
-		ssize_t n = getrandom(p, len, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= n;
-	}
-	return 0;
+	assert(len <= 256);
+	do
+		n = getrandom(buf, len, 0);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
 }
 
 /**
@@ -327,13 +322,6 @@ int util_named_fd(const char *path)
 	return -1;
 }
 
-/* May a descriptor of the access mode @have be used like one of @want? */
-static bool access_fits(int have, int want)
-{
-	return have == O_RDWR || have == want ||
-	       (want == O_RDWR && have == O_WRONLY);
-}
-
 /**
  * util_open() - Open a file that the user named
  * @path:	Path, as the caller of the program sees it
@@ -349,7 +337,7 @@ static bool access_fits(int have, int want)
  */
 int util_open(const char *path, int flags)
 {
-	int named = util_named_fd(path), fd, rc, have;
+	int named = util_named_fd(path), want = flags & O_ACCMODE, fd, rc, have;
 
 	/* What the caller did not hand over may be one of ours by now */
 	if (named > STDERR_FILENO && fcntl(named, F_GETFD) & FD_CLOEXEC)
@@ -359,7 +347,11 @@ int util_open(const char *path, int flags)
 		return fd;
 	rc = -errno;
 	have = named < 0 ? -1 : fcntl(named, F_GETFL);
-	if (have < 0 || !access_fits(have & O_ACCMODE, flags & O_ACCMODE))
+	if (have < 0)
+		return rc;
+	have &= O_ACCMODE;
+	if (have != O_RDWR && have != want &&
+	    (have != O_WRONLY || want != O_RDWR))
 		return rc;
 	fd = fcntl(named, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (fd < 0)
