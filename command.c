@@ -3,7 +3,7 @@
  * command.c - The command of pasta: its first process, terminal and exit status
  *
  * pasta.c makes the namespaces with a child in them. Once the daemon says "go",
- * this child prepares what the command finds in there and becomes pasta-init:
+ * this child sets up host name, /proc and sysctls and becomes pasta-init:
  *
  *	daemon			    pasta-init			    command
  *	command_prepare()
@@ -16,15 +16,15 @@
  *	command_status() <--------- the same exit status
  *	command_end(), EOF -------> exit
  *
- * pasta-init is the first process of the PID namespace and the command the second,
- * for two reasons. The kernel drops signals to a first process that has no handler
- * for them, so that Ctrl-C would not stop most programs; and orphans need a process
- * that reaps them. When pasta-init exits, the kernel kills all other processes of
- * the namespace.
+ * pasta-init is the first process of the PID namespace and the command the
+ * second, for two reasons. The kernel drops signals to a first process that has no
+ * handler for them, so that Ctrl-C would not stop most programs; and orphans need a
+ * process that reaps them. When pasta-init exits, the kernel kills all other
+ * processes of the namespace.
  *
  * pasta-init also exits at the end of the socket to the daemon. A socket is better
- * than a signal: its end can't be lost, and is noticed after the daemon has changed
- * to a user who may not send signals any more.
+ * than a signal: its end can't be lost, and it works after the daemon has changed
+ * to a user without the right to send signals.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
  * becomes their foreground process group, so that Ctrl-C reaches it alone. The
@@ -63,7 +63,7 @@
 #define EXIT_NOT_FOUND	127		/* shells: not found */
 #define EXIT_SIGNAL	128		/* shells: add the signal's number */
 
-/* What the command finds in its namespaces --------------------------------- */
+/* Host name, /proc and sysctls --------------------------------------------- */
 
 /* Find the last GID of a range without gaps that starts at 0 */
 static unsigned long gid_last(void)
@@ -77,7 +77,7 @@ static unsigned long gid_last(void)
 	return count - 1 < INT32_MAX ? count - 1 : INT32_MAX;
 }
 
-/* Set up what is the namespaces' own, as far as we may */
+/* Set up the namespaces from inside, as far as the kernel permits */
 static void prepare_namespaces(const char *hostname)
 {
 	char range[32];

@@ -36,7 +36,7 @@
 /**
  * struct reader - Lines of a file, without the C library's buffers
  * @fd:		File
- * @pos, @len:	What is left in @buf
+ * @pos, @len:	Next byte in @buf, and bytes that it holds
  */
 struct reader {
 	int fd;
@@ -57,7 +57,7 @@ static int reader_byte(struct reader *r)
 	return (unsigned char)r->buf[r->pos++];
 }
 
-/* One line without its end; what does not fit is left out. False: no more */
+/* Read a line without its newline, cut to @size; false at the end of the file */
 static bool reader_line(struct reader *r, char *line, size_t size)
 {
 	size_t n = 0;
@@ -73,8 +73,8 @@ static bool reader_line(struct reader *r, char *line, size_t size)
 /**
  * struct account - A line of /etc/passwd or /etc/group, passwd(5), group(5)
  * @name:	First field
- * @id:		Third: UID or GID
- * @gid:	Fourth, of /etc/passwd: primary group
+ * @id:		Third field: UID or GID
+ * @gid:	Fourth field of /etc/passwd: primary group
  */
 struct account {
 	char name[64];
@@ -102,10 +102,10 @@ static bool account_parse(char *line, struct account *a)
 }
 
 /**
- * account_find() - Look up by name or number, in the file itself
+ * account_find() - Look up a name or number
  * @path:	/etc/passwd or /etc/group
- * @name:	Name, or NULL: by @a->id
- * @a:		Set if there is one
+ * @name:	Name, or NULL: look for @a->id
+ * @a:		Set if there is an account
  */
 static bool account_find(const char *path, const char *name, struct account *a)
 {
@@ -125,7 +125,7 @@ static bool account_find(const char *path, const char *name, struct account *a)
 	return found;
 }
 
-/* USER, by name or number, to both IDs */
+/* Look up a user by name or number, and its primary group */
 static int identity_user(const char *user, struct identity *id)
 {
 	struct account a = { .id = 0 };
@@ -179,7 +179,7 @@ static int identity_parse(const char *runas, struct identity *id)
 	return 0;
 }
 
-/* Are we in a user namespace that maps all users to themselves? */
+/* Does our user namespace map all users to themselves, as the first one does? */
 static bool is_host_userns(void)
 {
 	unsigned long in, out, count;

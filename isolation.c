@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * isolation.c - What the process can reach, less in each stage
+ * isolation.c - The sandbox: give up rights, more in each stage
  *
- * Whoever controls the frames or the connections that we read should gain
- * nothing by taking over this process. So it gives up, at the point where it is
- * needed no longer and before the first hostile byte:
+ * An attacker who takes over this process by hostile frames or connections should
+ * gain nothing. So the process gives up each right where it is no longer needed,
+ * all of them before it reads the first hostile byte:
  *
- *  init	closed standard descriptors, which others would take the place of
- *  inherited	descriptors of the caller, once files named by them are open
+ *  init	standard descriptors are opened if they are closed
+ *  inherited	descriptors of the caller are closed, once files named by them are
+ *		open
  *  detach	the host's mounts: the root is an empty, read-only tmpfs;
- *		its user, IPC and UTS namespaces, in the background that of
- *		PIDs, too; the identity of root
+ *		its user, IPC and UTS namespaces, in the background its PID
+ *		namespace, too; the identity of root
  *  seal	all capabilities, also those that exec() could give back
  *		(no_new_privs), core dumps and being traced (not dumpable),
  *		and every system call that the sources do not name
  *
- * The order in detach() comes from what each step needs. Making a mount
- * namespace takes CAP_SYS_ADMIN, which only root has outside of a user
- * namespace and anybody has in a new one. Changing the identity takes
- * CAP_SETUID and an identity that is mapped, so it comes before our own user
- * namespace, where nothing is mapped: nothing that we do later needs a name for
- * our user. In short:
+ * The needs of each step decide the order in isolation_detach(). Making a mount
+ * namespace takes CAP_SYS_ADMIN: outside of a user namespace only root has it,
+ * in a new one everybody. Changing the identity takes CAP_SETUID and an identity
+ * that is mapped. So it comes before our own user namespace, where no ID is mapped,
+ * and none is needed any more. In short:
  *
  *	root, CAP_SYS_ADMIN	mounts and so on; identity; user namespace
  *	root without it		identity; user namespace with the rest
  *	other users		user namespace with the rest
  *
  * A directory descriptor that is left open undoes the empty root, since ".."
- * leads out of it: nobody keeps one. Namespaces may be denied, by a container
- * runtime, a security module or a sysctl: then we say so and go on with what is
- * left. The stages are independent of each other for that reason.
+ * leads out of it: no module keeps one. A container runtime, a security module or a
+ * sysctl may deny namespaces. Then we log a warning and go on with the other stages,
+ * which is why they are independent of each other.
  *
- * The process in the namespace that makes sockets for the daemon goes through
- * the same in one go: isolation_nshelper(). So does the one that reads resolv.conf,
- * which needs the host's mounts: isolation_follower().
+ * The helper in the namespace goes through all stages at once, see
+ * isolation_nshelper(). So does the follower of resolv.conf, which needs the host's
+ * mounts: isolation_follower().
  *
- * The filter is a table for each mode, made at build time by seccomp.sh. A
- * call it refuses kills the process. To see which one it was, build with
- * CPPFLAGS=-DSECCOMP_TRAP, then its number is printed first.
+ * The seccomp filter is a table for each kind of process, made at build time by
+ * seccomp.sh. A system call that it refuses kills the process. Build with
+ * CPPFLAGS=-DSECCOMP_TRAP to have the number of this call printed first.
  */
 
 #include "isolation.h"
@@ -74,18 +74,18 @@
 #define FDS_FALLBACK	65536		/* descriptors tried one by one */
 
 /*
- * What C libraries call on their own: returning from signal handlers and
- * interrupted sleeps, exit(), the clock where the vDSO has none. The variant
+ * C libraries make these calls on their own: to return from signal handlers and
+ * interrupted sleeps, in exit(), and for the clock if the vDSO has none. The variant
  * with 64-bit times is for 32-bit machines.
  */
 /* #syscalls rt_sigreturn sigreturn restart_syscall exit exit_group */
 /* #syscalls clock_gettime clock_gettime64 gettimeofday */
 
 /**
- * isolation_init() - Before anything else: have descriptors 0 to 2
+ * isolation_init() - Make sure that descriptors 0 to 2 are open
  *
- * Where one of them is closed, the next file opened would get its number, and
- * messages would go into it.
+ * To be called first. If one of them is closed, the next file opened gets its
+ * number, and messages would go into that file.
  */
 void isolation_init(void)
 {
@@ -109,7 +109,7 @@ static int close_range_(unsigned first, unsigned last)
 #endif
 }
 
-/* Descriptors that the kernel would have closed on exec are ours */
+/* Close a descriptor, unless it is our own: those are all closed on exec */
 static void close_if_inherited(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);
@@ -119,11 +119,11 @@ static void close_if_inherited(int fd)
 }
 
 /**
- * isolation_close_inherited() - Close descriptors of the caller that are left
- * @keep:	The one that we were told to use, or -1; 0 to 2 stay as well
+ * isolation_close_inherited() - Close the descriptors inherited from the caller
+ * @keep:	Descriptor of --fd, or -1; 0 to 2 stay as well
  *
- * To be called when all that was named by such a descriptor is open. Everything
- * that we open ourselves is closed on exec, and nothing that outlived an exec is.
+ * To be called when all files named by inherited descriptors are open. We tell our
+ * own descriptors by close-on-exec, which an inherited one can't have.
  */
 void isolation_close_inherited(int keep)
 {
@@ -146,7 +146,7 @@ void isolation_close_inherited(int keep)
 		close_range_(FDS_FALLBACK, ~0U);
 }
 
-/* Before Linux 5.9: one by one, up to the limit that holds for new ones */
+/* Without close_range(), before Linux 5.9: up to the limit of open files */
 static void close_one_by_one(int keep)
 {
 	struct rlimit rl;
@@ -161,7 +161,7 @@ static void close_one_by_one(int keep)
 
 /**
  * isolation_close_fds() - Close all descriptors but one
- * @keep:	That one, or -1; 0 to 2 stay as well
+ * @keep:	Descriptor to keep, or -1; 0 to 2 stay as well
  */
 void isolation_close_fds(int keep)
 {
@@ -177,12 +177,13 @@ void isolation_close_fds(int keep)
 		close_one_by_one(keep);
 }
 
-/* Nothing executed from now on can have a capability */
+/* Empty the bounding set: no program executed from now on gets a capability */
 static void drop_bounding_set(void)
 {
 	unsigned long cap;
 
-	/* EINVAL: past the last one; EPERM: no CAP_SETPCAP, nothing to lose */
+	/* EINVAL: past the last capability. EPERM: without CAP_SETPCAP, we have
+	 * no capabilities that matter */
 	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			return;
@@ -203,9 +204,9 @@ static int identity_change(const struct identity *id)
 }
 
 /*
- * The new root: of no blocks and only the inode of its own folder. It is
- * mounted on whatever folder there is, with the folder as both new root and the
- * place for the old one, which is detached right after.
+ * Make the root a tmpfs with no data blocks and one inode, its own directory. It is
+ * mounted on the first of several usual directories. pivot_root() stacks the old
+ * root on the same place, and we detach it right after.
  */
 static int empty_root(void)
 {
@@ -233,7 +234,7 @@ static int empty_root(void)
 	return chdir("/") ? -errno : 0;
 }
 
-/* New namespaces, with the root emptied; negative errno: nothing happened */
+/* Enter new namespaces and empty the root; negative errno if they are denied */
 static int detach(int flags)
 {
 	int rc;
@@ -249,13 +250,13 @@ static int detach(int flags)
 /**
  * isolation_detach() - Leave the host's namespaces and root, become @id
  * @id:		From identity_choose()
- * @pid_ns:	The next child is to be the first of a new PID namespace
+ * @pid_ns:	Make the next child the first process of a new PID namespace
  *
  * To be called single-threaded, with all files opened, low ports bound and no
  * directory descriptor left.
  *
- * Return: 0, also if namespaces are denied; negative errno if the user asked
- * for an identity that can't be had, after saying so
+ * Return: 0, also if namespaces are denied; negative errno, after a message, if
+ * the change to the user of --runas fails
  */
 int isolation_detach(const struct identity *id, bool pid_ns)
 {
@@ -275,7 +276,7 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 		warn_rc(rc, "Couldn't change to nobody, going on as root "
 			"without capabilities");
 
-	/* The sandbox is as good without this one if it has the others */
+	/* The other namespaces don't need this one */
 	if (detached) {
 		if (unshare(CLONE_NEWUSER))
 			debug_rc(errno, "No user namespace for the sandbox");
@@ -288,7 +289,7 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 	return 0;
 }
 
-/* All but those in @keep, which stay if we have them */
+/* Drop all capabilities but those in @keep */
 static void drop_capabilities(uint32_t keep)
 {
 	struct __user_cap_header_struct hdr = {
@@ -297,7 +298,7 @@ static void drop_capabilities(uint32_t keep)
 	struct __user_cap_data_struct cap[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	drop_bounding_set();
-	/* Unknown before Linux 4.3, or forbidden: then there are none */
+	/* On failure, there are no ambient capabilities: Linux before 4.3 */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (keep && syscall(SYS_capget, &hdr, cap))
 		keep = 0;
@@ -338,11 +339,11 @@ static void trap_install(void)
 }
 #endif
 
-/* prctl() wants a pointer to what it only reads: cast away const once, here */
+/* prctl() only reads the filter, but its type is not const: cast once, here */
 #define FILTER(f)	((struct sock_fprog){ .len = ARRAY_SIZE(f), \
 			 .filter = (struct sock_filter *)(uintptr_t)(f) })
 
-/* Nothing can be gained from here on, and little be called */
+/* Drop capabilities, forbid to gain others, install the system call filter */
 static void seal(struct sock_fprog filter, uint32_t caps)
 {
 	drop_capabilities(caps);
@@ -357,10 +358,10 @@ static void seal(struct sock_fprog filter, uint32_t caps)
 }
 
 /**
- * isolation_seal() - Last stage: from here on only the calls that sources name
- * @mode:	Whose calls
+ * isolation_seal() - Last stage: permit only the system calls of this mode
+ * @mode:	Mode, which selects the filter
  *
- * No memory can be had from here on, no file opened.
+ * No memory can be allocated and no file opened from here on.
  */
 void isolation_seal(enum mode mode)
 {
@@ -368,14 +369,14 @@ void isolation_seal(enum mode mode)
 	     0);
 }
 
-/* A process that only serves the daemon: no terminal, no files but a socket */
+/* Detach a process that only serves the daemon from terminal and files */
 static void only_descriptor(int keep, int null)
 {
 	int fd;
 
-	/* So that Ctrl-C doesn't end it before the daemon does */
+	/* So that Ctrl-C reaches the daemon, and not this process */
 	if (setsid() < 0)
-		debug_rc(errno, "No session for a helper");
+		debug_rc(errno, "Couldn't start a session for a helper");
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
 			close(fd);
@@ -383,13 +384,13 @@ static void only_descriptor(int keep, int null)
 }
 
 /**
- * isolation_nshelper() - All stages for the process that stays in the namespace
+ * isolation_nshelper() - All stages for the helper in the namespace
  * @id:		From identity_choose()
- * @keep:	The one descriptor that it needs
+ * @keep:	Its socket to the daemon
  *
- * Ports below 1024 are its business: where its user namespace owns the network
- * namespace, it keeps CAP_NET_BIND_SERVICE. So it has no user namespace for
- * itself, and becomes @id only if that is somebody there.
+ * The helper binds ports below 1024: if its user namespace owns the network
+ * namespace, it keeps CAP_NET_BIND_SERVICE. So it gets no user namespace of its
+ * own, and becomes @id only if that user is mapped.
  */
 void isolation_nshelper(const struct identity *id, int keep)
 {
@@ -409,12 +410,12 @@ void isolation_nshelper(const struct identity *id, int keep)
 }
 
 /**
- * isolation_follower() - All stages for the process that follows resolv.conf
+ * isolation_follower() - All stages for the follower of resolv.conf
  * @id:		From identity_choose()
- * @keep:	The one descriptor that it needs
+ * @keep:	Its socket to the daemon
  *
- * It reads files of the host, so it stays in its mount namespace. What it sees
- * there is what anybody sees, and it has no call to pass it on but to us.
+ * The follower reads a file of the host, so it stays in the host's mount namespace.
+ * It can read only files that everybody can, and pass them only to the daemon.
  */
 void isolation_follower(const struct identity *id, int keep)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * isolation.h - What the process can reach, less in each stage
+ * isolation.h - The sandbox: give up rights, more in each stage
  */
 
 #ifndef ISOLATION_H

@@ -2,9 +2,9 @@
 /*
  * pasta.c - The namespaces of pasta: make or join them
  *
- * We stay in the host's network namespace. What has to happen in the other one
- * is done by a child. It shares our table of descriptors until the tap device is
- * in there, and tells its number over a socket:
+ * The daemon stays in the host's network namespace. A child does the work in the
+ * other one. It shares our table of descriptors until it has opened the tap device,
+ * so that the daemon has the device, too. Its number comes over a socket:
  *
  *	COMMAND		   daemon			    child
  *		make it in new namespaces ------->
@@ -19,17 +19,18 @@
  *				<------------ number of the tap device, the end
  *		netns.c tells the end
  *
- * Where ports are forwarded, another child joins the namespace and stays, for
- * what only somebody in there can do: see nshelper.c. It is no process of the
- * command's PID namespace, so that nobody in there sees it.
+ * Where ports are forwarded, another child joins the namespace and stays, to make
+ * sockets in there: see nshelper.c. It does not join the PID namespace, so that
+ * processes in there don't see it.
  *
  * While the table is shared, the socket to the daemon does not end with the
- * daemon; until then the signal for the death of a parent ends the child.
+ * daemon. Until the child has a table of its own, it dies by the signal for the
+ * death of a parent.
  *
- * IDs: a user is root inside, the only one there is. Root keeps all IDs that it
- * has: mapped to themselves. Such a map has to be written from outside, with our
- * privileges, for that of one ID it makes no difference. With --netns-only there is
- * no map: the command stays in the user namespace of the caller.
+ * IDs: for a user, the namespace has a single ID, root. For root, each ID that it has
+ * is mapped to itself. An identity map must be written by a privileged process
+ * outside; a map of one ID may be. With --netns-only there is no map: the command
+ * stays in the user namespace of the caller.
  */
 
 #include "pasta.h"
@@ -62,11 +63,11 @@
 #include "util.h"
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
-#define PATH_LEN	64		/* of what we look at in /proc */
+#define PATH_LEN	64		/* of a path in /proc */
 #define MAP_LEN		4096		/* of an ID map: the kernel's limit */
 
 /**
- * struct child - What a child in the other namespace needs
+ * struct child - Arguments of a child in the other namespace
  * @c, @h:	For setting up the link
  * @ctl:	Its end of the socket to the daemon
  * @daemon_ctl:	The other end
@@ -83,16 +84,16 @@ struct child {
 };
 
 /**
- * struct tap_message - A child has made the tap device
- * @fd:		Number of its descriptor in the table that the daemon shares
- * @info:	What it can do
+ * struct tap_message - Message of a child: the tap device is there
+ * @fd:		Number of its descriptor in the shared table
+ * @info:	Capabilities of the device
  */
 struct tap_message {
 	int fd;
 	struct tap_tun_info info;
 };
 
-/* Who denies a user namespace, or the rights in it */
+/* Find out why the kernel denies a user namespace, and name a remedy */
 static const char *userns_remedy(void)
 {
 	static const struct {
@@ -118,7 +119,7 @@ static const char *userns_remedy(void)
 	       "user.max_user_namespaces may deny it";
 }
 
-/* What to say about each way in which there can be no tap device */
+/* Explain why a tap device can't be opened, and name a remedy */
 static void tun_error(int rc, const char *ifname)
 {
 	switch (-rc) {
@@ -151,9 +152,9 @@ static void tun_error(int rc, const char *ifname)
 	}
 }
 
-/* In the child: what happens in the other namespace */
+/* In the child ------------------------------------------------------------- */
 
-/* Tell the daemon which descriptor it has now, and what the tap device can do */
+/* Send the number of the tap's descriptor and its capabilities to the daemon */
 static int child_send_tap(const struct child *ch, int fd,
 			  const struct tap_tun_info *info)
 {
@@ -163,8 +164,9 @@ static int child_send_tap(const struct child *ch, int fd,
 }
 
 /*
- * Make the tap device and set up the link: its descriptor, or negative errno, told
- * here
+ * child_setup() - Make the tap device and set up the link
+ *
+ * Return: descriptor of the tap, or negative errno after a message
  */
 static int child_setup(const struct child *ch, struct tap_tun_info *info)
 {
@@ -189,12 +191,12 @@ static int child_setup(const struct child *ch, struct tap_tun_info *info)
 	return rc;
 }
 
-/* Part with the daemon's descriptors: close them here, and leave them to it */
+/* Get a table of descriptors of our own, without the daemon's ones */
 static int child_own_files(const struct child *ch, int tap_fd)
 {
 	if (unshare(CLONE_FILES)) {
-		err_errno("Couldn't have descriptors of its own for the "
-			  "namespace's first process");
+		err_errno("Couldn't unshare the descriptors of the namespace's "
+			  "first process");
 		return -1;
 	}
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
@@ -203,7 +205,7 @@ static int child_own_files(const struct child *ch, int tap_fd)
 	return 0;
 }
 
-/* Wait for the daemon's word; false: it is gone */
+/* Wait for a message of the daemon; false if the daemon has ended */
 static bool child_wait(const struct child *ch)
 {
 	char c;
@@ -236,7 +238,7 @@ static int child_main(void *arg)
 	struct tap_tun_info info = { 0 };
 	int fd;
 
-	/* While the socket's other end is open here as well, no EOF tells */
+	/* The other end of the socket is open here, too: there is no EOF */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (!child_wait_maps(ch))
 		_exit(EXIT_FAILURE);
@@ -247,7 +249,7 @@ static int child_main(void *arg)
 	command_run(ch->cmd, ch->c, ch->ctl);
 }
 
-/* The child that joins namespaces of somebody else, and ends */
+/* The child that joins an existing namespace, for the time of its set-up */
 static int child_join(void *arg)
 {
 	const struct child *ch = arg;
@@ -255,7 +257,7 @@ static int child_join(void *arg)
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	/* Who is root there could trace us otherwise */
+	/* Root of that namespace could trace us otherwise */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
 	if (netns_join(ch->n))
@@ -265,7 +267,7 @@ static int child_join(void *arg)
 							EXIT_SUCCESS);
 }
 
-/* The child that joins them, too, and makes sockets there while we live */
+/* The child that joins a namespace and makes sockets there: see nshelper.c */
 static _Noreturn void child_helper(const struct child *ch,
 				   const struct identity *id)
 {
@@ -278,9 +280,9 @@ static _Noreturn void child_helper(const struct child *ch,
 	nshelper_run(ch->ctl);
 }
 
-/* In the daemon */
+/* ID maps ------------------------------------------------------------------ */
 
-/* What we have, each ID mapped to itself */
+/* Build a map of all IDs of our own namespace, each to itself */
 static int map_identity(const char *own, char *map, size_t size)
 {
 	unsigned long in, out, count;
@@ -316,7 +318,7 @@ static int map_single(pid_t pid, const char *which, unsigned long id)
 	return procfile_write(path, map);
 }
 
-/* Without CAP_SETUID, even root can map itself alone */
+/* Map all IDs; without CAP_SETUID, even root can map only itself */
 static int map_all_or_single(pid_t pid, const char *which, unsigned long id)
 {
 	char own[PATH_LEN], path[PATH_LEN], map[MAP_LEN];
@@ -342,6 +344,8 @@ static int write_maps(pid_t pid)
 	return rc ? rc : map_all_or_single(pid, "gid_map", getegid());
 }
 
+/* Making and joining ------------------------------------------------------- */
+
 static int control_socket(struct child *ch)
 {
 	int fds[2];
@@ -363,11 +367,14 @@ static void child_close(const struct child *ch)
 }
 
 /*
- * A child that shares our table of descriptors: its PID, or negative errno
+ * child_clone() - Start a child that shares our table of descriptors
  *
- * So what it opens is ours as well. Descriptors in messages (SCM_RIGHTS) are no
- * way: any process of the user can use up what the kernel allows a user of these.
- * The memory is a copy: there, the stack is the child's alone.
+ * The daemon has each descriptor that the child opens. To send it in a message
+ * (SCM_RIGHTS) would be less reliable: the kernel limits such descriptors per user,
+ * and any other process of the user can use up the limit. Memory is not shared, so
+ * the stack on our stack is the child's own copy.
+ *
+ * Return: PID or negative errno
  */
 static pid_t child_clone(int (*fn)(void *), int flags, struct child *ch)
 {
@@ -378,7 +385,7 @@ static pid_t child_clone(int (*fn)(void *), int flags, struct child *ch)
 	return pid < 0 ? -errno : pid;
 }
 
-/* The child in new namespaces: returns its PID, or negative errno */
+/* Start the child in new namespaces: PID or negative errno */
 static pid_t child_new(struct child *ch, bool userns)
 {
 	int flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
@@ -410,7 +417,7 @@ static pid_t child_new(struct child *ch, bool userns)
 	return rc;
 }
 
-/* Has a child ended, which stays to be waited for? Told if nobody else can */
+/* Has a child ended? Does not reap it; logs a signal that killed it */
 static bool child_ended(pid_t pid)
 {
 	siginfo_t si = { .si_pid = 0 };
@@ -426,12 +433,12 @@ static bool child_ended(pid_t pid)
 }
 
 /*
- * wait_tap() - Wait for the tap device that child @pid makes, or for its end
+ * wait_tap() - Wait until child @pid has made the tap device, or has ended
  *
- * The end of the socket does not tell: as long as the table of descriptors is
- * shared, the child's end of it is open here, too.
+ * There is no EOF if the child ends: as long as the table of descriptors is shared,
+ * the child's end of the socket is open here, too.
  *
- * Return: descriptor; -ECHILD if the child failed, after saying why
+ * Return: descriptor; -ECHILD if the child failed, after its message
  */
 static int wait_tap(const struct child *ch, pid_t pid, int sigchld,
 		    struct tap_tun_info *info)
@@ -459,7 +466,7 @@ static int wait_tap(const struct child *ch, pid_t pid, int sigchld,
 	}
 }
 
-/* The tap device that child @pid makes; @ch->ctl is the child's alone then */
+/* Receive the tap device of child @pid, then close the child's descriptors */
 static int receive_tap(struct child *ch, pid_t pid, struct tap_tun_info *info)
 {
 	sigset_t set, saved;
@@ -482,7 +489,7 @@ static int receive_tap(struct child *ch, pid_t pid, struct tap_tun_info *info)
 	return fd;
 }
 
-/* The child in new namespaces: returns its PID; errors are told here */
+/* Start the child in new namespaces: PID, or negative errno after a message */
 static pid_t spawn_child(struct child *ch)
 {
 	pid_t pid = child_new(ch, !ch->c->netns_only);
@@ -514,7 +521,8 @@ static int spawn(struct pasta *ns, struct child *ch,
 
 	command_prepare(&ns->command);
 	ch->cmd = &ns->command;
-	/* Not set if the binary can't be read: then the maps are not ours */
+	/* Without read permission for our binary, we are not dumpable, and root
+	 * owns the ID maps in /proc */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 
 	pid = spawn_child(ch);
@@ -531,7 +539,7 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	pid_t joiner;
 
 	if (rc) {
-		err_rc(rc, "Couldn't make a pair of sockets");
+		err_rc(rc, "Couldn't create a pair of sockets");
 		return rc;
 	}
 	sigaction(SIGCHLD, &dfl, NULL);
@@ -549,7 +557,7 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	return rc;
 }
 
-/* Is there anything that needs sockets in the namespace? */
+/* Does any rule need sockets of the namespace? */
 static bool helper_needed(const struct conf *c, const struct rules *rules)
 {
 	const struct fwd_rule *r = NULL;
@@ -560,7 +568,7 @@ static bool helper_needed(const struct conf *c, const struct rules *rules)
 	return false;
 }
 
-/* Of a namespace that we made: what lives there knows, even without /proc */
+/* For a namespace we created, ask the tap descriptor: works without /proc */
 static int namespaces_of_tap(struct netns *n, int tap_fd)
 {
 	n->name = "of the command";
@@ -571,7 +579,7 @@ static int namespaces_of_tap(struct netns *n, int tap_fd)
 	return 0;
 }
 
-/* Start the helper; without it, new ports are not forwarded, and that is all */
+/* Start the helper; returns the socket to it, or negative errno */
 static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 {
 	int rc = ch->n->net < 0 ? namespaces_of_tap(ch->n, tap_fd) : 0;
@@ -601,14 +609,13 @@ void pasta_init(struct pasta *ns)
 }
 
 /**
- * pasta_find() - Open the namespace to join, if it is one that exists
+ * pasta_find() - Open the namespace to join, unless we make a new one
  * @ns:		From pasta_init()
  * @c:		netns_kind
  *
- * To be called while descriptors of the caller are open, which may name it.
- * Errors are told here.
+ * To be called while inherited descriptors are open: one may name the namespace.
  *
- * Return: 0 or negative errno
+ * Return: 0, or negative errno after a message
  */
 int pasta_find(struct pasta *ns, const struct conf *c)
 {
@@ -622,15 +629,15 @@ int pasta_find(struct pasta *ns, const struct conf *c)
  * @ns:		After pasta_find()
  * @c:		netns_kind NETNS_SPAWN, NETNS_PID or NETNS_PATH
  * @rules:	Forwarding rules
- * @h:		What the host's network looks like
- * @id:		Who the helper becomes
- * @info:	Set to what the tap device can do
+ * @h:		The host's network
+ * @id:		User and group of the helper
+ * @info:	Set to the capabilities of the tap device
  *
  * The command waits for command_start(). To be called single-threaded,
- * before signals are changed and privileges dropped. errors are told here.
+ * before signals are changed and privileges dropped.
  *
- * Return: file descriptor, with --splice-only of a socket in its place, or
- * negative errno
+ * Return: descriptor of the tap device, with --splice-only of a socket in its
+ * place; negative errno after a message
  */
 int pasta_open(struct pasta *ns, const struct conf *c,
 	       const struct rules *rules, const struct hostnet *h,
@@ -660,9 +667,8 @@ int pasta_open(struct pasta *ns, const struct conf *c,
  * @ns:		From pasta_open()
  * @tap_fd:	The tap device, about to be closed by the end of this process
  *
- * Closing a tap device waits for 30 ms until nobody uses it any more, unless it is
- * to persist: then that is left to the end of the namespace, for which nobody
- * waits.
+ * When a tap device is closed, the kernel deletes it, and waits about 30 ms for its
+ * last users. A persistent one is deleted with its namespace, in the background.
  */
 /* #syscalls:pasta ioctl */
 void pasta_close(struct pasta *ns, int tap_fd)

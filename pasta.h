@@ -17,8 +17,8 @@ struct rules;
 
 /**
  * struct pasta - A namespace that we serve
- * @command:	Command in namespaces that we made, if we did
- * @netns:	What we joined, if we did
+ * @command:	Command in namespaces that we made
+ * @netns:	Existing namespace that we joined
  * @helper:	Socket to the process in the namespace, see nshelper.h; -1: none
  */
 struct pasta {
