@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log.c - Where lines go, and how they get there without a C library's help
+ * log.c - Lines to standard error, a log file or the system logger
  *
- * A line is formatted once, into a static buffer with room before it for what
- * each destination puts in front:
+ * A line is formatted once, into a static buffer with room for the prefix of each
+ * destination:
  *
  *	standard error	until log_detach(): the line alone, debug and trace
  *			lines with the time since the start
@@ -13,14 +13,13 @@
  *			log_detach() and only if there is no log file
  *
  * The log file never grows beyond its limit: when a line would not fit, the
- * older half is dropped by moving the younger one over it, in place, as nothing
- * can be renamed or opened any more. The first line, which says when the clock
- * of the others started, stays.
+ * older half is dropped by moving the younger one over it, in place: no file can
+ * be renamed or opened any more. The first line stays, as it has the date at which
+ * the clock of the other lines started.
  *
- * Unlike the state of other modules, that of the logger is not in struct passt,
- * so that every function can write a line. Callers must keep to
- * conversions that never allocate: %s %c %d %i %u %x %p with any length modifier,
- * and small widths.
+ * The state of the logger is static, and not part of struct passt, so that every
+ * function can write a line. Callers must keep to conversions that never allocate:
+ * %s %c %d %i %u %x %p with any length modifier, and small widths.
  */
 
 #include <errno.h>
@@ -44,15 +43,15 @@
 /*
  * @ident:	Name in lines of the system logger
  * @max:	Most chatty level that is written
- * @detached:	Standard error is not ours any more
+ * @detached:	Standard error is closed: log_detach() was called
  * @file_fd:	Log file, -1: none
- * @file_max:	Its limit in bytes, 0: no regular file, can't be rewritten
- * @file_head:	Bytes of its first line
- * @file_pos:	Where the next line goes
+ * @file_max:	Limit of its size, bytes; 0: no regular file, can't be rewritten
+ * @file_head:	Length of its first line, bytes
+ * @file_pos:	Offset of the next line in it
  * @syslog_fd:	Datagram socket connected to the system logger, -1: none
- * @pid:	Of this process, in lines of the system logger
+ * @pid:	PID in lines of the system logger
  * @start_ms:	CLOCK_MONOTONIC at log_init()
- * @suppressed:	Lines that a rate limit dropped before the one that follows
+ * @suppressed:	Lines that a rate limit suppressed before the next line
  */
 static struct {
 	char ident[16];
@@ -91,8 +90,8 @@ void log_init(const char *progname)
 }
 
 /**
- * log_set_level() - Choose what is written
- * @max:	Most chatty level; errors and warnings are written with any
+ * log_set_level() - Choose the levels that are written
+ * @max:	Most chatty level; errors and warnings are always written
  */
 void log_set_level(enum log_level max)
 {
@@ -108,7 +107,7 @@ bool log_enabled(enum log_level level)
 	return level <= logger.max;
 }
 
-/* Put a prefix right before the line; where the whole of it starts */
+/* Put a prefix right before the line, return the start of both */
 static const char *line_prefix(const char *prefix, int len)
 {
 	char *start = line_buf + LINE_PREFIX - len;
@@ -125,7 +124,7 @@ static int uptime_prefix(char *buf, size_t size)
 			(unsigned long long)ms / 1000, (unsigned)(ms % 1000));
 }
 
-/* There is nowhere to report that a line could not be written */
+/* Ignore errors: there is no place to report them */
 /* #syscalls write */
 static void write_quietly(int fd, const char *p, size_t len)
 {
@@ -149,8 +148,8 @@ static void to_stderr(enum log_level level, size_t len)
 /**
  * file_drop_older() - Make room: keep the first line and the younger half
  *
- * What is kept starts with a whole line. If reading or writing fails on the
- * way, what comes after is dropped as well: a log must not stop the program.
+ * The younger half starts with a whole line. If reading or writing fails, the rest
+ * of it is dropped as well: a log must not stop the program.
  */
 /* #syscalls pread64 pwrite64 ftruncate */
 static void file_drop_older(void)
@@ -217,7 +216,7 @@ static void to_syslog(enum log_level level, size_t len)
 			 SYSLOG_DAEMON + severity[level], logger.ident,
 			 (int)logger.pid);
 
-	/* The newline stays out */
+	/* Without the newline */
 	send(logger.syslog_fd, line_prefix(prefix, n), n + len - 1,
 	     MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -228,10 +227,10 @@ static void to_syslog(enum log_level level, size_t len)
  * @fmt:	Format
  * @ap:		Arguments
  *
- * Bytes that a terminal would act on are replaced: names that the other side
- * chose may be in there. A line that is too long is cut, and ends with dots.
+ * Control characters are replaced, since a line may quote names chosen by a guest or
+ * peer. A line that is too long is cut, and ends with dots.
  *
- * Return: bytes, with the newline
+ * Return: length including the newline, bytes
  */
 __attribute__((format(printf, 2, 0)))
 static size_t line_format(int error, const char *fmt, va_list ap)
@@ -246,7 +245,7 @@ static size_t line_format(int error, const char *fmt, va_list ap)
 		len += snprintf(line + len, max - len, ": %s",
 				util_strerror(error, text));
 	if (logger.suppressed && len < max)
-		len += snprintf(line + len, max - len, " (%u like it dropped)",
+		len += snprintf(line + len, max - len, " (%u similar messages suppressed)",
 				logger.suppressed);
 	logger.suppressed = 0;
 	if (len >= max) {
@@ -297,10 +296,10 @@ void log_msg(enum log_level level, int error, const char *fmt, ...)
 }
 
 /**
- * log_limited() - May a line of this place be written now?
- * @l:		State of the place
+ * log_limited() - May a message be written now, or is it suppressed?
+ * @l:		Rate limit of the message
  *
- * The next line written after this returned true says how many were dropped.
+ * The line that follows a true tells how many were suppressed before.
  *
  * Return: true at most once a second
  */
@@ -334,7 +333,7 @@ void log_die(int error, const char *fmt, ...)
 	_exit(1);
 }
 
-/* First line of a log file: the date is known only while files can be read */
+/* Write the first line of a log file, with the date; its length, 0 on failure */
 static size_t file_start(int fd)
 {
 	time_t now = time(NULL);
@@ -358,7 +357,7 @@ static size_t file_start(int fd)
  * @path:	File, created with mode 0600 or emptied
  * @size_max:	Limit for its size, bytes; at least a few lines
  *
- * A pipe, terminal or other device may be given too, it has no limit.
+ * A pipe, terminal or other device may be given, too, and has no limit.
  *
  * Return: 0 or negative errno
  */
@@ -383,8 +382,8 @@ int log_open_file(const char *path, size_t size_max)
 /**
  * log_connect_syslog() - Get ready to write to the system logger
  *
- * To be called while /dev/log can be seen. It may not be there: then lines
- * after log_detach() are lost, unless there is a log file.
+ * To be called while the host's /dev/log can be reached. Without a /dev/log,
+ * lines after log_detach() are lost, unless there is a log file.
  */
 void log_connect_syslog(void)
 {
@@ -405,7 +404,7 @@ void log_connect_syslog(void)
 }
 
 /**
- * log_detach() - Leave standard error alone from now on
+ * log_detach() - Stop writing to standard error
  *
  * To be called in the process that stays in the background.
  */

@@ -2,8 +2,8 @@
 /*
  * util.c - Small helpers without state that belong to no module
  *
- * Nothing here allocates, logs or keeps anything between calls, so all of it
- * may be used at any time, also with the seccomp filter on.
+ * No function here allocates, logs or keeps data between calls, so all of them may
+ * be used at any time, also behind the seccomp filter.
  */
 
 #include <assert.h>
@@ -20,10 +20,10 @@
 
 #include "util.h"
 
-#define NOFILE_DEFAULT	1024U		/* where the limit is not told */
+#define NOFILE_DEFAULT	1024U		/* if the limit is unknown */
 
 /**
- * util_is_decimal() - Is this one or more decimal digits, and nothing else?
+ * util_is_decimal() - Does a string consist of one or more decimal digits?
  * @s:		String
  */
 bool util_is_decimal(const char *s)
@@ -33,10 +33,10 @@ bool util_is_decimal(const char *s)
 
 /**
  * util_is_ifname() - May an interface have this name?
- * @s:		Name, without "%" for TUNSETIFF takes that as a pattern
+ * @s:		Name, without "%": TUNSETIFF takes that as a pattern
  *
- * The kernel takes any byte but "/", ":" and blanks, of which it knows one of
- * ISO 8859-1; control characters are refused here.
+ * The kernel accepts any byte but "/", ":" and blanks, with the one of ISO 8859-1;
+ * we also refuse control characters.
  */
 bool util_is_ifname(const char *s)
 {
@@ -107,8 +107,8 @@ static int hex_digit(char c)
 }
 
 /**
- * util_one_line() - Replace what is not printable, so that it is one line
- * @s:		Message that quotes what others wrote, changed in place
+ * util_one_line() - Replace control characters, so that a message is one line
+ * @s:		Message that quotes foreign text, changed in place
  */
 void util_one_line(char *s)
 {
@@ -140,7 +140,7 @@ int util_mac_pton(const char *s, uint8_t mac[6])
 /**
  * util_mac_ntop() - Write an Ethernet address as text
  * @mac:	Bytes in order of transmission
- * @buf:	Where to
+ * @buf:	Set to the text
  *
  * Return: @buf
  */
@@ -151,7 +151,7 @@ const char *util_mac_ntop(const uint8_t mac[6], char buf[UTIL_MAC_STRLEN])
 	return buf;
 }
 
-/* The usual wording: users search for it, and callers match some of it */
+/* The usual wording: users search for it, and some callers match it */
 static const char *const errors[] = {
 	[0] = "Success",
 	[EPERM] = "Operation not permitted",
@@ -228,11 +228,11 @@ static const char *const errors[] = {
 
 /**
  * util_strerror() - Describe an error number
- * @errnum:	As in errno, or negative
- * @buf:	Used for numbers that have no text here
+ * @errnum:	Error code as in errno, or negative
+ * @buf:	Used for codes that have no text here
  *
- * The C library's own may load translations or format into memory that it
- * allocates, neither of which is possible at run time.
+ * strerror() of the C library may load translations and allocate memory, which is
+ * impossible in the sandbox.
  *
  * Return: a constant, or @buf
  */
@@ -247,7 +247,7 @@ const char *util_strerror(int errnum, char buf[UTIL_ERROR_STRLEN])
 }
 
 /**
- * util_write_all() - Write, as often as it takes
+ * util_write_all() - Write all of a buffer
  * @fd:		A file or a blocking descriptor
  * @buf:	Data
  * @len:	Bytes
@@ -292,10 +292,10 @@ int util_random(void *buf, size_t len)
 }
 
 /**
- * util_named_fd() - Descriptor of this process that a path stands for
- * @path:	As the user wrote it
+ * util_named_fd() - Does a path name a descriptor of this process?
+ * @path:	Path as the user wrote it
  *
- * Return: its number, -1 if the path is of another kind
+ * Return: number of the descriptor, -1 for any other path
  */
 int util_named_fd(const char *path)
 {
@@ -325,13 +325,12 @@ int util_named_fd(const char *path)
 /**
  * util_open() - Open a file that the user named
  * @path:	Path, as the caller of the program sees it
- * @flags:	As for open(); a file that is created gets mode 0600. With O_RDWR
+ * @flags:	Flags of open(); a file that is created gets mode 0600. With O_RDWR
  *		the descriptor may turn out to be for writing alone
  *
- * A path like /dev/fd/N opens the file of that descriptor once more. A socket
- * has none, and others may be forbidden, or be there without /proc: then this is
- * a duplicate of the descriptor. To be called before descriptors of the caller
- * are closed.
+ * A path like /dev/fd/N opens the file of that descriptor once more. That fails for
+ * a socket, without permission for the file, and without /proc: then duplicate the
+ * descriptor. To be called before inherited descriptors are closed.
  *
  * Return: descriptor above 2, closed on exec; negative errno
  */
@@ -339,7 +338,7 @@ int util_open(const char *path, int flags)
 {
 	int named = util_named_fd(path), want = flags & O_ACCMODE, fd, rc, have;
 
-	/* What the caller did not hand over may be one of ours by now */
+	/* The caller did not hand over this one: it is ours */
 	if (named > STDERR_FILENO && fcntl(named, F_GETFD) & FD_CLOEXEC)
 		return -EBADF;
 	fd = open(path, flags | O_CLOEXEC, 0600);
@@ -415,8 +414,8 @@ unsigned util_raise_nofile(void)
 }
 
 /**
- * util_fds_used() - How many descriptors are open, if there are no gaps
- * @any:	One that is
+ * util_fds_used() - Count the open descriptors, assuming that there are no gaps
+ * @any:	One of them
  *
  * Return: the lowest number that is free; UINT_MAX if there is none
  */

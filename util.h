@@ -16,7 +16,7 @@
 /* Room for a MAC address as text, see util_mac_ntop() */
 #define UTIL_MAC_STRLEN	sizeof("00:00:00:00:00:00")
 
-/* Room for what util_strerror() writes */
+/* Room for the text of an error code, see util_strerror() */
 #define UTIL_ERROR_STRLEN	48
 
 int util_parse_ulong(const char *s, unsigned long min, unsigned long max,

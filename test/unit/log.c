@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log.c - Lines arrive where they should, whole, bounded, and without harm
+ * Log lines reach standard error, the log file or the system logger, whole and
+ * bounded
  *
- * Standard error is a pipe that the test reads; the log file is a temporary
- * one; the system logger is a socket in a mount namespace of the test's.
+ * Standard error is a pipe that the test reads; the log file is temporary; the
+ * system logger is a socket in a mount namespace of the test.
  */
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static void capture_stderr(void)
 	err_pipe = fds[0];
 }
 
-/* What was written to standard error since the last call */
+/* Read the lines written to standard error since the last call */
 static const char *captured(void)
 {
 	ssize_t n = read(err_pipe, text, sizeof(text) - 1);
@@ -67,7 +68,7 @@ static void levels(void)
 	ok(strstr(captured(), ": seen\n") && strchr(text, '.'),
 	   "a debug line carries the time");
 	trace("hidden");
-	ok(captured_is(""), "trace is beyond debug");
+	ok(captured_is(""), "trace lines are off with level debug");
 
 	log_set_level(LOG_L_ERR);
 	info("hidden");
@@ -160,8 +161,8 @@ static void rate_limit(void)
 	l.suppressed = 41;
 	if (log_limited(&l))
 		warn("more");
-	ok(captured_is("more (41 like it dropped)\n"),
-	   "the next line says how many were dropped");
+	ok(captured_is("more (41 similar messages suppressed)\n"),
+	   "the next line tells how many messages were suppressed");
 }
 
 static void death(void)
@@ -187,7 +188,7 @@ static void death(void)
 	   "die_rc() says why, too");
 }
 
-/* The file as text, its size */
+/* Read the file into @text, return its size */
 static size_t file_text(const char *path)
 {
 	int fd = open(path, O_RDONLY);
@@ -240,7 +241,7 @@ static void log_file(void)
 	ok(!strstr(text, ": line 0 of"), "the oldest lines are gone");
 	ok(strstr(text, "\n") && strtod(strchr(text, '\n') + 1, NULL) >= 0 &&
 	   strstr(strchr(text, '\n'), ": line ") - strchr(text, '\n') < 16,
-	   "what is kept starts with a whole line");
+	   "after the date, the file starts with a whole line");
 	unlink(path);
 	log_open_file("/dev/null", FILE_MAX);
 	info("into the void");
@@ -256,7 +257,7 @@ static bool put(const char *path, const char *value)
 	return good;
 }
 
-/* In a child: a /dev/log of our own, one line to it. Exit status 2: can't */
+/* In a child, write a line to a /dev/log of our own; 2: no namespaces here */
 static int syslog_child(void)
 {
 	struct sockaddr_un addr = { AF_UNIX, "/dev/log" };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files that are named by a path or by a descriptor
+ * util_open() opens files that are named by a path or by a descriptor
  */
 
 #include "util.h"
@@ -38,7 +38,7 @@ static int open_fd(int fd, int flags)
 	return util_open(path, flags);
 }
 
-/* Does what is written to @fd arrive at the start of the file of @file? */
+/* Do bytes written to @fd arrive at the start of the file of @file? */
 static bool is_written(int fd, int file)
 {
 	char buf[8] = "";
@@ -59,7 +59,7 @@ static void test_file(void)
 	close(fd);
 	fcntl(file, F_SETFD, FD_CLOEXEC);
 	is(open_fd(file, WRITE), -EBADF,
-	   "a descriptor that no caller can have left open is not taken for his");
+	   "a descriptor that is closed on exec is not the caller's");
 	close(file);
 	is(open_fd(file, WRITE), -EBADF, "a closed descriptor names nothing");
 }
@@ -92,10 +92,11 @@ static void test_forbidden(void)
 		exit(1);
 	fd = open_fd(file, WRITE);
 	ok(fd > 2 && is_written(fd, file),
-	   "a descriptor for writing is enough, whatever the mode of the file");
+	   "a descriptor for writing is enough, with any mode of the file");
 	close(fd);
 	fd = open_fd(file, O_RDWR | O_CREAT | O_TRUNC);
-	ok(fd > 2 && is_written(fd, file), "the same for reading and writing");
+	ok(fd > 2 && is_written(fd, file),
+	   "a descriptor can be opened for reading and writing");
 	close(fd);
 	if (!getuid() && seteuid(0))
 		exit(1);
