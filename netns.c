@@ -1,34 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netns.c - A network namespace that somebody else made: find it, see it end
+ * netns.c - An existing network namespace: find it, notice its end
  *
- * A namespace has no name of its own. It is found by what refers to it, and it
- * lives on while we have our tap device in it. So its end is for us the end of
- * what we were pointed at, even if others still use it:
+ * A namespace has no name of its own. The user points at a process, a file or a
+ * descriptor that refers to it. The namespace itself lives on while our tap device is
+ * in it, so we end with the reference, even if other processes still use the
+ * namespace:
  *
- *	what			ends by			noticed by
+ *	reference		ends by			noticed by
  *	process: PID, or	its end			pidfd, or a look at its
  *	/proc/PID/ns/net				its stat each second
  *	file: mounted there	umount			change of the mounts
  *				unlink, rename, or of	inotify on its folder
  *				the folder
  *	file: symbolic link	as for its target, and as for any other file
- *	descriptor, as		never: it keeps the namespace, and other users of
- *	/proc/self/fd/N		that can't be known. Nor does the end of the process
- *				tell: it may have passed the descriptor on
+ *	descriptor, as		never: we keep the namespace, and can't know its
+ *	/proc/self/fd/N		other users. The end of the process proves nothing,
+ *				as it may have passed the descriptor on
  *
- * Inotify on the file itself would be silent: nothing happens to the inode of
- * the namespace. That the mounts changed is all that the kernel says, so the
- * list is searched each time: for the mount's number, which is used again soon,
- * together with the namespace's inode, which is not while we are in it.
+ * Inotify on the file itself would be silent: no event changes the inode of the
+ * namespace. The kernel reports that some mount changed, and no more, so we search
+ * the list of mounts each time. We look for the number of the mount together with
+ * the inode of the namespace: the kernel soon assigns the number again, but not the
+ * inode while we are in the namespace.
  *
- * None of these descriptors is a folder, and no system call that we may still
- * make in the sandbox opens anything by them; /proc/self/mountinfo goes on to
- * show the namespace of mounts that it was opened in.
+ * None of these descriptors is a directory, and the sandbox permits no system call
+ * that could open a file by them. /proc/self/mountinfo keeps showing the mount
+ * namespace in which it was opened.
  *
  * User namespaces: the right to join a network namespace, and to make devices
- * in it, is in the user namespace that owns it. The kernel tells which that is,
- * unless it is none below ours: then we have no right to know, or to join.
+ * in it, comes from the user namespace that owns it. The kernel tells us the owner
+ * only if it is our user namespace or below: otherwise we have no right to join.
  */
 
 #include "netns.h"
@@ -78,7 +80,7 @@ void netns_init(struct netns *n)
 			     .folder = -1, .mounts = -1 };
 }
 
-/* The process that names it ------------------------------------------------ */
+/* The process -------------------------------------------------------------- */
 
 static int watch_stat(struct netns *n, const char *path)
 {
@@ -86,7 +88,7 @@ static int watch_stat(struct netns *n, const char *path)
 	return n->stat_fd >= 0 ? 0 : errno == ENOENT ? -ESRCH : -errno;
 }
 
-/* Something that tells when the process ends, before we trust its number */
+/* Watch a process: a pidfd, else its stat. To be done before we use its number */
 static int watch_process(struct netns *n, int pid)
 {
 	char path[PROC_LEN];
@@ -129,9 +131,9 @@ static bool process_gone(struct netns *n, struct loop *l)
 	return false;
 }
 
-/* The folder of the file that names it ------------------------------------- */
+/* The directory of the file ------------------------------------------------ */
 
-/* "dir/file" to its parts; the folder has room for one more byte */
+/* Split "dir/file" into directory, with its slash, and file */
 static int split(const char *path, char dir[PATH_MAX], const char **file)
 {
 	const char *slash = strrchr(path, '/');
@@ -139,7 +141,7 @@ static int split(const char *path, char dir[PATH_MAX], const char **file)
 
 	if (!slash || !slash[1] || len >= PATH_MAX)
 		return -EINVAL;
-	memcpy(dir, path, len);		/* with the slash: may be "/" */
+	memcpy(dir, path, len);
 	dir[len] = '\0';
 	*file = slash + 1;
 	return 0;
@@ -169,7 +171,7 @@ static void watch_folder(struct netns *n, const char *path)
 	}
 }
 
-/* All events there are: of several, ours may be the last */
+/* Read all events: of several, ours may be the last */
 /* #syscalls:pasta read */
 static bool folder_gone(const struct netns *n)
 {
@@ -191,14 +193,14 @@ static bool folder_gone(const struct netns *n)
 	return false;
 }
 
-/* The mount that makes the file one ---------------------------------------- */
+/* The mount on the file ---------------------------------------------------- */
 
 /**
  * mount_find() - Look for a line of /proc/self/mountinfo
  * @fd:		The file
- * @want:	What the line begins with
- * @line:	Set to what it begins with, NULL: no matter
- * @size:	Of @line
+ * @want:	Begin of the line
+ * @line:	Set to the begin of the line, cut to @size; may be NULL
+ * @size:	Bytes of @line
  */
 static bool mount_find(int fd, const char *want, char *line, size_t size)
 {
@@ -229,7 +231,7 @@ static bool mount_find(int fd, const char *want, char *line, size_t size)
 	return false;
 }
 
-/* Number of the mount that a file is on, -1: unknown; proc(5), fdinfo */
+/* Get the number of the mount that a file is on, -1: unknown; proc(5), fdinfo */
 static int mount_number(int fd)
 {
 	char path[PROC_LEN], buf[256];
@@ -241,7 +243,7 @@ static int mount_number(int fd)
 	return id ? atoi(id + strlen("mnt_id:")) : -1;
 }
 
-/* In the list of mounts, opened before the namespace: find it there */
+/* Find the namespace's mount in the list, which was opened before */
 static void watch_mount(struct netns *n)
 {
 	char number[16], line[NETNS_MOUNT_LEN] = "";
@@ -261,7 +263,7 @@ static void watch_mount(struct netns *n)
 	memcpy(n->mount, line, sizeof(line));
 }
 
-/* What changes while we read the list may hide a line that is still there */
+/* Is the mount gone? A change while we read the list may hide its line */
 static bool mount_gone(const struct netns *n)
 {
 	struct pollfd pfd = { .fd = n->mounts, .events = POLLPRI };
@@ -273,12 +275,12 @@ static bool mount_gone(const struct netns *n)
 		if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLPRI))
 			return true;
 	}
-	return false;			/* the next change will tell */
+	return false;			/* look again after the next change */
 }
 
 /* Opening ------------------------------------------------------------------ */
 
-/* One line in the words that others look for */
+/* Log that the namespace can't be opened; callers look for this wording */
 static int netns_refuse(const char *path, const char *why)
 {
 	err("Couldn't open network namespace %s: %s", path, why);
@@ -294,13 +296,13 @@ static int netns_refuse_rc(const char *path, int rc, const char *hint)
 	return rc;
 }
 
-/* Descriptor of a file of namespaces; others may be anything: do not wait */
+/* Open a file of /proc/PID/ns, without waiting if it is some other file */
 static int open_ns(const char *path)
 {
 	return util_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
-/* What kind of namespace, see clone(2); 0: none */
+/* Get the kind of a namespace, CLONE_NEW*; 0: not a namespace */
 static int kind_of(int fd)
 {
 	struct statfs fs;
@@ -358,7 +360,7 @@ static int open_user(struct netns *n, const struct conf *c)
 {
 	int rc = 0;
 
-	if (c->netns_only)		/* whatever --userns says */
+	if (c->netns_only)		/* overrides --userns */
 		return 0;
 	if (c->userns_path)
 		rc = open_user_path(n, c->userns_path);
@@ -374,7 +376,7 @@ static int open_user(struct netns *n, const struct conf *c)
 	return 0;
 }
 
-/* Follow a symbolic link, in place; not those of /proc, which are no paths */
+/* Follow a symbolic link, in place; those of /proc don't hold paths */
 static bool link_follow(char path[PATH_MAX])
 {
 	char target[PATH_MAX], dir[PATH_MAX];
@@ -394,10 +396,10 @@ static bool link_follow(char path[PATH_MAX])
 
 /*
  * procfs_folder() - Is the namespace named by a file of a process?
- * @path:	As given
- * @dir:	Set to the folder of that file, without links
+ * @path:	Path as the user wrote it
+ * @dir:	Set to the directory of that file, without links
  *
- * Return: the last part of @dir: "ns" or "fd"; NULL if it is none
+ * Return: last part of @dir, "ns" or "fd"; NULL if it is no file of a process
  */
 static const char *procfs_folder(const char *path, char dir[PATH_MAX])
 {
@@ -415,14 +417,14 @@ static const char *procfs_folder(const char *path, char dir[PATH_MAX])
 	return slash ? slash + 1 : NULL;
 }
 
-/* Watch first, then open: nothing can happen in between */
+/* Watch the path before it is opened, so that no change is missed */
 static int watch_path(struct netns *n, const char *path)
 {
 	char dir[PATH_MAX];
 	const char *folder;
 	int pid, len = 0;
 
-	/* Links of /dev lead to descriptors: nobody removes those as a sign */
+	/* Links of /dev lead to descriptors, and are never removed */
 	if (strncmp(path, "/dev/", strlen("/dev/")))
 		watch_folder(n, path);
 	folder = procfs_folder(path, dir);
@@ -436,14 +438,14 @@ static int watch_path(struct netns *n, const char *path)
 	if (sscanf(dir, "/proc/%d/ns%n", &pid, &len) == 1 && len && !dir[len])
 		return watch_process(n, pid);
 
-	/* A thread, or another /proc: no numbers of ours */
+	/* A thread, or another /proc: its numbers are not our PIDs */
 	if (strlen(dir) + sizeof("/../stat") > sizeof(dir))
 		return -ENAMETOOLONG;
 	memcpy(dir + strlen(dir), "/../stat", sizeof("/../stat"));
 	return watch_stat(n, dir);
 }
 
-/* Tell the user that the end of this namespace will go unnoticed */
+/* Tell the user if we won't notice the end of this namespace */
 static void tell_unwatched(const struct netns *n)
 {
 	if (n->pidfd >= 0 || n->stat_fd >= 0 || n->folder >= 0 ||
@@ -462,7 +464,7 @@ static int open_path(struct netns *n, const struct conf *c)
 
 	n->name = c->netns_path;
 	rc = watch_path(n, c->netns_path);
-	/* If there is nothing, opening it gives the better reason */
+	/* If there is no such file, opening it gives the better message */
 	if (rc)
 		debug_rc(rc, "Can't watch the process of %s", n->name);
 	rc = open_net(n);
@@ -489,7 +491,7 @@ static int open_pid(struct netns *n, const struct conf *c)
 		debug_rc(rc, "Can't watch the process");
 		rc = 0;
 	}
-	/* It may be a zombie, or end and its number be somebody else's */
+	/* The process may be a zombie, or have ended and its PID be reused */
 	if (!rc && !process_gone(n, NULL))
 		rc = open_net(n);
 	if (!rc)
@@ -502,14 +504,13 @@ static int open_pid(struct netns *n, const struct conf *c)
 }
 
 /**
- * netns_open() - Find the namespace, and have something that tells its end
+ * netns_open() - Open the namespace, and watch its process or file
  * @n:		From netns_init()
  * @c:		netns_kind NETNS_PID or NETNS_PATH
  *
- * To be called before the sandbox, in the mount namespace that things happen
- * in. Errors are told here.
+ * To be called before the sandbox, in the caller's mount namespace.
  *
- * Return: 0 or negative errno
+ * Return: 0, or negative errno after a message
  */
 int netns_open(struct netns *n, const struct conf *c)
 {
@@ -525,12 +526,12 @@ int netns_open(struct netns *n, const struct conf *c)
 }
 
 /**
- * netns_join() - Become a member of the namespace, with the rights in it
+ * netns_join() - Join the namespace and the user namespace that owns it
  * @n:		From netns_open(), or with the descriptors to join
  *
- * To be called single-threaded. Errors are told here.
+ * To be called single-threaded.
  *
- * Return: 0 or negative errno
+ * Return: 0, or negative errno after a message
  */
 int netns_join(const struct netns *n)
 {
@@ -547,7 +548,7 @@ int netns_join(const struct netns *n)
 }
 
 /**
- * netns_close() - Let go of the namespaces, but not of what tells their end
+ * netns_close() - Close the namespaces, but go on watching
  */
 void netns_close(struct netns *n)
 {
@@ -566,8 +567,8 @@ static int watch_fd(struct loop *l, int fd, uint32_t events,
 }
 
 /**
- * netns_watch() - Have it reported when the namespace may have ended
- * @n:		From netns_open(), or netns_init(): then nothing is
+ * netns_watch() - Report when the namespace may have ended
+ * @n:		From netns_open(); or from netns_init(), and there are no reports
  * @l:		Gets events, or a timer if there is no pidfd, of kind
  *		REF_NETNS_PID and REF_NETNS_PATH
  *
@@ -592,10 +593,10 @@ int netns_watch(struct netns *n, struct loop *l)
 }
 
 /**
- * netns_gone() - After an event: has what names the namespace ended?
+ * netns_gone() - After an event: has the process or file of the namespace ended?
  * @n:		From netns_open()
- * @ref:	Of the event or timer
- * @l:		The loop it came from
+ * @ref:	Reference of the event or timer
+ * @l:		Loop of the event
  */
 bool netns_gone(struct netns *n, union epoll_ref ref, struct loop *l)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netns.h - A network namespace that somebody else made: find it, see it end
+ * netns.h - An existing network namespace: find it, notice its end
  */
 
 #ifndef NETNS_H
@@ -13,22 +13,22 @@
 #include "loop.h"
 #include "types.h"
 
-#define NETNS_MOUNT_LEN	128		/* of the fields that we compare */
+#define NETNS_MOUNT_LEN	128		/* bytes of the fields that we compare */
 
 /**
- * struct netns - A namespace, and what tells its end; descriptors may be -1
- * @net:	To join, closed by netns_close()
- * @user:	User namespace to join before it; -1: none
+ * struct netns - A namespace, and the process or file that refers to it
+ * @net:	Network namespace to join, closed by netns_close(); -1: none
+ * @user:	User namespace to join before @net; -1: none
  * @name:	Path, for messages
- * @pidfd:	Of the process that names it
- * @stat_fd:	The /proc/PID/stat of it, where a pidfd can't be had
- * @poll:	Looks into @stat_fd
- * @folder:	Tells what happens to files of the folder that names it
- * @file:	The one of them
- * @mounts:	Mounts of the host's namespace of them
- * @mount:	Begin of its line there
- * @pid_path:	What @name is for a process
- * @by_descriptor:	Its name is that of a descriptor of some process
+ * @pidfd:	pidfd of the process, or -1
+ * @stat_fd:	/proc/PID/stat of the process, if there is no pidfd, or -1
+ * @poll:	Timer for the next look at @stat_fd
+ * @folder:	inotify on the directory of the naming file, or -1
+ * @file:	The file's name
+ * @mounts:	/proc/self/mountinfo of the host, or -1
+ * @mount:	Begin of the file's line in @mounts
+ * @pid_path:	Path that @name points to if a PID was given
+ * @by_descriptor:	The path names a descriptor of some process
  */
 struct netns {
 	int net, user;

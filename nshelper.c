@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nshelper.c - Sockets that live in the namespace, made by a process in there
+ * nshelper.c - Sockets of the namespace, made by a helper process in there
  *
  * A socket belongs to the network namespace of the process that makes it, and
- * the daemon stays in that of the host. So a helper lives in the other one and
- * does three things that only somebody there can do, in the order it is asked:
+ * the daemon stays in the host's one. So a helper lives in the other namespace and
+ * serves three kinds of requests, in their order:
  *
  *	SOCKETS	kind, n		n new sockets	(SCM_RIGHTS)
  *	BIND	fd, address	bind it there	(a low port takes a capability)
  *	DIAG			a socket for the questions of sock_diag(7)
  *
- * Whatever else is done with a socket, the daemon does: where it was made
- * counts, not who uses it.
+ * The daemon does all the rest: a socket stays in the namespace in which it was
+ * made, no matter which process uses it.
  *
- * A connection must not wait for a round trip to another process, so that the
- * daemon has sockets of each kind at hand. When half of them are left it asks
- * for more, which arrive as an event. Only if they are gone before that, and for
- * the first of a kind, does it wait, WAIT_MS at most: whoever never has a
- * connection that needs one has no open sockets either. A helper that let it
- * wait in vain, because somebody stopped it, is not waited for until it has
- * answered: each connection would hold up all others.
+ * A connection must not wait for a round trip to another process, so the daemon
+ * keeps a pool of sockets of each kind. When half of a pool is left it asks for
+ * more, which arrive as an event. It waits, WAIT_MS at most, only if a pool runs dry
+ * before that, and for the first socket of a kind: a daemon whose connections need
+ * no such sockets keeps none open. If the helper does not answer in time, for
+ * instance because it was stopped, the daemon does not wait for it again until it
+ * has answered: otherwise each connection would hold up all others.
  *
  * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
- * come in the order of requests, and carry their number, since an answer may
- * come after the daemon waited in vain. The end of the daemon is the end of the
- * socket and of the helper. The end of the helper leaves the daemon with what it
- * has: in its sandbox, it can't start another one.
+ * come in the order of requests, and carry their number, since an answer may be late.
+ * When the daemon ends, the socket ends and the helper exits. When the helper ends,
+ * the daemon goes on with the sockets that it has: in its sandbox, it can't start
+ * another helper.
  *
- * Nothing else ends the helper. Most of all, descriptors may not get through: the
- * kernel counts those on their way per user, and any process of the user can use up
- * what is allowed (ETOOMANYREFS). Then the answer says so, and goes without them.
- * The daemon asks again after RETRY_MIN_MS, and after twice as long each time, up to
- * RETRY_MAX_MS. Who needs a socket meanwhile gets the error, and finds in
- * nshelper_error_passes() that it makes sense to wait for the next event.
+ * The helper survives all other errors. Above all, descriptors may not get through:
+ * the kernel limits the descriptors in flight per user, and any process of the user
+ * can use up the limit (ETOOMANYREFS). Then the answer has the error and no
+ * descriptors. The daemon asks again after RETRY_MIN_MS, and after twice as long each
+ * time, up to RETRY_MAX_MS. Callers that need a socket meanwhile get the error, and
+ * nshelper_error_passes() tells them to wait for the next event.
  */
 
 #include "nshelper.h"
@@ -54,21 +54,21 @@
 #include "util.h"
 
 #define WAIT_MS		1000		/* for an answer */
-#define START_MS	10000		/* for the first: it may still start */
-#define NOFILE_SHARE	64		/* of open files, for each pool */
+#define START_MS	10000		/* for the first answer, at the start */
+#define NOFILE_SHARE	64		/* a pool gets 1/64 of all open files */
 #define RETRY_MIN_MS	50		/* after an error that may pass */
 #define RETRY_MAX_MS	1000
-#define NAP_MS		20		/* of the helper, if nothing can be sent */
-#define PROBE_PORT	9		/* discard: nothing is ever sent there */
+#define NAP_MS		20		/* pause of the helper after an error */
+#define PROBE_PORT	9		/* discard; we only connect, and never send */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
 
 /**
- * struct request - What the daemon wants; BIND comes with a descriptor
+ * struct request - Message to the helper; OP_BIND comes with a descriptor
  * @seq:	Number, which the answer repeats
  * @op:		enum op
- * @kind, @n:	SOCKETS: how many of what
- * @sa:		BIND: where to
+ * @kind, @n:	OP_SOCKETS: kind and number of sockets
+ * @sa:		OP_BIND: address to bind to
  */
 struct request {
 	uint32_t seq, op, kind, n;
@@ -76,8 +76,8 @@ struct request {
 };
 
 /**
- * struct answer - What the helper has to say, with descriptors
- * @seq, @op, @kind:	Of the request
+ * struct answer - Message to the daemon, with descriptors
+ * @seq, @op, @kind:	Copies from the request
  * @error:	0 or negative errno
  */
 struct answer {
@@ -87,16 +87,16 @@ struct answer {
 
 static_assert(NSHELPER_POOL <= FDPASS_MAX, "a pool fits into one answer");
 
-/* Both sides */
+/* Both sides --------------------------------------------------------------- */
 
-/* Is the other side gone? Other errors are no end: memory may come back */
+/* Does an error mean that the other side has ended? Others, like ENOMEM, may pass */
 static bool is_end(int rc)
 {
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -ENOTCONN ||
 	       rc == -EBADF;
 }
 
-/* In the helper */
+/* In the helper ------------------------------------------------------------ */
 
 static int ns_socket_new(enum nssock kind)
 {
@@ -112,7 +112,7 @@ static int ns_socket_new(enum nssock kind)
 	return fd;
 }
 
-/* As many as can be had; an error only if that is none */
+/* Make as many sockets as possible; fail only if there is none */
 /* #syscalls:nshelper socket setsockopt */
 static int serve_sockets(const struct request *q, struct fdpass *f)
 {
@@ -150,7 +150,7 @@ static int serve_diag(struct fdpass *f)
 	return 0;
 }
 
-/* Answer; what can't be sent along is closed, and why is said instead */
+/* Send an answer; if its descriptors can't be sent, close them and send the error */
 /* #syscalls:nshelper poll ppoll */
 static int reply(int fd, struct answer *a, struct fdpass *f)
 {
@@ -182,11 +182,10 @@ static void serve(const struct request *q, struct answer *a, struct fdpass *f)
 }
 
 /**
- * nshelper_run() - Serve until the daemon ends
- * @fd:		Socket to it, blocking
+ * nshelper_run() - Be the helper: serve until the daemon ends
+ * @fd:		Socket to the daemon, blocking
  *
- * In the process that is in the namespace; it needs no other descriptor, and of
- * all capabilities CAP_NET_BIND_SERVICE at most.
+ * Needs no other descriptor, and CAP_NET_BIND_SERVICE only for low ports.
  */
 /* #syscalls:nshelper exit_group exit rt_sigreturn sigreturn restart_syscall */
 _Noreturn void nshelper_run(int fd)
@@ -211,7 +210,7 @@ _Noreturn void nshelper_run(int fd)
 	}
 }
 
-/* In the daemon */
+/* In the daemon ------------------------------------------------------------ */
 
 static int lost(struct nshelper *h)
 {
@@ -232,7 +231,7 @@ bool nshelper_works(const struct nshelper *h)
 
 /**
  * nshelper_error_passes() - Does it make sense to ask again later?
- * @rc:		Negative errno, from one of these functions
+ * @rc:		Negative errno from a function of this file
  */
 bool nshelper_error_passes(int rc)
 {
@@ -244,7 +243,7 @@ bool nshelper_error_passes(int rc)
 	return false;
 }
 
-/* A request for sockets has failed, negative errno @rc: ask again, in a while */
+/* Note that a request for sockets failed with @rc, arm the timer to ask again */
 static void failed(struct nshelper *h, enum nssock kind, int rc)
 {
 	h->error[kind] = rc;
@@ -261,7 +260,7 @@ static void failed(struct nshelper *h, enum nssock kind, int rc)
 	wheel_arm(&h->loop->wheel, &h->timer, h->loop->now_ms + h->wait_ms);
 }
 
-/* Send a request, numbered here; never waits */
+/* Number a request and send it, without waiting */
 static int send_request(struct nshelper *h, struct request *q,
 			const struct fdpass *f)
 {
@@ -271,11 +270,11 @@ static int send_request(struct nshelper *h, struct request *q,
 		return -ENOTCONN;
 	q->seq = h->seq + 1;
 	rc = fdpass_send(h->fd, q, sizeof(*q), f, MSG_DONTWAIT);
-	h->seq += !rc;			/* what was not sent has no answer */
+	h->seq += !rc;			/* an unsent request gets no answer */
 	return is_end(rc) ? lost(h) : rc;
 }
 
-/* To the pool what was asked for it */
+/* Put received sockets into their pool */
 static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 {
 	if (a->kind >= NSSOCK_KINDS)
@@ -284,13 +283,13 @@ static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 	h->error[a->kind] = 0;
 	if (f->n)
 		h->wait_ms = 0;
-	else				/* no error: they found no room here */
+	else				/* no error: we had no free descriptors */
 		failed(h, a->kind, a->error ? a->error : -EMFILE);
 	while (f->n && h->n[a->kind] < NSHELPER_POOL)
 		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
 }
 
-/* One answer that is there; sockets for the pool don't stay in @f */
+/* Receive an answer if there is one; sockets for a pool go there, not into @f */
 static int take_answer(struct nshelper *h, struct answer *a,
 		       struct fdpass *f)
 {
@@ -308,7 +307,7 @@ static int take_answer(struct nshelper *h, struct answer *a,
 	return 0;
 }
 
-/* Wait for the answer to request @seq, a second at most without any answer */
+/* Wait for the answer to request @seq, WAIT_MS at most from one answer to the next */
 /* #syscalls:pasta poll ppoll */
 static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 {
@@ -321,7 +320,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 		if (!rc && a.seq == seq)
 			return a.error;
 		if (!rc)
-			fdpass_close(f);	/* too late for who asked */
+			fdpass_close(f);	/* late: its caller gave up */
 		else if (rc != -EAGAIN)
 			return rc;
 		else if (h->late ||
@@ -332,7 +331,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 	return -ETIMEDOUT;
 }
 
-/* Have a pool filled up, soon */
+/* Ask for sockets to fill a pool, unless we have asked */
 static int refill(struct nshelper *h, enum nssock kind)
 {
 	struct request q = { .op = OP_SOCKETS, .kind = kind,
@@ -349,7 +348,7 @@ static int refill(struct nshelper *h, enum nssock kind)
 	return rc;
 }
 
-/* Have at least one in the pool, now; whatever comes last answers for it */
+/* Get at least one socket into a pool now; the last answer decides */
 static int refill_now(struct nshelper *h, enum nssock kind)
 {
 	struct fdpass f = { .n = 0 };
@@ -366,10 +365,9 @@ static int refill_now(struct nshelper *h, enum nssock kind)
 /**
  * nshelper_start() - Take over the socket to a helper
  * @h:		Set
- * @fd:		From whoever started it, -1: there is none, and all others here
- *		return -ENOTCONN
+ * @fd:		Socket; -1: there is no helper, all requests fail with -ENOTCONN
  * @l:		Gets an event and a timer of kind REF_NSHELPER
- * @fds:	Limit of descriptors, which bounds the pools
+ * @fds:	Limit of open files, which bounds the pools
  *
  * Return: 0 or negative errno
  */
@@ -389,13 +387,13 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 }
 
 /**
- * nshelper_socket() - A new socket of the namespace
+ * nshelper_socket() - Get a new socket of the namespace
  * @h:		From nshelper_start()
  * @kind:	Family and protocol
  *
- * Return: unbound, non-blocking, close-on-exec descriptor, now the caller's;
- * negative errno: -ENOTCONN there is no helper, -EAFNOSUPPORT and so on; one that
- * nshelper_error_passes(): the next event may bring sockets
+ * Return: unbound, non-blocking, close-on-exec descriptor, now the caller's; or
+ * negative errno: -ENOTCONN if there is no helper, or the error of socket(). After
+ * one that nshelper_error_passes(), the next event may bring sockets
  */
 int nshelper_socket(struct nshelper *h, enum nssock kind)
 {
@@ -410,7 +408,7 @@ int nshelper_socket(struct nshelper *h, enum nssock kind)
 	}
 	fd = h->pool[kind][--h->n[kind]];
 	if (h->n[kind] <= h->max / 2)
-		refill(h, kind);	/* or the next one tells why not */
+		refill(h, kind);	/* the next call reports an error */
 	return fd;
 }
 
@@ -420,9 +418,9 @@ int nshelper_socket(struct nshelper *h, enum nssock kind)
  * @fd:		Socket of the namespace, stays the caller's
  * @sa:		Address and port
  *
- * For who may not bind it: elsewhere bind() is enough, and costs less.
+ * Needed only if the daemon itself may not bind it: bind() costs less.
  *
- * Return: 0 or negative errno: that of bind(), or as for nshelper_socket()
+ * Return: 0 or negative errno: the error of bind(), or as for nshelper_socket()
  */
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 {
@@ -438,7 +436,7 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 }
 
 /**
- * nshelper_diag() - A sock_diag(7) socket of the namespace
+ * nshelper_diag() - Get a sock_diag(7) socket of the namespace
  * @h:		From nshelper_start()
  *
  * Return: non-blocking descriptor, now the caller's, or negative errno as for
@@ -458,7 +456,7 @@ int nshelper_diag(struct nshelper *h)
 	return rc ? rc : -EMFILE;
 }
 
-/* Connect the socket of a family to @a: 0 or negative errno */
+/* Connect the probe socket of a family to @a */
 /* #syscalls:pasta connect */
 static int probe_connect(struct nshelper *h, const union inany *a,
 			 unsigned scope)
@@ -473,12 +471,12 @@ static int probe_connect(struct nshelper *h, const union inany *a,
 						       NSSOCK_UDP4);
 	if (h->probe[v6] < 0)
 		return h->probe[v6];
-	/* Forget the last source address, else it would be taken again */
+	/* Forget the last source address, else the kernel takes it again */
 	(void)connect(h->probe[v6], &none, sizeof(none));
 	return connect(h->probe[v6], &sa.sa, len) ? -errno : 0;
 }
 
-/* Is @a an address of the namespace? The kernel's choice of a source tells */
+/* Is @a an address of the namespace? Ask for the source of a socket connected to it */
 /* #syscalls:pasta getsockname */
 static bool is_assigned(struct nshelper *h, const union inany *a,
 			unsigned scope)
@@ -496,22 +494,25 @@ static bool is_assigned(struct nshelper *h, const union inany *a,
 }
 
 /**
- * nshelper_is_local() - Does a program of the namespace itself send this?
+ * nshelper_is_local() - Is a connection or datagram from the namespace itself?
  * @h:		From nshelper_start(), NULL: there is no helper
  * @src:	Source address, as received by a socket of the namespace
  * @dst:	Destination address; may be unset
  * @scope:	Interface of a link-local @src
  *
- * What a kernel sends to one of its own addresses has that address as its source,
- * and it drops packets from elsewhere with a loopback source (and IPv4 ones with
- * any of its own). Only a program that chose its source address itself, or that
- * dials a secondary address, needs the question that is left: a socket that is
- * connected to an address of its own kernel gets this very address as its source,
- * one connected to an address of somebody else never does. Unlike bind(), that
- * works whatever ip_nonlocal_bind says. Binding the listeners to the loopback
- * device would be no answer: connections to other own addresses don't count as
- * received there. For UDP over IPv6, where a source can be forged, the listening
- * sockets have a filter as well, see listen.c.
+ * A packet to one of the kernel's own addresses has, by default, that address as
+ * its source, too. The kernel drops packets from outside with a loopback source,
+ * and IPv4 ones with any of its own addresses.
+ *
+ * A program may also have chosen another source address, or connect to a secondary
+ * address. Then connect a socket to @src and look at its source address: it is @src
+ * itself if, and only if, @src is an address of that kernel. Unlike bind(), this
+ * does not depend on ip_nonlocal_bind.
+ *
+ * To bind the listeners to the loopback device would be too strict: the kernel
+ * counts connections to the namespace's other addresses as received elsewhere. For
+ * UDP over IPv6, where a source can be forged, the listening sockets have a filter
+ * as well, see listen_sock.c.
  */
 bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope)
@@ -522,7 +523,7 @@ bool nshelper_is_local(struct nshelper *h, const union inany *src,
 }
 
 /**
- * nshelper_event() - Something from the helper: sockets for a pool, or its end
+ * nshelper_event() - Handle an event: sockets for a pool, or the helper's end
  * @h:		From nshelper_start()
  */
 void nshelper_event(struct nshelper *h)
@@ -535,10 +536,8 @@ void nshelper_event(struct nshelper *h)
 }
 
 /**
- * nshelper_timer() - Ask again for sockets that could not be had
+ * nshelper_timer() - Ask again for sockets after an error
  * @h:		From nshelper_start()
- *
- * What comes is an event.
  */
 void nshelper_timer(struct nshelper *h)
 {

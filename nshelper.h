@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nshelper.h - Sockets that live in the namespace, made by a process in there
+ * nshelper.h - Sockets of the namespace, made by a helper process in there
  */
 
 #ifndef NSHELPER_H
@@ -12,25 +12,26 @@
 #include "inany.h"
 #include "loop.h"
 
-/* What a pool is kept of */
+/* Kinds of sockets, each with a pool */
 enum nssock {
 	NSSOCK_TCP4, NSSOCK_TCP6, NSSOCK_UDP4, NSSOCK_UDP6, NSSOCK_KINDS
 };
 
-#define NSHELPER_POOL	32		/* sockets of each kind at hand */
+#define NSHELPER_POOL	32		/* sockets in a full pool */
 
 /**
- * struct nshelper - The helper, and sockets at hand
- * @fd:		Socket to it, -1: there is none
- * @ready:	It answered once
- * @late:	It did not answer in time, and since: nobody waits for it
- * @seq:	Of the last request
- * @max:	Sockets of each kind to have at hand, up to NSHELPER_POOL
- * @asked:	More of this kind are on the way
- * @error:	Why the last request for this kind failed, negative errno, else 0
- * @timer:	Armed to ask again, as such an error may pass
- * @wait_ms:	Time that was waited for that, grows up to a second
- * @n:		Sockets at hand
+ * struct nshelper - The helper, and pools of sockets
+ * @fd:		Socket to the helper, -1: there is none
+ * @ready:	The helper has answered once
+ * @late:	The helper did not answer in time: don't wait for it
+ * @seq:	Number of the last request
+ * @max:	Sockets in a full pool, up to NSHELPER_POOL
+ * @loop:	Loop for the event of @fd and for @timer
+ * @asked:	More sockets of this kind have been asked for
+ * @error:	Error of the last request for this kind, negative errno, else 0
+ * @timer:	Armed to ask again after an error that may pass
+ * @wait_ms:	Last interval of @timer, grows up to a second
+ * @n:		Sockets in each pool
  * @pool:	Unbound, non-blocking, close-on-exec
  * @probe:	Sockets of nshelper_is_local(), IPv4 and IPv6; -1: not made yet
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets from a helper in another network namespace: they are of that one and
- * of the kind asked for, there are always more, low ports can be bound, and
- * its end, or its silence, is no end of ours
+ * Sockets from a helper in another network namespace: they belong there, and are of
+ * the kind asked for; pools are refilled; low ports can be bound; the daemon survives
+ * the helper's end and its silence
  */
 
 #include "nshelper.h"
@@ -28,8 +28,7 @@
 
 #define MANY	500
 #define LIMIT	70			/* open files */
-#define FLIGHT	100			/* descriptors on their way, more than that */
-
+#define FLIGHT	100			/* descriptors in flight, more than LIMIT */
 
 static struct loop loop;
 static unsigned limit = 1U << 20;
@@ -37,7 +36,7 @@ static struct nshelper h;
 static pid_t helper;
 static bool other_ns;
 
-/* A helper in a namespace of its own, where we may make one */
+/* Start a helper, in a namespace of its own if we may make one */
 static void start(void)
 {
 	int fds[2];
@@ -77,7 +76,7 @@ static void stop(void)
 	waitpid(helper, NULL, 0);
 }
 
-/* What is on its way arrives */
+/* Receive all sockets that were asked for */
 static void settle(void)
 {
 	struct pollfd pfd = { .fd = h.fd, .events = POLLIN };
@@ -138,12 +137,16 @@ static void kinds(void)
 		fd = nshelper_socket(&h, i);
 		if (!ok(fd >= 0, "a socket arrives"))
 			continue;
-		is(option(fd, SO_DOMAIN), want[i].family, "of its family");
-		is(option(fd, SO_TYPE), want[i].type, "of its type");
-		ok(fcntl(fd, F_GETFL) & O_NONBLOCK, "it does not block");
-		ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "and is closed by exec");
+		is(option(fd, SO_DOMAIN), want[i].family,
+		   "a socket has the family asked for");
+		is(option(fd, SO_TYPE), want[i].type,
+		   "a socket has the type asked for");
+		ok(fcntl(fd, F_GETFL) & O_NONBLOCK, "a socket does not block");
+		ok(fcntl(fd, F_GETFD) & FD_CLOEXEC,
+		   "a socket is closed on exec");
 		if (other_ns)
-			ok(is_elsewhere(fd), "it is of the other namespace");
+			ok(is_elsewhere(fd),
+			   "a socket is of the other namespace");
 		close(fd);
 	}
 }
@@ -157,7 +160,7 @@ static void many(void)
 		fds[i] = nshelper_socket(&h, i % NSSOCK_KINDS);
 		good += fds[i] >= 0;
 	}
-	is(good, MANY, "500 at once");
+	is(good, MANY, "500 sockets are made at once");
 	for (i = 0; i < MANY; i++)
 		close(fds[i]);
 	settle();
@@ -166,7 +169,7 @@ static void many(void)
 		   "afterwards more than half of them are at hand");
 }
 
-/* Taken slowly, none is waited for: more are asked for when half are left */
+/* More sockets are asked for when half of a pool is left */
 static void refill(void)
 {
 	unsigned n = h.n[NSSOCK_TCP4];
@@ -176,7 +179,7 @@ static void refill(void)
 	ok(h.n[NSSOCK_TCP4] == NSHELPER_POOL / 2 && n > NSHELPER_POOL / 2,
 	   "more are asked for when half are left");
 	settle();
-	is(h.n[NSSOCK_TCP4], NSHELPER_POOL, "and they fill the pool");
+	is(h.n[NSSOCK_TCP4], NSHELPER_POOL, "an answer fills the pool");
 }
 
 static int bound_to(enum nssock kind, const union sockaddr_inany *sa)
@@ -201,20 +204,20 @@ static void bound(void)
 	if (!other_ns && a == -EACCES)
 		return;
 	ok(a >= 0, "a low port can be bound");
-	ok(!listen(a, 5), "and listens");
+	ok(!listen(a, 5), "a bound socket listens");
 	b = bound_to(NSSOCK_TCP4, &sa);
-	is(b, -EADDRINUSE, "twice is an error");
+	is(b, -EADDRINUSE, "a port can't be bound twice");
 	close(a);
 	a = bound_to(NSSOCK_UDP4, &sa);
-	ok(a >= 0, "the same for UDP");
+	ok(a >= 0, "a low port of UDP can be bound");
 	close(a);
 	sa.sin6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 					 .sin6_port = htons(443) };
 	a = bound_to(NSSOCK_TCP6, &sa);
-	ok(a >= 0, "and for IPv6");
+	ok(a >= 0, "a low port of IPv6 can be bound");
 	close(a);
 	a = nshelper_diag(&h);
-	is(option(a, SO_DOMAIN), AF_NETLINK, "a socket to ask about others");
+	is(option(a, SO_DOMAIN), AF_NETLINK, "there is a sock_diag socket");
 	close(a);
 }
 
@@ -243,20 +246,20 @@ static void local(void)
 		const char *name;
 	} table[] = {
 		{ "127.0.0.1", "192.0.2.1", true, "a loopback source is local" },
-		{ "::1", "::1", true, "that of IPv6 is" },
+		{ "::1", "::1", true, "an IPv6 loopback source is local" },
 		{ "198.51.100.1", "198.51.100.1", true,
 		  "a source that is the destination is local" },
 		{ "192.0.2.1", "127.0.0.1", true,
 		  "one of the namespace's addresses is local" },
-		{ "192.0.2.77", "192.0.2.1", false, "a neighbour is not" },
+		{ "192.0.2.77", "192.0.2.1", false, "a neighbour is not local" },
 		{ "192.0.2.77", "127.0.0.1", false,
-		  "not even with loopback as destination" },
+		  "a neighbour that sends to loopback is not local" },
 		{ "198.51.100.1", "192.0.2.1", false,
-		  "one that there is no route to is not" },
+		  "an address without a route is not local" },
 		{ "192.0.2.1", "127.0.0.1", true,
 		  "an answer does not depend on the last one" },
 		{ "2001:db8::1", "2001:db8::2", false,
-		  "an IPv6 address of somebody else is not" },
+		  "an IPv6 address of another machine is not local" },
 	};
 	union inany src, dst;
 	unsigned i;
@@ -279,7 +282,7 @@ static void local(void)
 	   "without a helper, an address that needs a question is not local");
 }
 
-/* With few descriptors, what does not fit is an error and nothing else */
+/* With few descriptors, sockets that don't fit are an error */
 static void few_files(void)
 {
 	struct rlimit rl, old;
@@ -295,19 +298,19 @@ static void few_files(void)
 		last = nshelper_socket(&h, NSSOCK_TCP4);
 		fds[n] = last;
 	} while (last >= 0 && ++n < LIMIT);
-	is(last, -EMFILE, "too many open files");
-	ok(n > LIMIT / 2, "and not before there are");
+	is(last, -EMFILE, "too many open files are an error");
+	ok(n > LIMIT / 2, "there were many open files before that error");
 	while (n)
 		close(fds[--n]);
 	timer_fires();
 	last = nshelper_socket(&h, NSSOCK_TCP4);
-	ok(last >= 0, "it goes on when there is room again");
+	ok(last >= 0, "with free descriptors, there are sockets again");
 	close(last);
 	setrlimit(RLIMIT_NOFILE, &old);
 	limit = 1U << 20;
 }
 
-/* Send @n descriptors on their way, or take them from there */
+/* Put @n descriptors in flight; 0: receive them */
 static void in_flight(int pair[2], unsigned n)
 {
 	union {
@@ -329,7 +332,7 @@ static void in_flight(int pair[2], unsigned n)
 		ok(false, "descriptors have arrived");
 }
 
-/* Another process of the user has as many descriptors on their way as are allowed */
+/* Another process of the user has used up the limit of descriptors in flight */
 static void too_many_in_flight(void)
 {
 	struct rlimit rl, old;
@@ -348,21 +351,21 @@ static void too_many_in_flight(void)
 	close(nshelper_diag(&h));
 	in_flight(pair, FLIGHT);
 	is(nshelper_socket(&h, NSSOCK_TCP4), -ETOOMANYREFS,
-	   "what can't be sent is an error");
-	ok(nshelper_error_passes(-ETOOMANYREFS), "that may pass");
+	   "sockets that can't be sent are an error");
+	ok(nshelper_error_passes(-ETOOMANYREFS), "this error may pass");
 	ok(timer_armed(&h.timer), "after a while the helper is asked again");
 	is(nshelper_diag(&h), -ETOOMANYREFS, "the helper still answers");
 	is(nshelper_socket(&h, NSSOCK_TCP4), -ETOOMANYREFS,
-	   "until then the error is the answer");
-	ok(!h.asked[NSSOCK_TCP4], "without a request for each");
+	   "until then, the last error is the answer");
+	ok(!h.asked[NSSOCK_TCP4], "until then, no request is sent");
 	timer_fires();
-	is(h.wait_ms, 100, "the second time, it waits twice as long");
+	is(h.wait_ms, 100, "the second interval is twice as long");
 	in_flight(pair, 0);
 	timer_fires();
-	is(h.n[NSSOCK_TCP4], h.max, "afterwards there are sockets, unasked");
-	is(h.wait_ms, 0, "and the next error waits a short while again");
+	is(h.n[NSSOCK_TCP4], h.max, "after the error, the pool is filled");
+	is(h.wait_ms, 0, "after the error, the interval is short again");
 	fd = nshelper_diag(&h);
-	ok(fd >= 0, "and all others");
+	ok(fd >= 0, "after the error, there is a sock_diag socket");
 	close(fd);
 	close(pair[0]);
 	close(pair[1]);
@@ -374,7 +377,7 @@ static uint64_t now_ms(void)
 	return loop.now_ms;
 }
 
-/* A helper that does not answer, and one that is no more */
+/* A helper does not answer, then it ends */
 static void silence(void)
 {
 	uint64_t start_ms;
@@ -386,36 +389,41 @@ static void silence(void)
 	kill(helper, SIGSTOP);
 	waitpid(helper, NULL, WUNTRACED);
 	is(nshelper_socket(&h, NSSOCK_UDP6), -ETIMEDOUT,
-	   "it is not waited for for ever");
+	   "a stopped helper is not waited for for ever");
 	start_ms = now_ms();
-	is(nshelper_diag(&h), -ETIMEDOUT, "nor once more");
-	is(nshelper_socket(&h, NSSOCK_TCP4), -ETIMEDOUT, "for anything");
-	ok(now_ms() - start_ms < 500, "until it answers");
+	is(nshelper_diag(&h), -ETIMEDOUT, "a second request times out");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ETIMEDOUT,
+	   "a third request times out");
+	ok(now_ms() - start_ms < 500, "these time out at once");
 	kill(helper, SIGCONT);
 	settle();
 	fd = nshelper_diag(&h);
 	is(option(fd, SO_DOMAIN), AF_NETLINK,
-	   "a late answer is not taken for that to another question");
+	   "a late answer is not mistaken for another one");
 	close(fd);
 	fd = nshelper_socket(&h, NSSOCK_UDP6);
-	is(option(fd, SO_DOMAIN), AF_INET6, "it goes on");
+	is(option(fd, SO_DOMAIN), AF_INET6,
+	   "a helper that answers again is waited for");
 	close(fd);
 	settle();
 
 	kill(helper, SIGKILL);
 	for (n = 0; (fd = nshelper_socket(&h, NSSOCK_UDP6)) >= 0; n++)
 		close(fd);
-	ok(n > 0, "what is at hand outlives it");
-	is(fd, -ENOTCONN, "then there are none");
-	is(nshelper_diag(&h), -ENOTCONN, "nor anything else");
+	ok(n > 0, "sockets in a pool outlive the helper");
+	is(fd, -ENOTCONN, "without a helper, an empty pool is an error");
+	is(nshelper_diag(&h), -ENOTCONN,
+	   "without a helper, there is no sock_diag socket");
 	stop();
 }
 
 static void none(void)
 {
-	ok(!nshelper_start(&h, -1, &loop, 1024), "without any helper");
-	is(nshelper_socket(&h, NSSOCK_TCP4), -ENOTCONN, "there is no socket");
-	is(nshelper_diag(&h), -ENOTCONN, "and no other");
+	ok(!nshelper_start(&h, -1, &loop, 1024), "having no helper is no error");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -ENOTCONN,
+	   "without any helper, there is no socket");
+	is(nshelper_diag(&h), -ENOTCONN,
+	   "without any helper, there is no sock_diag socket");
 }
 
 int main(void)
