@@ -2,19 +2,19 @@
 /*
  * client.c - The UNIX socket that a virtual machine connects to
  *
- * One client at a time: somebody who connects while it is there is accepted and
- * closed, so that he does not wait for nothing. When it leaves, the next one may
- * come; that the socket stays is what makes a restarted qemu reconnect.
+ * There is one client at a time. A second one is accepted and closed at once, so
+ * that it does not wait in vain. The socket stays when the client leaves, so that a
+ * restarted qemu can connect again.
  *
- * A path may be left over from a daemon that is gone. Connecting tells: if that
- * is refused nobody listens there any more, and the file is replaced.
+ * A path may be left over from a daemon that has ended. We find out by connecting:
+ * if the connection is refused, the socket is stale, and its file is replaced.
  *
  *	given path	live: an error		stale: replaced
  *	default paths	live: the next one	stale: replaced
  *
- * Without descriptors, for instance because a guest had many connections, who
- * connects waits: the socket is left alone for a while, as looking again and
- * again would be all that we do.
+ * Without free descriptors, for instance because a guest has many connections, a new
+ * client waits: we don't look at the socket for PAUSE_MS, since its event would
+ * come back at once.
  */
 
 #include "client.h"
@@ -36,9 +36,9 @@
 #define PATH_FORMAT	"/tmp/passt_%d.socket"
 #define PATHS		64
 #define BACKLOG		4
-#define PAUSE_MS	100		/* without descriptors */
+#define PAUSE_MS	100		/* without free descriptors */
 
-/* Nobody listens on a socket that refuses; what is no socket is not ours */
+/* Is this a socket without a listener? Any other file is not ours */
 static bool is_stale(const struct sockaddr_un *sa)
 {
 	struct stat st;
@@ -79,7 +79,7 @@ static int bind_first_free(int fd, char *path, size_t size)
 	for (i = 1; i <= PATHS; i++) {
 		snprintf(path, size, PATH_FORMAT, i);
 		rc = bind_path(fd, path);
-		/* Those of other users are in use, or stale and not ours */
+		/* Skip sockets in use, and stale ones of other users */
 		if (rc != -EADDRINUSE && rc != -EPERM && rc != -EACCES)
 			break;
 	}
@@ -97,13 +97,13 @@ static void tell(const char *path)
 }
 
 /**
- * client_listen() - Make the socket
+ * client_listen() - Create the socket
  * @cl:		Set
- * @c:		sock_path: where, NULL: the first free one of the default paths
+ * @c:		sock_path: path, NULL: the first free one of the default paths
  *
- * With the user's rights, before the sandbox. Errors are told here.
+ * To be called with the user's rights, before the sandbox.
  *
- * Return: 0 or negative errno
+ * Return: 0, or negative errno after a message
  */
 int client_listen(struct client *cl, const struct conf *c)
 {
@@ -114,7 +114,7 @@ int client_listen(struct client *cl, const struct conf *c)
 	cl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (cl->fd < 0) {
 		rc = -errno;
-		err_errno("Couldn't make a UNIX socket");
+		err_errno("Couldn't create a UNIX socket");
 		return rc;
 	}
 	if (c->sock_path)
@@ -141,7 +141,7 @@ int client_listen(struct client *cl, const struct conf *c)
 static const union epoll_ref client_ref = { .kind = REF_CLIENT };
 
 /**
- * client_watch() - Have connections reported
+ * client_watch() - Report connections as events
  * @cl:		From client_listen()
  * @l:		Gets events and a timer of kind REF_CLIENT
  *
@@ -154,16 +154,16 @@ int client_watch(struct client *cl, struct loop *l)
 	return cl->fd < 0 ? 0 : loop_add(l, cl->fd, EPOLLIN, client_ref);
 }
 
-/* client_timer() - Look whether there are descriptors again */
+/* client_timer() - Watch the socket again after a pause */
 void client_timer(struct client *cl)
 {
 	loop_mod(cl->loop, cl->fd, EPOLLIN, client_ref);
 }
 
 /**
- * client_accept() - Somebody connects
- * @cl:		Listening
- * @t:		Gets the connection if it has none
+ * client_accept() - Accept a client, or turn it away
+ * @cl:		From client_listen()
+ * @t:		Tap that gets the connection if it has none
  *
  * Return: true if @t has a new client
  */

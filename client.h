@@ -15,9 +15,9 @@ struct tap;
 
 /**
  * struct client - The listening socket
- * @fd:		-1: there is none
- * @loop:	Where it is watched
- * @timer:	Until it is watched again, without descriptors
+ * @fd:		Listening socket, -1: none
+ * @loop:	Loop for its events
+ * @timer:	End of a pause without free descriptors
  */
 struct client {
 	int fd;

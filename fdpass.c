@@ -2,8 +2,8 @@
 /*
  * fdpass.c - Descriptors in messages of UNIX sockets (SCM_RIGHTS)
  *
- * The kernel limits how many descriptors of a user are in flight, over all of its
- * processes (ETOOMANYREFS), so sending may fail for reasons outside of this one.
+ * The kernel limits the descriptors in flight per user (ETOOMANYREFS). So sending
+ * may fail because of another process of the user.
  */
 
 #include "fdpass.h"
@@ -19,7 +19,7 @@ union control {
 	char buf[CMSG_SPACE(sizeof(int) * FDPASS_MAX)];
 };
 
-/* fdpass_close() - Close all of them */
+/* fdpass_close() - Close all descriptors */
 /* #syscalls:pasta close */
 /* #syscalls:nshelper close */
 void fdpass_close(struct fdpass *f)
@@ -57,7 +57,7 @@ int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
 	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Those that did not fit into the limit of open files are left out */
+/* Get the descriptors of a message; the kernel leaves out those above our limit */
 static void fdpass_take(struct msghdr *msg, struct fdpass *f)
 {
 	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
@@ -74,11 +74,11 @@ static void fdpass_take(struct msghdr *msg, struct fdpass *f)
  * @from:	Connected UNIX socket
  * @data, @len:	For the datagram
  * @f:		Set to its descriptors, close-on-exec, the caller's; may be fewer
- *		than were sent, if there is no room for more
+ *		than were sent, if the limit of open files is reached
  * @flags:	MSG_*
  *
- * Return: 0 or negative errno; -EPIPE: the other side is gone, or speaks another
- * language
+ * Return: 0 or negative errno; -EPIPE: the other side has closed its socket, or the
+ * datagram has another length
  */
 /* #syscalls:pasta recvmsg */
 /* #syscalls:nshelper recvmsg */

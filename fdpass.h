@@ -12,8 +12,8 @@
 
 /**
  * struct fdpass - Descriptors that come with a datagram
- * @n:		How many
- * @fd:		They, open
+ * @n:		Number of descriptors
+ * @fd:		Open descriptors
  */
 struct fdpass {
 	unsigned n;

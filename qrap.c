@@ -2,17 +2,18 @@
 /*
  * qrap.c - Start a qemu that can't connect to a UNIX socket by itself
  *
- * Before 7.2, qemu takes a connected socket as a descriptor number only. This
- * connects to passt, leaves the socket open under a number, and becomes qemu:
+ * Before version 7.2, qemu accepts a connected socket only as the number of a
+ * descriptor. qrap connects to passt, leaves the socket open under a number, and
+ * becomes qemu:
  *
- *	qrap FD COMMAND ARGS	the arguments are as they are to be
- *	qrap ARGS		qemu is looked for, and its network set up: for
- *				programs that are told which qemu to start
+ *	qrap FD COMMAND ARGS	start COMMAND with these arguments
+ *	qrap ARGS		find qemu and add its network options: for programs
+ *				that can be told the path of qemu to start
  *
- * In the second form the number is what a "-netdev socket,fd=N" or "-net
- * socket,fd=N" says. Where there is none, the first "-netdev TYPE,id=ID" becomes
- * "-netdev socket,fd=5,id=ID", so that the device that refers to ID stays;
- * without one, a netdev and a device are added.
+ * In the second form, "-netdev socket,fd=N" or "-net socket,fd=N" names the number.
+ * Without either, the first "-netdev TYPE,id=ID" becomes "-netdev socket,fd=5,id=ID",
+ * so that the device that refers to ID stays. Without a netdev, a netdev and a device
+ * are added.
  */
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static int connect_path(const char *path)
 	memcpy(sa.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
-		die("Couldn't make a socket: %s", strerror(errno));
+		die("Couldn't create a socket: %s", strerror(errno));
 	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return fd;
 	error = errno;
@@ -70,8 +71,8 @@ static int connect_path(const char *path)
 }
 
 /*
- * passt closes at once who is one too many: then there is an end of file, while
- * a free one says nothing or sends frames
+ * Is this passt busy with another client? It closes our connection at once, while a
+ * free one keeps it and may send frames
  */
 static bool is_turned_away(int fd)
 {
@@ -86,7 +87,7 @@ static bool is_turned_away(int fd)
 	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* The socket named by $QRAP_SOCKET, else the first default one that takes us */
+/* Connect to $QRAP_SOCKET, else to the first default socket that accepts us */
 static int connect_passt(void)
 {
 	const char *named = getenv("QRAP_SOCKET");
@@ -112,7 +113,7 @@ static int connect_passt(void)
 	    "(/tmp/passt_1.socket to /tmp/passt_%d.socket were tried)", PATHS);
 }
 
-/* The whole string as a descriptor number, -1 if it is none */
+/* Parse a descriptor number, up to @end or the end of the string; -1: it is none */
 static int parse_fd(const char *s, const char *end)
 {
 	char *stop;
@@ -127,7 +128,7 @@ static int parse_fd(const char *s, const char *end)
 	return (int)n;
 }
 
-/* Value of NAME= in a list with commas, its end in @end; NULL: not there */
+/* Find the value of NAME= in a list with commas, and its @end; NULL: not there */
 static const char *list_value(const char *list, const char *name,
 			      const char **end)
 {
@@ -150,7 +151,7 @@ static bool is_net_option(const char *arg)
 	       !strcmp(arg, "-net") || !strcmp(arg, "--net");
 }
 
-/* Descriptor that "socket,fd=N" in the arguments asks for, -1: none does */
+/* Find the descriptor in an argument "socket,fd=N", -1: there is none */
 static int find_socket_fd(char *const *argv)
 {
 	const char *value, *end;
@@ -166,7 +167,7 @@ static int find_socket_fd(char *const *argv)
 	return -1;
 }
 
-/* Make the first netdev, whatever it is, one of ours; false: there is none */
+/* Replace the first netdev, of any type, by our socket; false: there is none */
 static bool replace_netdev(char **argv)
 {
 	const char *id, *end;
@@ -189,7 +190,7 @@ static bool replace_netdev(char **argv)
 	return false;
 }
 
-/* Arguments for qemu, network included: a copy with room for more */
+/* Copy the arguments for qemu, with options for our socket */
 static char **qemu_args(int argc, char **argv, int *fd)
 {
 	static char netdev[] = "socket,fd=5,id=passt";

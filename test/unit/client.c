@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The socket that virtual machines connect to: one at a time, and nobody is lost,
- * nor is the processor, while there are no descriptors
+ * The socket that virtual machines connect to: one client at a time; without free
+ * descriptors, a client waits, and the loop does not spin
  */
 
 #include "../../client.h"
@@ -37,7 +37,7 @@ static int dial(void)
 	return fd;
 }
 
-/* How many events there are about the socket, now or within @ms */
+/* Count the events of the socket, now or within @ms */
 static int events(int ms)
 {
 	struct epoll_event ev[8];
@@ -73,15 +73,15 @@ static void one_at_a_time(void)
 	int first = dial(), second;
 
 	is(events(0), 1, "a client is an event");
-	ok(client_accept(&client, &stream.tap), "and is taken");
+	ok(client_accept(&client, &stream.tap), "a client is accepted");
 	second = dial();
 	ok(events(0) && !client_accept(&client, &stream.tap) && is_closed(second),
-	   "a second one is turned away");
-	ok(!is_closed(first) && !events(0), "the first stays");
+	   "a second client is turned away");
+	ok(!is_closed(first) && !events(0), "the first client stays");
 	close(first);
 	close(second);
 	stream.tap.ops->event(&stream.tap, 0, EPOLLIN);
-	is(stream.fd, -1, "until it leaves");
+	is(stream.fd, -1, "a client can leave");
 }
 
 static void no_descriptors(void)
@@ -95,15 +95,17 @@ static void no_descriptors(void)
 	while (n < LIMIT && (fds[n] = dup(fd)) >= 0)
 		n++;
 	is(events(0), 1, "without descriptors, a client is an event");
-	ok(!client_accept(&client, &stream.tap), "and can't be taken");
-	is(events(0), 0, "it does not come back at once");
-	ok(!is_closed(fd), "and waits");
+	ok(!client_accept(&client, &stream.tap),
+	   "without descriptors, a client can't be accepted");
+	is(events(0), 0, "without descriptors, the event does not come back");
+	ok(!is_closed(fd), "without descriptors, a client waits");
 	while (n)
 		close(fds[--n]);
-	ok(due() == &client.timer, "after a while");
+	ok(due() == &client.timer, "a timer ends the pause");
 	client_timer(&client);
-	is(events(0), 1, "it is looked at again");
-	ok(client_accept(&client, &stream.tap), "and taken once that is possible");
+	is(events(0), 1, "after the pause, the waiting client is an event");
+	ok(client_accept(&client, &stream.tap),
+	   "after the pause, the waiting client is accepted");
 	setrlimit(RLIMIT_NOFILE, &old);
 	close(fd);
 }
@@ -121,7 +123,7 @@ int main(void)
 	strcpy(sa.sun_path, path);
 	conf.sock_path = path;
 	ok(!client_listen(&client, &conf) && !client_watch(&client, &loop),
-	   "there is a socket");
+	   "the socket is created");
 	one_at_a_time();
 	no_descriptors();
 	unlink(path);

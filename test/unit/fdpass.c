@@ -15,7 +15,7 @@
 
 static int pair[2];
 
-/* The next free descriptor: the same as before if nothing has leaked */
+/* Get the next free descriptor: the same as before if none has leaked */
 static int next_fd(void)
 {
 	int fd = dup(pair[0]);
@@ -49,9 +49,9 @@ static void arrive(unsigned n)
 	for (i = 0; i < in.n; i++)
 		good &= same_file(in.fd[i], pair[i % 2]) &&
 			fcntl(in.fd[i], F_GETFD) == FD_CLOEXEC;
-	ok(good, "in order, not to be inherited");
+	ok(good, "descriptors arrive in order, close-on-exec");
 	fdpass_close(&in);
-	ok(!in.n && next_fd() == before, "and are closed together");
+	ok(!in.n && next_fd() == before, "descriptors are closed together");
 }
 
 static void no_room(void)
@@ -72,7 +72,8 @@ static void no_room(void)
 	   "those beyond the limit of open files are left out");
 	fdpass_close(&in);
 	setrlimit(RLIMIT_NOFILE, &old);
-	is(next_fd(), before, "and not left open");
+	is(next_fd(), before,
+	   "none of a message with too many descriptors stays open");
 }
 
 static void wrong_length(void)
@@ -84,17 +85,18 @@ static void wrong_length(void)
 	fdpass_send(pair[0], buf, 3, &out, 0);
 	is(fdpass_receive(pair[1], buf, 4, &in, MSG_DONTWAIT), -EPIPE,
 	   "a datagram of another length is refused");
-	ok(!in.n && next_fd() == before, "its descriptors are closed");
+	ok(!in.n && next_fd() == before,
+	   "the descriptors of a refused datagram are closed");
 	is(fdpass_receive(pair[1], buf, 4, &in, MSG_DONTWAIT), -EAGAIN,
-	   "none is there");
+	   "without a datagram, the call does not wait");
 	close(pair[1]);
 	is(fdpass_receive(pair[0], buf, 4, &in, 0), -EPIPE,
-	   "the other side is gone");
+	   "a closed peer is -EPIPE to a receiver");
 	is(fdpass_send(pair[0], buf, 4, &out, 0), -EBADF,
 	   "a closed descriptor is not sent");
 	out.n = 1;
 	is(fdpass_send(pair[0], buf, 4, &out, 0), -EPIPE,
-	   "nothing is sent to nobody");
+	   "a closed peer is -EPIPE to a sender");
 }
 
 int main(void)
