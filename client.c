@@ -2,19 +2,20 @@
 /*
  * client.c - The UNIX socket that a virtual machine connects to
  *
- * There is one client at a time. A second one is accepted and closed at once, so
- * that it does not wait in vain. The socket stays when the client leaves, so that a
- * restarted qemu can connect again.
+ * There is one client at a time. A second one is accepted and closed at once,
+ * so that it does not wait in vain. The socket stays when the client leaves, so
+ * that a restarted qemu can connect again.
  *
- * A path may be left over from a daemon that has ended. We find out by connecting:
- * if the connection is refused, the socket is stale, and its file is replaced.
+ * A path may be left over from a daemon that has ended. We find out by
+ * connecting: if the connection is refused, the socket is stale, and its file
+ * is replaced.
  *
  *	given path	live: an error		stale: replaced
  *	default paths	live: the next one	stale: replaced
  *
- * Without free descriptors, for instance because a guest has many connections, a new
- * client waits: we don't look at the socket for PAUSE_MS, since its event would
- * come back at once.
+ * Without free descriptors, for instance because a guest has many connections,
+ * a new client waits: we don't look at the socket for PAUSE_MS, since its event
+ * would come back at once.
  */
 
 #include "client.h"

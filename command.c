@@ -17,22 +17,22 @@
  *	command_end(), EOF -------> exit
  *
  * pasta-init is the first process of the PID namespace and the command the
- * second, for two reasons. The kernel drops signals to a first process that has no
- * handler for them, so that Ctrl-C would not stop most programs; and orphans need a
- * process that reaps them. When pasta-init exits, the kernel kills all other
- * processes of the namespace.
+ * second, for two reasons. The kernel drops signals to a first process that has
+ * no handler for them, so that Ctrl-C would not stop most programs; and orphans
+ * need a process that reaps them. When pasta-init exits, the kernel kills all
+ * other processes of the namespace.
  *
- * pasta-init also exits at the end of the socket to the daemon. A socket is better
- * than a signal: its end can't be lost, and it works after the daemon has changed
- * to a user without the right to send signals.
+ * pasta-init also exits at the end of the socket to the daemon. A socket is
+ * better than a signal: its end can't be lost, and it works after the daemon
+ * has changed to a user without the right to send signals.
  *
  * Terminal: if standard input and output are terminals, and ours, the command
  * becomes their foreground process group, so that Ctrl-C reaches it alone. The
- * daemon takes the terminal back in the end, for callers that don't expect to lose
- * it, such as scripts. In a pipeline the process group belongs to the other
- * commands in it, too: there it stays as it is, and we ignore Ctrl-C. If Ctrl-Z
- * stops a command that has a process group of its own, no shell can continue it, so
- * pasta-init continues it at once.
+ * daemon takes the terminal back in the end, for callers that don't expect to
+ * lose it, such as scripts. In a pipeline the process group belongs to the
+ * other commands in it, too: there it stays as it is, and we ignore Ctrl-C. If
+ * Ctrl-Z stops a command that has a process group of its own, no shell can
+ * continue it, so pasta-init continues it at once.
  */
 
 #include "command.h"

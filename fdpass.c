@@ -2,8 +2,8 @@
 /*
  * fdpass.c - Descriptors in messages of UNIX sockets (SCM_RIGHTS)
  *
- * The kernel limits the descriptors in flight per user (ETOOMANYREFS). So sending
- * may fail because of another process of the user.
+ * The kernel limits the descriptors in flight per user (ETOOMANYREFS). So
+ * sending may fail because of another process of the user.
  */
 
 #include "fdpass.h"
@@ -57,7 +57,9 @@ int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
 	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Get the descriptors of a message; the kernel leaves out those above our limit */
+/*
+ * Get the descriptors of a message; the kernel leaves out those above our limit
+ */
 static void fdpass_take(struct msghdr *msg, struct fdpass *f)
 {
 	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
@@ -77,8 +79,8 @@ static void fdpass_take(struct msghdr *msg, struct fdpass *f)
  *		than were sent, if the limit of open files is reached
  * @flags:	MSG_*
  *
- * Return: 0 or negative errno; -EPIPE: the other side has closed its socket, or the
- * datagram has another length
+ * Return: 0 or negative errno; -EPIPE: the other side has closed its socket, or
+ * the datagram has another length
  */
 /* #syscalls:pasta recvmsg */
 /* #syscalls:nshelper recvmsg */

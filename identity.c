@@ -11,9 +11,9 @@
  *	LOGIN[:GROUP]				else the number of UID
  *				others		the same, or an error if that differs
  *
- * Names are looked up in /etc/passwd and /etc/group themselves. getpwnam() is not
- * for us: a static program does not have it, and in other programs it may load
- * arbitrary libraries.
+ * Names are looked up in /etc/passwd and /etc/group themselves. getpwnam() is
+ * not for us: a static program does not have it, and in other programs it may
+ * load arbitrary libraries.
  *
  * isolation.c performs the change.
  */
@@ -57,7 +57,9 @@ static int reader_byte(struct reader *r)
 	return (unsigned char)r->buf[r->pos++];
 }
 
-/* Read a line without its newline, cut to @size; false at the end of the file */
+/*
+ * Read a line without its newline, cut to @size; false at the end of the file
+ */
 static bool reader_line(struct reader *r, char *line, size_t size)
 {
 	size_t n = 0;
@@ -179,7 +181,9 @@ static int identity_parse(const char *runas, struct identity *id)
 	return 0;
 }
 
-/* Does our user namespace map all users to themselves, as the first one does? */
+/*
+ * Does our user namespace map all users to themselves, as the first one does?
+ */
 static bool is_host_userns(void)
 {
 	unsigned long in, out, count;

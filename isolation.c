@@ -2,9 +2,9 @@
 /*
  * isolation.c - The sandbox: give up rights, more in each stage
  *
- * An attacker who takes over this process by hostile frames or connections should
- * gain nothing. So the process gives up each right where it is no longer needed,
- * all of them before it reads the first hostile byte:
+ * An attacker who takes over this process by hostile frames or connections
+ * should gain nothing. So the process gives up each right where it is no longer
+ * needed, all of them before it reads the first hostile byte:
  *
  *  init	standard descriptors are opened if they are closed
  *  inherited	descriptors of the caller are closed, once files named by them are
@@ -18,22 +18,22 @@
  *
  * The needs of each step decide the order in isolation_detach(). Making a mount
  * namespace takes CAP_SYS_ADMIN: outside of a user namespace only root has it,
- * in a new one everybody. Changing the identity takes CAP_SETUID and an identity
- * that is mapped. So it comes before our own user namespace, where no ID is mapped,
- * and none is needed any more. In short:
+ * in a new one everybody. Changing the identity takes CAP_SETUID and an
+ * identity that is mapped. So it comes before our own user namespace, where no
+ * ID is mapped, and none is needed any more. In short:
  *
  *	root, CAP_SYS_ADMIN	mounts and so on; identity; user namespace
  *	root without it		identity; user namespace with the rest
  *	other users		user namespace with the rest
  *
  * A directory descriptor that is left open undoes the empty root, since ".."
- * leads out of it: no module keeps one. A container runtime, a security module or a
- * sysctl may deny namespaces. Then we log a warning and go on with the other stages,
- * which is why they are independent of each other.
+ * leads out of it: no module keeps one. A container runtime, a security module
+ * or a sysctl may deny namespaces. Then we log a warning and go on with the
+ * other stages, which is why they are independent of each other.
  *
  * The helper in the namespace goes through all stages at once, see
- * isolation_nshelper(). So does the follower of resolv.conf, which needs the host's
- * mounts: isolation_follower().
+ * isolation_nshelper(). So does the follower of resolv.conf, which needs the
+ * host's mounts: isolation_follower().
  *
  * The seccomp filter is a table for each kind of process, made at build time by
  * seccomp.sh. A system call that it refuses kills the process. Build with
@@ -75,8 +75,8 @@
 
 /*
  * C libraries make these calls on their own: to return from signal handlers and
- * interrupted sleeps, in exit(), and for the clock if the vDSO has none. The variant
- * with 64-bit times is for 32-bit machines.
+ * interrupted sleeps, in exit(), and for the clock if the vDSO has none. The
+ * variant with 64-bit times is for 32-bit machines.
  */
 /* #syscalls rt_sigreturn sigreturn restart_syscall exit exit_group */
 /* #syscalls clock_gettime clock_gettime64 gettimeofday */
@@ -122,8 +122,8 @@ static void close_if_inherited(int fd)
  * isolation_close_inherited() - Close the descriptors inherited from the caller
  * @keep:	Descriptor of --fd, or -1; 0 to 2 stay as well
  *
- * To be called when all files named by inherited descriptors are open. We tell our
- * own descriptors by close-on-exec, which an inherited one can't have.
+ * To be called when all files named by inherited descriptors are open. We tell
+ * our own descriptors by close-on-exec, which an inherited one can't have.
  */
 void isolation_close_inherited(int keep)
 {
@@ -204,9 +204,9 @@ static int identity_change(const struct identity *id)
 }
 
 /*
- * Make the root a tmpfs with no data blocks and one inode, its own directory. It is
- * mounted on the first of several usual directories. pivot_root() stacks the old
- * root on the same place, and we detach it right after.
+ * Make the root a tmpfs with no data blocks and one inode, its own directory.
+ * It is mounted on the first of several usual directories. pivot_root() stacks
+ * the old root on the same place, and we detach it right after.
  */
 static int empty_root(void)
 {
@@ -414,8 +414,9 @@ void isolation_nshelper(const struct identity *id, int keep)
  * @id:		From identity_choose()
  * @keep:	Its socket to the daemon
  *
- * The follower reads a file of the host, so it stays in the host's mount namespace.
- * It can read only files that everybody can, and pass them only to the daemon.
+ * The follower reads a file of the host, so it stays in the host's mount
+ * namespace. It can read only files that everybody can, and pass them only to
+ * the daemon.
  */
 void isolation_follower(const struct identity *id, int keep)
 {

@@ -2,8 +2,8 @@
 /*
  * log.c - Lines to standard error, a log file or the system logger
  *
- * A line is formatted once, into a static buffer with room for the prefix of each
- * destination:
+ * A line is formatted once, into a static buffer with room for the prefix of
+ * each destination:
  *
  *	standard error	until log_detach(): the line alone, debug and trace
  *			lines with the time since the start
@@ -13,14 +13,16 @@
  *			log_detach() and only if there is no log file
  *
  * The log file never grows beyond its limit: when a line would not fit, the
- * older half is dropped by moving the younger one over it, in place: no file can
- * be renamed or opened any more. The first line stays, as it has the date at which
- * the clock of the other lines started.
+ * older half is dropped by moving the younger one over it, in place: no file
+ * can be renamed or opened any more. The first line stays, as it has the date
+ * at which the clock of the other lines started.
  *
- * The state of the logger is static, and not part of struct passt, so that every
- * function can write a line. Callers must keep to conversions that never allocate:
- * %s %c %d %i %u %x %p with any length modifier, and small widths.
+ * The state of the logger is static, and not part of struct passt, so that
+ * every function can write a line. Callers must keep to conversions that never
+ * allocate: %s %c %d %i %u %x %p with any length modifier, and small widths.
  */
+
+#include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +35,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
 #include "util.h"
 
 #define LINE_PREFIX	64		/* room before the line */
@@ -148,8 +149,8 @@ static void to_stderr(enum log_level level, size_t len)
 /**
  * file_drop_older() - Make room: keep the first line and the younger half
  *
- * The younger half starts with a whole line. If reading or writing fails, the rest
- * of it is dropped as well: a log must not stop the program.
+ * The younger half starts with a whole line. If reading or writing fails, the
+ * rest of it is dropped as well: a log must not stop the program.
  */
 /* #syscalls pread64 pwrite64 ftruncate */
 static void file_drop_older(void)
@@ -227,8 +228,8 @@ static void to_syslog(enum log_level level, size_t len)
  * @fmt:	Format
  * @ap:		Arguments
  *
- * Control characters are replaced, since a line may quote names chosen by a guest or
- * peer. A line that is too long is cut, and ends with dots.
+ * Control characters are replaced, since a line may quote names chosen by a
+ * guest or peer. A line that is too long is cut, and ends with dots.
  *
  * Return: length including the newline, bytes
  */
@@ -333,7 +334,9 @@ void log_die(int error, const char *fmt, ...)
 	_exit(1);
 }
 
-/* Write the first line of a log file, with the date; its length, 0 on failure */
+/*
+ * Write the first line of a log file, with the date; its length, 0 on failure
+ */
 static size_t file_start(int fd)
 {
 	time_t now = time(NULL);

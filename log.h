@@ -11,8 +11,8 @@
  *			that a guest or a peer can cause at will
  *	_once		one line as long as we run
  *
- * Lines go to standard error until log_detach(), and to the log file if there is
- * one; without one, after log_detach(), to the system logger. Nothing here
+ * Lines go to standard error until log_detach(), and to the log file if there
+ * is one; without one, after log_detach(), to the system logger. Nothing here
  * allocates; errno survives.
  */
 

@@ -3,9 +3,9 @@
  * netns.c - An existing network namespace: find it, notice its end
  *
  * A namespace has no name of its own. The user points at a process, a file or a
- * descriptor that refers to it. The namespace itself lives on while our tap device is
- * in it, so we end with the reference, even if other processes still use the
- * namespace:
+ * descriptor that refers to it. The namespace itself lives on while our tap
+ * device is in it, so we end with the reference, even if other processes still
+ * use the namespace:
  *
  *	reference		ends by			noticed by
  *	process: PID, or	its end			pidfd, or a look at its
@@ -19,18 +19,19 @@
  *				as it may have passed the descriptor on
  *
  * Inotify on the file itself would be silent: no event changes the inode of the
- * namespace. The kernel reports that some mount changed, and no more, so we search
- * the list of mounts each time. We look for the number of the mount together with
- * the inode of the namespace: the kernel soon assigns the number again, but not the
- * inode while we are in the namespace.
+ * namespace. The kernel reports that some mount changed, and no more, so we
+ * search the list of mounts each time. We look for the number of the mount
+ * together with the inode of the namespace: the kernel soon assigns the number
+ * again, but not the inode while we are in the namespace.
  *
- * None of these descriptors is a directory, and the sandbox permits no system call
- * that could open a file by them. /proc/self/mountinfo keeps showing the mount
- * namespace in which it was opened.
+ * None of these descriptors is a directory, and the sandbox permits no system
+ * call that could open a file by them. /proc/self/mountinfo keeps showing the
+ * mount namespace in which it was opened.
  *
  * User namespaces: the right to join a network namespace, and to make devices
- * in it, comes from the user namespace that owns it. The kernel tells us the owner
- * only if it is our user namespace or below: otherwise we have no right to join.
+ * in it, comes from the user namespace that owns it. The kernel tells us the
+ * owner only if it is our user namespace or below: otherwise we have no right
+ * to join.
  */
 
 #include "netns.h"
@@ -88,7 +89,9 @@ static int watch_stat(struct netns *n, const char *path)
 	return n->stat_fd >= 0 ? 0 : errno == ENOENT ? -ESRCH : -errno;
 }
 
-/* Watch a process: a pidfd, else its stat. To be done before we use its number */
+/*
+ * Watch a process: a pidfd, else its stat. To be done before we use its number
+ */
 static int watch_process(struct netns *n, int pid)
 {
 	char path[PROC_LEN];
@@ -231,7 +234,9 @@ static bool mount_find(int fd, const char *want, char *line, size_t size)
 	return false;
 }
 
-/* Get the number of the mount that a file is on, -1: unknown; proc(5), fdinfo */
+/*
+ * Get the number of the mount that a file is on, -1: unknown; proc(5), fdinfo
+ */
 static int mount_number(int fd)
 {
 	char path[PROC_LEN], buf[256];
@@ -593,7 +598,8 @@ int netns_watch(struct netns *n, struct loop *l)
 }
 
 /**
- * netns_gone() - After an event: has the process or file of the namespace ended?
+ * netns_gone() - After an event: has the process or file of the namespace
+ * ended?
  * @n:		From netns_open()
  * @ref:	Reference of the event or timer
  * @l:		Loop of the event

@@ -3,8 +3,8 @@
  * nshelper.c - Sockets of the namespace, made by a helper process in there
  *
  * A socket belongs to the network namespace of the process that makes it, and
- * the daemon stays in the host's one. So a helper lives in the other namespace and
- * serves three kinds of requests, in their order:
+ * the daemon stays in the host's one. So a helper lives in the other namespace
+ * and serves three kinds of requests, in their order:
  *
  *	SOCKETS	kind, n		n new sockets	(SCM_RIGHTS)
  *	BIND	fd, address	bind it there	(a low port takes a capability)
@@ -15,24 +15,26 @@
  *
  * A connection must not wait for a round trip to another process, so the daemon
  * keeps a pool of sockets of each kind. When half of a pool is left it asks for
- * more, which arrive as an event. It waits, WAIT_MS at most, only if a pool runs dry
- * before that, and for the first socket of a kind: a daemon whose connections need
- * no such sockets keeps none open. If the helper does not answer in time, for
- * instance because it was stopped, the daemon does not wait for it again until it
- * has answered: otherwise each connection would hold up all others.
+ * more, which arrive as an event. It waits, WAIT_MS at most, only if a pool
+ * runs dry before that, and for the first socket of a kind: a daemon whose
+ * connections need no such sockets keeps none open. If the helper does not
+ * answer in time, for instance because it was stopped, the daemon does not wait
+ * for it again until it has answered: otherwise each connection would hold up
+ * all others.
  *
  * Requests and answers are datagrams of a socket pair (SOCK_SEQPACKET). Answers
- * come in the order of requests, and carry their number, since an answer may be late.
- * When the daemon ends, the socket ends and the helper exits. When the helper ends,
- * the daemon goes on with the sockets that it has: in its sandbox, it can't start
- * another helper.
+ * come in the order of requests, and carry their number, since an answer may be
+ * late. When the daemon ends, the socket ends and the helper exits. When the
+ * helper ends, the daemon goes on with the sockets that it has: in its sandbox,
+ * it can't start another helper.
  *
- * The helper survives all other errors. Above all, descriptors may not get through:
- * the kernel limits the descriptors in flight per user, and any process of the user
- * can use up the limit (ETOOMANYREFS). Then the answer has the error and no
- * descriptors. The daemon asks again after RETRY_MIN_MS, and after twice as long each
- * time, up to RETRY_MAX_MS. Callers that need a socket meanwhile get the error, and
- * nshelper_error_passes() tells them to wait for the next event.
+ * The helper survives all other errors. Above all, descriptors may not get
+ * through: the kernel limits the descriptors in flight per user, and any
+ * process of the user can use up the limit (ETOOMANYREFS). Then the answer has
+ * the error and no descriptors. The daemon asks again after RETRY_MIN_MS, and
+ * after twice as long each time, up to RETRY_MAX_MS. Callers that need a socket
+ * meanwhile get the error, and nshelper_error_passes() tells them to wait for
+ * the next event.
  */
 
 #include "nshelper.h"
@@ -89,7 +91,10 @@ static_assert(NSHELPER_POOL <= FDPASS_MAX, "a pool fits into one answer");
 
 /* Both sides --------------------------------------------------------------- */
 
-/* Does an error mean that the other side has ended? Others, like ENOMEM, may pass */
+/*
+ * Does an error mean that the other side has ended? Others, like ENOMEM, may
+ * pass
+ */
 static bool is_end(int rc)
 {
 	return rc == -EPIPE || rc == -ECONNRESET || rc == -ENOTCONN ||
@@ -150,7 +155,10 @@ static int serve_diag(struct fdpass *f)
 	return 0;
 }
 
-/* Send an answer; if its descriptors can't be sent, close them and send the error */
+/*
+ * Send an answer; if its descriptors can't be sent, close them and send the
+ * error
+ */
 /* #syscalls:nshelper poll ppoll */
 static int reply(int fd, struct answer *a, struct fdpass *f)
 {
@@ -243,7 +251,9 @@ bool nshelper_error_passes(int rc)
 	return false;
 }
 
-/* Note that a request for sockets failed with @rc, arm the timer to ask again */
+/*
+ * Note that a request for sockets failed with @rc, arm the timer to ask again
+ */
 static void failed(struct nshelper *h, enum nssock kind, int rc)
 {
 	h->error[kind] = rc;
@@ -289,7 +299,9 @@ static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
 }
 
-/* Receive an answer if there is one; sockets for a pool go there, not into @f */
+/*
+ * Receive an answer if there is one; sockets for a pool go there, not into @f
+ */
 static int take_answer(struct nshelper *h, struct answer *a,
 		       struct fdpass *f)
 {
@@ -307,7 +319,10 @@ static int take_answer(struct nshelper *h, struct answer *a,
 	return 0;
 }
 
-/* Wait for the answer to request @seq, WAIT_MS at most from one answer to the next */
+/*
+ * Wait for the answer to request @seq, WAIT_MS at most from one answer to the
+ * next
+ */
 /* #syscalls:pasta poll ppoll */
 static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 {
@@ -392,8 +407,8 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
  * @kind:	Family and protocol
  *
  * Return: unbound, non-blocking, close-on-exec descriptor, now the caller's; or
- * negative errno: -ENOTCONN if there is no helper, or the error of socket(). After
- * one that nshelper_error_passes(), the next event may bring sockets
+ * negative errno: -ENOTCONN if there is no helper, or the error of socket().
+ * After one that nshelper_error_passes(), the next event may bring sockets
  */
 int nshelper_socket(struct nshelper *h, enum nssock kind)
 {
@@ -476,7 +491,10 @@ static int probe_connect(struct nshelper *h, const union inany *a,
 	return connect(h->probe[v6], &sa.sa, len) ? -errno : 0;
 }
 
-/* Is @a an address of the namespace? Ask for the source of a socket connected to it */
+/*
+ * Is @a an address of the namespace? Ask for the source of a socket connected
+ * to it
+ */
 /* #syscalls:pasta getsockname */
 static bool is_assigned(struct nshelper *h, const union inany *a,
 			unsigned scope)
@@ -500,19 +518,19 @@ static bool is_assigned(struct nshelper *h, const union inany *a,
  * @dst:	Destination address; may be unset
  * @scope:	Interface of a link-local @src
  *
- * A packet to one of the kernel's own addresses has, by default, that address as
- * its source, too. The kernel drops packets from outside with a loopback source,
- * and IPv4 ones with any of its own addresses.
+ * A packet to one of the kernel's own addresses has, by default, that address
+ * as its source, too. The kernel drops packets from outside with a loopback
+ * source, and IPv4 ones with any of its own addresses.
  *
- * A program may also have chosen another source address, or connect to a secondary
- * address. Then connect a socket to @src and look at its source address: it is @src
- * itself if, and only if, @src is an address of that kernel. Unlike bind(), this
- * does not depend on ip_nonlocal_bind.
+ * A program may also have chosen another source address, or connect to a
+ * secondary address. Then connect a socket to @src and look at its source
+ * address: it is @src itself if, and only if, @src is an address of that
+ * kernel. Unlike bind(), this does not depend on ip_nonlocal_bind.
  *
  * To bind the listeners to the loopback device would be too strict: the kernel
- * counts connections to the namespace's other addresses as received elsewhere. For
- * UDP over IPv6, where a source can be forged, the listening sockets have a filter
- * as well, see listen_sock.c.
+ * counts connections to the namespace's other addresses as received elsewhere.
+ * For UDP over IPv6, where a source can be forged, the listening sockets have a
+ * filter as well, see listen_sock.c.
  */
 bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope)

@@ -2,9 +2,10 @@
 /*
  * pasta.c - The namespaces of pasta: make or join them
  *
- * The daemon stays in the host's network namespace. A child does the work in the
- * other one. It shares our table of descriptors until it has opened the tap device,
- * so that the daemon has the device, too. Its number comes over a socket:
+ * The daemon stays in the host's network namespace. A child does the work in
+ * the other one. It shares our table of descriptors until it has opened the tap
+ * device, so that the daemon has the device, too. Its number comes over a
+ * socket:
  *
  *	COMMAND		   daemon			    child
  *		make it in new namespaces ------->
@@ -19,18 +20,18 @@
  *				<------------ number of the tap device, the end
  *		netns.c tells the end
  *
- * Where ports are forwarded, another child joins the namespace and stays, to make
- * sockets in there: see nshelper.c. It does not join the PID namespace, so that
- * processes in there don't see it.
+ * Where ports are forwarded, another child joins the namespace and stays, to
+ * make sockets in there: see nshelper.c. It does not join the PID namespace, so
+ * that processes in there don't see it.
  *
  * While the table is shared, the socket to the daemon does not end with the
  * daemon. Until the child has a table of its own, it dies by the signal for the
  * death of a parent.
  *
- * IDs: for a user, the namespace has a single ID, root. For root, each ID that it has
- * is mapped to itself. An identity map must be written by a privileged process
- * outside; a map of one ID may be. With --netns-only there is no map: the command
- * stays in the user namespace of the caller.
+ * IDs: for a user, the namespace has a single ID, root. For root, each ID that
+ * it has is mapped to itself. An identity map must be written by a privileged
+ * process outside; a map of one ID may be. With --netns-only there is no map:
+ * the command stays in the user namespace of the caller.
  */
 
 #include "pasta.h"
@@ -216,8 +217,8 @@ static bool child_wait(const struct child *ch)
 /*
  * Wait for the daemon to write the ID maps; false if it ended before
  *
- * Its end is the death of our parent, but the daemon may have ended before we asked
- * for that signal. getppid() is 0 in a new PID namespace and can't tell.
+ * Its end is the death of our parent, but the daemon may have ended before we
+ * asked for that signal. getppid() is 0 in a new PID namespace and can't tell.
  */
 static bool child_wait_maps(const struct child *ch)
 {
@@ -370,9 +371,9 @@ static void child_close(const struct child *ch)
  * child_clone() - Start a child that shares our table of descriptors
  *
  * The daemon has each descriptor that the child opens. To send it in a message
- * (SCM_RIGHTS) would be less reliable: the kernel limits such descriptors per user,
- * and any other process of the user can use up the limit. Memory is not shared, so
- * the stack on our stack is the child's own copy.
+ * (SCM_RIGHTS) would be less reliable: the kernel limits such descriptors per
+ * user, and any other process of the user can use up the limit. Memory is not
+ * shared, so the stack on our stack is the child's own copy.
  *
  * Return: PID or negative errno
  */
@@ -435,8 +436,8 @@ static bool child_ended(pid_t pid)
 /*
  * wait_tap() - Wait until child @pid has made the tap device, or has ended
  *
- * There is no EOF if the child ends: as long as the table of descriptors is shared,
- * the child's end of the socket is open here, too.
+ * There is no EOF if the child ends: as long as the table of descriptors is
+ * shared, the child's end of the socket is open here, too.
  *
  * Return: descriptor; -ECHILD if the child failed, after its message
  */
@@ -613,7 +614,8 @@ void pasta_init(struct pasta *ns)
  * @ns:		From pasta_init()
  * @c:		netns_kind
  *
- * To be called while inherited descriptors are open: one may name the namespace.
+ * To be called while inherited descriptors are open: one may name the
+ * namespace.
  *
  * Return: 0, or negative errno after a message
  */
@@ -667,8 +669,9 @@ int pasta_open(struct pasta *ns, const struct conf *c,
  * @ns:		From pasta_open()
  * @tap_fd:	The tap device, about to be closed by the end of this process
  *
- * When a tap device is closed, the kernel deletes it, and waits about 30 ms for its
- * last users. A persistent one is deleted with its namespace, in the background.
+ * When a tap device is closed, the kernel deletes it, and waits about 30 ms for
+ * its last users. A persistent one is deleted with its namespace, in the
+ * background.
  */
 /* #syscalls:pasta ioctl */
 void pasta_close(struct pasta *ns, int tap_fd)

@@ -3,14 +3,15 @@
  * procfile.c - Read or write a small text file, such as those of /proc and /sys
  *
  * A sysctl, an ID map or resolv.conf fits into a buffer of its reader. It is
- * opened, read and closed in one call, so that no descriptor stays behind. Most of
- * these files are optional: they may be missing in a container, or /proc may not
- * be mounted. Callers therefore get an error code or a default, and no message.
+ * opened, read and closed in one call, so that no descriptor stays behind. Most
+ * of these files are optional: they may be missing in a container, or /proc may
+ * not be mounted. Callers therefore get an error code or a default, and no
+ * message.
  *
  * The kernel takes the value of a sysctl or an ID map from a single write().
  *
- * All of this works before the sandbox alone, which has no files. The follower of
- * resolv.conf stays outside of it, so its filter allows reading.
+ * All of this works before the sandbox alone, which has no files. The follower
+ * of resolv.conf stays outside of it, so its filter allows reading.
  */
 
 #include "procfile.h"
@@ -28,7 +29,8 @@
  * @buf:	Set to the begin of the file and a final NUL, empty on failure
  * @size:	Bytes of @buf
  *
- * Return: length of the string, @size - 1 if the file may be longer; negative errno
+ * Return: length of the string, @size - 1 if the file may be longer; negative
+ * errno
  */
 /* #syscalls:follower open openat read close fcntl */
 ssize_t procfile_read(const char *path, char *buf, size_t size)

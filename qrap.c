@@ -3,17 +3,17 @@
  * qrap.c - Start a qemu that can't connect to a UNIX socket by itself
  *
  * Before version 7.2, qemu accepts a connected socket only as the number of a
- * descriptor. qrap connects to passt, leaves the socket open under a number, and
- * becomes qemu:
+ * descriptor. qrap connects to passt, leaves the socket open under a number,
+ * and becomes qemu:
  *
  *	qrap FD COMMAND ARGS	start COMMAND with these arguments
  *	qrap ARGS		find qemu and add its network options: for programs
  *				that can be told the path of qemu to start
  *
- * In the second form, "-netdev socket,fd=N" or "-net socket,fd=N" names the number.
- * Without either, the first "-netdev TYPE,id=ID" becomes "-netdev socket,fd=5,id=ID",
- * so that the device that refers to ID stays. Without a netdev, a netdev and a device
- * are added.
+ * In the second form, "-netdev socket,fd=N" or "-net socket,fd=N" names the
+ * number. Without either, the first "-netdev TYPE,id=ID" becomes "-netdev
+ * socket,fd=5,id=ID", so that the device that refers to ID stays. Without a
+ * netdev, a netdev and a device are added.
  */
 
 #include <errno.h>
@@ -71,8 +71,8 @@ static int connect_path(const char *path)
 }
 
 /*
- * Is this passt busy with another client? It closes our connection at once, while a
- * free one keeps it and may send frames
+ * Is this passt busy with another client? It closes our connection at once,
+ * while a free one keeps it and may send frames
  */
 static bool is_turned_away(int fd)
 {
@@ -113,7 +113,10 @@ static int connect_passt(void)
 	    "(/tmp/passt_1.socket to /tmp/passt_%d.socket were tried)", PATHS);
 }
 
-/* Parse a descriptor number, up to @end or the end of the string; -1: it is none */
+/*
+ * Parse a descriptor number, up to @end or the end of the string; -1: it is
+ * none
+ */
 static int parse_fd(const char *s, const char *end)
 {
 	char *stop;
@@ -128,7 +131,9 @@ static int parse_fd(const char *s, const char *end)
 	return (int)n;
 }
 
-/* Find the value of NAME= in a list with commas, and its @end; NULL: not there */
+/*
+ * Find the value of NAME= in a list with commas, and its @end; NULL: not there
+ */
 static const char *list_value(const char *list, const char *name,
 			      const char **end)
 {

@@ -2,9 +2,11 @@
 /*
  * util.c - Small helpers without state that belong to no module
  *
- * No function here allocates, logs or keeps data between calls, so all of them may
- * be used at any time, also behind the seccomp filter.
+ * No function here allocates, logs or keeps data between calls, so all of them
+ * may be used at any time, also behind the seccomp filter.
  */
+
+#include "util.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -17,8 +19,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "util.h"
 
 #define NOFILE_DEFAULT	1024U		/* if the limit is unknown */
 
@@ -35,8 +35,8 @@ bool util_is_decimal(const char *s)
  * util_is_ifname() - May an interface have this name?
  * @s:		Name, without "%": TUNSETIFF takes that as a pattern
  *
- * The kernel accepts any byte but "/", ":" and blanks, with the one of ISO 8859-1;
- * we also refuse control characters.
+ * The kernel accepts any byte but "/", ":" and blanks, with the one of ISO
+ * 8859-1; we also refuse control characters.
  */
 bool util_is_ifname(const char *s)
 {
@@ -231,8 +231,8 @@ static const char *const errors[] = {
  * @errnum:	Error code as in errno, or negative
  * @buf:	Used for codes that have no text here
  *
- * strerror() of the C library may load translations and allocate memory, which is
- * impossible in the sandbox.
+ * strerror() of the C library may load translations and allocate memory, which
+ * is impossible in the sandbox.
  *
  * Return: a constant, or @buf
  */
@@ -328,9 +328,10 @@ int util_named_fd(const char *path)
  * @flags:	Flags of open(); a file that is created gets mode 0600. With O_RDWR
  *		the descriptor may turn out to be for writing alone
  *
- * A path like /dev/fd/N opens the file of that descriptor once more. That fails for
- * a socket, without permission for the file, and without /proc: then duplicate the
- * descriptor. To be called before inherited descriptors are closed.
+ * A path like /dev/fd/N opens the file of that descriptor once more. That fails
+ * for a socket, without permission for the file, and without /proc: then
+ * duplicate the descriptor. To be called before inherited descriptors are
+ * closed.
  *
  * Return: descriptor above 2, closed on exec; negative errno
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The socket that virtual machines connect to: one client at a time; without free
- * descriptors, a client waits, and the loop does not spin
+ * The socket that virtual machines connect to: one client at a time; without
+ * free descriptors, a client waits, and the loop does not spin
  */
 
 #include "../../client.h"

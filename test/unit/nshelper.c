@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets from a helper in another network namespace: they belong there, and are of
- * the kind asked for; pools are refilled; low ports can be bound; the daemon survives
- * the helper's end and its silence
+ * Sockets from a helper in another network namespace: they belong there, and
+ * are of the kind asked for; pools are refilled; low ports can be bound; the
+ * daemon survives the helper's end and its silence
  */
 
 #include "nshelper.h"
