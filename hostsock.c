@@ -290,6 +290,20 @@ bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos)
 }
 
 /**
+ * hostsock_error() - Take the pending error of a socket: a positive errno, 0: none
+ */
+/* #syscalls getsockopt */
+int hostsock_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return errno;
+	return error;
+}
+
+/**
  * hostsock_reset() - Close a TCP socket so that its peer gets a reset
  * @fd:		Connected socket
  */

@@ -36,6 +36,7 @@ void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 		       uint8_t tos, bool df);
 int hostsock_cmsg_int(const struct cmsghdr *cm);
 bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos);
+int hostsock_error(int fd);
 void hostsock_reset(int fd);
 
 #endif /* HOSTSOCK_H */

@@ -508,17 +508,6 @@ static void run(struct tcp_splice *s, struct flow *f)
 
 /* Reaching the other side ----------------------------------------------------- */
 
-/* #syscalls:pasta getsockopt */
-static int sock_error(int sock)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &len))
-		return errno;
-	return error;
-}
-
 /* other_socket() - A socket on the side that is dialled, or negative errno */
 static int other_socket(struct tcp_splice *s, bool from_ns,
 			const struct flowside *tgt)
@@ -588,7 +577,7 @@ static int reach(struct tcp_splice *s, struct flow *f)
 				&sa);
 	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
-	return -sock_error(c->sock[TGT]);	/* of the handshake, as above */
+	return -hostsock_error(c->sock[TGT]);	/* of the handshake, as above */
 }
 
 /* reach_other() - If @rc is a refusal, the same at the addresses that are left */
@@ -642,7 +631,7 @@ void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 	int error = 0;
 
 	if (events & (EPOLLERR | EPOLLHUP))
-		error = sock_error(c->sock[side]);
+		error = hostsock_error(c->sock[side]);
 	if (error && !c->connected && side == INI && bytes_left(c, INI)) {
 		side_failed(c, INI, error);	/* that is for the other side */
 		return;

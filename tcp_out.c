@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_out.c - TCP, guest to peer: from segments to a socket, and what is acknowledged
+ *
+ * Guest to peer. The segments of a batch are sorted by flow; what is in order
+ * goes to the socket with one sendmsg() per flow and batch, what the socket does
+ * not take to the overflow pool. Then one ACK: of what the kernel accepted, if
+ * the peer is near (on this machine or under 1 ms away); else of what the peer
+ * acknowledged, that is all given to the socket less SIOCOUTQ. While the latter
+ * lags behind, a timer polls it, as the kernel tells nobody.
+ *
+ * The window to the guest is the room in the send buffer. The kernel counts room
+ * in truesize, so it is scaled by the share of payload seen in the queue. The
+ * kernel lets the buffer grow only once it was seen full: so EPOLLOUT is armed
+ * anew with EPOLL_CTL_MOD when the queue gets long.
+ */
+
+#include "tcp_priv.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "log.h"
+#include "util.h"
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO	55
+#endif
+
+static void arm_epollout(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (c->armed)
+		return;
+	c->armed = true;
+	loop_mod(t->loop, c->sock, TCP_SOCK_EVENTS,
+		 flow_ref(f, !flow_tap_index(f)));
+}
+
+/* tcp_query_room() - How many bytes of payload the socket would take now */
+/* #syscalls getsockopt ioctl */
+uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+	uint32_t queued, size;
+
+	if (getsockopt(c->sock, SOL_SOCKET, SO_MEMINFO, mem, &len))
+		return 0;
+	queued = mem[SK_MEMINFO_WMEM_QUEUED];
+	size = mem[SK_MEMINFO_SNDBUF];
+
+	if (queued) {
+		uint64_t ratio = (uint64_t)outq * TCP_RATIO_ONE / queued;
+
+		if (ratio > TCP_RATIO_ONE)
+			ratio = TCP_RATIO_ONE;
+		if (ratio > TCP_RATIO_ONE / 8)
+			c->ratio = ratio;
+	}
+	if (queued > size / 3 * 2)
+		arm_epollout(t, f);
+
+	c->size = (uint64_t)size * c->ratio / TCP_RATIO_ONE;
+	if (queued >= size || c->spill.len)
+		return 0;
+	return (uint64_t)(size - queued) * c->ratio / TCP_RATIO_ONE;
+}
+
+/* behind() - The peer will acknowledge more, but nothing will tell */
+static bool behind(const struct tcp_conn *c)
+{
+	return !c->near && c->s.rcv_acked != c->s.rcv_nxt;
+}
+
+/*
+ * squeezed() - The guest may be waiting for a larger window, while the queue is
+ * too short for the kernel to report when it gets shorter
+ */
+static bool squeezed(const struct tcp_conn *c)
+{
+	return !c->armed && c->s.out == OUT_OPEN &&
+	       c->s.rcv_edge - c->s.rcv_nxt < c->s.rcv_mss &&
+	       c->s.rcv_edge - c->s.rcv_nxt < c->size / 2;
+}
+
+/*
+ * tcp_update_ack() - Bring acknowledgement and window up to date, send if news
+ * @force:	Send in any case
+ * @look:	Look for room in any case; else once half of it is used
+ */
+void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	struct tcps *s = &c->s;
+	uint32_t before = s->rcv_acked, edge = s->rcv_edge, given = s->rcv_nxt;
+	bool opened = false;
+	int outq = -1;
+
+	if (tcps_fin_due(s))
+		given--;
+	look |= !c->near || s->rcv_edge - s->rcv_nxt <= c->size / 2;
+	if (look && ioctl(c->sock, SIOCOUTQ, &outq))
+		outq = -1;
+	tcps_acknowledge(s, c->near ? given : given - c->spill.len -
+			 (outq < 0 ? 0 : outq));
+
+	if (outq >= 0 && s->out == OUT_OPEN) {
+		uint32_t room = tcp_query_room(t, f, outq);
+
+		opened = tcps_window(s, room, c->size);
+	}
+
+	if (s->rcv_acked != before || s->rcv_edge != edge)
+		c->poll_now = c->poll_ms;
+	if (!s->poll_at && (behind(c) || (outq > 0 && squeezed(c))))
+		s->poll_at = t->loop->now_ms + c->poll_now;
+
+	if (force || opened || s->rcv_acked != before)
+		tcp_send_ack(t, f);
+}
+
+/*
+ * tcp_resend_refused() - Have the guest resend what was refused, if there is room
+ *
+ * It does so at once after three duplicates (RFC 5681, 3.2), else only after its
+ * timer.
+ */
+void tcp_resend_refused(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	int i;
+
+	if (!c->starved || c->spill.len || c->s.rcv_edge == c->s.rcv_nxt)
+		return;
+	c->starved = false;
+	tcps_acknowledge(&c->s, c->s.rcv_nxt);
+	for (i = 0; i <= TCP_FAST_DUPACKS; i++)
+		tcp_send_ack(t, f);
+}
+
+/* tcp_give_way() - Allow that a connection is evicted: it is not established any more */
+void tcp_give_way(struct tcp *t, struct flow *f)
+{
+	f->last_ms = t->loop->now_ms;
+	flow_set_rank(t->flows, f, FLOW_PENDING);
+}
+
+/*
+ * tcp_socket_failed() - Note an error of the socket; tcp_pump() ends the flow later
+ *
+ * EPIPE, for a reset, is the kernel's way to say that a FIN had come before.
+ */
+/* #syscalls ioctl */
+void tcp_socket_failed(struct tcp *t, struct flow *f, int error)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	int queued = 0;
+
+	if (c->failed)
+		return;
+	tcp_trace(t, f, "socket error");
+	debug("socket error %d", error);
+	c->failed = c->readable = c->rdhup = c->near = true;
+	tcp_give_way(t, f);
+	spill_release(&t->spill, &c->spill);
+	tcps_reset_due(&c->s, error == EPIPE, t->loop->now_ms);
+
+	/* The handshake need not be finished if nothing is to follow */
+	if (c->s.phase != TCPS_ESTABLISHED &&
+	    (ioctl(c->sock, SIOCINQ, &queued) || !queued))
+		tcps_eof(&c->s);
+}
+
+/* tcp_pass_fin() - The guest's FIN, behind all its data */
+/* #syscalls shutdown */
+void tcp_pass_fin(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (!tcps_fin_due(&c->s) || c->spill.len)
+		return;
+	shutdown(c->sock, SHUT_WR);
+	tcps_fin_passed(&c->s);
+	tcp_trace(t, f, "FIN from the guest passed on");
+}
+
+/* sock_send() - Bytes taken, negative errno on errors but a full socket */
+/* #syscalls sendmsg */
+static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
+{
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n };
+	ssize_t rc = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (rc >= 0)
+		return rc;
+	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ||
+	       errno == ENOMEM ? 0 : -errno;
+}
+
+/* list_parts() - Pieces of the payload of a batch from *@i on, as far as they fit */
+static unsigned list_parts(const struct tcp_work *w, unsigned *i,
+			   struct iovec *iov, unsigned max)
+{
+	unsigned n = 0, parts;
+
+	for (; *i < w->count; ++*i, n += parts) {
+		parts = view_parts(&w->data[*i], 0, w->data[*i].len, iov + n,
+				   max - n);
+		if (!parts)
+			break;
+	}
+	return n;
+}
+
+/*
+ * deliver_some() - Payload of some segments of a batch from *@i on
+ * @taken:	Counts bytes that the socket took or the pool keeps
+ *
+ * Return: false if these are not all
+ */
+static bool deliver_some(struct tcp *t, struct flow *f,
+			 const struct tcp_work *w, unsigned *i, size_t *taken)
+{
+	struct iovec iov[TAP_RX_BATCH + VIEW_PARTS_MAX];
+	unsigned n = list_parts(w, i, iov, ARRAY_SIZE(iov));
+	struct tcp_conn *c = tcp_conn(f);
+	struct view v = view_of_iov(iov, n);
+	size_t all = v.len, done = 0;
+	ssize_t rc;
+
+	if (!c->spill.len) {
+		rc = sock_send(c->sock, iov, n);
+		if (rc < 0) {
+			tcp_socket_failed(t, f, -rc);
+			return false;
+		}
+		done = rc;
+		view_skip(&v, done);
+	}
+	done += spill_append(&t->spill, &c->spill, v);
+	*taken += done;
+	return done == all;
+}
+
+/*
+ * tcp_deliver() - Payload of a batch to the socket, the rest to the pool
+ */
+void tcp_deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	size_t taken = 0;
+	unsigned i = 0;
+
+	while (i < w->count && !c->failed)
+		if (!deliver_some(t, f, w, &i, &taken))
+			break;
+	if (c->failed || (taken == w->bytes && !c->spill.len))
+		return;
+
+	if (taken < w->bytes) {
+		t->stats.refused_bytes += w->bytes - taken;
+		tcps_refused(&c->s, w->bytes - taken);
+		c->starved = true;
+	}
+	arm_epollout(t, f);
+}
+
+void tcp_drain_spill(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	struct iovec iov[16];
+
+	while (c->spill.len) {
+		unsigned n = spill_iov(&t->spill, &c->spill, iov, 16);
+		ssize_t rc = sock_send(c->sock, iov, n);
+
+		if (rc < 0)
+			tcp_socket_failed(t, f, -rc);	/* empties the pool */
+		else if (rc)
+			spill_consume(&t->spill, &c->spill, rc);
+		else
+			break;
+	}
+	if (c->spill.len)
+		arm_epollout(t, f);
+}
+
+/* tcp_sock_writable() - EPOLLOUT */
+void tcp_sock_writable(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	c->armed = false;
+	tcp_drain_spill(t, f);
+	tcp_pass_fin(t, f);
+	tcp_update_ack(t, f, false, true);
+	tcp_resend_refused(t, f);
+}

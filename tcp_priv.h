@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_priv.h - State of a TCP flow, shared by the files that TCP is made of
+ *
+ * Calls point down: tcp.c, tcp_start.c, tcp_in.c, tcp_out.c, tcp_flow.c.
+ */
+
+#ifndef TCP_PRIV_H
+#define TCP_PRIV_H
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "flow.h"
+#include "frame.h"
+#include "spill.h"
+#include "tcp.h"
+#include "tcp_state.h"
+
+#ifndef SO_PEEK_OFF
+#define SO_PEEK_OFF	42
+#endif
+
+#define TCP_RATIO_ONE	256U		/* payload per truesize, fixed point */
+#define TCP_FAST_DUPACKS	3	/* make the guest resend, RFC 5681, 3.2 */
+#define TCP_POLL_IDLE_MS	200	/* while the peer acknowledges nothing */
+#define TCP_SOCK_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+/**
+ * struct tcp_conn - Private state of a flow
+ * @s:		State
+ * @spill:	Data that the socket did not take yet
+ * @sock:	Socket
+ * @snd_base:	Sequence number of the first byte in the receive queue
+ * @peek_pos:	Offset that the kernel has for MSG_PEEK
+ * @ratio:	Payload per truesize in the send queue, of TCP_RATIO_ONE
+ * @poll_ms:	How often to ask what the peer acknowledged, @poll_now: at present
+ * @in_bytes:	Taken from the receive queue since @in_start, ms
+ * @in_space:	Most of it in a round trip so far
+ * @rtt_ms:	Round trip to the peer as the handshake took
+ * @size:	Send buffer as last seen, payload bytes
+ * @work:	Index + 1 into tcp->work during a batch, else 0
+ * @near:	The peer is on this machine or under 1 ms away
+ * @peek_off:	The socket knows SO_PEEK_OFF
+ * @readable:	An edge told of data, and no short read came since
+ * @rdhup:	The peer's FIN has arrived
+ * @urgent:	So has urgent data: reads stop at its mark
+ * @armed:	EPOLLOUT will come
+ * @starved:	Data was refused: tell the guest when there is room
+ * @failed:	The socket has an error: a RST follows the data that it still has
+ * @draining:	The guest has reset the connection: the peer gets a RST after the
+ *		data that the socket still has, @in_space bytes when last seen
+ * @ack_due:	An ACK found no frame
+ * @dying:	A RST found no frame, nothing else is left to do
+ */
+struct tcp_conn {
+	struct tcps s;
+	struct spill spill;
+	int sock;
+	uint32_t snd_base, peek_pos;
+	uint32_t size;
+	uint32_t in_bytes, in_space, rtt_ms;
+	uint64_t in_start;
+	uint16_t ratio, poll_ms, poll_now;
+	uint8_t work;
+	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed,
+	     draining, ack_due, dying;
+};
+static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
+
+static inline struct tcp_conn *tcp_conn(struct flow *f)
+{
+	return (struct tcp_conn *)(void *)f->priv;
+}
+
+/* tcp_next_poll() - Interval after one of @ms without progress */
+static inline uint16_t tcp_next_poll(uint16_t ms)
+{
+	return ms < TCP_POLL_IDLE_MS / 2 ? ms * 2 : TCP_POLL_IDLE_MS;
+}
+
+static inline uint32_t tcp_tap_hash(const struct tcp *t,
+				    const struct flowside *tap)
+{
+	return flow_hash(t->flows, IPPROTO_TCP, PIF_TAP, tap);
+}
+
+/* A flow as a whole: tcp_flow.c */
+struct frame_addr tcp_frame_addr(const struct tcp *t,
+				 const struct flowside *tap);
+bool tcp_send_ctl(struct tcp *t, const struct flowside *tap, uint8_t flags,
+		  uint32_t seq, uint32_t ack, uint16_t wnd,
+		  const uint8_t *opts, size_t opts_len);
+bool tcp_send_ack(struct tcp *t, struct flow *f);
+void tcp_send_syn(struct tcp *t, struct flow *f, uint8_t flags);
+void tcp_send_probe(struct tcp *t, struct flow *f);
+bool tcp_send_rst(struct tcp *t, struct flow *f);
+void tcp_answer_rst(struct tcp *t, const struct flowside *tap,
+		    const struct tcp_seg *g);
+void tcp_trace(const struct tcp *t, const struct flow *f, const char *what);
+void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why);
+void tcp_rearm(struct tcp *t, struct flow *f);
+void tcp_reset(struct tcp *t, struct flow *f);
+
+/* Guest to peer: tcp_out.c */
+uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq);
+void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look);
+void tcp_resend_refused(struct tcp *t, struct flow *f);
+void tcp_give_way(struct tcp *t, struct flow *f);
+void tcp_socket_failed(struct tcp *t, struct flow *f, int error);
+void tcp_pass_fin(struct tcp *t, struct flow *f);
+void tcp_deliver(struct tcp *t, struct flow *f, struct tcp_work *w);
+void tcp_drain_spill(struct tcp *t, struct flow *f);
+void tcp_sock_writable(struct tcp *t, struct flow *f);
+
+/* Peer to guest: tcp_in.c */
+void tcp_consume(struct tcp *t, struct flow *f);
+bool tcp_pump(struct tcp *t, struct flow *f);
+
+/* New flows: tcp_start.c */
+void tcp_connect_failed(struct tcp *t, struct flow *f, int error);
+void tcp_connected(struct tcp *t, struct flow *f);
+void tcp_new_flow(struct tcp *t, const struct flowside *tap,
+		  const struct tcp_seg *g);
+
+#endif /* TCP_PRIV_H */

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp_start.c - New TCP flows, of the guest or accepted on the host
+ */
+
+#include "tcp_priv.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <sys/socket.h>
+
+#include "fwd.h"
+#include "hostsock.h"
+#include "icmperr.h"
+#include "inany.h"
+#include "log.h"
+#include "util.h"
+#include "wire.h"
+
+#define NEAR_RTT_US	1000
+#define POLL_MAX_MS	10
+#define SOURCE_TRIES	64		/* ports for a mapped peer */
+
+/* Of the guest */
+
+/* initial_seq() - For a connection between these addresses and ports, RFC 6528 */
+static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
+{
+	uint32_t hash = flowside_hash(t->iss_key, IPPROTO_TCP, PIF_TAP, tap);
+
+	return timewait_seq(&t->timewait, tcp_tap_hash(t, tap), tap,
+			    tcps_initial_seq(hash, t->loop->now_ms));
+}
+
+static uint16_t tap_mss(const struct tcp *t, bool v4)
+{
+	unsigned hdr = sizeof(struct tcp_hdr) +
+		       (v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr));
+
+	return t->tap->mtu > hdr + TCPS_MSS_MIN ? t->tap->mtu - hdr : TCPS_MSS_MIN;
+}
+
+/* unreachable() - Tell by ICMP why the guest's SYN got no further, if one can */
+static bool unreachable(struct tcp *t, struct flow *f, int error)
+{
+	const struct flowside *tap = flow_tap_side(f), *host = flow_host_side(f);
+	const struct tcp_hdr syn = {
+		.sport = htons(tap->eport), .dport = htons(tap->oport),
+		.seq = htonl(tcp_conn(f)->s.rcv_nxt - 1),
+		.flags = TCPF_SYN, .doff = sizeof(syn) / 4 << 4,
+	};
+	struct icmperr e;
+
+	if (!icmperr_from_errno(error, host, &e))
+		return false;
+	icmperr_send(&e, t->tap, t->conf, t->net, t->guest, tap, host,
+		     IPPROTO_TCP, &syn, sizeof(syn));
+	return true;
+}
+
+/* Is this error about our own resources, and may it pass? */
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ENOMEM || error == ENOSPC;
+}
+
+/*
+ * tcp_connect_failed() - Tell the guest what a native connect() would have told
+ *
+ * Stay silent on ETIMEDOUT: the guest's own SYN timer reports it. Likewise without
+ * resources: the guest retransmits its SYN, and there may be some by then.
+ */
+void tcp_connect_failed(struct tcp *t, struct flow *f, int error)
+{
+	bool silent = error == ETIMEDOUT || is_shortage(error);
+
+	if (error == ECONNREFUSED || (!silent && !unreachable(t, f, error)))
+		tcp_send_rst(t, f);
+	tcp_end(t, f, true, "connection failed");
+}
+
+/* look_at_path() - How far the peer of a connected socket is, and the first window */
+static void look_at_path(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	uint32_t room;
+
+	c->near = inany_is_loopback(&flow_host_side(f)->eaddr);
+	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
+		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
+	c->rtt_ms = info.tcpi_rtt / 1000;
+	c->poll_ms = c->rtt_ms < 4 ? 1 : c->rtt_ms / 4;
+	if (c->poll_ms > POLL_MAX_MS)
+		c->poll_ms = POLL_MAX_MS;
+	c->poll_now = c->poll_ms;
+
+	c->snd_base = c->s.snd_una + 1;
+	room = tcp_query_room(t, f, 0);
+	tcps_window(&c->s, room, c->size);
+}
+
+/* tcp_connected() - The peer answered: so do we */
+void tcp_connected(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	tcps_connected(&c->s, t->loop->now_ms);
+	look_at_path(t, f);
+	tcp_send_syn(t, f, TCPF_ACK);
+	tcp_trace(t, f, c->near ? "connected, near" : "connected");
+}
+
+/* set_options() - What every socket of a flow has */
+static void set_options(struct tcp *t, struct flow *f)
+{
+	static const int one = 1, zero = 0;
+	struct tcp_conn *c = tcp_conn(f);
+
+	/* Segments as the guest makes them; urgent data where it stands, as a
+	 * peek would pass over it; a peer that vanished is noticed */
+	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(c->sock, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+	setsockopt(c->sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	c->peek_off = !t->conf->no_peek_off &&
+		      !setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
+				  sizeof(zero));
+}
+
+static int watch_socket(struct tcp *t, struct flow *f)
+{
+	return loop_add(t->loop, tcp_conn(f)->sock, TCP_SOCK_EVENTS,
+			flow_ref(f, !flow_tap_index(f)));
+}
+
+/* bind_source() - Where the user said what address to come from */
+static int bind_source(struct tcp *t, struct flow *f)
+{
+	static const int one = 1;
+	const union inany *a = &flow_host_side(f)->oaddr;
+	int sock = tcp_conn(f)->sock;
+	union sockaddr_inany sa;
+	socklen_t len;
+
+	/* To loopback the kernel takes the right one by itself */
+	if (inany_is_unspecified(a) || inany_is_loopback(a))
+		return 0;
+	len = inany_to_sockaddr(a, 0, fwd_scope(t->net, t->dns, a), &sa);
+	setsockopt(sock, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	return bind(sock, &sa.sa, len) ? -errno : 0;
+}
+
+/* open_socket() - Socket and connect(); 0, or negative errno */
+/* #syscalls connect bind setsockopt */
+static int open_socket(struct tcp *t, struct flow *f)
+{
+	const struct flowside *host = flow_host_side(f);
+	struct tcp_conn *c = tcp_conn(f);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&host->eaddr, host->eport,
+					  fwd_scope(t->net, t->dns,
+						    &host->eaddr), &sa);
+	int rc;
+
+	c->sock = hostsock_open(t->conf, t->net, &host->eaddr, SOCK_STREAM,
+				IPPROTO_TCP);
+	if (c->sock < 0)
+		return c->sock;
+	rc = bind_source(t, f);
+	if (rc)
+		return rc;
+	set_options(t, f);
+	if (connect(c->sock, &sa.sa, len) && errno != EINPROGRESS)
+		return -errno;
+	return watch_socket(t, f);
+}
+
+/*
+ * start_flow() - A flow between tap and host, which its tap side finds
+ * @sock:	Its socket, -1: not yet
+ * @ini_pif, @ini, @tgt:	Initiating side, and the other
+ *
+ * Return: the flow, NULL if there is no room
+ */
+static struct flow *start_flow(struct tcp *t, int sock, enum pif ini_pif,
+			       const struct flowside *ini,
+			       const struct flowside *tgt)
+{
+	bool out = ini_pif == PIF_TAP;
+	struct flow *f = flow_start(t->flows, &(struct flow_spec){
+		.kind = REF_TCP, .proto = IPPROTO_TCP, .class = FLOW_STREAM,
+		.fds = 1, .pif = { ini_pif, out ? PIF_HOST : PIF_TAP },
+		.side = { *ini, *tgt }, .find = out ? FLOW_INI : FLOW_TGT,
+	}, t->loop->now_ms);
+
+	if (!f)
+		return NULL;
+	tcp_conn(f)->sock = sock;
+	tcp_conn(f)->ratio = TCP_RATIO_ONE / 2;
+	return f;
+}
+
+/* tcp_new_flow() - A SYN without a flow */
+void tcp_new_flow(struct tcp *t, const struct flowside *tap,
+		  const struct tcp_seg *g)
+{
+	bool v4 = inany_is_v4(&tap->eaddr);
+	char buf[UTIL_ERROR_STRLEN];
+	struct flowside host;
+	struct tcp_conn *c;
+	struct flow *f;
+	int rc;
+
+	if (!fwd_from_tap(t->conf, t->net, t->dns, IPPROTO_TCP, tap, &host)) {
+		tcp_answer_rst(t, tap, g);
+		return;
+	}
+	f = start_flow(t, -1, PIF_TAP, tap, &host);
+	if (!f) {
+		/* Without an answer the guest repeats its SYN: RFC 9293, 3.8.1 */
+		t->stats.refused_table++;
+		warn_limited("Too many connections, SYN dropped");
+		return;
+	}
+
+	c = tcp_conn(f);
+	tcps_init_passive(&c->s, g, initial_seq(t, tap), tap_mss(t, v4), v4);
+	t->stats.opened++;
+	tcp_trace(t, f, "new");
+
+	rc = open_socket(t, f);
+	if (!rc)
+		return;
+	if (c->sock < 0) {
+		t->stats.refused_fd++;
+		warn_limited("No socket for a new connection: %s",
+			     util_strerror(rc, buf));
+		/* The retransmitted SYN may find one */
+		if (rc == -EMFILE || rc == -ENFILE)
+			flow_evict(t->flows, FLOW_STREAM, t->loop->now_ms);
+	}
+	tcp_connect_failed(t, f, -rc);
+}
+
+/* Connections that the host side starts */
+
+/* reset_stale() - End a flow whose socket the kernel no longer has */
+static void reset_stale(struct tcp *t, struct flow *f)
+{
+	tcp_send_rst(t, f);
+	tcp_end(t, f, true, "its peer has begun a new connection");
+}
+
+/*
+ * free_port() - Make the guest's view of a connection unlike all others
+ *
+ * Several connections may look the same to the guest: from peers whose address is
+ * mapped to one, or from one port of a peer to two forwarded ports. Another source
+ * port is taken then, as a NAT would (RFC 4787, 4.2.1: from the same range). But a
+ * peer that the guest itself is connected to, at this address and port, is refused.
+ *
+ * A flow between the same four addresses and ports on the host has ended there,
+ * else the kernel would not have accepted this connection: its error or its event
+ * is just not handled yet, or the guest has yet to take its data.
+ *
+ * Return: false if nothing can be had
+ */
+static bool free_port(struct tcp *t, const struct flowside *host,
+		      struct flowside *tap)
+{
+	unsigned low = tap->oport < 1024 ? 512 : 1024, tries;
+	unsigned count = low == 512 ? 512 : 65536 - 1024;
+	uint32_t step = t->iss_key[0] ^ t->stats.accepted;
+
+	for (tries = 0; tries < SOURCE_TRIES; tries++) {
+		struct flow *f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP,
+					     tap, NULL);
+
+		if (f && f->pif[INI] == PIF_HOST &&
+		    flowside_equals(flow_host_side(f), host)) {
+			reset_stale(t, f);
+			f = NULL;
+		}
+		if (!f)
+			return true;
+		if (f->pif[INI] == PIF_TAP &&
+		    inany_equals(&host->eaddr, &tap->oaddr))
+			return false;
+		step = step * 1664525 + 1013904223;
+		tap->oport = low + (step >> 8) % count;
+	}
+	return false;
+}
+
+/**
+ * tcp_accepted() - A peer has connected to a forwarded port
+ * @t:		TCP
+ * @fd:		Connected socket, non-blocking: is ours from now on
+ * @host:	Host side: the peer is the endpoint
+ * @tap:	Tap side: the guest is the endpoint, ours is what it is to see as
+ *		the peer; another port is chosen if that is taken, see free_port()
+ *
+ * The peer's connection is complete, so it learns by a reset if the guest
+ * refuses or never answers. What it sends in the meantime stays in the socket.
+ */
+void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
+		  const struct flowside *tap)
+{
+	bool v4 = inany_is_v4(&tap->eaddr);
+	struct flowside seen = *tap;
+	struct flow *f;
+
+	t->stats.accepted++;
+	if (!free_port(t, host, &seen)) {
+		t->stats.refused_ports++;
+		warn_limited("No source port for a connection to the guest");
+		hostsock_reset(fd);
+		return;
+	}
+	f = start_flow(t, fd, PIF_HOST, host, &seen);
+	if (!f) {
+		t->stats.refused_table++;
+		warn_limited("Too many connections, one is refused");
+		hostsock_reset(fd);
+		return;
+	}
+	set_options(t, f);
+	tcps_init_active(&tcp_conn(f)->s, initial_seq(t, &seen), tap_mss(t, v4), v4,
+			 &t->syn, t->loop->now_ms);
+	look_at_path(t, f);
+	if (watch_socket(t, f)) {
+		tcp_end(t, f, true, "can't be watched");
+		return;
+	}
+	tcp_send_syn(t, f, 0);
+	tcp_rearm(t, f);
+	tcp_trace(t, f, "accepted");
+}
