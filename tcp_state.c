@@ -574,22 +574,17 @@ uint32_t tcps_may_send(const struct tcps *s)
 	return usable;
 }
 
-static void sent(struct tcps *s, uint32_t count, uint64_t now_ms)
+/**
+ * tcps_sent() - Data from snd_nxt on, or our FIN, is queued on the tap
+ */
+void tcps_sent(struct tcps *s, uint32_t bytes, uint64_t now_ms)
 {
-	s->snd_nxt += count;
+	s->snd_nxt += bytes;
 	if (seq_lt(s->snd_max, s->snd_nxt))
 		s->snd_max = s->snd_nxt;
 	if (!s->rtx_at)
 		s->rtx_at = now_ms + s->rto_ms;
 	s->persist = false;
-}
-
-/**
- * tcps_sent() - Data from snd_nxt on is queued on the tap
- */
-void tcps_sent(struct tcps *s, uint32_t bytes, uint64_t now_ms)
-{
-	sent(s, bytes, now_ms);
 }
 
 /**
@@ -614,7 +609,7 @@ bool tcps_fin_may_send(const struct tcps *s)
 
 void tcps_fin_sent(struct tcps *s, uint64_t now_ms)
 {
-	sent(s, 1, now_ms);
+	tcps_sent(s, 1, now_ms);
 }
 
 /**

@@ -114,16 +114,16 @@ struct tcp_seg {
 /* What is to be done; tcp.c does it */
 enum {
 	ACT_ACK		= 1 << 0,	/* acknowledge, whether there is news or not */
-	ACT_DATA	= 1 << 9,	/* data or FIN taken: acknowledge what is new */
-	ACT_SYNACK	= 1 << 1,	/* (re)send our SYN with its options */
-	ACT_RST_TAP	= 1 << 2,	/* RST to the guest */
-	ACT_RST_SOCK	= 1 << 3,	/* RST to the peer; the flow ends */
-	ACT_SEND	= 1 << 4,	/* more may be sent: look into the socket */
-	ACT_CONSUME	= 1 << 5,	/* guest acknowledged data */
-	ACT_PROBE	= 1 << 6,	/* send an empty segment before snd_una */
-	ACT_POLL	= 1 << 7,	/* ask the socket for acknowledgements */
-	ACT_HOLE	= 1 << 8,	/* with ACT_ACK: something before is missing */
-	ACT_SYN		= 1 << 10,	/* (re)send our SYN, without ACK */
+	ACT_DATA	= 1 << 1,	/* data or FIN taken: acknowledge if it is new */
+	ACT_HOLE	= 1 << 2,	/* with ACT_ACK: something before is missing */
+	ACT_SYN		= 1 << 3,	/* (re)send our SYN, without ACK */
+	ACT_SYNACK	= 1 << 4,	/* (re)send our SYN with its options */
+	ACT_SEND	= 1 << 5,	/* more may be sent: look into the socket */
+	ACT_CONSUME	= 1 << 6,	/* guest acknowledged data */
+	ACT_PROBE	= 1 << 7,	/* send an empty segment before snd_una */
+	ACT_POLL	= 1 << 8,	/* ask the socket for acknowledgements */
+	ACT_RST_TAP	= 1 << 9,	/* RST to the guest */
+	ACT_RST_SOCK	= 1 << 10,	/* RST to the peer; the flow ends */
 };
 
 /**

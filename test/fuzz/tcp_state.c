@@ -8,8 +8,9 @@
  * happens, flags, two numbers of 16 bits, window of 16 bits. What is done with
  * the results is what tcp.c does, with a model of the socket.
  *
- * Properties: see check() and after_segment(); and in the end a guest that
- * behaves, and a peer that closes, always get to tcps_done().
+ * Properties: see check(), after_segment() and pump(); and in the end a guest that
+ * behaves, and a peer that closes, always get to tcps_done(), or to a reset if either
+ * side has reset the connection.
  */
 
 #include <assert.h>
@@ -30,6 +31,9 @@ struct model {
 	uint32_t unread;		/* bytes of the peer behind snd_max */
 	uint32_t kept;			/* bytes of the guest that the socket has */
 	bool eof;			/* of the peer, behind @unread */
+	bool failed;			/* the socket: @eof is set as well */
+	bool draining;			/* the guest has reset the connection, */
+	uint32_t left;			/* the socket had so much left */
 	bool ended;
 	uint32_t last_edge;
 	bool edge_known;
@@ -66,7 +70,8 @@ static void check(struct model *m)
 		s->rcv_edge - s->rcv_acked : 0));
 
 	/* What is in flight is watched, and so is a guest that may be gone */
-	if (s->phase != TCPS_CONNECTING && s->snd_una != s->snd_max)
+	if (s->phase != TCPS_CONNECTING && s->snd_una != s->snd_max &&
+	    !m->draining)
 		assert(s->rtx_at);
 	if (s->phase == TCPS_ESTABLISHED)
 		assert(s->alive_at && tcps_next_timer(s));
@@ -126,6 +131,49 @@ static void pump(struct model *m, uint32_t limit)
 		assert(s->snd_nxt == s->snd_eof && !m->unread);
 		tcps_fin_sent(s, m->now);
 	}
+	if (m->failed && tcps_reset_now(s)) {
+		/* A reset does not overtake data */
+		assert(!m->unread);
+		assert(s->phase != TCPS_ESTABLISHED || s->snd_nxt == s->snd_max);
+		end(m);
+	}
+}
+
+/* drain() - As in tcp.c, after a reset of the guest; @left: what the socket has */
+static void drain(struct model *m, uint32_t left)
+{
+	struct tcps *s = &m->s;
+	unsigned acts;
+
+	if (!left) {
+		end(m);
+		return;
+	}
+	if (left < m->left)
+		tcps_drain(s, m->now + 10, m->now);
+	else
+		s->poll_at = m->now + 10;
+	if (left < m->left)
+		m->left = left;
+	assert(tcps_next_timer(s) && tcps_next_timer(s) <= m->now + 60000);
+	if (tcps_next_timer(s) > m->now)
+		m->now = tcps_next_timer(s);
+	acts = tcps_timer(s, m->now);
+	assert(acts & (ACT_POLL | ACT_RST_SOCK));
+	if (acts & ACT_RST_SOCK)
+		end(m);
+}
+
+/* fail() - The socket has an error, behind what it still has to be read */
+static void fail(struct model *m, bool fin)
+{
+	if (m->failed || m->s.phase == TCPS_CONNECTING)
+		return;
+	m->failed = m->eof = true;
+	tcps_reset_due(&m->s, fin, m->now);
+	if (m->s.phase != TCPS_ESTABLISHED && !m->unread)
+		tcps_eof(&m->s);
+	pump(m, UINT32_MAX);
 }
 
 static void update_ack(struct model *m, uint32_t behind, uint32_t room)
@@ -151,7 +199,13 @@ static void after_segment(struct model *m, const struct tcp_seg *g,
 
 	if (a->acts & ACT_RST_SOCK) {
 		assert(g->flags & TCPF_RST);
-		end(m);
+		if (old->phase == TCPS_ESTABLISHED && !m->failed && g->wnd) {
+			m->draining = true;
+			m->left = UINT32_MAX;
+			drain(m, g->wnd);
+		} else {
+			end(m);
+		}
 		return;
 	}
 	if (old->phase == TCPS_CONNECTING) {
@@ -214,6 +268,10 @@ static void step(struct model *m, const uint8_t *b)
 		.seq = s->rcv_nxt, .ack = s->snd_max,
 	};
 
+	if (m->draining) {
+		drain(m, x);
+		return;
+	}
 	switch (b[0] % 12) {
 	case 0:					/* data in order */
 		g.flags |= TCPF_ACK;
@@ -259,7 +317,9 @@ static void step(struct model *m, const uint8_t *b)
 			update_ack(m, x, y * 16);
 		break;
 	case 8:
-		if (tcps_fin_due(s))
+		if (b[1] & 128)			/* the socket fails */
+			fail(m, b[1] & 1);
+		else if (tcps_fin_due(s))
 			tcps_fin_passed(s);
 		break;
 	case 9:
@@ -286,6 +346,13 @@ static void finish(struct model *m)
 	struct tcps *s = &m->s;
 	unsigned i;
 
+	/* Unless the peer takes what is left: then there is no progress */
+	for (i = 0; m->draining && !m->ended; i++) {
+		assert(i < 10000);
+		drain(m, m->left);
+	}
+	if (m->ended)
+		return;
 	if (s->phase == TCPS_CONNECTING)
 		tcps_connected(s, m->now);
 	m->eof = true;
