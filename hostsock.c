@@ -2,16 +2,16 @@
 /*
  * hostsock.c - Sockets of flows on the host, as the user wants them
  *
- * Every socket that a flow has on the host is made here, so that what the user
- * said about the way out (--outbound-if4, --outbound-if6) and about addresses
- * that the host doesn't have yet (--freebind) holds for all protocols.
+ * Every socket that a flow has on the host is made here, so that --outbound-if4 and
+ * --outbound-if6, and --freebind for addresses that the host doesn't have yet, hold
+ * for all protocols.
  *
- * A peer on this host, its loopback or its own address, is reached without any
- * interface: what is bound to one does not get the answers, which come from lo.
+ * A socket for a peer on this host, at loopback or its own address, is not bound to an
+ * interface: answers come from lo, and a bound socket would not get them.
  *
- * Binding to an interface needs no privilege since Linux 5.7. Where it is
- * refused there is IP_UNICAST_IF, which decides where packets leave, and that
- * alone: what comes in by another interface is taken, too.
+ * Binding to an interface needs no privilege since Linux 5.7. If it is refused, we
+ * use IP_UNICAST_IF, which only selects the interface by which packets leave. The
+ * socket still accepts packets from other interfaces.
  */
 
 #include "hostsock.h"
@@ -38,7 +38,7 @@
 #define IPV6_FREEBIND	78		/* Linux 4.15 */
 #endif
 
-/* Index of an interface, 0 if there is none; names may be given to others */
+/* Index of an interface, 0 if there is none; a name may pass to another interface */
 /* #syscalls ioctl */
 static unsigned ifindex(int fd, const char name[IFNAMSIZ])
 {
@@ -48,7 +48,7 @@ static unsigned ifindex(int fd, const char name[IFNAMSIZ])
 	return ioctl(fd, SIOCGIFINDEX, &ifr) ? 0 : (unsigned)ifr.ifr_ifindex;
 }
 
-/* Packets are to leave by this interface: 0 or negative errno */
+/* Send packets by this interface: 0 or negative errno */
 /* #syscalls setsockopt */
 static int leave_by(int fd, bool v4, const char name[IFNAMSIZ])
 {
@@ -109,7 +109,7 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		    type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return -errno;
-	if (c->freebind)		/* else bind() says what it misses */
+	if (c->freebind)		/* on failure, bind() fails, too */
 		hostsock_set_int(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
 				 v4 ? IP_FREEBIND : IPV6_FREEBIND, 1);
 	rc = ifname[0] ? bind_to_if(fd, v4, ifname) : 0;
@@ -120,13 +120,13 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 }
 
 /**
- * hostsock_no_lowat() - Let a TCP socket queue all that its buffer has room for
- * @fd:		Any TCP socket; those that a listener accepts inherit it
+ * hostsock_no_lowat() - Let a TCP socket queue as much as its buffer has room for
+ * @fd:		Any TCP socket; sockets that a listener accepts inherit it
  *
  * With a low net.ipv4.tcp_notsent_lowat, a socket refuses data long before its send
- * buffer is full: good for a program that would rather decide late what to send,
- * but we relay what was sent already. The window that the guest sees is the room in
- * the send buffer, so the guest would have to retransmit what is refused.
+ * buffer is full. That suits programs that decide late which data to send, but we relay
+ * data that was sent already. The window that the guest sees is the room in the send
+ * buffer, so the guest would have to retransmit the data that the socket refuses.
  */
 void hostsock_no_lowat(int fd)
 {
@@ -136,7 +136,7 @@ void hostsock_no_lowat(int fd)
 /**
  * hostsock_open() - Socket of a flow on the host, not bound to an address yet
  * @c:		Configuration
- * @peer:	Whom it is to reach: says the family; unspecified for several
+ * @peer:	Peer, or the unspecified address of its family for several peers
  * @type:	SOCK_STREAM or SOCK_DGRAM
  * @protocol:	IPPROTO_*
  *
@@ -158,9 +158,7 @@ int hostsock_open(const struct conf *c, const struct hostnet *net,
 }
 
 /**
- * hostsock_set_int() - Set an option that is an improvement
- *
- * Where it fails, we do without.
+ * hostsock_set_int() - Set an option that we can do without
  */
 /* #syscalls setsockopt */
 void hostsock_set_int(int fd, int level, int option, int value)
@@ -198,9 +196,8 @@ void hostsock_recv_all(int fd, bool v4)
 	}
 }
 
-/* With "don't fragment", a packet over the path's MTU is an error of the
- * sender's. Without it, routers may fragment over IPv4; over IPv6 this host is
- * to do it */
+/* With "don't fragment", sending a packet larger than the path's MTU is an error.
+ * Without it, routers may fragment over IPv4, and this host does over IPv6 */
 static int pmtu_discover(bool v4, bool df)
 {
 	if (v4)
@@ -209,7 +206,7 @@ static int pmtu_discover(bool v4, bool df)
 }
 
 /**
- * hostsock_set_df() - Set or clear "don't fragment", where that changes
+ * hostsock_set_df() - Set or clear "don't fragment", if it changes
  * @fd:		Datagram socket
  * @v4:		Family of the packets
  * @now:	State of the socket, updated
@@ -226,10 +223,10 @@ void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df)
 }
 
 /**
- * hostsock_set_hops() - Send like the guest did, where that changed
+ * hostsock_set_hops() - Use the guest's TTL, TOS and "don't fragment", if they change
  * @fd:		Datagram socket
  * @v4:		Its family
- * @now:	What was set so far, zeroed at first
+ * @now:	State of the socket, zeroed at first, updated
  * @ttl, @tos:	TTL or hop limit, TOS or traffic class
  * @df:		Don't fragment
  */
@@ -252,7 +249,7 @@ void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 
 /**
  * hostsock_cmsg_int() - Value of a control message that is a number
- * @cm:		An int or, as IP_TOS is, a byte
+ * @cm:		Control message with an int or, like IP_TOS, a byte
  */
 int hostsock_cmsg_int(const struct cmsghdr *cm)
 {
@@ -268,11 +265,11 @@ int hostsock_cmsg_int(const struct cmsghdr *cm)
 }
 
 /**
- * hostsock_cmsg_hops() - TTL or TOS of a received datagram
+ * hostsock_cmsg_hops() - Get TTL or TOS of a received datagram
  * @cm:		Control message
- * @ttl, @tos:	Set if it is that
+ * @ttl, @tos:	Set if the message has it
  *
- * Return: false if it is something else
+ * Return: false if it has neither
  */
 bool hostsock_cmsg_hops(const struct cmsghdr *cm, uint8_t *ttl, uint8_t *tos)
 {

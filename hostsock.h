@@ -13,7 +13,7 @@
 #include "types.h"
 
 /**
- * struct hostsock_hops - What a socket was told about its packets
+ * struct hostsock_hops - Settings of a socket for packets that it sends
  * @ttl:	TTL or hop limit, 0: the host's default
  * @tos:	TOS or traffic class
  * @df:		Don't fragment: 0: the host's default, 1: set, 2: not set

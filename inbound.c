@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inbound.c - What arrives at listening sockets
+ * inbound.c - Connections and datagrams at listening sockets
  *
- * A connection is accepted at once and handed to whoever carries it: to the guest
- * through the tap, or past it. The kernel completed the handshake before we know
- * about it; so one that leads nowhere ends with a reset, not as if somebody had
- * answered and gone.
+ * A connection is accepted at once and handed to the module that carries it: tcp.c
+ * through the tap, or tcp_splice.c past it. The kernel completed the handshake before
+ * we know about it. So a connection that leads nowhere ends with a reset, not with a
+ * FIN, as if a server had answered.
  *
- * One turn takes some connections of each socket, no more: events are level-
- * triggered, what is left comes with the next turn, and flows get theirs in
- * between. If there is no room for another flow, or there are no descriptors, a
- * socket is left alone for a while, and connections wait in its queue: looking again and again would be all that we do.
+ * One turn accepts a limited number of connections from each socket. Events are
+ * level-triggered, so the others follow in the next turn, and flows get their events
+ * in between. Without room for another flow, or without descriptors, a listener is
+ * paused for a while and connections wait in its backlog: polling it again and again
+ * would take all our time.
  */
 
 #include "inbound.h"
@@ -31,8 +32,8 @@
 
 enum {
 	ACCEPT_BATCH	= 32,		/* connections of a socket in one turn */
-	PAUSE_MS	= 100,		/* without descriptors */
-	CONNECTION_FDS	= 2,		/* of a connection, at most */
+	PAUSE_MS	= 100,		/* for a listener, without descriptors */
+	CONNECTION_FDS	= 2,		/* descriptors of a connection, at most */
 };
 
 static void refuse(struct inbound *b, int fd)
@@ -42,10 +43,10 @@ static void refuse(struct inbound *b, int fd)
 }
 
 /*
- * is_from_inside() - Did a program of the namespace itself dial?
+ * is_from_inside() - Did a program of the namespace itself connect?
  *
- * Its listeners lead to services of the host's loopback. Those are not for others
- * who reach the namespace: containers behind a bridge in there, for instance.
+ * Listeners in the namespace lead to services on the host's loopback. Others that
+ * can reach the namespace, like containers behind a bridge in there, may not use them.
  */
 static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
 			   const union sockaddr_inany *peer)
@@ -57,7 +58,7 @@ static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
 				 scope);
 }
 
-/* past_tap() - Hand a connection to who carries it past the tap */
+/* past_tap() - Hand a connection to tcp_splice.c */
 static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
 		     const struct flowside *ini)
 {
@@ -76,7 +77,7 @@ static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
 			    other);
 }
 
-/* connection() - Where does it go? */
+/* connection() - Decide where an accepted connection goes */
 /* #syscalls getsockname */
 static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 		       const union sockaddr_inany *peer)
@@ -112,7 +113,7 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 	}
 }
 
-/* Errors of this connection, or of the way to it, not of the socket: accept(2) */
+/* Is this an error of one connection or its network, not of the listener? accept(2) */
 static bool is_passing(int error)
 {
 	switch (error) {
@@ -145,8 +146,8 @@ static void accept_some(struct inbound *b, uint32_t index,
 		socklen_t len = sizeof(peer);
 		int fd;
 
-		/* Others end for the first one, which is there, and not for
-		 * those that may come */
+		/* Evict for the first connection, which is certain to be
+		 * there, but not for others, which may not */
 		if (i && !flow_has_room(b->flows, FLOW_STREAM, CONNECTION_FDS))
 			return;
 		if (!flow_make_room(b->flows, FLOW_STREAM, CONNECTION_FDS,
@@ -170,8 +171,9 @@ static void accept_some(struct inbound *b, uint32_t index,
 }
 
 /**
- * inbound_event() - Something for a listening socket: epoll said so
- * @index:	Of the socket
+ * inbound_event() - A listening socket is readable
+ * @b:		Inbound connections
+ * @index:	Index of the socket
  */
 void inbound_event(struct inbound *b, uint32_t index)
 {
@@ -189,14 +191,14 @@ void inbound_event(struct inbound *b, uint32_t index)
 		udp_listen_event(b->to.udp, l->fd, r, l->port, index);
 }
 
-/* inbound_timer() - Look whether there are descriptors again */
+/* inbound_timer() - End the pause of listeners: there may be descriptors again */
 void inbound_timer(struct inbound *b)
 {
 	listen_resume(b->listen);
 }
 
 /**
- * inbound_init() - Nothing accepted yet
+ * inbound_init() - Start without connections
  * @b:		All zero
  * @listen:	Listening sockets
  * @flows:	Table that needs room for a connection

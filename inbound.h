@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inbound.h - What arrives at listening sockets
+ * inbound.h - Connections and datagrams at listening sockets
  */
 
 #ifndef INBOUND_H

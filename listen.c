@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * listen.c - Forwarding rules to bound sockets
+ * listen.c - From forwarding rules to bound sockets
  *
- * Each port of a rule is one socket, on the host (-t, -u) or in the namespace
- * (-T, -U). Without an address it is one for both families; "::" and "0.0.0.0" are
- * all addresses of one, and may both have the same port. What arrives there is
- * not our business: events carry REF_LISTEN and the index of the socket.
+ * Each port of a rule has one socket, on the host (-t, -u) or in the namespace
+ * (-T, -U); listen_sock.c makes it. Events carry REF_LISTEN and the index of the
+ * socket; inbound.c takes the connections and datagrams.
  *
- * Rules that name their ports are bound once, at start, while we still have the
- * rights of whoever started us. A port that is in use then may belong to an
- * instance that is about to end: it gets half a second. What can't be bound after
- * that is an error, or, for rules that mean "what you can get" (weak), left out.
- * Those also leave descriptors for the flows. Rules that scan (auto) are left to scan.c.
+ * listen_apply() compares a table of rules with the one it has bound before. A rule
+ * that is in both keeps its sockets, and connections that wait there.
+ *
+ * Rules that name their ports are bound at start, while we still have privileges. A
+ * port in use may belong to an instance that is about to end, so we wait for it, up to
+ * half a second for all ports together. A port that can't be bound then is an error.
+ * Weak rules ("all") leave such ports out. They also leave a quarter of the
+ * descriptors to flows. Rules that scan ("auto") are left to scan.c.
  */
 
 #include "listen.h"
@@ -30,9 +32,9 @@
 #include "util.h"
 
 enum {
-	RETRY_MS	= 500,		/* for ports in use, all together */
+	RETRY_MS	= 500,		/* of waiting for ports in use, in total */
 	RETRY_STEP_MS	= 20,
-	FDS_RESERVED	= 64,		/* for flows, at least; else 1/4 */
+	FDS_RESERVED	= 64,		/* for flows, at least; or a quarter */
 };
 
 /* The table of sockets -------------------------------------------------------- */
@@ -55,7 +57,7 @@ static union epoll_ref listener_ref(uint32_t index)
 /*
  * listener_add() - Watch a bound socket
  *
- * Return: 0, negative errno; @fd is still the caller's then
+ * Return: 0; negative errno, and @fd is still the caller's
  */
 static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 			uint16_t port)
@@ -82,7 +84,7 @@ static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 	return 0;
 }
 
-/* listen_has() - Has a port a socket already, for the addresses of this rule? */
+/* listen_has() - Is this port already bound for this rule's address and interface? */
 bool listen_has(const struct listen *s, const struct fwd_rule *r,
 		     unsigned port)
 {
@@ -98,7 +100,7 @@ bool listen_has(const struct listen *s, const struct fwd_rule *r,
 	return false;
 }
 
-/* listen_is_own() - Is a socket of a kind and port, by its cookie, one of these? */
+/* listen_is_own() - Is the socket with this kind, port and cookie in our table? */
 bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
 		   uint32_t cookie)
 {
@@ -111,7 +113,7 @@ bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
 	return false;
 }
 
-/* listen_unbind() - Close a socket that scanning bound */
+/* listen_unbind() - Close the socket of one port */
 /* #syscalls close */
 void listen_unbind(struct listen *s, uint32_t i)
 {
@@ -135,7 +137,7 @@ void listen_unbind(struct listen *s, uint32_t i)
 }
 
 /**
- * listen_at() - Socket that an event is about
+ * listen_at() - Look up a socket by the index in an event
  *
  * Return: NULL if it was closed
  */
@@ -145,13 +147,13 @@ const struct listener *listen_at(const struct listen *s, uint32_t index)
 }
 
 /**
- * listen_find() - Socket of a rule and a port of it
+ * listen_find() - Look up the sockets of a rule and port, one by one
  * @s:		Listening sockets
  * @r:		Rule
  * @port:	Port
- * @after:	Index of the last one that was found, LISTEN_MAX for the first
+ * @after:	Index that the last call returned, LISTEN_MAX for the first
  *
- * Return: its index, LISTEN_MAX if there is none
+ * Return: index of a socket, LISTEN_MAX if there are no more
  */
 uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port, uint32_t after)
@@ -166,9 +168,9 @@ uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 }
 
 /**
- * listen_pause() - Hear no more of a socket until listen_resume()
+ * listen_pause() - Stop watching a socket until listen_resume()
  *
- * For want of descriptors: what arrives waits in the kernel.
+ * Without descriptors, connections wait in the backlog.
  */
 void listen_pause(struct listen *s, uint32_t index)
 {
@@ -178,7 +180,7 @@ void listen_pause(struct listen *s, uint32_t index)
 		l->paused = 1;
 }
 
-/* listen_resume() - After listen_pause(), for all of them */
+/* listen_resume() - Watch all paused sockets again */
 void listen_resume(struct listen *s)
 {
 	uint32_t i;
@@ -193,8 +195,11 @@ void listen_resume(struct listen *s)
 
 /* Ports of a rule ------------------------------------------------------------- */
 
-/* Bind to the groups of a port that programs of the host share: 0 or negative
- * errno if there are none, or they do not share it */
+/*
+ * groups_add() - Bind to the multicast groups of a port, beside programs of the host
+ *
+ * Return: 0; -EADDRINUSE if the port has no groups, or a program does not share it
+ */
 static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
 	unsigned next = 0, n = 0;
@@ -235,14 +240,14 @@ int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
 
 /* Rules that name their ports -------------------------------------------------- */
 
-/* Is there no use in trying another port? */
+/* listen_is_exhausted() - Would another port fail, too, for want of resources? */
 bool listen_is_exhausted(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ||
 	       rc == -ENOBUFS || rc == -ENOSPC;
 }
 
-/* rule_port_must() - The same, but wait for a port that is in use */
+/* rule_port_must() - Bind a port of a rule, wait while it is in use */
 static int rule_port_must(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
 	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
@@ -275,7 +280,7 @@ static int rule_open_strict(struct listen *s, const struct fwd_rule *r)
 	return 0;
 }
 
-/* listen_full_note() - No more ports for a rule: said once, with how many there are */
+/* listen_full_note() - Remember the first rule that ran out of room */
 void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc)
 {
 	if (s->full)
@@ -284,6 +289,7 @@ void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc)
 	s->full_error = rc;
 }
 
+/* listen_full_warn() - Warn once about that rule, with the number of bound ports */
 void listen_full_warn(struct listen *s)
 {
 	char buf[UTIL_ERROR_STRLEN];
@@ -296,7 +302,7 @@ void listen_full_warn(struct listen *s)
 	     util_strerror(s->full_error, buf));
 }
 
-/* rule_open_weak() - What can be had, up to *@room ports, which it counts down */
+/* rule_open_weak() - Bind as many ports of a weak rule as possible; decrements *@room */
 static void rule_open_weak(struct listen *s, const struct fwd_rule *r, unsigned *room)
 {
 	char buf[UTIL_ERROR_STRLEN];
@@ -319,14 +325,14 @@ static void rule_open_weak(struct listen *s, const struct fwd_rule *r, unsigned 
 	}
 }
 
-/* Rules of a protocol that is off, or for a namespace that can't be had */
+/* listen_is_off() - Is the protocol off, or the namespace out of reach? */
 bool listen_is_off(const struct listen *s, const struct fwd_rule *r)
 {
 	return (r->proto == IPPROTO_TCP ? s->conf->no_tcp : s->conf->no_udp) ||
 	       (!s->nsh && (r->from_ns || r->scan));
 }
 
-/* Is a rule to be bound here, and isn't yet? */
+/* Does a rule have to be bound that is not bound yet? */
 static bool is_new(const struct listen *s, const struct fwd_rule *r)
 {
 	struct rule_ref ref = rules_ref(&s->rules, r);
@@ -342,7 +348,7 @@ static void set_bound(struct listen *s, const struct fwd_rule *r)
 	s->bound[ref.number] = ref.gen;
 }
 
-/* Next rule after @r of a kind that is new and takes the ports that are left */
+/* Next weak rule of a kind after @r that is not bound yet */
 static const struct fwd_rule *next_weak(const struct listen *s, unsigned kind,
 					const struct fwd_rule *r)
 {
@@ -362,7 +368,7 @@ static unsigned weak_ports(const struct listen *s, unsigned kind)
 	return n;
 }
 
-/* descriptors_left() - How many weak rules may have */
+/* descriptors_left() - Number of descriptors that weak rules may take */
 static unsigned descriptors_left(const struct listen *s)
 {
 	unsigned used = util_fds_used(s->loop->epfd);
@@ -370,7 +376,7 @@ static unsigned descriptors_left(const struct listen *s)
 	return used < (unsigned)s->fd_max ? (unsigned)s->fd_max - used : 0;
 }
 
-/* open_weak() - A part of what is left for TCP, one for UDP, by what they want */
+/* Share the remaining descriptors between TCP and UDP in proportion to demand */
 static void open_weak(struct listen *s)
 {
 	unsigned total = 0, left, kind, wanted, room;
@@ -390,7 +396,7 @@ static void open_weak(struct listen *s)
 	}
 }
 
-/* First descriptor that weak rules leave to flows, of @limit */
+/* First descriptor that weak rules leave to flows, given the limit */
 static int fd_max_of(unsigned limit)
 {
 	unsigned reserved = limit / 4 > FDS_RESERVED ? limit / 4 : FDS_RESERVED;
@@ -399,13 +405,13 @@ static int fd_max_of(unsigned limit)
 }
 
 /**
- * listen_init() - No socket yet
+ * listen_init() - Start without sockets
  * @s:		All zero
  * @conf:	Configuration
- * @loop:	Where sockets are watched
- * @nsh:	Makes sockets in the namespace; NULL: rules for it are left out, and
- *		those that scan
- * @fds:	Limit of descriptors, of which weak rules leave a quarter to flows
+ * @loop:	Watches the sockets
+ * @nsh:	Makes sockets in the namespace; NULL: rules of the namespace and rules
+ *		that scan are left out
+ * @fds:	Limit of descriptors; weak rules leave a quarter to flows
  */
 void listen_init(struct listen *s, const struct conf *conf,
 		 const struct hostnet *net, struct loop *loop,
@@ -447,21 +453,20 @@ static void close_rule(struct listen *s, const struct fwd_rule *r)
 }
 
 /**
- * listen_apply() - Bind the ports of a table of rules, instead of those before
+ * listen_apply() - Bind the ports of a table of rules in place of the last table
  * @s:		Listening sockets
- * @rules:	Table, the first one or changed since the last call; copied
+ * @rules:	Table: the first one, or one changed since the last call; copied
  *
- * Rules that are in both tables keep their sockets. Sockets of removed rules are
- * closed first: their ports may be for new rules. Then rules that name their ports
- * are bound, then weak ones, so that they leave their ports to the others. Rules that
- * scan are left to scan.c.
+ * Sockets of removed rules are closed first, since new rules may want their ports.
+ * Then rules that name their ports are bound, and weak rules last, so that these
+ * leave their ports to the others.
  *
- * The first call may wait for ports in use, and is made while we have privileges. If
- * @udp_closed is set after another one, flows of closed UDP sockets have to end.
- * Errors are logged here. A rule that can't be bound, and those that follow it, are
- * tried again by the next call.
+ * Only the first call waits for ports in use. If @udp_closed is set after a later
+ * one, the flows of closed UDP sockets have to end. Pointers to removed rules are no
+ * longer good. Errors are logged here. A rule that can't be bound, and the rules
+ * behind it, are tried again by the next call.
  *
- * Return: 0, negative errno if a port can't be bound that has to be
+ * Return: 0, negative errno if a port that a rule names can't be bound
  */
 int listen_apply(struct listen *s, const struct rules *rules)
 {
@@ -489,10 +494,11 @@ int listen_apply(struct listen *s, const struct rules *rules)
 }
 
 /**
- * listen_close_host() - Close those of a protocol on the host
+ * listen_close_host() - Close the sockets of one protocol on the host
+ * @s:		Listening sockets
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  *
- * For the end of a command: what it has sent may still wait in the others.
+ * Data that an ended command has sent may still wait in sockets of the namespace.
  */
 void listen_close_host(struct listen *s, uint8_t proto)
 {
@@ -507,9 +513,7 @@ void listen_close_host(struct listen *s, uint8_t proto)
 }
 
 /**
- * listen_close() - Close all sockets at once
- *
- * For the end of the namespace: the ports are free for a successor then.
+ * listen_close() - Close all sockets, so that a successor can bind the ports
  */
 /* #syscalls close */
 void listen_close(struct listen *s)

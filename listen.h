@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * listen.h - Forwarding rules to bound sockets
+ * listen.h - From forwarding rules to bound sockets
  */
 
 #ifndef LISTEN_H
@@ -20,14 +20,13 @@ struct nshelper;
 
 /**
  * struct listener - One bound socket
- * @fd:		Listening (TCP) or bound (UDP), non-blocking; -1: free
+ * @fd:		Listening (TCP) or bound (UDP) socket, non-blocking; -1: free
  * @rule:	Number of its rule
- * @port:	Bound, host order
+ * @port:	Port that it is bound to, host order
  * @next:	Index of another with the same kind and port, or of the next free
  *		entry, + 1; 0: none
- * @paused:	Not watched for the moment
- * @cookie:	Of the kernel's name for the socket, the part that counts up: by it
- *		we know our own
+ * @paused:	Not watched, see listen_pause()
+ * @cookie:	Lower half of SO_COOKIE, by which scan.c tells our sockets from others
  */
 struct listener {
 	int fd;
@@ -37,18 +36,19 @@ struct listener {
 };
 
 /**
- * struct listen - All of them
+ * struct listen - All bound sockets
  * @rules:	Rules as applied last
  * @bound:	By the number of a rule: its generation, once its ports are bound
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  * @n:		Entries ever used; the rest of @l was never touched
  * @free:	First free entry below @n, + 1; 0: none
- * @count:	Sockets at the moment
- * @fd_max:	Descriptors from here on are for flows, not for weak rules
- * @retry_ms:	Time left to wait for ports that are in use, at start
- * @full:	The first rule for which there was no room, NULL: none yet; why,
- *		and whether it was told
- * @udp_closed:	A socket of UDP was closed; cleared by scan_now()
+ * @count:	Number of sockets
+ * @fd_max:	First descriptor that weak rules leave to flows
+ * @retry_ms:	Time left to wait for ports in use at start, ms
+ * @full:	First rule that ran out of room, NULL: none
+ * @full_error:	Negative errno of that
+ * @full_told:	The user was warned of it
+ * @udp_closed:	A UDP socket was closed; cleared by scan_now()
  * @applied:	Not the first call of listen_apply()
  * @head:	First listener of a kind and port, + 1; 0: none
  */

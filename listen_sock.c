@@ -2,18 +2,19 @@
 /*
  * listen_sock.c - One bound socket of a forwarding rule
  *
- * A rule without an address has one socket for both families, "::" and "0.0.0.0" are
- * all addresses of one. Sockets of the namespace are made by its helper (nshelper.c).
+ * A rule without an address has one socket for both families. "::" and "0.0.0.0" are
+ * all addresses of one family, and two rules may use both for the same port. Sockets
+ * of the namespace are made by its helper (nshelper.c).
  *
- * Ports of protocols that find services by multicast (mDNS, SSDP, WS-Discovery,
- * LLMNR) join their groups, on the template interface or that of the rule, if a
- * rule names them. Programs of the host share such a port with SO_REUSEADDR; who
- * shares it, too, may get their unicast datagrams. Then there are sockets bound to
- * the groups alone: these get a copy of multicast, take nothing from anybody, and
+ * mDNS, SSDP, WS-Discovery and LLMNR find services by multicast. If a rule names one
+ * of their ports, its socket joins the groups, on the rule's interface or the template
+ * interface. Programs of the host share such a port with SO_REUSEADDR, and if we
+ * shared it, too, we might get their unicast datagrams. In that case we bind to the
+ * groups alone: such sockets get a copy of multicast, take nothing from others, and
  * send from that port.
  *
  * No other UDP socket shares its port, or another process could take part in its
- * datagrams: flows use the listening socket itself.
+ * datagrams. Flows use the listening socket itself.
  */
 
 #include "listen_sock.h"
@@ -48,10 +49,10 @@ static void set_on(int fd, int level, int option)
 	setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-/* What datagrams are to tell; the kernel has all of it since long */
+/* Metadata we need with each datagram; every supported kernel has these options */
 static void set_udp_options(int fd, bool v6)
 {
-	int size = 4 << 20;	/* first datagrams of many peers: what is allowed */
+	int size = 4 << 20;	/* for first datagrams of many peers, as far as allowed */
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	set_on(fd, IPPROTO_IP, IP_RECVTOS);
@@ -65,7 +66,7 @@ static void set_udp_options(int fd, bool v6)
 	set_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
 }
 
-/* Scope of a link-local address: the rule's interface, or the template's */
+/* Scope of a link-local address: the rule's interface or the template interface */
 /* #syscalls socket ioctl close */
 static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
 {
@@ -77,9 +78,9 @@ static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
 /*
  * set_own_filter() - Take only datagrams that the namespace sends to itself
  *
- * These come by lo, whose index is 1 in every namespace, whatever address they have.
- * A source address is no proof: the kernel takes IPv6 packets from elsewhere that
- * forge one of its own.
+ * Such datagrams arrive by lo, which has index 1 in every namespace. Their source
+ * address is no proof: the kernel accepts IPv6 packets from elsewhere with a forged
+ * address of its own.
  */
 /* #syscalls setsockopt */
 static void set_own_filter(int fd)
@@ -99,8 +100,8 @@ static void set_own_filter(int fd)
 }
 
 /*
- * sock_options() - What has to be set before bind()
- * @only:	With @v6: not IPv4 as well
+ * sock_options() - Set the options that have to be set before bind()
+ * @only:	With @v6: for IPv6 alone
  *
  * Return: 0, negative errno
  */
@@ -115,7 +116,7 @@ static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd
 		return -errno;
 	if (r->proto == IPPROTO_TCP) {
 		set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-		hostsock_no_lowat(fd);		/* for those that it accepts */
+		hostsock_no_lowat(fd);		/* accepted sockets inherit it */
 	} else {
 		set_udp_options(fd, v6);
 		if (r->from_ns)
@@ -139,7 +140,7 @@ static int sock_bind_to(const struct listen *s, const struct fwd_rule *r,
 		return 0;
 	if (errno != EACCES || !r->from_ns)
 		return -errno;
-	return nshelper_bind(s->nsh, fd, sa);	/* who may have low ports */
+	return nshelper_bind(s->nsh, fd, sa);	/* it may bind low ports */
 }
 
 /* #syscalls listen */
@@ -177,9 +178,9 @@ static int sock_new(const struct listen *s, const struct fwd_rule *r, bool v6)
 }
 
 /*
- * port_open_family() - Socket of a port
- * @v6:		For an IPv6 address, or all of them
- * @only:	Not for those of IPv4 as well
+ * port_open_family() - Open a socket for a port
+ * @v6:		For IPv6
+ * @only:	With @v6: for IPv6 alone
  *
  * Return: descriptor, negative errno
  */
@@ -238,7 +239,7 @@ static const struct {
 	{ 5355, "224.0.0.252" }, { 5355, "ff02::1:3" },		/* RFC 4795 */
 };
 
-/* Interface that groups are joined on, 0: none */
+/* Index of the interface that joins groups, 0: none */
 static unsigned group_ifindex(const struct listen *s, const struct fwd_rule *r,
 			      bool v4)
 {
@@ -267,14 +268,14 @@ static void group_join(const struct listen *s, const struct fwd_rule *r,
 			 "joined", r->spec);
 }
 
-/* Is this a rule that names the port, for the guest? */
+/* Does a rule name its UDP ports, and lead to the guest? */
 static bool wants_groups(const struct fwd_rule *r)
 {
 	return r->proto == IPPROTO_UDP && !r->from_ns && !r->scan && !r->weak;
 }
 
 /**
- * listen_sock_join() - Join the groups of the protocol that a port is of, if any
+ * listen_sock_join() - Join the multicast groups of a port's protocol, if it has any
  * @s:		Listening sockets
  * @r:		Rule
  * @fd:		Socket
@@ -291,8 +292,7 @@ void listen_sock_join(const struct listen *s, const struct fwd_rule *r, int fd,
 			group_join(s, r, fd, &group);
 }
 
-/* Bind to a group alone, beside programs that share the port: descriptor or negative
- * errno */
+/* Open a socket that is bound to a group alone: descriptor or negative errno */
 /* #syscalls socket setsockopt bind close */
 static int group_open(const struct listen *s, const struct fwd_rule *r,
 		      const char *text, uint16_t port)

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ports.c - Port specifications of -t, -u, -T and -U to rules
+ * ports.c - From port specifications of -t, -u, -T and -U to rules
  *
  *	SPEC	none | [HEAD/]ITEM[,ITEM]...
  *	HEAD	ADDR or "*", %IFNAME, or both; ADDR may be in brackets
  *	ITEM	RANGE	these ports, to the same ones
- *		RANGE:RANGE	to those, one by one
- *		~RANGE	not these, wherever it stands in the list
- *		all	all but the ephemeral ones, as far as possible (passt)
- *		auto	while somebody listens on the other side (pasta)
+ *		RANGE:RANGE	the first ports to the second ones, one by one
+ *		~RANGE	not these ports, wherever it stands in the list
+ *		all	all but ephemeral ports, as far as possible (passt)
+ *		auto	ports while the other side has a listener (pasta)
  *	RANGE	PORT or FIRST-LAST
  *
- * The address "::" stands for all of IPv6, "0.0.0.0" for all of IPv4, "*" or none
- * for all of both families. So the first two may have the same port.
+ * The address "::" stands for all of IPv6, "0.0.0.0" for all of IPv4, "*" or no
+ * address for all of both families. So the first two may have the same port.
  *
  * A list of exclusions alone stands for "all" or "auto" without them. The
- * specifications of one letter add up from left to right, "none" forgets those
- * before it, so that a user's option overrides the default of a caller.
+ * specifications of one letter add up from left to right. "none" removes the rules of
+ * the specifications before it, so that a user's option overrides a caller's default.
  */
 
 #include "ports.h"
@@ -47,13 +47,13 @@ struct range {
 };
 
 /**
- * struct spec - A specification that is being parsed
+ * struct spec - State of parsing a specification
  * @rules:	Table that the rules are added to
  * @pasta:	Mode
- * @spec:	As given
- * @rule:	What all of its rules have in common
+ * @spec:	Specification as given
+ * @rule:	Template of its rules: kind, address, interface
  * @skip:	Ports that are excluded
- * @names:	There are other items
+ * @names:	The list has items other than exclusions
  * @error:	Message, if something is wrong
  * @size:	Bytes of @error
  */
@@ -86,7 +86,7 @@ static int fail(const struct fwd_rule *r, char *error, size_t size,
 			 dots(strlen(r->spec), SPEC_SHOWN), rule_option(r));
 
 	if (n < 0 || (size_t)n >= size)
-		n = 0;			/* the reason is worth more */
+		n = 0;			/* the reason is more useful */
 	va_start(ap, fmt);
 	vsnprintf(error + n, size - n, fmt, ap);
 	va_end(ap);
@@ -97,7 +97,7 @@ static int fail(const struct fwd_rule *r, char *error, size_t size,
 #define spec_fail(s, ...)	fail(&(s)->rule, (s)->error, (s)->size, \
 				     __VA_ARGS__)
 
-/* The item and what is wrong with it: @why goes on after it */
+/* item_fail() - Quote an item of the list; @why continues the sentence */
 static int item_fail(struct spec *s, struct text t, const char *why)
 {
 	size_t n = t.len > ITEM_SHOWN ? ITEM_SHOWN : t.len;
@@ -117,7 +117,7 @@ static int rule_fail(struct spec *s, enum rules_code code,
 			   rules_text(code, clash, reason)) : 0;
 }
 
-/* "all" or "auto" */
+/* Add the rules of "all" or "auto" */
 static int add_rest(struct spec *s)
 {
 	struct rules_clash clash;
@@ -137,7 +137,7 @@ static bool text_is(struct text t, const char *s)
 	return t.len == strlen(s) && !memcmp(t.s, s, t.len);
 }
 
-/* Up to @c or the end; @rest: what follows @c, NULL in it if there is none */
+/* Cut a text at @c; @rest gets the text behind it, with a NULL pointer without @c */
 static struct text text_split(struct text t, char c, struct text *rest)
 {
 	const char *at = memchr(t.s, c, t.len);
@@ -195,7 +195,7 @@ static int parse_exclusion(struct spec *s, struct text t)
 	return 0;
 }
 
-/* RANGE or RANGE:RANGE */
+/* Parse RANGE or RANGE:RANGE */
 static int parse_mapping(struct spec *s, struct text t, struct range *from,
 			 struct range *to)
 {
@@ -215,7 +215,7 @@ static int parse_mapping(struct spec *s, struct text t, struct range *from,
 	return 0;
 }
 
-/* "all" or "auto", whichever there is in this mode */
+/* Is "all" or "auto" one of this mode? */
 static int check_rest(struct spec *s, struct text t)
 {
 	if (text_is(t, "all") && s->pasta)
@@ -232,7 +232,7 @@ static bool is_rest(struct text t)
 	return text_is(t, "all") || text_is(t, "auto");
 }
 
-/* What is wrong with it, and what it excludes */
+/* Check an item, and note the ports that it excludes */
 static int check_item(struct spec *s, struct text t)
 {
 	struct range from, to;
@@ -317,7 +317,7 @@ static int parse_ifname(struct spec *s, struct text t)
 	return 0;
 }
 
-/* [ADDR] without its brackets */
+/* Remove the brackets of [ADDR] */
 static int unbracket(struct spec *s, struct text *addr)
 {
 	bool left = addr->len && addr->s[0] == '[';
@@ -333,7 +333,7 @@ static int unbracket(struct spec *s, struct text *addr)
 	       spec_fail(s, "there is no address in the brackets") : 0;
 }
 
-/* What precedes the slash */
+/* Parse the part before the slash */
 static int parse_head(struct spec *s, struct text head)
 {
 	struct text ifname, addr = text_split(head, '%', &ifname);
@@ -380,11 +380,11 @@ static int parse_spec(struct spec *s)
 /**
  * ports_parse() - Add the rules of one specification
  * @rules:	Table that the rules are added to
- * @pasta:	Mode: pasta, not passt
+ * @pasta:	We run as pasta, not as passt
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @from_ns:	-T or -U, not -t or -u
- * @spec:	As given, must stay
- * @error:	Set if something is wrong: one line with the specification
+ * @spec:	Specification, must stay valid
+ * @error:	Set on error: one line with the specification
  * @size:	Bytes of @error
  *
  * Return: 0, or -EINVAL
@@ -409,7 +409,7 @@ int ports_parse(struct rules *rules, bool pasta, uint8_t proto, bool from_ns,
  * ports_check() - Do the rules fit the other options?
  * @rules:	Table. Rules of a protocol that is switched off are removed
  * @c:		Configuration: all options are set
- * @error:	Set if they don't: one line
+ * @error:	Set on error: one line
  * @size:	Bytes of @error
  *
  * Return: 0, or -EINVAL
@@ -432,9 +432,9 @@ int ports_check(struct rules *rules, const struct conf *c, char *error,
 }
 
 /**
- * ports_check_interfaces() - Are the interfaces there that ports are bound to?
+ * ports_check_interfaces() - Do all interfaces exist that rules name?
  * @rules:	Table
- * @error:	Set if one is missing: one line
+ * @error:	Set on error: one line
  * @size:	Bytes of @error
  *
  * Return: 0, or -EINVAL
@@ -451,7 +451,7 @@ int ports_check_interfaces(const struct rules *rules, char *error, size_t size)
 	return 0;
 }
 
-/* Telling ------------------------------------------------------------------ */
+/* Output ------------------------------------------------------------------- */
 
 static const char *range_text(unsigned first, unsigned last, char buf[12])
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ports.h - Port specifications of -t, -u, -T and -U to rules
+ * ports.h - From port specifications of -t, -u, -T and -U to rules
  */
 
 #ifndef PORTS_H

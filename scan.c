@@ -2,23 +2,22 @@
 /*
  * scan.c - Search for listeners that rules with "auto" forward to
  *
- * Rules that scan (auto) have a port bound as long as somebody listens on its
- * target. Nothing tells of a new listener, so the kernel is asked once a second
- * who listens (sockdiag.c), but not at all without such a rule. Left out are
+ * Rules that scan ("auto") have a port bound as long as its target has a listener.
+ * The kernel does not notify us of new listeners, so we list all of them once a
+ * second by sock_diag (sockdiag.c), unless no rule scans. Left out are
  *
- *  our own sockets	known by their cookie. Else the two directions would
- *			forward each other's sockets
- *  sockets of flows	of UDP: bound to the guest's port, not connected
- *  loopback		of the namespace, where connections don't get there
+ *  our own sockets	by their cookie, or the two directions would forward each
+ *			other's sockets
+ *  sockets of flows	UDP sockets bound to the guest's port, not connected
+ *  loopback		of the namespace, if connections don't get there
  *  multicast		datagrams to our address would not be for that socket
- *  UDP: ports that the kernel gives to clients, which look like listeners;
- *	 67, 68, 546, 547, which clients of DHCP need for themselves
+ *  UDP client ports	that the kernel assigns, which look like listeners
+ *  UDP 67, 68, 546, 547, which DHCP clients need for themselves
  *
- * What TCP found counts for UDP, too: there are protocols that open the UDP
- * socket only after they spoke TCP. Ports bound because of a rule that names
- * them stay as they are. A port that can't be bound is tried again every few
- * seconds. On the host, ports below 1024 need a privilege that only the first
- * search has.
+ * A TCP listener counts for UDP, too: some protocols open the UDP socket only after
+ * they spoke TCP. Ports of rules that name them stay as they are. A port that can't be
+ * bound is tried again every few seconds. On the host, only the first search has the
+ * privilege to bind ports below 1024.
  */
 
 #include "scan.h"
@@ -33,13 +32,13 @@
 #include "util.h"
 
 enum {
-	SCAN_MS		= 999,		/* at most, see scan_arm() */
+	SCAN_MS		= 999,		/* at most between searches, see scan_arm() */
 	SCAN_SLOT_MS	= 64,
-	RETRY_ROUNDS	= 4,		/* until a port is tried again */
+	RETRY_ROUNDS	= 4,		/* searches until a port is tried again */
 };
 
 /**
- * scan_init() - No search yet
+ * scan_init() - Start without a search
  * @s:		All zero
  * @conf:	Configuration
  * @loop:	Has the timer
@@ -62,15 +61,16 @@ void scan_init(struct scan *s, const struct conf *conf,
 	s->timer.ref = (union epoll_ref){ .kind = REF_SCAN };
 }
 
-/* What one dump is about */
+/* Context of one dump */
 struct scan_dump {
 	struct scan *s;
 	unsigned kind;
 };
 
 /*
- * is_ephemeral() - Is it a client's? In the namespace the range is taken for that
- * which all start with, whatever the host has
+ * is_ephemeral() - Does the kernel assign this port to clients?
+ *
+ * In the namespace, assume the default range.
  */
 static bool is_ephemeral(const struct hostnet *net, bool in_ns, uint16_t port)
 {
@@ -79,7 +79,7 @@ static bool is_ephemeral(const struct hostnet *net, bool in_ns, uint16_t port)
 	return port >= net->ephemeral_first && port <= net->ephemeral_last;
 }
 
-/* entry_counts() - Is a socket one to forward to? See the top of this file */
+/* entry_counts() - May we forward to this socket? See the top of this file */
 static bool entry_counts(const struct scan *s, unsigned kind,
 			 const struct sockdiag_entry *e)
 {
@@ -104,7 +104,7 @@ static void entry_found(const struct sockdiag_entry *e, void *arg)
 		portmap_add(&d->s->found[d->kind], e->port);
 }
 
-/* remove_flows() - Ports of the sockets of our UDP flows on one side */
+/* remove_flows() - Remove the ports of our UDP flows on one side */
 static void remove_flows(const struct scan *s, enum pif pif,
 			 struct portmap *found)
 {
@@ -124,7 +124,7 @@ static void remove_flows(const struct scan *s, enum pif pif,
 	}
 }
 
-/* scan_kind() - Ports of a kind that are in use: false if it can't be told */
+/* scan_kind() - List the listeners of a kind; false if the kernel does not tell */
 static bool scan_kind(struct scan *s, unsigned kind)
 {
 	static const sa_family_t families[] = { AF_INET, AF_INET6 };
@@ -149,7 +149,7 @@ static bool scan_kind(struct scan *s, unsigned kind)
 	return true;
 }
 
-/* Where the listeners are that a rule of some kind looks for */
+/* Kind of the listeners that rules of a kind look for */
 static unsigned target_kind(unsigned kind)
 {
 	return kind ^ RULE_NS_TCP;
@@ -161,7 +161,7 @@ static bool rule_scans(const struct scan *s, const struct fwd_rule *r,
 	return r->scan && rule_kind(r) == kind && !listen_is_off(s->listen, r);
 }
 
-/* Next rule after @r of a kind that scans, NULL if there is none */
+/* Next rule of a kind after @r that scans, NULL if there is none */
 static const struct fwd_rule *next_scanning(const struct scan *s, unsigned kind,
 					    const struct fwd_rule *r)
 {
@@ -177,7 +177,8 @@ static bool kind_scans(const struct scan *s, unsigned kind)
 }
 
 /**
- * scan_needed() - Does any rule ask who listens?
+ * scan_needed() - Does any rule look for listeners?
+ * @s:		Search
  * @in_ns:	In the namespace, else on the host
  */
 bool scan_needed(const struct scan *s, bool in_ns)
@@ -187,7 +188,7 @@ bool scan_needed(const struct scan *s, bool in_ns)
 	return kind_scans(s, kind) || kind_scans(s, kind + 1);
 }
 
-/* rule_next() - Next port of a rule with a listener from @port on, else 0 */
+/* rule_next() - First port of a rule from @port on that has a listener, else 0 */
 static unsigned rule_next(const struct fwd_rule *r, const struct portmap *found,
 			  unsigned port)
 {
@@ -210,7 +211,7 @@ static void rule_want(struct portmap *want, const struct fwd_rule *r,
 		portmap_add(want, port);
 }
 
-/* rule_open_found() - Bind what has a listener: false if no more is possible */
+/* rule_open_found() - Bind ports that have a listener; false if there is no room left */
 static bool rule_open_found(struct scan *s, const struct fwd_rule *r,
 			    const struct portmap *found)
 {
@@ -243,7 +244,7 @@ static bool rule_open_found(struct scan *s, const struct fwd_rule *r,
 	return true;
 }
 
-/* close_unwanted() - Sockets of rules that scan, whose listener is gone */
+/* close_unwanted() - Close sockets of rules that scan if their listener is gone */
 static void close_unwanted(struct scan *s, unsigned kind)
 {
 	const struct fwd_rule *r;
@@ -263,7 +264,7 @@ static void close_unwanted(struct scan *s, unsigned kind)
 	}
 }
 
-/* apply() - Have bound what rules of a kind want, given who listens */
+/* apply() - Bind and close ports of a kind, given the listeners */
 static void apply(struct scan *s, unsigned kind, const struct portmap *found)
 {
 	const struct fwd_rule *r = NULL;
@@ -287,7 +288,7 @@ static void map_join(struct portmap *m, const struct portmap *other)
 		m->word[i] |= other->word[i];
 }
 
-/* remove_dhcp() - The ports of RFC 2131 and RFC 8415 */
+/* remove_dhcp() - Remove the ports of RFC 2131 and RFC 8415 */
 static void remove_dhcp(struct portmap *udp)
 {
 	static const uint16_t ports[] = { 67, 68, 546, 547 };
@@ -298,10 +299,10 @@ static void remove_dhcp(struct portmap *udp)
 }
 
 /*
- * scan_direction() - From the host to the namespace, or the other way
- * @tcp:	Kind of the sockets for TCP, that for UDP follows
+ * scan_direction() - Search for rules from the host to the namespace, or back
+ * @tcp:	Kind of the sockets for TCP; the kind for UDP follows
  *
- * Where the kernel does not tell, everything stays as it is.
+ * If the kernel does not tell, everything stays as it is.
  */
 static void scan_direction(struct scan *s, unsigned tcp)
 {
@@ -324,9 +325,9 @@ static void scan_direction(struct scan *s, unsigned tcp)
 }
 
 /*
- * scan_arm() - Once a second, never later
+ * scan_arm() - Search again after a second, never later
  *
- * For such a delay the wheel has slots of 64 ms and rounds up to them.
+ * For such a delay the timer wheel has slots of 64 ms and rounds up to them.
  */
 static void scan_arm(struct scan *s)
 {
@@ -336,9 +337,9 @@ static void scan_arm(struct scan *s)
 }
 
 /*
- * diag_retry() - A socket to ask in the namespace, if there was none at start
+ * diag_retry() - Get the sock_diag socket of the namespace, if there was none at start
  *
- * Errors that don't pass have been told; others are no reason to give up.
+ * Errors that don't pass have been logged.
  */
 static void diag_retry(struct scan *s)
 {
@@ -351,7 +352,7 @@ static void diag_retry(struct scan *s)
 }
 
 /**
- * scan_now() - Look who listens, once more; when the timer of REF_SCAN fires
+ * scan_now() - Search once; called when the timer of REF_SCAN fires
  */
 void scan_now(struct scan *s)
 {
@@ -365,13 +366,13 @@ void scan_now(struct scan *s)
 }
 
 /**
- * scan_start() - Start to search, with a first look right now
- * @diag_host:	From sockdiag_open() on the host; kept. Negative errno: there is
- *		none, a warning if it would be needed
+ * scan_start() - Search for the first time, and once a second from then on
+ * @s:		Search
+ * @diag_host:	Socket from sockdiag_open() on the host, which is kept; negative errno:
+ *		there is none, which is a warning if it is needed
  * @diag_ns:	The same in the namespace
  *
- * After listen_open(), before the sandbox: ports that clients get in the
- * namespace are taken to be the same as on the host.
+ * To be called after listen_apply(), and before the sandbox.
  */
 void scan_start(struct scan *s, int diag_host, int diag_ns)
 {
@@ -393,7 +394,7 @@ void scan_start(struct scan *s, int diag_host, int diag_ns)
 	scan_now(s);
 }
 
-/* scan_stop() - Search no more */
+/* scan_stop() - End the search */
 void scan_stop(struct scan *s)
 {
 	wheel_cancel(&s->loop->wheel, &s->timer);
