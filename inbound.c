@@ -36,20 +36,21 @@ enum {
 	CONNECTION_FDS	= 2,		/* descriptors of a connection, at most */
 };
 
-static void refuse(struct inbound *b, int fd)
+static void inbound_refuse(struct inbound *b, int fd)
 {
 	hostsock_reset(fd);
 	b->refused++;
 }
 
 /*
- * is_from_inside() - Did a program of the namespace itself connect?
+ * inbound_is_inside() - Did a program of the namespace itself connect?
  *
  * Listeners in the namespace lead to services on the host's loopback. Others that
  * can reach the namespace, like containers behind a bridge in there, may not use them.
  */
-static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
-			   const union sockaddr_inany *peer)
+static bool inbound_is_inside(const struct inbound *b,
+			      const struct flowside *ini,
+			      const union sockaddr_inany *peer)
 {
 	unsigned scope = peer->sa.sa_family == AF_INET6 ?
 			 peer->sin6.sin6_scope_id : 0;
@@ -58,16 +59,17 @@ static bool is_from_inside(const struct inbound *b, const struct flowside *ini,
 				 scope);
 }
 
-/* past_tap() - Hand a connection to tcp_splice.c */
-static void past_tap(struct inbound *b, int fd, const struct fwd_rule *r,
-		     const struct flowside *ini)
+/* inbound_past_tap() - Hand a connection to tcp_splice.c */
+static void inbound_past_tap(struct inbound *b, int fd,
+			     const struct fwd_rule *r,
+			     const struct flowside *ini)
 {
 	union inany other[FWD_TARGETS - 1] = { 0 };
 	struct flowside tgt[FWD_TARGETS];
 	unsigned n = fwd_targets(b->conf, b->net, b->guest, r, ini, tgt), i;
 
 	if (!n) {
-		refuse(b, fd);
+		inbound_refuse(b, fd);
 		return;
 	}
 	for (i = 1; i < n; i++)
@@ -90,18 +92,18 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 	if (getsockname(fd, &own.sa, &len) ||
 	    !inany_from_sockaddr(&own, &ini.oaddr, &ini.oport) ||
 	    !inany_from_sockaddr(peer, &ini.eaddr, &ini.eport)) {
-		refuse(b, fd);
+		inbound_refuse(b, fd);
 		return;
 	}
 	if (r->from_ns)
-		pif = is_from_inside(b, &ini, peer) ? PIF_SPLICE : PIF_NONE;
+		pif = inbound_is_inside(b, &ini, peer) ? PIF_SPLICE : PIF_NONE;
 	else
 		pif = fwd_from_host(b->conf, b->net, b->guest,
 				    nshelper_works(b->listen->nsh), r, &ini,
 				    &tgt);
 
 	if (pif == PIF_SPLICE) {
-		past_tap(b, fd, r, &ini);
+		inbound_past_tap(b, fd, r, &ini);
 	} else if (pif == PIF_TAP) {
 		b->accepted++;
 		/* If the answer is late, the retransmitted SYN gets through */
@@ -109,7 +111,7 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 			input_solicit_guest(b->to.input);
 		tcp_accepted(b->to.tcp, fd, &ini, &tgt);
 	} else {
-		refuse(b, fd);
+		inbound_refuse(b, fd);
 	}
 }
 

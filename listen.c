@@ -37,7 +37,7 @@ enum {
 	FDS_RESERVED	= 64,		/* for flows, at least; or a quarter */
 };
 
-/* The table of sockets -------------------------------------------------------- */
+/* The table of sockets --------------------------------------------------- */
 
 /* #syscalls getsockopt */
 static uint32_t sock_cookie(int fd)
@@ -193,7 +193,7 @@ void listen_resume(struct listen *s)
 	}
 }
 
-/* Ports of a rule ------------------------------------------------------------- */
+/* Ports of a rule -------------------------------------------------------- */
 
 /*
  * groups_add() - Bind to the multicast groups of a port, beside programs of the host
@@ -238,7 +238,7 @@ int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	return rc;
 }
 
-/* Rules that name their ports -------------------------------------------------- */
+/* Rules that name their ports -------------------------------------------- */
 
 /* listen_is_exhausted() - Would another port fail, too, for want of resources? */
 bool listen_is_exhausted(int rc)
@@ -303,7 +303,8 @@ void listen_full_warn(struct listen *s)
 }
 
 /* rule_open_weak() - Bind as many ports of a weak rule as possible; decrements *@room */
-static void rule_open_weak(struct listen *s, const struct fwd_rule *r, unsigned *room)
+static void rule_open_weak(struct listen *s, const struct fwd_rule *r,
+			   unsigned *room)
 {
 	char buf[UTIL_ERROR_STRLEN];
 	unsigned port;
@@ -368,25 +369,18 @@ static unsigned weak_ports(const struct listen *s, unsigned kind)
 	return n;
 }
 
-/* descriptors_left() - Number of descriptors that weak rules may take */
-static unsigned descriptors_left(const struct listen *s)
-{
-	unsigned used = util_fds_used(s->loop->epfd);
-
-	return used < (unsigned)s->fd_max ? (unsigned)s->fd_max - used : 0;
-}
-
 /* Share the remaining descriptors between TCP and UDP in proportion to demand */
 static void open_weak(struct listen *s)
 {
-	unsigned total = 0, left, kind, wanted, room;
+	unsigned total = 0, used, left, kind, wanted, room;
 	const struct fwd_rule *r;
 
 	for (kind = 0; kind < RULE_KINDS; kind++)
 		total += weak_ports(s, kind);
 	if (!total)
 		return;
-	left = descriptors_left(s);
+	used = util_fds_used(s->loop->epfd);
+	left = used < (unsigned)s->fd_max ? (unsigned)s->fd_max - used : 0;
 	for (kind = 0; kind < RULE_KINDS; kind++) {
 		wanted = weak_ports(s, kind);
 		room = left >= total ? wanted :
@@ -394,14 +388,6 @@ static void open_weak(struct listen *s)
 		for (r = NULL; (r = next_weak(s, kind, r)); set_bound(s, r))
 			rule_open_weak(s, r, &room);
 	}
-}
-
-/* First descriptor that weak rules leave to flows, given the limit */
-static int fd_max_of(unsigned limit)
-{
-	unsigned reserved = limit / 4 > FDS_RESERVED ? limit / 4 : FDS_RESERVED;
-
-	return limit > reserved ? (int)(limit - reserved) : 0;
 }
 
 /**
@@ -417,12 +403,14 @@ void listen_init(struct listen *s, const struct conf *conf,
 		 const struct hostnet *net, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds)
 {
+	unsigned reserved = fds / 4 > FDS_RESERVED ? fds / 4 : FDS_RESERVED;
+
 	s->conf = conf;
 	s->net = net;
 	s->loop = loop;
 	s->nsh = nsh;
 	s->retry_ms = RETRY_MS;
-	s->fd_max = fd_max_of(fds);
+	s->fd_max = fds > reserved ? (int)(fds - reserved) : 0;
 }
 
 /* Close the sockets of rules that are not in @rules any more */

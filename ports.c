@@ -68,7 +68,7 @@ struct spec {
 	size_t size;
 };
 
-/* Messages ----------------------------------------------------------------- */
+/* Messages --------------------------------------------------------------- */
 
 static const char *dots(size_t len, size_t shown)
 {
@@ -106,7 +106,7 @@ static int item_fail(struct spec *s, struct text t, const char *why)
 			 dots(t.len, ITEM_SHOWN), why);
 }
 
-/* Rules -------------------------------------------------------------------- */
+/* Rules ------------------------------------------------------------------ */
 
 static int rule_fail(struct spec *s, enum rules_code code,
 		     const struct rules_clash *clash)
@@ -130,7 +130,7 @@ static int add_rest(struct spec *s)
 	return rule_fail(s, rules_add(s->rules, &r, &s->skip, &clash), &clash);
 }
 
-/* Items -------------------------------------------------------------------- */
+/* Items ------------------------------------------------------------------ */
 
 static bool text_is(struct text t, const char *s)
 {
@@ -281,7 +281,7 @@ static int for_each_item(struct spec *s, struct text list,
 	return ret;
 }
 
-/* Head --------------------------------------------------------------------- */
+/* Head ------------------------------------------------------------------- */
 
 static int parse_addr(struct spec *s, struct text t)
 {
@@ -350,7 +350,7 @@ static int parse_head(struct spec *s, struct text head)
 	return ifname.s ? parse_ifname(s, ifname) : 0;
 }
 
-/* Specifications ----------------------------------------------------------- */
+/* Specifications --------------------------------------------------------- */
 
 static int parse_spec(struct spec *s)
 {
@@ -451,7 +451,7 @@ int ports_check_interfaces(const struct rules *rules, char *error, size_t size)
 	return 0;
 }
 
-/* Output ------------------------------------------------------------------- */
+/* Output ----------------------------------------------------------------- */
 
 static const char *range_text(unsigned first, unsigned last, char buf[12])
 {

@@ -29,7 +29,7 @@
 #define SPEC_SHOWN	64		/* characters of a specification in messages */
 #define OTHER_SHOWN	32
 
-/* The table ---------------------------------------------------------------- */
+/* The table -------------------------------------------------------------- */
 
 static uint16_t number_of(const struct rules *rs, const struct fwd_rule *r)
 {
@@ -150,7 +150,7 @@ void rules_copy(struct rules *to, const struct rules *from)
 			 from->used * sizeof(from->e[0]));
 }
 
-/* Overlaps ----------------------------------------------------------------- */
+/* Overlaps --------------------------------------------------------------- */
 
 static bool names_ports(const struct fwd_rule *r)
 {
@@ -223,8 +223,10 @@ static bool cut(struct rules *rs, const struct fwd_rule *r, unsigned first,
 }
 
 /* Let one of two rules have the ports that both name; @have: all but the new one's */
-static enum rules_code settle(struct rules *rs, const struct fwd_rule *old,
-			      const struct fwd_rule *new, struct portmap *have)
+static enum rules_code settle_overlap(struct rules *rs,
+				      const struct fwd_rule *old,
+				      const struct fwd_rule *new,
+				      struct portmap *have)
 {
 	unsigned first = old->first > new->first ? old->first : new->first;
 	unsigned last = old->last < new->last ? old->last : new->last;
@@ -272,7 +274,7 @@ static enum rules_code add_named(struct rules *rs, struct rules_clash *clash)
 		next = rules_next(rs, old);
 		clash->other = old;
 		if (names_ports(old) && overlap(old, new))
-			code = settle(rs, old, new, &have);
+			code = settle_overlap(rs, old, new, &have);
 	}
 	while (!code && next_run(new, &have, &port, &run))
 		code = push(rs, &run) ? RULES_OK : RULES_FULL;
@@ -326,7 +328,7 @@ enum rules_code rules_cut_weak(struct rules *rs, uint16_t first, uint16_t last)
 	return RULES_OK;
 }
 
-/* Other options ------------------------------------------------------------ */
+/* Other options ---------------------------------------------------------- */
 
 static enum rules_code check_options(const struct fwd_rule *r,
 				     const struct conf *c)
@@ -403,7 +405,7 @@ enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 	return RULES_OK;
 }
 
-/* Text --------------------------------------------------------------------- */
+/* Text ------------------------------------------------------------------- */
 
 /* rule_option() - Long name of the option that makes such a rule */
 const char *rule_option(const struct fwd_rule *r)

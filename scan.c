@@ -32,7 +32,7 @@
 #include "util.h"
 
 enum {
-	SCAN_MS		= 999,		/* at most between searches, see scan_arm() */
+	SCAN_MS		= 999,		/* at most between searches, see scan_now() */
 	SCAN_SLOT_MS	= 64,
 	RETRY_ROUNDS	= 4,		/* searches until a port is tried again */
 };
@@ -264,8 +264,9 @@ static void close_unwanted(struct scan *s, unsigned kind)
 	}
 }
 
-/* apply() - Bind and close ports of a kind, given the listeners */
-static void apply(struct scan *s, unsigned kind, const struct portmap *found)
+/* scan_apply() - Bind and close ports of a kind, given the listeners */
+static void scan_apply(struct scan *s, unsigned kind,
+		       const struct portmap *found)
 {
 	const struct fwd_rule *r = NULL;
 	unsigned i;
@@ -315,25 +316,13 @@ static void scan_direction(struct scan *s, unsigned tcp)
 	if (have_tcp && !scan_kind(s, tcp_to))
 		return;
 	if (have_tcp)
-		apply(s, tcp, &s->found[tcp_to]);
+		scan_apply(s, tcp, &s->found[tcp_to]);
 	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
 		return;
 	if (have_tcp)
 		map_join(&s->found[udp_to], &s->found[tcp_to]);
 	remove_dhcp(&s->found[udp_to]);
-	apply(s, udp, &s->found[udp_to]);
-}
-
-/*
- * scan_arm() - Search again after a second, never later
- *
- * For such a delay the timer wheel has slots of 64 ms and rounds up to them.
- */
-static void scan_arm(struct scan *s)
-{
-	uint64_t at = s->loop->now_ms + SCAN_MS;
-
-	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
+	scan_apply(s, udp, &s->found[udp_to]);
 }
 
 /*
@@ -356,13 +345,17 @@ static void diag_retry(struct scan *s)
  */
 void scan_now(struct scan *s)
 {
+	uint64_t at = s->loop->now_ms + SCAN_MS;
+
 	s->listen->udp_closed = false;
 	diag_retry(s);
 	scan_direction(s, RULE_HOST_TCP);
 	scan_direction(s, RULE_NS_TCP);
 	listen_full_warn(s->listen);
 	s->round++;
-	scan_arm(s);
+	/* After a second, never later: for such a delay the timer wheel has
+	 * slots of 64 ms and rounds up to them */
+	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
 }
 
 /**
