@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fwd.c - Where does this flow go
+ * fwd.c - Decide where a flow goes
  *
- * Translation of addresses, all of it, as pure functions: no socket, no table,
- * no state. What one side dials stays what is dialled on the other, with the
- * exceptions below. Both sides are of one family, except for queries that go to a name
- * server: a DNS message is the same over both, so a server of the other family does
- * where there is none of the guest's.
+ * All translation of addresses is here, as pure functions: no socket, no table, no
+ * state. The address that one side dials is dialled on the other side, too, with the
+ * exceptions below. Both sides have one family, except for queries to a name server: a
+ * DNS message is the same over both families, so a server of the other family will do
+ * if there is none of the guest's.
  *
- * What the guest dials, the first line that fits ("DNS" is port 53 or 853 over
- * TCP or UDP, "resolver" what the host's resolv.conf says):
+ * Destinations that the guest dials; the first line that fits counts ("DNS" is port 53
+ * or 853 over TCP or UDP, a "resolver" is a name server of the host's resolv.conf):
  *
- *	dns_forward, DNS	the first of these that there is:
+ *	dns_forward, DNS	the first of these that is set:
  *				dns_host;
- *				that of the other family, if it serves no dns_forward
- *				of its own;
+ *				dns_host of the other family, if that has no
+ *				dns_forward of its own;
  *				the first resolver of the family;
  *				dns_host of the other family;
  *				the first resolver of the other family
@@ -24,25 +24,25 @@
  *				has, too; else, where that address itself is a
  *				resolver (the gateway often is): as it is
  *	map_host_loopback	127.0.0.1 or ::1; if that address is the
- *				gateway's, so does our link-local one
+ *				gateway's, our link-local address leads there, too
  *	map_guest_addr		the host's own address
  *	our link-local, and a dns_forward that is link-local
- *				nowhere, nothing is behind them
+ *				nowhere: nothing is behind them
  *	others			as they are, from outbound_addr
  *
- * Without map_host_loopback the gateway takes its part, unless it may not.
+ * Without map_host_loopback the gateway takes its place, unless --no-map-gw is given.
  *
- * Who the guest sees, when the host's side dials a forwarded port:
+ * Source addresses that the guest sees when a peer dials a forwarded port:
  *
  *	loopback		map_host_loopback, else the gateway, else our
  *				link-local address
  *	the guest's own address	map_guest_addr, else as loopback
  *	others			as they are
  *
- * and to which of the guest's addresses it goes: to the known one (guest.c), link-
- * local for a link-local source, else global. In pasta what comes from loopback
- * bypasses the tap, to the same address; with host_lo_to_ns_lo, or without a tap and
- * an address, to the loopback address that was dialled.
+ * Such a flow goes to the known address of the guest (guest.c), link-local for a
+ * link-local source, else global. In pasta a flow from loopback bypasses the tap, to the
+ * same address. With host_lo_to_ns_lo, or without a tap and an address, it goes to the
+ * loopback address that was dialled.
  */
 
 #include "fwd.h"
@@ -82,7 +82,7 @@ static union inany unspecified(bool v4)
 	return v4 ? inany_from_v4(any4) : inany_from_v6(&in6addr_any);
 }
 
-/* Does the guest mean the host's loopback with @dst? */
+/* Does @dst stand for the host's loopback? */
 static bool reaches_loopback(const struct conf *c, const struct hostnet *net,
 			     const union inany *dst)
 {
@@ -91,7 +91,7 @@ static bool reaches_loopback(const struct conf *c, const struct hostnet *net,
 	if (is(&ip->map_host_loopback, dst))
 		return true;
 	if (inany_is_set(&ip->map_host_loopback)) {
-		/* The gateway was named: so is its link-local address */
+		/* It is the gateway: our link-local address is, too */
 		return is(&ip->gw, &ip->map_host_loopback) &&
 		       is(&ip->our_ll, dst);
 	}
@@ -105,7 +105,7 @@ static bool is_dns(uint8_t proto, uint16_t port)
 }
 
 /**
- * fwd_is_ours() - Is this an address that we play the owner of?
+ * fwd_is_ours() - Do we answer for this address on the tap side?
  * @c:		Configuration
  * @net:	Network of the host
  * @a:		Address on the tap side
@@ -123,7 +123,7 @@ bool fwd_is_ours(const struct conf *c, const struct hostnet *net,
 /**
  * fwd_is_guests() - Is this an address of the guest, assigned or known?
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @a:		Address on the tap side
  */
 bool fwd_is_guests(const struct hostnet *net, const struct guest *g,
@@ -137,11 +137,11 @@ bool fwd_is_guests(const struct hostnet *net, const struct guest *g,
 }
 
 /**
- * fwd_is_broadcast() - Limited broadcast, or that of the guest's own subnet
+ * fwd_is_broadcast() - Is this limited broadcast, or broadcast of the guest's subnet?
  * @net:	Network of the host
  * @a:		Destination on the tap side
  *
- * If the guest was given that address, it is the address of one host.
+ * An address that is assigned to the guest is the address of one host.
  */
 bool fwd_is_broadcast(const struct hostnet *net, const union inany *a)
 {
@@ -160,20 +160,20 @@ bool fwd_is_broadcast(const struct hostnet *net, const union inany *a)
 	return addr == (own | host_bits) && addr != own;
 }
 
-/* One host, that may send, and that a socket of ours may be connected to? */
+/* May a single host have this address, so that we can connect to it? */
 static bool is_peer(const struct hostnet *net, const union inany *a)
 {
 	return !inany_is_unspecified(a) && !inany_is_loopback(a) &&
 	       !inany_is_multicast(a) && !fwd_is_broadcast(net, a);
 }
 
-/* What a query to the stand-in for our loopback is for */
+/* Server for a query to the address that stands for the host's loopback */
 static const union inany *dns_of_loopback(const struct dns *d, bool v4)
 {
 	return v4 ? &d->via4 : &d->via6;
 }
 
-/* What a query to dns_forward is for, as the table at the top says; unset: nobody */
+/* Server for a query to dns_forward, see the table at the top; unset: none */
 static const union inany *dns_of_forward(const struct conf *c,
 					 const struct hostnet *net,
 					 const struct dns *d, bool v4)
@@ -193,7 +193,7 @@ static const union inany *dns_of_forward(const struct conf *c,
 	return host;
 }
 
-/* Addresses of ours that lead nowhere, or only on some ports */
+/* Is this an address of ours that leads nowhere, or only on some ports? */
 static bool is_dead_end(const struct conf *c, const struct hostnet *net,
 			const union inany *dst)
 {
@@ -202,7 +202,7 @@ static bool is_dead_end(const struct conf *c, const struct hostnet *net,
 		inany_is_linklocal(dst));
 }
 
-/* Whom to dial for @dst, as the table at the top says; unset: nobody */
+/* Destination on the host's side for @dst, see the table at the top; unset: none */
 static union inany translate(const struct conf *c, const struct hostnet *net,
 			     const struct dns *d, bool dns,
 			     const union inany *dst)
@@ -223,7 +223,7 @@ static union inany translate(const struct conf *c, const struct hostnet *net,
 	return is_dead_end(c, net, dst) ? unset : *dst;
 }
 
-/* What to bind to reach @peer; unspecified: the kernel is to choose */
+/* Address to bind to reach @peer; unspecified: the kernel chooses */
 static union inany source_for(const struct conf *c, const union inany *peer)
 {
 	const struct conf_ip *ip = asked(c, peer);
@@ -241,13 +241,13 @@ static union inany source_for(const struct conf *c, const union inany *peer)
  * @net:	Network of the host
  * @d:		Name servers
  * @proto:	IPPROTO_*
- * @tap:	Tap side: the guest is the endpoint, what it dialled is ours
- * @host:	Filled in: whom to connect to (endpoint), what to bind (ours: the
- *		address is unspecified where the kernel is to choose it, the port
- *		is the guest's, a wish)
+ * @tap:	Tap side: the guest is the endpoint, the dialled address is ours
+ * @host:	Filled in: the endpoint is the address to connect to, ours the one to
+ *		bind. Ours is unspecified if the kernel chooses; its port is the
+ *		guest's, as a wish
  *
- * Return: false if this goes nowhere: a family that is off, no single host, a
- * port that can't be dialled; the guest's own loopback never is the host's
+ * Return: false if this goes nowhere: a family that is off, no single host, a port
+ * that can't be dialled. The guest's own loopback never is the host's
  */
 bool fwd_from_tap(const struct conf *c, const struct hostnet *net,
 		  const struct dns *d, uint8_t proto,
@@ -271,13 +271,13 @@ bool fwd_from_tap(const struct conf *c, const struct hostnet *net,
 	return true;
 }
 
-/* fwd_port() - The port of @r's target that belongs to @port, one of its own */
+/* fwd_port() - Target port of @port, which @r forwards */
 uint16_t fwd_port(const struct fwd_rule *r, uint16_t port)
 {
 	return r->to + (port - r->first);
 }
 
-/* Where the guest is reached, by other than link-local addresses */
+/* Address of the guest that is not link-local; may be unset */
 static union inany known_addr(const struct hostnet *net, const struct guest *g,
 			      bool v4)
 {
@@ -288,7 +288,7 @@ static union inany known_addr(const struct hostnet *net, const struct guest *g,
 	return v4 ? net->ip4.addr : net->ip6.addr;
 }
 
-/* Where in the namespace a connection from our loopback goes */
+/* Find the address in the namespace for a connection from the host's loopback */
 static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 			  const struct guest *g, const struct flowside *host,
 			  struct flowside *tgt)
@@ -298,7 +298,7 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 
 	tgt->oaddr = unspecified(v4);
 	tgt->oport = 0;
-	/* Without a tap, loopback may be all there is */
+	/* Without a tap, loopback may be the only address */
 	if (!c->host_lo_to_ns_lo &&
 	    !(c->splice_only && !inany_is_set(&ip->addr)))
 		tgt->eaddr = known_addr(net, g, v4);
@@ -316,7 +316,7 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
 
-/* What the guest is to take @peer for; unset: there is no address for it */
+/* Address by which the guest sees @peer; unset: there is none */
 static union inany shown_to_guest(const struct hostnet *net,
 				  const struct guest *g,
 				  const union inany *peer)
@@ -334,16 +334,16 @@ static union inany shown_to_guest(const struct hostnet *net,
 }
 
 /**
- * fwd_to_guest() - Source to show to the guest for a datagram it did not ask for
+ * fwd_to_guest() - Source address by which the guest sees an unsolicited datagram
  * @c:		Configuration
  * @net:	Network of the host
  * @d:		Name servers
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @peer:	Address of the sender
  * @shown:	Filled in
  *
- * The host's own senders are shown by an address that leads back to the host,
- * if there is one.
+ * A sender on the host is seen by an address that leads back to the host, if there is
+ * one.
  *
  * Return: false if the guest is not to get it
  */
@@ -363,7 +363,7 @@ bool fwd_to_guest(const struct conf *c, const struct hostnet *net,
 	return inany_is_set(&back) && !inany_equals(&back, shown);
 }
 
-/* The guest's address to deliver to, for what seems to come from @src */
+/* Address of the guest for a flow that it sees coming from @src */
 static union inany guest_for(const struct hostnet *net, const struct guest *g,
 			     const union inany *src)
 {
@@ -382,17 +382,17 @@ static union inany guest_for(const struct hostnet *net, const struct guest *g,
  * fwd_from_host() - Other side of a flow that came to a listening socket
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @bypass:	The namespace can be reached past the tap at the moment
  * @r:		Rule of the socket
- * @host:	Host side: the peer is the endpoint, what it dialled is ours; that
- *		address may be unset, where it is not known
- * @tgt:	Filled in. PIF_TAP: the guest is the endpoint, ours is whom it
- *		takes the peer for. PIF_SPLICE: whom to connect to (endpoint) in
- *		the namespace, from any address and port
+ * @host:	Host side: the peer is the endpoint, the dialled address is ours, unset
+ *		if it is not known
+ * @tgt:	Filled in. PIF_TAP: the guest is the endpoint, ours is the address by
+ *		which it sees the peer. PIF_SPLICE: the endpoint is the address to
+ *		connect to in the namespace, from any address and port
  *
- * Return: where @tgt is; PIF_NONE if this goes nowhere: a family that is off, a
- * source that can't be, no address on the other side
+ * Return: interface of @tgt; PIF_NONE if this goes nowhere: a family that is off, an
+ * impossible source, no address on the other side
  */
 enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
 		       const struct guest *g, bool bypass,
@@ -446,10 +446,10 @@ static union inany host_for(const struct conf *c, const struct hostnet *net,
  * @c:		Configuration
  * @net:	Network of the host
  * @r:		Rule of the socket
- * @ns:		Namespace's side: a program in there is the endpoint, what it
- *		dialled is ours; that address may be unset
- * @host:	Filled in: whom to connect to (endpoint), what to bind (ours, any
- *		port)
+ * @ns:		Namespace's side: a program in there is the endpoint, the dialled
+ *		address is ours, and may be unset
+ * @host:	Filled in: the endpoint is the address to connect to, ours the one to
+ *		bind, with any port
  *
  * Return: false if this goes nowhere: a family that is off, no single host
  */
@@ -484,19 +484,19 @@ static bool past_tap(const struct conf *c, const struct hostnet *net,
 }
 
 /**
- * fwd_targets() - Whom to try, one after the other, where a name for loopback led
+ * fwd_targets() - Targets to try, one after the other, for a dialled loopback address
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @r:		Rule of the socket
- * @ini:	Side of who dialled: PIF_HOST, or PIF_SPLICE by @r
- * @tgt:	Filled in: where it goes, past the tap; then, in case nobody listens
- *		there, where 127.0.0.1 or ::1 of the same and of the other family go
+ * @ini:	Side of the client: PIF_HOST, or PIF_SPLICE by @r
+ * @tgt:	Filled in: the target past the tap. If it has no listener, the targets of
+ *		127.0.0.1 or ::1 in the same family and in the other one follow
  *
- * Our socket takes connections to all loopback addresses, of both families, before it
- * is known which one the server has; so a client finds no reason to try another one.
+ * Our socket accepts connections to all loopback addresses of both families, before we
+ * know which one the server has. So the client has no reason to try another one.
  *
- * Return: how many, 0 if this does not go past the tap
+ * Return: number of targets, 0 if this does not go past the tap
  */
 unsigned fwd_targets(const struct conf *c, const struct hostnet *net,
 		     const struct guest *g, const struct fwd_rule *r,
@@ -521,12 +521,12 @@ unsigned fwd_targets(const struct conf *c, const struct hostnet *net,
 }
 
 /**
- * fwd_scope() - Interface by which an address on the host's side is reached
+ * fwd_scope() - Interface that leads to an address on the host's side
  * @net:	Network of the host
  * @d:		Name servers
  * @a:		Address
  *
- * Return: its index for link-local IPv6; 0: the routes tell
+ * Return: its index for link-local IPv6; 0: the routes decide
  */
 unsigned fwd_scope(const struct hostnet *net, const struct dns *d,
 		   const union inany *a)
@@ -539,17 +539,17 @@ unsigned fwd_scope(const struct hostnet *net, const struct dns *d,
 }
 
 /**
- * fwd_error_src() - Who tells the guest about an error of this flow?
+ * fwd_error_src() - Source address of an ICMP error for a flow of the guest
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @tap, @host:	The two sides of the flow
- * @offender:	Who told us, an address on the host side; may be unset
+ * @offender:	Sender of the error on the host side; may be unset
  *
- * An error from the peer comes from whom the guest dialled. One that the host
- * made itself has its own address, which may be the guest's too, or loopback:
- * these come from the gateway, or again from whom the guest dialled.
+ * An error from the peer gets the address that the guest dialled. An error that the
+ * host made itself has the host's address, which may be the guest's, too, or loopback.
+ * Such an error gets the address of the gateway, or else the one that was dialled.
  *
- * Return: source address for the ICMP error, one of those handed in
+ * Return: one of the addresses in the arguments
  */
 const union inany *fwd_error_src(const struct hostnet *net,
 				 const struct guest *g,

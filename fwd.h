@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fwd.h - Where does this flow go: pure functions of rules and addresses
+ * fwd.h - Decide where a flow goes: pure functions of rules and addresses
  */
 
 #ifndef FWD_H
