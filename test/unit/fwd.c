@@ -42,24 +42,30 @@ static const struct {
 	uint16_t port;
 	const char *to, *from, *name;
 } table[] = {
-	{ "203.0.113.9", 6, 80, "203.0.113.9", "0.0.0.0", "a stranger, IPv4" },
-	{ "2001:db8:9::9", 17, 53, "2001:db8:9::9", "::", "a stranger, IPv6" },
+	{ "203.0.113.9", 6, 80, "203.0.113.9", "0.0.0.0",
+	  "another host keeps its address, IPv4" },
+	{ "2001:db8:9::9", 17, 53, "2001:db8:9::9", "::",
+	  "another host keeps its address, IPv6" },
 	{ "198.51.100.1", 6, 80, "127.0.0.1", "127.0.0.1",
 	  "the gateway is the host's loopback, IPv4" },
 	{ "2001:db8::1", 6, 80, "::1", "::1",
 	  "the gateway is the host's loopback, IPv6" },
-	{ "fe80::1", 17, 80, "::1", "::1", "so is our link-local address" },
-	{ "fe80::2", 17, 80, "fe80::2", "::", "another link-local one is not" },
-	{ "0.0.0.0", 6, 80, NULL, NULL, "0.0.0.0 is nobody" },
-	{ "::", 6, 80, NULL, NULL, ":: is nobody" },
-	{ "127.0.0.1", 6, 80, NULL, NULL, "our loopback is not the guest's" },
-	{ "::1", 6, 80, NULL, NULL, "nor is it with IPv6" },
-	{ "224.0.0.251", 17, 5353, NULL, NULL, "no flow to a group, IPv4" },
-	{ "ff02::fb", 17, 5353, NULL, NULL, "no flow to a group, IPv6" },
-	{ "255.255.255.255", 17, 67, NULL, NULL, "no flow to broadcast" },
-	{ "198.51.100.255", 17, 9, NULL, NULL, "nor to that of the subnet" },
+	{ "fe80::1", 17, 80, "::1", "::1",
+	  "our link-local address is the host's loopback" },
+	{ "fe80::2", 17, 80, "fe80::2", "::",
+	  "another link-local address keeps its address" },
+	{ "0.0.0.0", 6, 80, NULL, NULL, "0.0.0.0 can't be dialled" },
+	{ "::", 6, 80, NULL, NULL, ":: can't be dialled" },
+	{ "127.0.0.1", 6, 80, NULL, NULL, "127.0.0.1 can't be dialled" },
+	{ "::1", 6, 80, NULL, NULL, "::1 can't be dialled" },
+	{ "224.0.0.251", 17, 5353, NULL, NULL,
+	  "an IPv4 group can't be dialled" },
+	{ "ff02::fb", 17, 5353, NULL, NULL, "an IPv6 group can't be dialled" },
+	{ "255.255.255.255", 17, 67, NULL, NULL, "broadcast can't be dialled" },
+	{ "198.51.100.255", 17, 9, NULL, NULL,
+	  "broadcast of the guest's subnet can't be dialled" },
 	{ "198.51.101.255", 17, 9, "198.51.101.255", "0.0.0.0",
-	  "what may be that of another subnet is a host" },
+	  "the last address of another subnet may be a host" },
 	{ "203.0.113.9", 6, 0, NULL, NULL, "port 0 can't be dialled" },
 	{ "203.0.113.9", 1, 0, "203.0.113.9", "0.0.0.0", "ICMP has no port" },
 };
@@ -113,7 +119,7 @@ static void test_broadcast_as_address(void)
 	   "the last address of the guest's network is a broadcast");
 	hostnet.ip4.addr = last;
 	ok(!fwd_is_broadcast(&hostnet, &last),
-	   "but not if the guest was given it");
+	   "the guest's own address is no broadcast");
 	hostnet.ip4.addr = own;
 }
 
@@ -123,20 +129,23 @@ static void test_map(void)
 
 	conf.no_map_gw = true;
 	ok(goes_to("198.51.100.1", "198.51.100.1"),
-	   "without mapping the gateway is the gateway");
-	ok(!dial("fe80::1", 6, 80, &host), "and our own address leads nowhere");
+	   "with --no-map-gw the gateway keeps its address");
+	ok(!dial("fe80::1", 6, 80, &host),
+	   "with --no-map-gw our link-local address leads nowhere");
 
 	conf.no_map_gw = false;
 	hostnet.ip4.map_host_loopback = addr("192.0.2.1");
-	ok(goes_to("192.0.2.1", "127.0.0.1"), "another address may be mapped");
+	ok(goes_to("192.0.2.1", "127.0.0.1"),
+	   "--map-host-loopback maps another address");
 	ok(goes_to("198.51.100.1", "198.51.100.1"),
-	   "then the gateway is not");
+	   "with --map-host-loopback the gateway keeps its address");
 
 	hostnet.ip6.map_host_loopback = hostnet.ip6.gw;
 	ok(goes_to("fe80::1", "::1"),
-	   "our link-local address goes with the gateway's");
+	   "our link-local address is mapped with the gateway's");
 	hostnet.ip4.enabled = false;
-	ok(!dial("203.0.113.9", 6, 80, &host), "a family that is off is refused");
+	ok(!dial("203.0.113.9", 6, 80, &host),
+	   "a family that is off is refused");
 }
 
 static const union inany *error_src(const char *dialled, const char *offender)
@@ -165,18 +174,18 @@ static bool error_from(const char *dialled, const char *offender,
 static void test_errors(void)
 {
 	ok(error_from("203.0.113.9", "203.0.113.9", "203.0.113.9"),
-	   "what the peer reports comes from the peer");
+	   "an error from the peer has the peer's address");
 	ok(error_from("203.0.113.9", "192.0.2.77", "192.0.2.77"),
-	   "what a router reports comes from the router");
+	   "an error from a router has the router's address");
 	ok(error_from("198.51.100.1", "127.0.0.1", "198.51.100.1"),
-	   "what the loopback reports comes from the gateway");
+	   "an error from loopback has the gateway's address");
 	ok(error_from("203.0.113.9", "198.51.100.5", "198.51.100.1"),
-	   "nothing comes from the guest's own address");
+	   "an error from the guest's own address has the gateway's");
 	ok(error_from("203.0.113.9", NULL, "198.51.100.1"),
-	   "what nobody reports comes from the gateway");
+	   "an error without a sender has the gateway's address");
 	hostnet.ip4.gw = addr(NULL);
 	ok(error_from("203.0.113.9", NULL, "203.0.113.9"),
-	   "or, without one, from the peer");
+	   "without a gateway, such an error has the dialled address");
 }
 
 /* Names: what is configured, and what is dialled */
@@ -196,60 +205,65 @@ static const struct {
 	{ FORWARD, "169.254.1.1", 17, 53, "203.0.113.53", "0.0.0.0",
 	  "dns_forward is the first resolver, over UDP" },
 	{ FORWARD, "169.254.1.1", 6, 53, "203.0.113.53", "0.0.0.0",
-	  "and over TCP" },
+	  "dns_forward is the first resolver, over TCP" },
 	{ FORWARD, "169.254.1.1", 6, 853, "203.0.113.53", "0.0.0.0",
-	  "and with TLS" },
+	  "dns_forward is the first resolver, over TLS" },
 	{ FORWARD, "2001:db8::53", 17, 853, "2001:db8:9::53", "::",
-	  "and in IPv6" },
+	  "dns_forward is the first resolver, over IPv6" },
 	{ FORWARD, "169.254.1.1", 17, 80, NULL, NULL,
-	  "behind its other ports there is nothing" },
-	{ FORWARD, "169.254.1.1", 1, 53, NULL, NULL, "nor for a ping" },
+	  "other ports of a link-local dns_forward lead nowhere" },
+	{ FORWARD, "169.254.1.1", 1, 53, NULL, NULL,
+	  "a ping to a link-local dns_forward leads nowhere" },
 	{ FORWARD, "2001:db8::53", 6, 443, "2001:db8::53", "::",
-	  "unless somebody can have that address" },
+	  "other ports of a global dns_forward lead to that address" },
 	{ FORWARD | HOST, "169.254.1.1", 17, 53, "203.0.113.54", "0.0.0.0",
-	  "dns_host goes before the resolver" },
+	  "dns_host comes before the resolver" },
 	{ OTHER_FORWARD | HOST, "169.254.1.1", 17, 53, "2001:db8:9::54", "::",
-	  "dns_host of the other family does as well" },
+	  "dns_host of the other family will do" },
 	{ OTHER_FORWARD | HOST | RESOLVER4, "169.254.1.1", 6, 53,
-	  "2001:db8:9::54", "::", "it goes before a resolver" },
+	  "2001:db8:9::54", "::",
+	   "dns_host of the other family comes before a resolver" },
 	{ OTHER_FORWARD | HOST | RESOLVER4 | FORWARD6, "169.254.1.1", 6, 853,
-	  "203.0.113.53", "0.0.0.0", "unless it has a dns_forward itself" },
+	  "203.0.113.53", "0.0.0.0",
+	   "a resolver comes before dns_host of a family with dns_forward" },
 	{ OTHER_FORWARD | HOST | FORWARD6, "169.254.1.1", 17, 53,
-	  "2001:db8:9::54", "::", "and there is a resolver" },
+	  "2001:db8:9::54", "::",
+	"dns_host of a family with dns_forward will do without a resolver" },
 	{ OTHER_FORWARD | HOST | IP6_OFF, "169.254.1.1", 17, 53, NULL, NULL,
-	  "a family that is off does not: refused" },
+	  "dns_host of a family that is off will not do" },
 	{ OTHER_FORWARD | RESOLVER6, "169.254.1.1", 17, 53, "2001:db8:9::53",
-	  "::", "a resolver of the other family does" },
+	  "::", "a resolver of the other family will do" },
 	{ OTHER_FORWARD | RESOLVER6, "169.254.1.1", 17, 80, NULL, NULL,
-	  "but on the ports of DNS only" },
+	  "a resolver of the other family is for DNS ports alone" },
 	{ OTHER_FORWARD, "169.254.1.1", 17, 53, NULL, NULL,
-	  "no server: refused" },
+	  "dns_forward without a server leads nowhere" },
 	{ VIA6, "198.51.100.1", 17, 53, "::1", "::1",
-	  "a resolver on ::1 behind the IPv4 gateway" },
+	  "the IPv4 gateway may stand for a resolver on ::1" },
 	{ FORWARD | LOCAL_RESOLVER, "169.254.1.1", 17, 53, "127.0.0.53",
 	  "127.0.0.1", "a resolver on loopback is dialled from there" },
 	{ LOCAL_RESOLVER, "198.51.100.1", 17, 53, "127.0.0.53", "127.0.0.1",
 	  "the gateway stands for the resolver on loopback" },
 	{ LOCAL_RESOLVER, "198.51.100.1", 6, 80, "127.0.0.1", "127.0.0.1",
-	  "but for 127.0.0.1 on other ports" },
+	  "the gateway stands for 127.0.0.1 on other ports" },
 	{ LOCAL_RESOLVER, "198.51.100.1", 1, 53, "127.0.0.1", "127.0.0.1",
-	  "and for a ping" },
+	  "the gateway stands for 127.0.0.1 for a ping" },
 	{ LOCAL_RESOLVER | NO_MAP, "198.51.100.1", 17, 53, "198.51.100.1",
-	  "0.0.0.0", "not mapped, the gateway is itself" },
+	  "0.0.0.0",
+	   "with --no-map-gw a query to the gateway goes to the gateway" },
 	{ GW_RESOLVER, "198.51.100.1", 17, 53, "198.51.100.1", "0.0.0.0",
-	  "a gateway that is a resolver is asked itself" },
+	  "a query to a gateway that is a resolver goes to the gateway" },
 	{ GW_RESOLVER, "198.51.100.1", 17, 80, "127.0.0.1", "127.0.0.1",
-	  "and stands for loopback on other ports" },
+	  "such a gateway stands for loopback on other ports" },
 	{ FORWARD, "203.0.113.53", 17, 53, "203.0.113.53", "0.0.0.0",
-	  "the resolver's own address works as well" },
+	  "a query to the resolver's own address goes there" },
 	{ 0, "198.51.100.1", 17, 53, "127.0.0.1", "127.0.0.1",
-	  "no resolver: to loopback as any port" },
+	  "without a resolver a query to the gateway goes to loopback" },
 	{ MAP_GUEST, "192.0.2.9", 6, 80, "198.51.100.5", "0.0.0.0",
-	  "map_guest_addr is the host itself" },
+	  "map_guest_addr is the host's address" },
 	{ MAP_GUEST, "192.0.2.9", 1, 0, "198.51.100.5", "0.0.0.0",
-	  "for a ping, too" },
+	  "map_guest_addr is the host's address for a ping" },
 	{ MAP_GUEST, "2001:db8::9", 17, 53, NULL, NULL,
-	  "or nobody, if it has no address" },
+	  "map_guest_addr leads nowhere if the host has no address" },
 };
 
 static bool is_ours(const char *s)
@@ -264,7 +278,7 @@ static void to_be_ours(void)
 	ok(is_ours("169.254.1.1") && is_ours("2001:db8::53"),
 	   "dns_forward is ours");
 	ok(is_ours("192.0.2.9"), "map_guest_addr is ours");
-	ok(!is_ours("203.0.113.53"), "the resolver behind it is not");
+	ok(!is_ours("203.0.113.53"), "the address of the resolver is not ours");
 }
 
 static void set_names(unsigned set)
@@ -335,9 +349,11 @@ static void test_outbound(void)
 	ok(dial("203.0.113.9", 6, 80, &host) && inany_equals(&host.oaddr, &out),
 	   "sockets are bound to the outbound address");
 	ok(dial("2001:db8:9::9", 6, 80, &host) &&
-	   inany_equals(&host.oaddr, &any), "those of the other family are not");
+	   inany_equals(&host.oaddr, &any),
+	   "sockets of the other family are not bound to it");
 	ok(dial("198.51.100.1", 6, 80, &host) &&
-	   inany_is_loopback(&host.oaddr), "nor those on loopback");
+	   inany_is_loopback(&host.oaddr),
+	   "sockets on loopback are not bound to it");
 }
 
 /* Inbound: what is seen of the guest, options, who comes, where it goes */
@@ -354,68 +370,75 @@ static const struct {
 	const char *seen_from, *to, *name;
 } inbound[] = {
 	{ 0, "203.0.113.9", PIF_TAP, "203.0.113.9", "198.51.100.5",
-	  "a stranger keeps its address, IPv4" },
+	  "a peer is seen by its address, IPv4" },
 	{ 0, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "2001:db8::5",
-	  "a stranger keeps its address, IPv6" },
+	  "a peer is seen by its address, IPv6" },
 	{ SEEN, "203.0.113.9", PIF_TAP, "203.0.113.9", "198.51.100.6",
-	  "it goes to the known address, IPv4" },
+	  "a connection goes to the known address, IPv4" },
 	{ SEEN, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "2001:db8::6",
-	  "it goes to the known address, IPv6" },
+	  "a connection goes to the known address, IPv6" },
 	{ SEEN | SEEN_LL, "fe80::99", PIF_TAP, "fe80::99", "fe80::6",
-	  "link-local sources to the link-local one" },
+	  "a link-local source goes to the link-local address" },
 	{ SEEN, "fe80::99", PIF_TAP, "fe80::99", "2001:db8::6",
-	  "if it was seen, else to the global one" },
+	  "without one, a link-local source goes to the global address" },
 	{ 0, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.5",
 	  "loopback bypasses the tap, IPv4" },
 	{ 0, "::1", PIF_SPLICE, "::", "2001:db8::5",
 	  "loopback bypasses the tap, IPv6" },
 	{ SEEN, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.6",
-	  "past the tap it goes to the known address, too, IPv4" },
+	  "past the tap a connection goes to the known address, IPv4" },
 	{ SEEN, "::1", PIF_SPLICE, "::", "2001:db8::6",
-	  "past the tap it goes to the known address, too, IPv6" },
+	  "past the tap a connection goes to the known address, IPv6" },
 	{ SEEN | NO_ADDR, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "198.51.100.6",
-	  "also if none is assigned" },
-	{ NO_ADDR, "127.0.0.1", PIF_NONE, NULL, NULL, "never to its loopback" },
+	  "past the tap the known address counts without an assigned one" },
+	{ NO_ADDR, "127.0.0.1", PIF_NONE, NULL, NULL,
+	  "without an address loopback leads nowhere" },
 	{ LO_TO_LO, "127.0.0.1", PIF_SPLICE, "0.0.0.0", "127.0.0.1",
-	  "unless that is asked for" },
+	  "with --host-lo-to-ns-lo loopback goes to loopback" },
 	{ SPLICE_ONLY | NO_ADDR, "::1", PIF_SPLICE, "::", "::1",
-	  "or there is no address, as without a tap" },
+	  "without a tap and an address loopback goes to loopback" },
 	{ SPLICE_ONLY, "203.0.113.9", PIF_NONE, NULL, NULL,
-	  "without a tap strangers go nowhere" },
+	  "without a tap connections of other hosts lead nowhere" },
 	{ NO_SPLICE, "127.0.0.1", PIF_TAP, "198.51.100.1", "198.51.100.5",
 	  "without the bypass, loopback is the gateway, IPv4" },
 	{ NO_SPLICE, "::1", PIF_TAP, "2001:db8::1", "2001:db8::5",
 	  "without the bypass, loopback is the gateway, IPv6" },
 	{ PASST, "127.0.0.1", PIF_TAP, "198.51.100.1", "198.51.100.5",
-	  "to a guest as well" },
+	  "loopback is the gateway for a virtual machine" },
 	{ PASST | GW_LL | SEEN | SEEN_LL, "::1", PIF_TAP, "fe80::ff",
 	  "fe80::6", "a link-local gateway talks to the link-local address" },
 	{ PASST | NO_GW, "::1", PIF_TAP, "fe80::1", "2001:db8::5",
-	  "without a gateway it is our link-local address" },
+	  "without a gateway loopback is our link-local address" },
 	{ PASST | NO_GW, "127.0.0.1", PIF_NONE, NULL, NULL,
-	  "and none with IPv4" },
+	  "without a gateway IPv4 loopback leads nowhere" },
 	{ PASST | MAPS, "127.0.0.1", PIF_TAP, "192.0.2.1", "198.51.100.5",
-	  "an address for loopback goes before the gateway" },
+	  "map_host_loopback comes before the gateway" },
 	{ MAPS, "198.51.100.5", PIF_TAP, "192.0.2.2", "198.51.100.5",
-	  "the guest's own address has one as well" },
+	  "the guest's own address is seen as map_guest_addr" },
 	{ 0, "198.51.100.5", PIF_TAP, "198.51.100.1", "198.51.100.5",
-	  "without it, it is as loopback" },
+	  "without map_guest_addr the guest's own address is as loopback" },
 	{ SEEN, "198.51.100.6", PIF_TAP, "198.51.100.1", "198.51.100.6",
-	  "so is the address seen" },
+	  "a known address of the guest is as loopback" },
 	{ NO_ADDR, "203.0.113.9", PIF_NONE, NULL, NULL,
-	  "nobody to deliver to" },
-	{ OFF6, "2001:db8:9::9", PIF_NONE, NULL, NULL, "a family that is off" },
-	{ OFF6, "::1", PIF_NONE, NULL, NULL, "also from loopback" },
+	  "without an address of the guest a connection leads nowhere" },
+	{ OFF6, "2001:db8:9::9", PIF_NONE, NULL, NULL,
+	  "a peer of a family that is off leads nowhere" },
+	{ OFF6, "::1", PIF_NONE, NULL, NULL,
+	  "loopback of a family that is off leads nowhere" },
 	{ LOCAL6, "::1", PIF_SPLICE, "0.0.0.0", "198.51.100.5",
 	  "in local mode IPv6 loopback goes to the IPv4 address" },
-	{ LOCAL6 | NO4, "::1", PIF_NONE, NULL, NULL, "unless IPv4 is off" },
+	{ LOCAL6 | NO4, "::1", PIF_NONE, NULL, NULL,
+	  "in local mode without IPv4, IPv6 loopback leads nowhere" },
 	{ LOCAL6 | SEEN_LL, "2001:db8:9::9", PIF_TAP, "2001:db8:9::9", "fe80::6",
-	  "in local mode a stranger goes to the link-local address seen" },
+	  "in local mode a peer goes to the known link-local address" },
 	{ LOCAL6, "2001:db8:9::9", PIF_NONE, NULL, NULL,
-	  "and nowhere before it was seen" },
-	{ 0, "0.0.0.0", PIF_NONE, NULL, NULL, "nobody" },
-	{ 0, "224.0.0.1", PIF_NONE, NULL, NULL, "a group as source" },
-	{ 0, "198.51.100.255", PIF_NONE, NULL, NULL, "a broadcast as source" },
+	  "in local mode without a known address a peer leads nowhere" },
+	{ 0, "0.0.0.0", PIF_NONE, NULL, NULL,
+	  "an unspecified source leads nowhere" },
+	{ 0, "224.0.0.1", PIF_NONE, NULL, NULL,
+	  "a group as source leads nowhere" },
+	{ 0, "198.51.100.255", PIF_NONE, NULL, NULL,
+	  "broadcast as source leads nowhere" },
 };
 
 static void set_inbound(unsigned set, struct guest *g)
@@ -502,23 +525,32 @@ static const struct {
 	unsigned set;
 	const char *dialled, *to, *name;
 } outbound[] = {
-	{ 0, "127.0.0.1", "127.0.0.1", "loopback is loopback, IPv4" },
-	{ 0, "127.0.0.53", "127.0.0.53", "each address of it is itself" },
-	{ 0, "::1", "::1", "loopback is loopback, IPv6" },
-	{ 0, "198.51.100.5", "198.51.100.5", "the host's address is the host's" },
-	{ 0, "198.51.100.8", "198.51.100.8", "so is a further one of it" },
+	{ 0, "127.0.0.1", "127.0.0.1",
+	  "from the namespace 127.0.0.1 is the host's 127.0.0.1" },
+	{ 0, "127.0.0.53", "127.0.0.53",
+	  "from the namespace each loopback address is itself" },
+	{ 0, "::1", "::1", "from the namespace ::1 is the host's ::1" },
+	{ 0, "198.51.100.5", "198.51.100.5",
+	  "from the namespace an address of the host is itself" },
+	{ 0, "198.51.100.8", "198.51.100.8",
+	  "from the namespace a further address of the host is itself" },
 	{ 0, "10.88.0.1", "203.0.113.2",
 	  "an address that only the namespace has is not dialled on the host" },
 	{ GIVEN, "198.51.100.5", "203.0.113.2",
-	  "one that is not the host's becomes the host's" },
-	{ GIVEN | NO_HOST, "198.51.100.5", "127.0.0.1", "or its loopback" },
+	  "an assigned address that is not the host's is the host's address" },
+	{ GIVEN | NO_HOST, "198.51.100.5", "127.0.0.1",
+	  "without an address of the host it is the host's loopback" },
 	{ LOCAL_MODE | NO_HOST, "198.51.100.5", "127.0.0.1",
-	  "the same without a network" },
-	{ 0, "fe80::5", "2001:db8::2", "a link-local one was never the host's" },
-	{ 0, NULL, "127.0.0.1", "not known: loopback" },
-	{ 0, "224.0.0.1", NULL, "no group" },
-	{ 0, "198.51.100.255", NULL, "no broadcast" },
-	{ OFF4, "127.0.0.1", NULL, "no family that is off" },
+	  "in local mode it is the host's loopback" },
+	{ 0, "fe80::5", "2001:db8::2",
+	  "from the namespace a link-local address is the host's address" },
+	{ 0, NULL, "127.0.0.1",
+	  "from the namespace an unknown address is loopback" },
+	{ 0, "224.0.0.1", NULL, "from the namespace a group leads nowhere" },
+	{ 0, "198.51.100.255", NULL,
+	  "from the namespace broadcast leads nowhere" },
+	{ OFF4, "127.0.0.1", NULL,
+	  "from the namespace a family that is off leads nowhere" },
 };
 
 static void set_outbound(unsigned set)
@@ -574,33 +606,35 @@ static const struct {
 	const char *from, *dialled, *to[FWD_TARGETS], *name;
 } targets[] = {
 	{ 0, "127.0.0.1", "127.0.0.1", { "198.51.100.5", "2001:db8::5" },
-	  "loopback: the known address of each family" },
+	  "loopback has the known address of each family as targets" },
 	{ 0, "127.0.0.1", "127.0.0.7", { "198.51.100.5", "2001:db8::5" },
-	  "the same for each address of it" },
+	  "each loopback address has the known addresses as targets" },
 	{ 0, "::1", "::1", { "2001:db8::5", "198.51.100.5" },
-	  "IPv6 first, if that was dialled" },
+	  "the targets of ::1 begin with IPv6" },
 	{ LO, "127.0.0.1", "127.0.0.7", { "127.0.0.7", "127.0.0.1", "::1" },
-	  "to loopback: first the address that was dialled" },
+	  "the first target of loopback is the address that was dialled" },
 	{ LO, "127.0.0.1", "127.0.0.1", { "127.0.0.1", "::1" },
-	  "once each" },
-	{ LO, "::1", "::1", { "::1", "127.0.0.1" }, "the same with IPv6" },
+	  "no target stands twice" },
+	{ LO, "::1", "::1", { "::1", "127.0.0.1" },
+	  "the targets of ::1 begin with ::1" },
 	{ LO, "127.0.0.1", NULL, { "127.0.0.1" },
-	  "not known what was dialled: 127.0.0.1" },
+	  "without a known address the target is 127.0.0.1" },
 	{ LO, "127.0.0.5", "198.51.100.5", { "127.0.0.1" },
-	  "no loopback dialled: 127.0.0.1" },
+	  "for another dialled address the target is 127.0.0.1" },
 	{ LO | NO_IP6, "127.0.0.1", "127.0.0.7", { "127.0.0.7", "127.0.0.1" },
-	  "no family that is off" },
+	  "no target is of a family that is off" },
 	{ NO_TAP, "127.0.0.1", "127.0.0.7",
 	  { "127.0.0.7", "127.0.0.1", "::1" },
-	  "without a tap and an address the same" },
+	  "without a tap and an address the targets are loopback" },
 	{ FROM_NS, "127.0.0.1", "127.0.0.7",
 	  { "127.0.0.7", "127.0.0.1", "::1" },
-	  "from the namespace: the host's loopback, as it was dialled" },
-	{ FROM_NS, "::1", "::1", { "::1", "127.0.0.1" }, "IPv6 as well" },
+	  "from the namespace the first target is the dialled address" },
+	{ FROM_NS, "::1", "::1", { "::1", "127.0.0.1" },
+	  "from the namespace the targets of ::1 begin with ::1" },
 	{ FROM_NS, "198.51.100.5", "198.51.100.5", { "198.51.100.5" },
 	  "an address of the host is tried alone" },
 	{ 0, "203.0.113.9", "198.51.100.5", { NULL },
-	  "what does not go past the tap has no targets" },
+	  "a connection through the tap has no targets" },
 };
 
 static void test_targets(void)
@@ -654,11 +688,14 @@ static void test_scope(void)
 	hostnet.ip6.ifindex = 2;
 	dns = (struct dns){ .host6 = addr("fe80::53"), .scope6 = 7 };
 	ok(!scope_of("2001:db8::9"), "global addresses have no scope");
-	ok(!scope_of("169.254.1.1"), "nor have IPv4 ones");
-	ok(scope_of("fe80::9") == 2, "link-local ones are of the template");
-	ok(scope_of("fe80::53") == 7, "but the name server of its own");
+	ok(!scope_of("169.254.1.1"), "IPv4 addresses have no scope");
+	ok(scope_of("fe80::9") == 2,
+	   "link-local addresses have the template interface");
+	ok(scope_of("fe80::53") == 7,
+	   "a link-local name server has its own interface");
 	dns.scope6 = 0;
-	ok(scope_of("fe80::53") == 2, "if it has one");
+	ok(scope_of("fe80::53") == 2,
+	   "without one, a name server has the template interface");
 }
 
 /* What the guest sees of a datagram it did not ask for; NULL: it gets none */
@@ -690,7 +727,7 @@ static void test_unasked(void)
 	ok(is_shown_as("127.0.0.1", "198.51.100.1"),
 	   "a datagram of the host's loopback is shown as the gateway's");
 	ok(is_shown_as("198.51.100.5", "198.51.100.1"),
-	   "a datagram of the guest's own address, too");
+	   "a datagram of the guest's own address is shown as the gateway's");
 	ok(is_shown_as("224.0.0.1", NULL), "no datagram comes from a group");
 	conf.no_map_gw = true;
 	ok(is_shown_as("127.0.0.1", NULL),

@@ -171,12 +171,13 @@ static void test_where(void)
 	is(got.tap, 1, "a connection goes to the guest");
 	ok(inany_equals(&got.ini.eaddr, &host4) &&
 	   inany_equals(&got.ini.oaddr, &host4) && got.ini.oport == 5000 &&
-	   got.ini.eport, "who dialled and what is known, as IPv4");
+	   got.ini.eport, "the host side has both addresses as IPv4");
 	ok(inany_equals(&got.tgt.eaddr, &guest.addr4) &&
-	   got.tgt.eport == 80, "and where it leads");
+	   got.tgt.eport == 80,
+	   "the tap side has the guest's address and the target port");
 	ok(got.fd >= 0, "the socket does not block");
 	is(got.solicited, 1, "an unknown guest is asked for its MAC address");
-	is(turn(), 0, "that was all");
+	is(turn(), 0, "one connection is one event");
 	hang_up();
 	guest.mac_known = true;
 	dial(SOCK_STREAM, "198.51.100.1", 5000);
@@ -187,9 +188,9 @@ static void test_where(void)
 	conf.no_splice = false;
 	dial(SOCK_STREAM, "127.0.0.1", 5000);
 	turn();
-	is(got.splice, 1, "a local one bypasses the tap");
+	is(got.splice, 1, "a local connection bypasses the tap");
 	ok(!got.from_ns && inany_equals(&got.ini.oaddr, &lo4) &&
-	   got.tgt.eport == 80, "with both sides");
+	   got.tgt.eport == 80, "a bypassed connection has both sides");
 	ok(inany_equals(&got.other[0], &guest.addr6) &&
 	   !inany_is_set(&got.other[1]),
 	   "and the other family's address, for a server that has only that");
@@ -197,24 +198,27 @@ static void test_where(void)
 	dial(SOCK_STREAM, "::1", 5000);
 	turn();
 	ok(got.splice == 1 && inany_equals(&got.ini.oaddr, &lo6),
-	   "over IPv6, by the same socket");
-	ok(inany_equals(&got.other[0], &guest.addr4), "and here that of IPv4");
+	   "a local IPv6 connection comes by the same socket");
+	ok(inany_equals(&got.other[0], &guest.addr4),
+	   "an IPv6 connection has the IPv4 address as an alternative");
 	hang_up();
 
 	hostnet.ip4.enabled = false;
 	fd = dial(SOCK_STREAM, "127.0.0.1", 5000);
 	turn();
-	is(got.splice + got.tap, 0, "what leads nowhere is not handed on");
+	is(got.splice + got.tap, 0,
+	   "a connection that leads nowhere is not handed on");
 	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
-	   "it gets a reset");
-	is(b.refused, 1, "and is counted");
+	   "a connection that leads nowhere gets a reset");
+	is(b.refused, 1,
+	   "a connection that leads nowhere is counted as refused");
 	hostnet.ip4.enabled = true;
 	hang_up();
 
 	if (send(dial(SOCK_DGRAM, "127.0.0.1", 5000), "x", 1, 0) != 1)
 		ok(false, "a datagram can be sent");
 	turn();
-	ok(got.datagrams == 1 && got.port == 5000, "datagrams have a reader");
+	ok(got.datagrams == 1 && got.port == 5000, "UDP is told of datagrams");
 	hang_up();
 }
 
@@ -256,9 +260,10 @@ static void test_from_ns(void)
 	fd = dial_from("198.51.100.77", "127.0.0.1", 5001);
 	turn();
 	is(got.splice, 0, "an address of somebody else may not pass");
-	is(b.refused, 1, "it is counted as refused");
+	is(b.refused, 1,
+	   "the connection of somebody else is counted as refused");
 	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
-	   "it gets a reset");
+	   "a refused connection gets a reset");
 	hang_up();
 }
 
@@ -269,9 +274,9 @@ static void test_batch(void)
 	for (i = 0; i < CLIENTS; i++)
 		dial(SOCK_STREAM, "127.0.0.1", 5000);
 	turn();
-	is(got.splice, 32, "one turn takes so many");
-	is(turn(), 1, "the others are not forgotten");
-	is(got.splice, CLIENTS, "but taken in the next one");
+	is(got.splice, 32, "one turn accepts 32 connections of a socket");
+	is(turn(), 1, "other connections wait for the next turn");
+	is(got.splice, CLIENTS, "the next turn accepts the others");
 	hang_up();
 }
 
@@ -281,11 +286,11 @@ static void test_no_room(void)
 	flow_limit_fds(&flows, 1);
 	turn();
 	is(got.splice, 0, "with no room for a flow, no connection is accepted");
-	is(turn(), 0, "and its listener is left alone for a while");
+	is(turn(), 0, "without room, the listener is paused");
 	flow_limit_fds(&flows, UINT32_MAX);
 	inbound_timer(&b);
 	is(turn(), 1, "once there is room, the connection is still there");
-	is(got.splice, 1, "and is accepted");
+	is(got.splice, 1, "with room again, the connection is accepted");
 	hang_up();
 }
 
@@ -302,16 +307,16 @@ static void test_no_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &low);
 	turn();
 	setrlimit(RLIMIT_NOFILE, &old);
-	is(got.splice, 0, "without descriptors nothing is accepted");
-	is(turn(), 0, "nor looked at over and over");
-	ok(timer_armed(&b.timer), "but later");
+	is(got.splice, 0, "without descriptors no connection is accepted");
+	is(turn(), 0, "without descriptors the listener is paused");
+	ok(timer_armed(&b.timer), "a timer ends the pause");
 	inbound_timer(&b);
-	is(turn(), 1, "then it is still there");
-	is(got.splice, 1, "and accepted");
+	is(turn(), 1, "after the pause the connection is still there");
+	is(got.splice, 1, "after the pause the connection is accepted");
 	hang_up();
 
 	inbound_event(&b, 1000);
-	ok(true, "an event of a socket that is no more is ignored");
+	ok(true, "an event of a closed socket is ignored");
 }
 
 static int interface(const char *name, int request, struct ifreq *ifr)

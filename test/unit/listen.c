@@ -181,7 +181,7 @@ static void test_plain(void)
 	r = rule(IPPROTO_TCP, 5011, 5011, "::1/5011");
 	r->addr = ip("::1");
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
-	is(bind_all(), 0, "rules are bound");
+	is(bind_all(), 0, "four rules are bound");
 	is(l.count, 6, "one socket for each port");
 	ok(connects("127.0.0.1", 5001), "IPv4 is served");
 	ok(event() && event()->port == 5001 && event()->rule == 0,
@@ -189,17 +189,19 @@ static void test_plain(void)
 	listen_pause(&l, (uint32_t)(event() - l.l));
 	ok(!event(), "a paused socket is silent");
 	listen_resume(&l);
-	ok(event(), "and is heard of again");
+	ok(event(), "a resumed socket is watched again");
 	ok(connects("::1", 5002), "IPv6 is served by the same rule");
 	ok(connects("127.0.0.1", 5010) && !connects("127.0.0.2", 5010) &&
-	   !connects("::1", 5010), "an address is the only one bound");
+	   !connects("::1", 5010),
+	   "a rule with an IPv4 address binds that address alone");
 	ok(connects("::1", 5011) && !connects("127.0.0.1", 5011),
-	   "an IPv6 address as well");
+	   "a rule with an IPv6 address binds that address alone");
 	ok(ours(IPPROTO_TCP, false, 5001) && ours(IPPROTO_UDP, false, 5000) &&
-	   !ours(IPPROTO_UDP, false, 5001), "each has its protocol");
+	   !ours(IPPROTO_UDP, false, 5001),
+	   "sockets have the protocol of their rule");
 	listen_close(&l);
 	ok(is_free(SOCK_STREAM, 5001) && is_free(SOCK_DGRAM, 5000),
-	   "closed ones are free at once");
+	   "closed ports are free at once");
 }
 
 /* Connections that linger keep nobody from the port */
@@ -223,8 +225,8 @@ static void test_linger(void)
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	is(bind_all(), 0, "and again, after a connection");
-	is(l.retry_ms, 500, "at once");
+	is(bind_all(), 0, "a port can be bound again after a connection");
+	is(l.retry_ms, 500, "a lingering connection costs no waiting");
 	listen_close(&l);
 }
 
@@ -235,7 +237,7 @@ static void test_families(void)
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
 	is(bind_all(), 0, "IPv4 alone is bound");
 	ok(connects("127.0.0.1", 5000) && !connects("::1", 5000),
-	   "and not IPv6");
+	   "without IPv6 a socket does not take IPv6 connections");
 	listen_close(&l);
 
 	begin();
@@ -243,7 +245,7 @@ static void test_families(void)
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
 	is(bind_all(), 0, "IPv6 alone is bound");
 	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
-	   "and not IPv4");
+	   "without IPv4 a socket does not take IPv4 connections");
 	listen_close(&l);
 
 	begin();
@@ -251,7 +253,7 @@ static void test_families(void)
 	rule(IPPROTO_UDP, 5000, 5000, "[::]/5000")->only6 = true;
 	is(bind_all(), 0, "all addresses of IPv6 are bound");
 	ok(!connects("127.0.0.1", 5000) && connects("::1", 5000),
-	   "and none of IPv4");
+	   "[::] does not bind IPv4");
 	listen_close(&l);
 
 	begin();
@@ -263,16 +265,16 @@ static void test_families(void)
 		r->addr = ip(i & 1 ? "" : "0.0.0.0");
 	}
 	is(bind_all(), 0, "both families may have the same port each");
-	is(l.count, 4, "with a socket of their own");
+	is(l.count, 4, "each family has a socket of its own");
 	ok(connects("127.0.0.1", 5000) && connects("::1", 5000),
-	   "which are both reached");
+	   "both sockets take connections");
 	listen_close(&l);
 
 	begin();
 	conf.no_udp = true;
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
 	is(bind_all(), 0, "a protocol may be off");
-	is(l.count, 0, "then its rules mean nothing");
+	is(l.count, 0, "rules of a protocol that is off bind nothing");
 }
 
 /* Nobody, of this user either, takes part in the datagrams of a port */
@@ -287,7 +289,7 @@ static void test_udp_exclusive(void)
 
 	begin();
 	rule(IPPROTO_UDP, 5000, 5000, "5000");
-	is(bind_all(), 0, "a UDP port is bound");
+	is(bind_all(), 0, "a forwarded UDP port is bound");
 	for (i = 0; i < 2; i++) {
 		other = socket(AF_INET, SOCK_DGRAM, 0);
 		setsockopt(other, SOL_SOCKET, options[i], &on, sizeof(on));
@@ -335,7 +337,8 @@ static void test_udp_groups(void)
 	is(bind_all(), -EADDRINUSE,
 	   "a port that a responder does not share is an error");
 	ok(hear_is("Failed to bind port 5353 (Address already in use) for"
-		   " option '-u 5353'\n"), "which is said");
+		   " option '-u 5353'\n"),
+		   "the error of an exclusive port is logged");
 	listen_close(&l);
 	close(other);
 }
@@ -349,45 +352,48 @@ static void test_errors(void)
 	rule(IPPROTO_TCP, 5000, 5002, "5000-5002");
 	is(bind_all(), -EADDRINUSE, "a port in use is an error");
 	ok(hear_is("Failed to bind port 5001 (Address already in use) for"
-		   " option '-t 5000-5002'\n"), "which says all in one line");
-	ok(strchr(said, '\n') == strrchr(said, '\n'), "really one");
-	is(l.retry_ms, 0, "after waiting for it");
+		   " option '-t 5000-5002'\n"),
+		   "the error names port, reason and option");
+	ok(strchr(said, '\n') == strrchr(said, '\n'), "the error is one line");
+	is(l.retry_ms, 0, "a port in use is waited for");
 	listen_close(&l);
 
 	begin();
 	rule(IPPROTO_TCP, 5000, 5002, "all")->weak = true;
-	is(bind_all(), 0, "but not where any will do");
-	is(l.count, 2, "the others are bound");
-	is(l.retry_ms, 500, "without waiting");
+	is(bind_all(), 0, "a port in use is no error for a weak rule");
+	is(l.count, 2, "a weak rule binds its other ports");
+	is(l.retry_ms, 500, "a weak rule does not wait for ports in use");
 	listen_close(&l);
 	close(other);
 
 	begin();
 	r = rule(IPPROTO_UDP, 5000, 5000, "%nope0/5000");
 	strcpy(r->ifname, "nope0");
-	is(bind_all(), -ENODEV, "an interface has to exist");
+	is(bind_all(), -ENODEV, "an interface that does not exist is an error");
 	ok(hear_is("Failed to bind port 5000 (No such device) for option"
-		   " '-u %nope0/5000'"), "else the line says so");
+		   " '-u %nope0/5000'"), "the error names the interface");
 	listen_close(&l);
 
 	begin();
 	r = rule(IPPROTO_TCP, 5000, 5000, "%lo/5000");
 	strcpy(r->ifname, "lo");
-	is(bind_all(), 0, "it can be bound to one that does");
-	ok(connects("::1", 5000), "and serves it");
+	is(bind_all(), 0, "a socket is bound to an interface");
+	ok(connects("::1", 5000),
+	   "a socket that is bound to an interface takes connections");
 	listen_close(&l);
 
 	begin();
 	r = rule(IPPROTO_TCP, 5000, 5000, "198.51.100.7/5000");
 	r->addr = ip("198.51.100.7");
-	is(bind_all(), -EADDRNOTAVAIL, "an address has to be ours");
+	is(bind_all(), -EADDRNOTAVAIL,
+	   "an address of somebody else is an error");
 	hear();
 	listen_close(&l);
 	begin();
 	conf.freebind = true;
 	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("198.51.100.7");
 	rule(IPPROTO_TCP, 5000, 5000, "x")->addr = ip("2001:db8::7");
-	is(bind_all(), 0, "unless --freebind is given");
+	is(bind_all(), 0, "with --freebind any address can be bound");
 	listen_close(&l);
 }
 
@@ -443,7 +449,8 @@ static void test_apply(void)
 	old = rules_ref(&rules, named(1));
 	ok(connects("127.0.0.1", 5000), "a connection waits to be accepted");
 
-	is(change(5010, IPPROTO_TCP, 5020, 5021), 0, "one rule gives way to another");
+	is(change(5010, IPPROTO_TCP, 5020, 5021), 0,
+	   "one rule gives way to another");
 	ok(event() && event()->port == 5000,
 	   "an unchanged rule keeps connections that wait");
 	ok(is_free(SOCK_STREAM, 5010), "the port of a removed rule is free");
@@ -480,8 +487,8 @@ static void test_apply_failure(void)
 	tcp = fd_of(IPPROTO_TCP, 5000);
 	is(change(0, IPPROTO_TCP, 5020, 5022), -EADDRINUSE,
 	   "a new rule with a port in use is an error");
-	ok(hear_is("Failed to bind port 5021 (Address already in use) for option"
-		   " '-t new'\n"), "the message names the port");
+	ok(hear_is("Failed to bind port 5021 (Address already in use) for "
+		   "option '-t new'\n"), "the message names the port");
 	is(l.retry_ms, 0, "later calls do not wait for ports in use");
 	ok(l.count == 1 && fd_of(IPPROTO_TCP, 5000) == tcp,
 	   "the failed rule has no socket, others keep theirs");
@@ -515,7 +522,7 @@ static void test_retry(void)
 	if (write(ends[1], "", 1) != 1)
 		return;
 	is(bind_all(), 0, "a port that gets free soon is waited for");
-	ok(l.retry_ms < 500, "it was not free at first");
+	ok(l.retry_ms < 500, "the port was not free at first");
 	listen_close(&l);
 	close(ends[0]);
 	close(ends[1]);
@@ -537,13 +544,14 @@ static void test_limit(void)
 	   "and descriptors are left for flows");
 	is(l.count, weak + 10, "ports that were named come first");
 	ok(hear_is("ports are bound, too few for option '-t all': "
-		   "Too many open files"), "it is said how many");
+		   "Too many open files"),
+		   "a warning says how many ports are bound");
 	listen_close(&l);
 
 	begin();
 	rule(IPPROTO_TCP, 10000, 12999, "all")->weak = true;
 	rule(IPPROTO_UDP, 10000, 10999, "all")->weak = true;
-	is(bind_all(), 0, "of two kinds");
+	is(bind_all(), 0, "too many ports of two protocols are no error");
 	for (i = 0, weak = 0; i < l.n; i++)
 		weak += l.l[i].rule == 0;
 	/* By how many descriptors the test inherits, the division leaves a rest */
@@ -554,9 +562,9 @@ static void test_limit(void)
 
 	begin();
 	rule(IPPROTO_TCP, 10000, 11000, "10000-11000");
-	is(bind_all(), -EMFILE, "all that are named have to be had");
+	is(bind_all(), -EMFILE, "named ports beyond the limit are an error");
 	ok(hear_is("(Too many open files) for option '-t 10000-11000'"),
-	   "else it is said");
+	   "the error names the limit and the option");
 	listen_close(&l);
 }
 
@@ -651,19 +659,23 @@ static void test_scan(void)
 	   "both sides have to be asked");
 	start_scan();
 	ok(ours(IPPROTO_TCP, false, 7000) && connects("127.0.0.1", 7000),
-	   "a port of the namespace is bound on the host, at once");
-	ok(ours(IPPROTO_UDP, false, 7000), "its number is, for UDP as well");
+	   "a TCP port of the namespace is bound on the host at once");
+	ok(ours(IPPROTO_UDP, false, 7000),
+	   "a TCP listener has its number bound for UDP, too");
 	ok(ours(IPPROTO_TCP, true, 7001) && ns_connects("127.0.0.1", 7001),
 	   "a port of the host is bound in the namespace");
-	ok(ours(IPPROTO_UDP, false, 7002), "a UDP port is bound");
-	is(l.count, 5, "and nothing else is");
+	ok(ours(IPPROTO_UDP, false, 7002),
+	   "a UDP port of the namespace is bound on the host");
+	is(l.count, 5, "no other port is bound");
 	ok(timer_armed(&sc.timer) &&
 	   sc.timer.expires_ms - lp.now_ms <= 1000 &&
-	   sc.timer.expires_ms - lp.now_ms > 900, "the next look is in a second");
+	   sc.timer.expires_ms - lp.now_ms > 900,
+	   "the next search is in a second");
 	cookie = l.l[0].cookie;
 	scan_now(&sc);
 	scan_now(&sc);
-	is(l.l[0].cookie, cookie, "sockets stay while they are of use");
+	is(l.l[0].cookie, cookie,
+	   "sockets stay while their target has a listener");
 	is(l.count, 5, "our own sockets are not forwarded back");
 
 	close(tcp);
@@ -674,21 +686,29 @@ static void test_scan(void)
 	group = ns_sock(SOCK_DGRAM, "224.0.0.251", 7006);
 	scan_now(&sc);
 	ok(!ours(IPPROTO_TCP, false, 7000) && !ours(IPPROTO_UDP, false, 7000) &&
-	   is_free(SOCK_STREAM, 7000), "a port that is closed gets free");
-	ok(ours(IPPROTO_TCP, false, 7003), "a new one is bound");
-	ok(!ours(IPPROTO_UDP, false, 7004), "one on loopback can't be reached");
-	ok(!ours(IPPROTO_UDP, false, 68), "DHCP clients need theirs");
-	ok(!ours(IPPROTO_UDP, false, 40000), "clients are not servers");
-	ok(!ours(IPPROTO_UDP, false, 7006), "nor are those of a group");
-	is(l.n, 5, "entries of the table are used again");
+	   is_free(SOCK_STREAM, 7000),
+	   "the port is free again after its listener is closed");
+	ok(ours(IPPROTO_TCP, false, 7003),
+	   "the port of a new listener is bound");
+	ok(!ours(IPPROTO_UDP, false, 7004),
+	   "a listener on the namespace's loopback is left out");
+	ok(!ours(IPPROTO_UDP, false, 68),
+	   "the port of DHCP clients is left out");
+	ok(!ours(IPPROTO_UDP, false, 40000),
+	   "UDP ports of clients are left out");
+	ok(!ours(IPPROTO_UDP, false, 7006),
+	   "a socket bound to a multicast group is left out");
+	is(l.n, 5, "entries of closed sockets are used again");
 
 	conf.host_lo_to_ns_lo = true;
 	scan_now(&sc);
-	ok(ours(IPPROTO_UDP, false, 7004), "unless connections get there");
+	ok(ours(IPPROTO_UDP, false, 7004),
+	   "with --host-lo-to-ns-lo loopback listeners count");
 
 	mdns = sock(SOCK_DGRAM, "0.0.0.0", 5353);
 	scan_now(&sc);
-	ok(ours(IPPROTO_UDP, true, 5353), "somebody's socket on the host is found");
+	ok(ours(IPPROTO_UDP, true, 5353),
+	   "a UDP socket of another program on the host is found");
 	f = flow_start(&flows, &(struct flow_spec){
 		.proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
 		.pif[TGT] = PIF_HOST, .side[TGT].oport = 5353,
@@ -696,14 +716,16 @@ static void test_scan(void)
 	f->bound = FLOW_TGT;
 	sc.flows = &flows;
 	scan_now(&sc);
-	ok(!ours(IPPROTO_UDP, true, 5353), "but not one of our flows");
+	ok(!ours(IPPROTO_UDP, true, 5353),
+	   "a UDP socket of one of our flows is left out");
 	close(mdns);
 
 	close(host);
 	scan_now(&sc);
-	ok(!ours(IPPROTO_TCP, true, 7001), "the same for the namespace's ports");
+	ok(!ours(IPPROTO_TCP, true, 7001),
+	   "ports bound in the namespace are closed, too");
 	stop();
-	ok(!timer_armed(&sc.timer), "after the end nothing looks");
+	ok(!timer_armed(&sc.timer), "after the end there is no search");
 	close(udp);
 	close(udp6);
 	close(both);
@@ -721,19 +743,23 @@ static void test_scan_conflicts(void)
 
 	begin_scan(7000, 7005);
 	rule(IPPROTO_TCP, 7010, 7010, "7010");
-	is(bind_all(), 0, "a rule may name a port besides");
+	is(bind_all(), 0, "a rule may name a port beside rules that scan");
 	start_scan();
-	ok(!ours(IPPROTO_TCP, false, 7000), "a port in use is left alone");
-	ok(!ours(IPPROTO_TCP, true, 7000), "on the other side, too");
-	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays");
+	ok(!ours(IPPROTO_TCP, false, 7000),
+	   "a port in use on the host is left alone");
+	ok(!ours(IPPROTO_TCP, true, 7000),
+	   "a port in use in the namespace is left alone");
+	ok(ours(IPPROTO_TCP, false, 7010), "a named port stays bound");
 	close(host);
 	for (i = 0; i < 4; i++)
 		scan_now(&sc);
-	ok(ours(IPPROTO_TCP, false, 7000), "once free, it is bound");
-	is(l.count, 3, "ports beyond those of the rule are not");
+	ok(ours(IPPROTO_TCP, false, 7000),
+	   "a port in use is bound once it is free");
+	is(l.count, 3, "ports outside the range of a rule are not bound");
 	close(named);
 	scan_now(&sc);
-	ok(ours(IPPROTO_TCP, false, 7010), "what is named stays, used or not");
+	ok(ours(IPPROTO_TCP, false, 7010),
+	   "a named port stays bound without a listener");
 	stop();
 	close(ns);
 }
@@ -748,21 +774,24 @@ static void test_scan_moved(void)
 	bind_all();
 	memset(&sc, 0, sizeof(sc));
 	scan_init(&sc, &conf, &hostnet, &lp, NULL, NULL, &l);
-	ok(!scan_needed(&sc, true), "without a namespace nobody is asked");
+	ok(!scan_needed(&sc, true), "without a namespace no search is needed");
 	begin_ns();
-	ok(!scan_needed(&sc, false), "one side is enough");
+	ok(!scan_needed(&sc, false),
+	   "a rule needs a search on its target's side alone");
 	bind_all();
 	scan_start(&sc, -1, -EPERM);
 	ok(hear_is("Can't tell who listens in the namespace: "
 		   "Operation not permitted"),
-	   "a warning, if that is not possible");
-	ok(!strstr(said, "on the host"), "none for what is not needed");
+	   "a warning says that the namespace can't be searched");
+	ok(!strstr(said, "on the host"),
+	   "there is no warning for a side that needs no search");
 	start_scan();
-	ok(ours(IPPROTO_TCP, false, 7001), "ports may be moved");
-	is(l.count, 1, "that is all");
+	ok(ours(IPPROTO_TCP, false, 7001),
+	   "a rule that scans may change the port");
+	is(l.count, 1, "no other port is bound for that rule");
 	close(ns);
 	scan_now(&sc);
-	is(l.count, 0, "also back again");
+	is(l.count, 0, "the changed port is closed, too");
 	stop();
 }
 
@@ -784,21 +813,21 @@ static void test_scan_addresses(void)
 	begin_ns();
 	rule_at("127.0.0.1", 1, 20000, true);
 	rule_at("::1", 1, 20000, true);
-	is(bind_all(), 0, "auto at two addresses");
+	is(bind_all(), 0, "rules that scan may have two addresses");
 	start_scan();
-	ok(connects("127.0.0.1", 7000), "the first is bound");
-	ok(connects("::1", 7000), "and the second");
+	ok(connects("127.0.0.1", 7000), "auto binds its first address");
+	ok(connects("::1", 7000), "auto binds its second address");
 	close(ns);
 	scan_now(&sc);
-	is(l.count, 0, "and both are closed");
+	is(l.count, 0, "both addresses are closed");
 	stop();
 
 	begin();
 	rule_at("127.0.0.1", 7000, 7010, false);
 	rule_at("::1", 7000, 7010, false);
-	is(bind_all(), 0, "all at two addresses");
-	ok(connects("127.0.0.1", 7000), "the first is bound");
-	ok(connects("::1", 7000), "and the second");
+	is(bind_all(), 0, "rules for all ports may have two addresses");
+	ok(connects("127.0.0.1", 7000), "all binds its first address");
+	ok(connects("::1", 7000), "all binds its second address");
 	stop();
 }
 
@@ -864,26 +893,26 @@ static void test_dump(void)
 	ok(entries == 1 && last.port == 80 &&
 	   last.cookie == 0x0123456789abcdefULL, "a socket is read");
 	ok(htonl(INADDR_LOOPBACK) != 0x0100007f ||
-	   inany_equals(&last.addr, &lo), "and its address");
+	   inany_equals(&last.addr, &lo), "the address of a socket is read");
 	entries = 0;
 	socket_message(4, 80);
 	socket_message(5, 0);
 	socket_message(5, 80)->idiag_family = AF_UNIX;
 	message(NLMSG_DONE, 4, 4);
 	message(NLMSG_DONE, 5, 4);
-	is(walk(), 0, "the end is the end");
-	is(entries, 0, "what is old, unbound or strange does not count");
+	is(walk(), 0, "the last part of a dump is known by its end");
+	is(entries, 0, "old, unbound and unknown entries are ignored");
 
 	*error_message(5) = -EPERM;
-	is(walk(), -EPERM, "an error is passed on");
+	is(walk(), -EPERM, "an error in a dump is returned");
 	*error_message(5) = -ENOENT;
 	is(walk(), 0, "a family unknown has no sockets");
 	*error_message(5) = 3;
-	is(walk(), -EBADMSG, "an error is negative");
+	is(walk(), -EBADMSG, "a positive error is refused");
 	message(NLMSG_ERROR, 5, 2);
-	is(walk(), -EBADMSG, "it has a number");
+	is(walk(), -EBADMSG, "an error without a number is refused");
 	message(NLMSG_OVERRUN, 5, 0);
-	is(walk(), -ENOBUFS, "losses are noticed");
+	is(walk(), -ENOBUFS, "an overrun is an error");
 
 	message(SOCK_DIAG_BY_FAMILY, 5, sizeof(struct inet_diag_msg) - 4);
 	is(walk(), -EBADMSG, "a short message is refused");
@@ -894,11 +923,11 @@ static void test_dump(void)
 			break;
 	}
 	is(len, sizeof(*nh) + sizeof(struct inet_diag_msg),
-	   "one that is cut short anywhere as well");
+	   "a message that is cut short anywhere is refused");
 	socket_message(5, 80);
 	nh->nlmsg_len = 15;
-	is(walk(), -EBADMSG, "and one shorter than its header");
-	is(entries, 0, "nothing is read from those");
+	is(walk(), -EBADMSG, "a message shorter than its header is refused");
+	is(entries, 0, "no entry is read from refused messages");
 }
 
 static bool up(const char *name)
@@ -928,7 +957,8 @@ static bool namespaces(void)
 	}
 	close(ends[1]);
 	enter(net_host);
-	return ok(!nshelper_start(&nsh, ends[0], &lp, 1024), "it has a helper");
+	return ok(!nshelper_start(&nsh, ends[0], &lp, 1024),
+	   "the namespace has a helper");
 }
 
 int main(void)

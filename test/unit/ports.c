@@ -40,7 +40,8 @@ static const struct row good[] = {
 	{ "pasta t 80-81:65534-65535", "t *:80-81>65534" },
 	{ "pasta t 22,80", "t *:22-22>22, t *:80-80>80" },
 	{ "pasta t 22,80-81:90-91", "t *:22-22>22, t *:80-81>90" },
-	{ "passt t 80,443 u 53", "t *:80-80>80, t *:443-443>443, u *:53-53>53" },
+	{ "passt t 80,443 u 53",
+	  "t *:80-80>80, t *:443-443>443, u *:53-53>53" },
 	{ "pasta T 80 U 53", "T *:80-80>80, U *:53-53>53" },
 	{ "pasta T 80:8080,90-91", "T *:80-80>8080, T *:90-91>90" },
 
@@ -119,7 +120,8 @@ static const struct row good[] = {
 	{ "pasta t 80,80", "t *:80-80>80" },
 	{ "pasta t 80-90 t 85", "t *:80-90>80" },
 	{ "pasta t 80-90 t 85-95", "t *:80-90>80, t *:91-95>91" },
-	{ "pasta t 85-95 t 80-100", "t *:85-95>85, t *:80-84>80, t *:96-100>96" },
+	{ "pasta t 85-95 t 80-100",
+	  "t *:85-95>85, t *:80-84>80, t *:96-100>96" },
 	{ "pasta t 80-82:180-182 t 81:181", "t *:80-82>180" },
 	{ "pasta t 80 t 127.0.0.1/80", "t *:80-80>80" },
 	{ "pasta t 127.0.0.1/80 t 80", "t *:80-80>80" },
@@ -196,8 +198,10 @@ static const struct row bad[] = {
 	{ "pasta t 80:65536", "'65536'" IS_NO_PORT },
 	{ "pasta t 80:90-", "'90-' lacks a port" },
 	{ "pasta t 80:81:82", "'80:81:82' has more than one ':'" },
-	{ "pasta t 80-90:80", "'80-90:80' has two ranges of different lengths" },
-	{ "pasta t 80:80-90", "'80:80-90' has two ranges of different lengths" },
+	{ "pasta t 80-90:80",
+	  "'80-90:80' has two ranges of different lengths" },
+	{ "pasta t 80:80-90",
+	  "'80:80-90' has two ranges of different lengths" },
 	{ "pasta t 80-90:180-191",
 	  "'80-90:180-191' has two ranges of different lengths" },
 	{ "pasta t 80-90:190-180",
@@ -414,23 +418,27 @@ static void long_ones(void)
 	memset(digits, '7', sizeof(digits) - 1);
 	setup(&c, true);
 	ok(parse(&c, 't', digits, error) && strlen(error) < 200 &&
-	   strstr(error, "77...' is no port"), "10 kB of digits: a short message");
+	   strstr(error, "77...' is no port"),
+	   "the message about 10 kB of digits is short");
 	digits[4] = '/';
 	ok(parse(&c, 't', digits, error) && strlen(error) < 200,
-	   "10 kB after an address");
+	   "the message about 10 kB after an address is short");
 	memset(digits, '1', sizeof(digits) - 1);
 	digits[9999] = '/';
 	ok(parse(&c, 't', digits, error) && strlen(error) < 200 &&
-	   strstr(error, "' is no address"), "an address of 10 kB");
+	   strstr(error, "' is no address"),
+	   "the message about an address of 10 kB is short");
 	digits[0] = '%';
 	ok(parse(&c, 't', digits, error) && strlen(error) < 200 &&
-	   strstr(error, "' is no name of an interface"), "a name of 10 kB");
+	   strstr(error, "' is no name of an interface"),
+	   "the message about an interface name of 10 kB is short");
 
 	for (int i = 0; i < 1024; i++)
 		n += sprintf(list + n, "%s%d", i ? "," : "", 1000 + 2 * i);
 	setup(&c, true);
 	ok(!parse(&c, 't', list, error) && rules.n == 1024 &&
-	   rules.e[1023].rule.first == 1000 + 2 * 1023, "1024 items in one list");
+	   rules.e[1023].rule.first == 1000 + 2 * 1023,
+	   "a list may have 1024 items");
 }
 
 static void many_rules(void)
@@ -445,13 +453,17 @@ static void many_rules(void)
 		sprintf(specs[i], "%d:%d", 1000 + i, 2000 + i % 7);
 		ret = parse(&c, 't', specs[i], error);
 	}
-	ok(!ret && rules.n == RULES_MAX, "as many rules as there is room");
-	ok(rules.e[1500].rule.spec == specs[1500], "each knows what was given");
+	ok(!ret && rules.n == RULES_MAX, "2048 rules find room");
+	ok(rules.e[1500].rule.spec == specs[1500],
+	   "each rule knows its specification");
 	ok(parse(&c, 't', "1", error) &&
-	   strstr(error, "more than 2048 rules for ports"), "one more is an error");
+	   strstr(error, "more than 2048 rules for ports"),
+	   "one rule more than the table holds is an error");
 	ok(parse(&c, 't', "127.0.0.1/2000:2006", error) == 0 ||
-	   strstr(error, "conflicts"), "what needs no room goes on");
-	ok(!parse(&c, 't', "none", error) && !rules.n, "'none' empties it");
+	   strstr(error, "conflicts"),
+	   "a rule that is there already needs no room");
+	ok(!parse(&c, 't', "none", error) && !rules.n,
+	   "'none' removes all rules of its letter");
 }
 
 static void fits(void)
@@ -462,17 +474,18 @@ static void fits(void)
 	setup(&c, true);
 	parse(&c, 't', "192.0.2.1/80", error);
 	parse(&c, 't', "[2001:db8::1]/80", error);
-	is(ports_check(&rules, &c, error, sizeof(error)), 0, "addresses of both families");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0,
+	   "addresses of both families are right");
 	c.ip6.enabled = false;
 	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '[2001:db8::1]/80' for --tcp-ports: "
 			  "an IPv6 address, and there is no IPv6"),
-	   "an IPv6 address without IPv6");
+	   "an IPv6 address without IPv6 is an error");
 	parse(&c, 't', "none", error);
 	parse(&c, 't', "[::]/80", error);
 	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   strstr(error, "an IPv6 address, and there is no IPv6"),
-	   "all IPv6 addresses without IPv6");
+	   "[::] without IPv6 is an error");
 	parse(&c, 't', "none", error);
 	parse(&c, 't', "192.0.2.1/80", error);
 	c.ip6.enabled = true;
@@ -480,29 +493,32 @@ static void fits(void)
 	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '192.0.2.1/80' for --tcp-ports: "
 			  "an IPv4 address, and there is no IPv4"),
-	   "an IPv4 address without IPv4");
+	   "an IPv4 address without IPv4 is an error");
 	c.no_tcp = true;
 	ok(!ports_check(&rules, &c, error, sizeof(error)) && !rules.n,
-	   "without TCP there are no rules for it");
+	   "with --no-tcp, TCP rules are removed");
 
 	setup(&c, true);
 	c.no_splice = true;
 	parse(&c, 'T', "80", error);
 	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   strstr(error, "for --tcp-ns: not with --no-splice"),
-	   "-T without the bypass");
+	   "-T with --no-splice is an error");
 
 	setup(&c, true);
 	c.netns_kind = NETNS_FD;
 	parse(&c, 't', "80", error);
-	is(ports_check(&rules, &c, error, sizeof(error)), 0, "-t 80 with --fd");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0,
+	   "-t 80 with --fd is right");
 	parse(&c, 'u', "auto", error);
-	ok(ports_check(&rules, &c, error, sizeof(error)) && strstr(error, "not with --fd"),
-	   "-u auto with --fd");
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
+	   strstr(error, "not with --fd"),
+	   "-u auto with --fd is an error");
 	parse(&c, 'u', "none", error);
 	parse(&c, 'U', "80", error);
-	ok(ports_check(&rules, &c, error, sizeof(error)) && strstr(error, "not with --fd"),
-	   "-U with --fd");
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
+	   strstr(error, "not with --fd"),
+	   "-U with --fd is an error");
 }
 
 /* From the host to the namespace, back to the host, again, and so on */
@@ -543,18 +559,20 @@ static void loops(void)
 	setup(&c, true);
 	parse(&c, 'u', "9700", error);
 	parse(&c, 'T', "9700", error);
-	is(ports_check(&rules, &c, error, sizeof(error)), 0, "of one protocol only");
+	is(ports_check(&rules, &c, error, sizeof(error)), 0,
+	   "rules of two protocols do not loop");
 	parse(&c, 'U', "9700", error);
 	ok(ports_check(&rules, &c, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '9700' for --udp-ns: leads back to "
-			  "the namespace by --udp-ports 9700"), "a loop is named");
+			  "the namespace by --udp-ports 9700"),
+			   "the message names both rules of a loop");
 
 	setup(&c, true);
 	c.host_lo_to_ns_lo = true;
 	parse(&c, 'u', "127.0.0.1/9700", error);
 	parse(&c, 'U', "9700", error);
 	is(ports_check(&rules, &c, error, sizeof(error)), -EINVAL,
-	   "where loopback leads to loopback, an address of it is no way out");
+	   "with --host-lo-to-ns-lo, rules for a loopback address loop, too");
 }
 
 static void interfaces(void)
@@ -565,12 +583,12 @@ static void interfaces(void)
 	setup(&c, true);
 	parse(&c, 't', "%lo/80", error);
 	is(ports_check_interfaces(&rules, error, sizeof(error)), 0,
-	   "an interface that is there");
+	   "an interface that exists is right");
 	parse(&c, 'u', "127.0.0.1%no-such-if/~53", error);
 	ok(ports_check_interfaces(&rules, error, sizeof(error)) &&
 	   !strcmp(error, "Invalid value '127.0.0.1%no-such-if/~53' for"
 			  " --udp-ports: there is no interface 'no-such-if'"),
-	   "and one that is not");
+	   "an interface that does not exist is an error");
 }
 
 static void ephemeral_is(const char *spec, bool pasta, const char *want)
@@ -606,7 +624,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		ok(refused(&bad[i]), bad[i].want);
 	ok(ARRAY_SIZE(good) >= 40 && ARRAY_SIZE(bad) >= 60,
-	   "they are 40 right ones and 60 wrong ones at least");
+	   "the tables have at least 40 right and 60 wrong specifications");
 	option_names();
 	long_ones();
 	many_rules();
