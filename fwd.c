@@ -52,8 +52,8 @@
 
 enum { PORT_DNS = 53, PORT_DNS_TLS = 853 };	/* RFC 1035, RFC 7858 */
 
-static const struct hostnet_ip *family(const struct hostnet *net,
-				       const union inany *a)
+static const struct hostnet_ip *fwd_family(const struct hostnet *net,
+					   const union inany *a)
 {
 	return inany_is_v4(a) ? &net->ip4 : &net->ip6;
 }
@@ -75,7 +75,7 @@ static union inany loopback(bool v4)
 	return v4 ? inany_from_v4(lo4) : inany_from_v6(&in6addr_loopback);
 }
 
-static union inany unspecified(bool v4)
+static union inany fwd_unspecified(bool v4)
 {
 	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
 
@@ -86,7 +86,7 @@ static union inany unspecified(bool v4)
 static bool reaches_loopback(const struct conf *c, const struct hostnet *net,
 			     const union inany *dst)
 {
-	const struct hostnet_ip *ip = family(net, dst);
+	const struct hostnet_ip *ip = fwd_family(net, dst);
 
 	if (is(&ip->map_host_loopback, dst))
 		return true;
@@ -113,7 +113,7 @@ static bool is_dns(uint8_t proto, uint16_t port)
 bool fwd_is_ours(const struct conf *c, const struct hostnet *net,
 		 const union inany *a)
 {
-	const struct hostnet_ip *ip = family(net, a);
+	const struct hostnet_ip *ip = fwd_family(net, a);
 
 	return is(&ip->gw, a) || is(&ip->our_ll, a) ||
 	       is(&ip->map_host_loopback, a) || is(&ip->map_guest_addr, a) ||
@@ -129,7 +129,7 @@ bool fwd_is_ours(const struct conf *c, const struct hostnet *net,
 bool fwd_is_guests(const struct hostnet *net, const struct guest *g,
 		   const union inany *a)
 {
-	if (is(&family(net, a)->addr, a))
+	if (is(&fwd_family(net, a)->addr, a))
 		return true;
 	if (inany_is_v4(a))
 		return is(&g->addr4, a);
@@ -167,12 +167,6 @@ static bool is_peer(const struct hostnet *net, const union inany *a)
 	       !inany_is_multicast(a) && !fwd_is_broadcast(net, a);
 }
 
-/* Server for a query to the address that stands for the host's loopback */
-static const union inany *dns_of_loopback(const struct dns *d, bool v4)
-{
-	return v4 ? &d->via4 : &d->via6;
-}
-
 /* Server for a query to dns_forward, see the table at the top; unset: none */
 static const union inany *dns_of_forward(const struct conf *c,
 					 const struct hostnet *net,
@@ -197,7 +191,7 @@ static const union inany *dns_of_forward(const struct conf *c,
 static bool is_dead_end(const struct conf *c, const struct hostnet *net,
 			const union inany *dst)
 {
-	return is(&family(net, dst)->our_ll, dst) ||
+	return is(&fwd_family(net, dst)->our_ll, dst) ||
 	       (is(&asked(c, dst)->dns_forward, dst) &&
 		inany_is_linklocal(dst));
 }
@@ -207,14 +201,14 @@ static union inany translate(const struct conf *c, const struct hostnet *net,
 			     const struct dns *d, bool dns,
 			     const union inany *dst)
 {
-	const struct hostnet_ip *ip = family(net, dst);
+	const struct hostnet_ip *ip = fwd_family(net, dst);
 	const union inany unset = { 0 };
 	bool v4 = inany_is_v4(dst);
 
 	if (dns && is(&asked(c, dst)->dns_forward, dst))
 		return *dns_of_forward(c, net, d, v4);
 	if (reaches_loopback(c, net, dst)) {
-		const union inany *via = dns_of_loopback(d, v4);
+		const union inany *via = v4 ? &d->via4 : &d->via6;
 
 		return dns && inany_is_set(via) ? *via : loopback(v4);
 	}
@@ -232,7 +226,7 @@ static union inany source_for(const struct conf *c, const union inany *peer)
 	if (inany_is_loopback(peer))
 		return loopback(v4);
 	return inany_is_set(&ip->outbound_addr) ? ip->outbound_addr :
-						  unspecified(v4);
+						  fwd_unspecified(v4);
 }
 
 /**
@@ -255,7 +249,7 @@ bool fwd_from_tap(const struct conf *c, const struct hostnet *net,
 {
 	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 
-	if (!family(net, &tap->oaddr)->enabled ||
+	if (!fwd_family(net, &tap->oaddr)->enabled ||
 	    inany_is_v4(&tap->oaddr) != inany_is_v4(&tap->eaddr) ||
 	    !is_peer(net, &tap->oaddr) || !is_peer(net, &tap->eaddr) ||
 	    (ports && !tap->oport))
@@ -293,10 +287,10 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 			  const struct guest *g, const struct flowside *host,
 			  struct flowside *tgt)
 {
-	const struct hostnet_ip *ip = family(net, &host->eaddr);
+	const struct hostnet_ip *ip = fwd_family(net, &host->eaddr);
 	bool v4 = inany_is_v4(&host->eaddr);
 
-	tgt->oaddr = unspecified(v4);
+	tgt->oaddr = fwd_unspecified(v4);
 	tgt->oport = 0;
 	/* Without a tap, loopback may be the only address */
 	if (!c->host_lo_to_ns_lo &&
@@ -311,7 +305,7 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	if (!inany_is_set(&tgt->eaddr) &&
 	    (v4 ? &net->ip6 : &net->ip4)->enabled) {
 		tgt->eaddr = known_addr(net, g, !v4);
-		tgt->oaddr = unspecified(!v4);
+		tgt->oaddr = fwd_unspecified(!v4);
 	}
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
@@ -321,7 +315,7 @@ static union inany shown_to_guest(const struct hostnet *net,
 				  const struct guest *g,
 				  const union inany *peer)
 {
-	const struct hostnet_ip *ip = family(net, peer);
+	const struct hostnet_ip *ip = fwd_family(net, peer);
 	bool own = fwd_is_guests(net, g, peer);
 
 	if (!own && !inany_is_loopback(peer))
@@ -353,7 +347,7 @@ bool fwd_to_guest(const struct conf *c, const struct hostnet *net,
 {
 	union inany back;
 
-	if (!family(net, peer)->enabled || c->splice_only ||
+	if (!fwd_family(net, peer)->enabled || c->splice_only ||
 	    (!inany_is_loopback(peer) && !is_peer(net, peer)))
 		return false;
 	*shown = shown_to_guest(net, g, peer);
@@ -402,7 +396,7 @@ enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
 	const union inany *peer = &host->eaddr;
 	bool local = inany_is_loopback(peer);
 
-	if (!family(net, peer)->enabled || !host->eport ||
+	if (!fwd_family(net, peer)->enabled || !host->eport ||
 	    (!local && !is_peer(net, peer)))
 		return PIF_NONE;
 
@@ -462,7 +456,7 @@ static union inany host_for(const struct hostnet_ip *ip,
 bool fwd_from_ns(const struct hostnet *net, const struct fwd_rule *r,
 		 const struct flowside *ns, struct flowside *host)
 {
-	const struct hostnet_ip *ip = family(net, &ns->eaddr);
+	const struct hostnet_ip *ip = fwd_family(net, &ns->eaddr);
 	bool v4 = inany_is_v4(&ns->eaddr);
 
 	if (!ip->enabled ||
@@ -474,14 +468,14 @@ bool fwd_from_ns(const struct hostnet *net, const struct fwd_rule *r,
 	host->eaddr = host_for(ip, &ns->oaddr, v4);
 	host->eport = fwd_port(r, ns->oport);
 	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
-							unspecified(v4);
+							fwd_unspecified(v4);
 	host->oport = 0;
 	return true;
 }
 
-static bool past_tap(const struct conf *c, const struct hostnet *net,
-		     const struct guest *g, const struct fwd_rule *r,
-		     const struct flowside *ini, struct flowside *tgt)
+static bool fwd_past_tap(const struct conf *c, const struct hostnet *net,
+			 const struct guest *g, const struct fwd_rule *r,
+			 const struct flowside *ini, struct flowside *tgt)
 {
 	*tgt = (struct flowside){ 0 };
 	return r->from_ns ? fwd_from_ns(net, r, ini, tgt) :
@@ -513,13 +507,13 @@ unsigned fwd_targets(const struct conf *c, const struct hostnet *net,
 	struct flowside lo = *ini;
 	unsigned n = 1, k;
 
-	if (!past_tap(c, net, g, r, ini, &tgt[0]))
+	if (!fwd_past_tap(c, net, g, r, ini, &tgt[0]))
 		return 0;
 	if (!inany_is_loopback(&ini->oaddr) || !inany_is_loopback(&ini->eaddr))
 		return 1;
 	for (k = 0; k < 2; k++) {
 		lo.oaddr = lo.eaddr = loopback(k ? !v4 : v4);
-		if (past_tap(c, net, g, r, &lo, &tgt[n]) &&
+		if (fwd_past_tap(c, net, g, r, &lo, &tgt[n]) &&
 		    !inany_equals(&tgt[n].eaddr, &tgt[0].eaddr))
 			n++;
 	}
@@ -563,7 +557,7 @@ const union inany *fwd_error_src(const struct hostnet *net,
 				 const struct flowside *host,
 				 const union inany *offender)
 {
-	const struct hostnet_ip *ip = family(net, &tap->oaddr);
+	const struct hostnet_ip *ip = fwd_family(net, &tap->oaddr);
 
 	if (inany_equals(offender, &host->eaddr))
 		return &tap->oaddr;
