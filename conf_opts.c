@@ -149,7 +149,6 @@ static enum conf_result set_mtu(struct parse *p, const char *arg)
 	    (n && n < CONF_MTU_MIN_IPV4))
 		return bad_value(p, arg, "0 (none), or 68 to 65521");
 	p->c->mtu = n;
-	p->c->mtu_given = true;
 	return CONF_RUN;
 }
 
@@ -462,7 +461,6 @@ static enum conf_result set_mac(struct parse *p, const char *arg,
 
 static enum conf_result set_our_mac(struct parse *p, const char *arg)
 {
-	p->c->our_mac_given = true;
 	return set_mac(p, arg, p->c->our_mac);
 }
 

@@ -99,9 +99,7 @@ struct conf {
 
 	/* Link and addresses */
 	unsigned mtu;			/* bytes, 0: not assigned */
-	bool mtu_given;
 	uint8_t our_mac[6];
-	bool our_mac_given;
 	char ifname_opt[IFNAMSIZ];	/* -i, "" if not given */
 	struct conf_ip ip4, ip6;
 	bool no_map_gw;
