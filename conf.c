@@ -4,13 +4,13 @@
  *
  * The parser has the habits of getopt_long(), which callers rely on: it stops
  * at the first word that is no option, takes unique prefixes of long names and
- * "--name=value", lets short options share a word, and words its complaints
- * alike. It is our own because C libraries differ in that wording, and because
- * it keeps nothing between calls. What an option does is in conf_opts.c.
+ * "--name=value", lets short options share a word, and prints the same messages.
+ * It is our own because C libraries differ in these messages, and because it
+ * keeps nothing between calls. The functions of options are in conf_opts.c.
  *
- * Parsing touches nothing but struct conf, what depends on other options is
- * checked at the end, and the first mistake ends it with one line that names
- * the option, the value, and what would be accepted.
+ * The parser writes to struct conf alone. Rules that involve several options are
+ * checked at the end. The first mistake ends the parser with one line that names
+ * the option, the value, and the values that would be accepted.
  */
 
 #include <stdint.h>
@@ -158,7 +158,7 @@ static enum conf_result parse_short(struct parse *p, const char *letters)
 	return CONF_RUN;
 }
 
-/* All options; leaves p->next at the first word after them */
+/* Parse all options; leave p->next at the first word after them */
 static enum conf_result parse_options(struct parse *p)
 {
 	while (p->next < p->argc) {
@@ -178,7 +178,7 @@ static enum conf_result parse_options(struct parse *p)
 	return CONF_RUN;
 }
 
-/* What follows the options: PID, or COMMAND ARGS, or nothing */
+/* Parse the words after the options: PID, or COMMAND ARGS, or none */
 static enum conf_result parse_rest(struct parse *p)
 {
 	int n = p->argc - p->next;
@@ -212,9 +212,9 @@ static enum conf_result parse_rest(struct parse *p)
 	return CONF_RUN;
 }
 
-/* Combinations, once all is known ---------------------------------------- */
+/* Combinations of options ------------------------------------------------ */
 
-/* The MTU decides over IPv6, unless there is nothing else */
+/* Disable IPv6 if the MTU is too small for it, unless IPv4 is disabled, too */
 static enum conf_result check_mtu(struct parse *p)
 {
 	struct conf *c = p->c;
@@ -232,9 +232,9 @@ static enum conf_result check_mtu(struct parse *p)
 }
 
 /*
- * The kernel gives an interface the first or last address of a network, too, and
- * examples of other programs do: 10.0.2.0/24. RFC 1122, 3.2.1.3 has them mean
- * all hosts of the network, so that others may refuse to talk to such a host.
+ * Warn of the first or last address of a network. The kernel accepts it for an
+ * interface, and examples of other programs use one: 10.0.2.0/24. But by RFC 1122,
+ * 3.2.1.3 it means all hosts of the network, so peers may refuse to talk to it.
  */
 static void warn_addr4(const struct conf_ip *ip)
 {
@@ -263,7 +263,7 @@ static enum conf_result check_addr4(struct parse *p)
 	return CONF_RUN;
 }
 
-/* Callers may have defaults for a family that their user switches off */
+/* Only warn: callers may have defaults for a family that their user disables */
 static void warn_disabled(const struct conf_ip *ip, const char *family,
 			  const char *only)
 {
@@ -289,7 +289,7 @@ static enum conf_result check_process(struct parse *p)
 	return CONF_RUN;
 }
 
-/* Options that callers may always give, where another one makes them pointless */
+/* Only warn: callers may always give these options */
 static void warn_pointless(const struct parse *p)
 {
 	const struct conf *c = p->c;
@@ -330,7 +330,7 @@ static enum conf_result check_namespace(struct parse *p)
 	return CONF_RUN;
 }
 
-/* pasta's default; where we don't reach the namespace there are no listeners */
+/* Set pasta's default, auto; not with --fd: there we can't look for listeners */
 static enum conf_result default_ports(struct parse *p)
 {
 	struct conf *c = p->c;
@@ -374,13 +374,13 @@ static enum conf_result check_all(struct parse *p)
 	warn_pointless(p);
 	warn_disabled(&c->ip4, "IPv4", "ipv6-only");
 	warn_disabled(&c->ip6, "IPv6", "ipv4-only");
-	c->no_splice |= c->fd_tap >= 0;	/* a tap gives us no sockets there */
+	c->no_splice |= c->fd_tap >= 0;	/* no way to make sockets in there */
 	c->no_ndp |= c->no_icmp;
 	c->no_ra |= c->no_ndp || c->config_net;
 	return CONF_RUN;
 }
 
-/* The program, from its name: "pasta" first, so that passt.avx2 works */
+/* Select the mode by the program's name, which may be as in passt.avx2 */
 static enum conf_result set_mode(struct parse *p)
 {
 	const char *slash = strrchr(p->prog, '/');
@@ -415,16 +415,16 @@ static void set_defaults(struct conf *c)
 
 /**
  * conf_parse_argv() - Parse a command line
- * @c:		Set, from defaults on. Refers to the strings of @argv
- * @rules:	Set: forwarding rules, which refer to @argv, too
+ * @c:		Set, starting from defaults. Refers to the strings of @argv
+ * @rules:	Set to the forwarding rules, which refer to @argv, too
  * @argc:	Number of words
- * @argv:	Words, the first is the name of the program and selects the mode
+ * @argv:	Words; the first is the name of the program and selects the mode
  * @error:	Set for CONF_BAD and CONF_UNKNOWN: one line, without newline
  * @size:	Bytes of @error, CONF_ERROR_LEN is enough
  *
- * Writes nothing but warnings.
+ * Prints nothing but warnings.
  *
- * Return: what to do next
+ * Return: CONF_RUN, CONF_HELP or CONF_VERSION, or the kind of the error
  */
 enum conf_result conf_parse_argv(struct conf *c, struct rules *rules, int argc,
 				 char *const *argv, char *error, size_t size)
@@ -485,7 +485,7 @@ static void help_section(const char *title, unsigned modes)
 			help_option(o);
 }
 
-/* Without dashes, see conf_opts.c */
+/* Name the options that are not built, without dashes: see conf_opts.c */
 static void help_not_built(void)
 {
 	const struct opt *o;
@@ -516,10 +516,10 @@ static const char usage[] =
 static void print_help(void)
 {
 	printf("%s\n"
-	       "passt connects a virtual machine to the network of its user,\n"
-	       "pasta a network namespace: that of process PID, that at PATH,\n"
-	       "or a new one with COMMAND or a shell in it. Neither needs\n"
-	       "privileges.\n",
+	       "passt connects a virtual machine to the network of its user.\n"
+	       "pasta connects a network namespace: the one of process PID,\n"
+	       "the one at PATH, or a new one that runs COMMAND or a shell.\n"
+	       "Neither needs privileges.\n",
 	       usage);
 	help_section("Options", IN_BOTH);
 	help_section("Options of passt", IN_PASST);
@@ -554,8 +554,8 @@ static enum log_level level_of(const struct conf *c)
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
- * Sets the name and the level of the log, keeps nothing open. Exits with status
- * 1 if anything is wrong.
+ * Sets the name and the level of the log, keeps no file open. Exits with status 1
+ * on any error.
  *
  * Return: 0 to go on; 1 if help or version were printed: exit with status 0
  */

@@ -18,8 +18,8 @@ enum conf_result {
 	CONF_RUN,			/* struct conf is complete */
 	CONF_HELP,			/* --help was given */
 	CONF_VERSION,			/* --version was given */
-	CONF_BAD,			/* wrong, the message says what */
-	CONF_UNKNOWN,			/* no such option: usage helps */
+	CONF_BAD,			/* an error, see the message */
+	CONF_UNKNOWN,			/* no such option: print the usage */
 };
 
 enum conf_result conf_parse_argv(struct conf *c, struct rules *rules, int argc,

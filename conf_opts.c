@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conf_opts.c - What each option does
+ * conf_opts.c - The table of options, and the function of each
  *
  * One table, options[], is the only source of the parser and of --help. An
  * entry without a function is an option that callers may know and that is not
- * built yet: giving it is an error. The help names those only at its end and
+ * built yet: to give it is an error. The help names these options at its end and
  * without dashes, because some callers search the help for an option to learn
  * whether they may use it.
  *
- * The function of an option looks at its value alone and sets a field. What
- * depends on others is checked by conf.c once all are known.
+ * The function of an option looks at its value alone and sets a field. Rules that
+ * involve several options are checked by conf.c once all are known.
  */
 
 #include <arpa/inet.h>
@@ -33,8 +33,8 @@
 #define NETNS_RUN_DIR		"/run/netns"	/* ip-netns(8) */
 
 /**
- * conf_bad() - Note what is wrong
- * @p:		Its error is set
+ * conf_bad() - Set the error message
+ * @p:		Parser
  * @fmt:	As for printf()
  *
  * Return: CONF_BAD
@@ -241,7 +241,7 @@ static unsigned long netmask_bits(const char *s)
 	return 32 - __builtin_popcount(host_part);
 }
 
-/* libvirt gives one for each address: what no IPv4 one can have is for IPv6 */
+/* libvirt gives a length for each address: one above 32 belongs to IPv6 */
 static enum conf_result set_netmask(struct parse *p, const char *arg)
 {
 	unsigned long n = netmask_bits(arg);
@@ -294,13 +294,13 @@ static enum conf_result set_map_host_loopback(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-/* The field of struct conf_ip that the option is about */
+/* The field of struct conf_ip that the option sets */
 static union inany *ip_field(struct parse *p, struct conf_ip *ip)
 {
 	return (union inany *)(void *)((char *)ip + p->opt->offset);
 }
 
-/* With an address of the host's loopback, the guest reaches the host alone */
+/* From an address of the host's loopback, the guest reaches only the host */
 static enum conf_result set_outbound_addr(struct parse *p, const char *arg)
 {
 	union inany a;
@@ -382,7 +382,7 @@ static enum conf_result set_dns(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-/* Blanks, and separators of lists, addresses and paths, are taken for a mistake */
+/* Take blanks and separators of lists, addresses and paths for a mistake */
 static bool domain_valid(const struct parse *p, const char *s, size_t len)
 {
 	enum domain_grade grade = domain_judge(s, len);
@@ -393,7 +393,7 @@ static bool domain_valid(const struct parse *p, const char *s, size_t len)
 	return grade != DOMAIN_INVALID;
 }
 
-/* One domain of a list; "." is the root, where there is nothing to search */
+/* Add one domain of a list; ignore ".", the root, which adds nothing to a name */
 static enum conf_result add_search(struct parse *p, const char *s, size_t len)
 {
 	struct conf *c = p->c;
@@ -573,7 +573,7 @@ static enum conf_result set_stats(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-/* NAME is one of those that ip-netns(8) makes */
+/* NAME without a slash is a namespace made by ip-netns(8) */
 static enum conf_result set_netns(struct parse *p, const char *arg)
 {
 	struct conf *c = p->c;
@@ -638,187 +638,187 @@ static enum conf_result set_tap_offload(struct parse *p, const char *arg)
 
 static const struct opt options[] = {
 	{ "debug", 'd', IN_BOTH, NULL, FLAG(debug),
-	  "Say what happens" },
+	  "Log events in detail" },
 	{ "trace", 0, IN_BOTH, NULL, CALL(set_trace),
-	  "Say it for each packet, too; implies --debug" },
+	  "Log each packet as well; implies --debug" },
 	{ "quiet", 'q', IN_BOTH, NULL, FLAG(quiet),
 	  "Print warnings and errors only" },
 	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr),
 	  "No effect, accepted for old callers" },
 	{ "stats", 0, IN_BOTH, "DELAY", CALL(set_stats),
-	  "Print counters each DELAY seconds; needs\n"
+	  "Print counters every DELAY seconds; needs\n"
 	  "--foreground" },
 	{ "foreground", 'f', IN_BOTH, NULL, FLAG(foreground),
 	  "Stay in the foreground\n"
 	  "(default: only pasta with a COMMAND or shell)" },
 	{ "log-file", 'l', IN_BOTH, "PATH", PATHNAME(log_file),
-	  "Log to this file, not to the system logger" },
+	  "Log to this file, not to the system log" },
 	{ "log-size", 0, IN_BOTH, "BYTES", CALL(set_log_size),
-	  "Limit for the size of the log file\n"
+	  "Maximum size of the log file\n"
 	  "(default: 1048576, at least 40960)" },
 	{ "runas", 0, IN_BOTH, "USER[:GROUP]", CALL(set_runas),
-	  "Become this user if started as root, names or\n"
-	  "numbers (default: nobody)" },
+	  "User to run as if started as root, a name or\n"
+	  "number (default: nobody)" },
 	{ "help", 'h', IN_BOTH, NULL, CALL(set_help),
-	  "Print this and exit" },
+	  "Print this help and exit" },
 	{ "version", 0, IN_BOTH, NULL, CALL(set_version),
 	  "Print version and licence, and exit" },
 	{ "fd", 'F', IN_BOTH, "FD", CALL(set_fd),
-	  "Use this open descriptor: a connected socket,\n"
-	  "or a tap device (pasta)" },
+	  "Number of an open file descriptor to use:\n"
+	  "a connected socket, or a tap device (pasta)" },
 	{ "pcap", 'p', IN_BOTH, "PATH", PATHNAME(pcap_file),
 	  "Record the frames of the tap to this file" },
 	{ "pid", 'P', IN_BOTH, "PATH", PATHNAME(pid_file),
 	  "Write the process ID to this file" },
 	{ "mtu", 'm', IN_BOTH, "N", CALL(set_mtu),
-	  "MTU to assign, 68 to 65521, 0: none\n"
+	  "MTU to assign, 68 to 65521, or 0 for none\n"
 	  "(default: 65520)" },
 	{ "address", 'a', IN_BOTH, "ADDR[/LEN]", CALL(set_address),
-	  "Address to assign, once for each family\n"
+	  "Address to assign, once per family\n"
 	  "(default: the host's)" },
 	{ "netmask", 'n', IN_BOTH, "MASK", CALL(set_netmask),
 	  "IPv4 netmask to assign, bits or dotted\n"
 	  "(default: the host's)" },
 	{ "mac-addr", 'M', IN_BOTH, "MAC", CALL(set_our_mac),
-	  "Our own Ethernet address\n"
+	  "MAC address of our side of the link\n"
 	  "(default: 9a:55:9a:55:9a:55)" },
 	{ "gateway", 'g', IN_BOTH, "ADDR", CALL(set_gateway),
-	  "Default gateway to assign, once for each family\n"
+	  "Default gateway to assign, once per family\n"
 	  "(default: the host's)" },
 	{ "interface", 'i', IN_BOTH, "NAME", CALL(set_interface),
 	  "Take addresses and routes from this interface\n"
-	  "(default: that of the first default route,\n"
-	  "else one with an address)" },
+	  "(default: the interface of the first default\n"
+	  "route, else one with an address)" },
 	{ "outbound", 'o', IN_BOTH, "ADDR",
 	  SET_IP(set_outbound_addr, outbound_addr),
-	  "Source address of what goes out, once for each\n"
-	  "family (default: the kernel's choice)" },
+	  "Source address of outgoing connections, once\n"
+	  "per family (default: the kernel's choice)" },
 	{ "outbound-if4", 0, IN_BOTH, "NAME",
 	  SET(set_outbound_if, ip4.outbound_if),
-	  "Interface by which IPv4 goes out" },
+	  "Interface for outgoing IPv4 connections" },
 	{ "outbound-if6", 0, IN_BOTH, "NAME",
 	  SET(set_outbound_if, ip6.outbound_if),
-	  "The same for IPv6" },
+	  "Interface for outgoing IPv6 connections" },
 	{ "dns", 'D', IN_BOTH, "ADDR", CALL(set_dns),
-	  "Name server to hand out, any number of times,\n"
-	  "or 'none' (default: those in resolv.conf)" },
+	  "Name server to hand out, may be given several\n"
+	  "times, or 'none' (default: from resolv.conf)" },
 	{ "dns-forward", 0, IN_BOTH, "ADDR",
 	  SET_IP(set_per_family_or_none, dns_forward),
-	  "What is sent here goes to the name server of\n"
-	  "the host, once for each family" },
+	  "Forward queries to this address to the host's\n"
+	  "name server, once per family" },
 	{ "dns-host", 0, IN_BOTH, "ADDR", SET_IP(set_dns_host, dns_host),
-	  "Name server of the host for --dns-forward\n"
+	  "Name server that --dns-forward leads to\n"
 	  "(default: the first in resolv.conf)" },
 	{ "search", 'S', IN_BOTH, "LIST", CALL(set_search),
-	  "Domains to hand out, with blanks between them,\n"
-	  "or 'none' (default: those in resolv.conf)" },
+	  "Search domains to hand out, with blanks between\n"
+	  "them, or 'none' (default: from resolv.conf)" },
 	{ "hostname", 'H', IN_BOTH, "NAME", SET(set_name, hostname),
-	  "Host name to hand out, or of a new namespace" },
+	  "Host name to hand out, and of a new namespace" },
 	{ "fqdn", 0, IN_BOTH, "NAME", SET(set_name, fqdn),
-	  "Full name to hand out" },
+	  "Fully qualified domain name to hand out" },
 	{ "no-tcp", 0, IN_BOTH, NULL, FLAG(no_tcp),
-	  "No TCP" },
+	  "Don't forward TCP" },
 	{ "no-udp", 0, IN_BOTH, NULL, FLAG(no_udp),
-	  "No UDP" },
+	  "Don't forward UDP" },
 	{ "no-icmp", 0, IN_BOTH, NULL, FLAG(no_icmp),
-	  "No ICMP and ICMPv6 echo; implies --no-ndp" },
+	  "Don't forward ICMP echo; implies --no-ndp" },
 	{ "no-dhcp", 0, IN_BOTH, NULL, FLAG(no_dhcp),
-	  "No DHCP answers" },
+	  "Don't answer DHCP" },
 	{ "no-ndp", 0, IN_BOTH, NULL, FLAG(no_ndp),
-	  "No NDP answers; implies --no-ra" },
+	  "Don't answer NDP; implies --no-ra" },
 	{ "no-dhcpv6", 0, IN_BOTH, NULL, FLAG(no_dhcpv6),
-	  "No DHCPv6 answers" },
+	  "Don't answer DHCPv6" },
 	{ "no-ra", 0, IN_BOTH, NULL, FLAG(no_ra),
-	  "No NDP router advertisements" },
+	  "Don't send router advertisements" },
 	{ "freebind", 0, IN_BOTH, NULL, FLAG(freebind),
-	  "Ports may be bound to addresses that the host\n"
-	  "doesn't have" },
+	  "Allow forwarded ports to be bound to addresses\n"
+	  "that the host doesn't have" },
 	{ "no-map-gw", 0, IN_BOTH, NULL, FLAG(no_map_gw),
-	  "The gateway's address is not that of the host" },
+	  "Don't map the gateway's address to the host" },
 	{ "map-host-loopback", 0, IN_BOTH, "ADDR", CALL(set_map_host_loopback),
-	  "This address reaches the host's loopback, once\n"
-	  "for each family, or 'none'\n"
-	  "(default: that of the gateway)" },
+	  "Address that reaches the host's loopback, once\n"
+	  "per family, or 'none'\n"
+	  "(default: the gateway's)" },
 	{ "map-guest-addr", 0, IN_BOTH, "ADDR",
 	  SET_IP(set_per_family_or_none, map_guest_addr),
-	  "This address reaches the host's own, once for\n"
-	  "each family, or 'none' (default: none)" },
+	  "Address that reaches the host's own address,\n"
+	  "once per family, or 'none' (default: none)" },
 	{ "ipv4-only", '4', IN_BOTH, NULL, CALL(set_ipv4_only),
-	  "No IPv6" },
+	  "Use IPv4 only" },
 	{ "ipv6-only", '6', IN_BOTH, NULL, CALL(set_ipv6_only),
-	  "No IPv4" },
+	  "Use IPv6 only" },
 	{ "tcp-ports", 't', IN_BOTH, "SPEC", CALL(set_tcp_ports),
-	  "TCP ports of the host that lead to the guest or\n"
-	  "namespace, any number of times (default: none\n"
-	  "for passt, auto for pasta). SPEC is one of:\n"
-	  "  none  forget what was given before\n"
-	  "  all   all but the ephemeral ones (passt)\n"
-	  "  auto  as they appear in the namespace (pasta)\n"
+	  "Forward TCP ports of the host to the guest or\n"
+	  "namespace, may be given several times (default:\n"
+	  "none for passt, auto for pasta). SPEC is one of:\n"
+	  "  none  no ports, discards earlier -t options\n"
+	  "  all   all except ephemeral ports (passt)\n"
+	  "  auto  ports open in the namespace (pasta)\n"
 	  "  [[ADDR][%IF]/]ITEM[,ITEM]...\n"
 	  "ADDR may be :: (IPv6), 0.0.0.0 (IPv4) or * (both).\n"
-	  "ITEM is a port or range, A or A-B, as it is, or\n"
-	  "with those they lead to, A:C or A-B:C-D, or, to\n"
-	  "leave it out, ~A or ~A-B" },
+	  "ITEM is a port or range: A or A-B to the same\n"
+	  "port, A:C or A-B:C-D to another one, or ~A or\n"
+	  "~A-B to exclude it" },
 	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_udp_ports),
-	  "UDP ports, the same" },
+	  "Forward UDP ports of the host, see --tcp-ports" },
 
 	{ "socket", 's', IN_PASST, "PATH", CALL(set_socket),
-	  "Socket to listen on (default: the first of\n"
-	  "/tmp/passt_1.socket to 64 that is free)" },
+	  "UNIX socket to listen on (default: the first\n"
+	  "free one of /tmp/passt_1.socket to 64)" },
 	{ "socket-path", 's', IN_PASST, "PATH", CALL(set_socket),
-	  "The same" },
+	  "Other name of --socket" },
 	{ "vhost-user", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "print-capabilities", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off),
-	  "Quit once the guest has left; implied by --fd" },
+	  "Exit when the guest disconnects; --fd implies it" },
 	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },
 	{ "migrate-exit", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "migrate-no-linger", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_no_dhcp_dns),
-	  "No name servers in answers of DHCP and NDP" },
+	  "Don't hand out name servers by DHCP or NDP" },
 	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_no_dhcp_search),
-	  "No search list in answers of DHCP and NDP" },
+	  "Don't hand out a search list by DHCP or NDP" },
 
 	{ "dhcp-dns", 0, IN_PASTA, NULL, FLAG(dhcp_dns),
-	  "Name servers in answers of DHCP and NDP" },
+	  "Hand out name servers by DHCP and NDP" },
 	{ "dhcp-search", 0, IN_PASTA, NULL, FLAG(dhcp_search),
-	  "Search list in answers of DHCP and NDP" },
+	  "Hand out a search list by DHCP and NDP" },
 	{ "tcp-ns", 'T', IN_PASTA, "SPEC", CALL(set_tcp_ns),
-	  "TCP ports of the namespace that lead to the\n"
-	  "host, without address (default: auto)" },
+	  "Forward TCP ports of the namespace to the host,\n"
+	  "SPEC as above without ADDR (default: auto)" },
 	{ "udp-ns", 'U', IN_PASTA, "SPEC", CALL(set_udp_ns),
-	  "UDP ports, the same" },
+	  "Forward UDP ports of the namespace, see --tcp-ns" },
 	{ "ns-ifname", 'I', IN_PASTA, "NAME", CALL(set_ns_ifname),
 	  "Name of the interface in the namespace\n"
-	  "(default: as that on the host, else tap0)" },
+	  "(default: the host's name, else tap0)" },
 	{ "config-net", 0, IN_PASTA, NULL, FLAG(config_net),
-	  "Set up addresses and routes in the namespace;\n"
+	  "Configure addresses and routes there;\n"
 	  "implies --no-ra" },
 	{ "ns-mac-addr", 0, IN_PASTA, "MAC", CALL(set_ns_mac),
-	  "Ethernet address of the interface there\n"
+	  "MAC address of the interface in the namespace\n"
 	  "(default: random)" },
 	{ "no-copy-routes", 0, IN_PASTA, NULL, CALL(set_no_copy_routes),
-	  "With --config-net: a default route, no others\n"
+	  "With --config-net: set a default route only\n"
 	  "(deprecated)" },
 	{ "no-copy-addrs", 0, IN_PASTA, NULL, CALL(set_no_copy_addrs),
-	  "With --config-net: one address of each family\n"
+	  "With --config-net: set one address per family\n"
 	  "(deprecated)" },
 	{ "netns", 0, IN_PASTA, "PATH", CALL(set_netns),
-	  "Connect this network namespace: a path, or a\n"
-	  "name in /run/netns" },
+	  "Network namespace to connect: a path, or a name\n"
+	  "in /run/netns" },
 	{ "userns", 0, IN_PASTA, "PATH", PATHNAME(userns_path),
-	  "User namespace to join for it" },
+	  "User namespace to join before --netns" },
 	{ "netns-only", 0, IN_PASTA, NULL, FLAG(netns_only),
-	  "Join or make no user namespace" },
+	  "Don't join or create a user namespace" },
 	{ "no-netns-quit", 0, IN_PASTA, NULL, FLAG(no_netns_quit),
-	  "Stay when the path of --netns is gone" },
+	  "Don't exit when the path of --netns is gone" },
 	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, FLAG(host_lo_to_ns_lo),
-	  "What comes from the host's loopback goes to the\n"
-	  "namespace's loopback, not to its own address" },
+	  "Forward connections from the host's loopback to\n"
+	  "the namespace's loopback, not to its address" },
 	{ "no-splice", 0, IN_PASTA, NULL, FLAG(no_splice),
-	  "No bypass for local connections" },
+	  "Don't let local connections bypass the tap" },
 	{ "splice-only", 0, IN_PASTA, NULL, FLAG(splice_only),
-	  "Only that bypass, no other network" },
+	  "Connect local ports only, without a tap device" },
 
 	/* For tests: force a fallback */
 	{ "tap-offload", 0, IN_BOTH, "STEP", CALL(set_tap_offload), NULL },
@@ -826,10 +826,10 @@ static const struct opt options[] = {
 };
 
 /**
- * conf_opt() - One option after the other
- * @i:		From 0 on
+ * conf_opt() - Get an option by its index
+ * @i:		Index, from 0
  *
- * Return: the option, NULL behind the last one
+ * Return: the option, NULL if @i is behind the last one
  */
 const struct opt *conf_opt(size_t i)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conf_opts.h - What each option does
+ * conf_opts.h - The table of options
  */
 
 #ifndef CONF_OPTS_H
@@ -25,10 +25,10 @@ typedef enum conf_result conf_set_fn(struct parse *p, const char *arg);
  * @letter:	Short name, 0: none; entries with the same one are synonyms
  * @modes:	Where it may be given: IN_*
  * @arg:	Name of its value, NULL: it takes none
- * @set:	Puts it into struct conf, NULL: not built yet
- * @offset:	For @set: of the field in struct conf, or in struct conf_ip where
- *		there is one for each family
- * @help:	What it does, lines of up to 49 columns; NULL: not in the help,
+ * @set:	Function that stores the value, NULL: not built yet
+ * @offset:	For @set: offset of the field in struct conf, or in struct conf_ip
+ *		if each family has one
+ * @help:	Text for --help, lines of up to 49 columns; NULL: not in the help,
  *		and not found by a prefix
  */
 struct opt {
@@ -42,22 +42,22 @@ struct opt {
 };
 
 /**
- * struct parse - What is remembered while parsing
- * @c:		Where it goes
- * @rules:	Where rules for ports go
- * @prog:	argv[0], as it is
+ * struct parse - State of the parser
+ * @c:		Result: options
+ * @rules:	Result: forwarding rules
+ * @prog:	argv[0], unchanged
  * @argc:	Number of words
  * @argv:	Words
  * @next:	Index of the next word
  * @opt:	Current option
- * @error:	Message, if something is wrong
+ * @error:	Buffer for the error message
  * @size:	Bytes of @error
  * @only4:	-4 was given
  * @only6:	-6 was given
- * @cidr4:	-a had the length of an IPv4 prefix with it
+ * @cidr4:	-a was given with an IPv4 prefix length
  * @mask4:	-n was given for IPv4
- * @ports_given:	-t, -T, -u, -U: by UDP, and by "from the namespace"
- * @no_copy:	Name of one of --no-copy-*, if given
+ * @ports_given:	-t, -T, -u or -U was given; indices: UDP, from the namespace
+ * @no_copy:	Name of the --no-copy-* option that was given, NULL: none
  */
 struct parse {
 	struct conf *c;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conf_print.c - What the user is told at start
+ * conf_print.c - Print the configuration and the network of the host at start
  *
- * Callers and scripts read these lines: their wording stays.
+ * Callers and scripts read these lines, so their wording stays.
  */
 
 #include <arpa/inet.h>
@@ -13,12 +13,12 @@
 #include "log.h"
 #include "util.h"
 
-/* NAME (IPv4), NAME (IPv6): with "" in place of a name, that one is not told */
-static void print_interfaces(const char *what, const char *name4,
+/* Print "NAME (IPv4), NAME (IPv6)", leaving out a name that is "" */
+static void print_interfaces(const char *label, const char *name4,
 			     const char *name6)
 {
 	if (*name4 || *name6)
-		info("%s interface: %s%s%s%s%s", what,
+		info("%s interface: %s%s%s%s%s", label,
 		     name4, *name4 ? " (IPv4)" : "",
 		     *name4 && *name6 ? ", " : "",
 		     name6, *name6 ? " (IPv6)" : "");
@@ -48,12 +48,12 @@ static void print_link(const struct conf *c, const struct hostnet *h)
 	info("    host: %s", util_mac_ntop(c->our_mac, mac));
 }
 
-static void print_addr(const char *what, const union inany *a)
+static void print_addr(const char *label, const union inany *a)
 {
 	char s[INANY_STRLEN];
 
 	if (inany_is_set(a))
-		info("    %s: %s", what, inany_ntop(a, s, sizeof(s)));
+		info("    %s: %s", label, inany_ntop(a, s, sizeof(s)));
 }
 
 static void print_dns(const union inany *ns, unsigned n, const struct dns *d,
@@ -71,7 +71,7 @@ static void print_dns(const union inany *ns, unsigned n, const struct dns *d,
 		info("    %s", d->search[i]);
 }
 
-/* The heading says by which protocol: with none, it is set in the namespace */
+/* The heading names the protocol that assigns the address, if there is one */
 static void print_ipv4(const struct conf *c, const struct hostnet *h,
 		       const struct dns *d)
 {
@@ -111,10 +111,10 @@ static void print_ipv6(const struct conf *c, const struct hostnet *h,
 }
 
 /**
- * conf_print() - Tell the user what was found and chosen
+ * conf_print() - Print interfaces, addresses, name servers and ports
  * @c:		Configuration
  * @h:		Network of the host
- * @d:		Name servers and search list, as at start
+ * @d:		Name servers and search list at start
  */
 void conf_print(const struct conf *c, const struct hostnet *h,
 		const struct dns *d)
