@@ -2,11 +2,12 @@
 /*
  * types.h - Plain data that every layer may read
  *
- * struct conf is what the user asked for: written by the parser alone, const
- * afterwards. struct hostnet is how the network of the host looks and what the
- * other side gets of it: written by hostnet.c alone. struct dns is the same for
- * names: written by resolv.c alone. struct guest is what was learned from the
- * frames of the other side: written by guest.c alone.
+ * Each structure has one writer, all others read it as const:
+ *
+ *	struct conf	options of the user: the parser, const afterwards
+ *	struct hostnet	network of the host, and its image for the guest: hostnet.c
+ *	struct dns	name servers and search list: resolv.c
+ *	struct guest	addresses learned from frames of the guest: guest.c
  */
 
 #ifndef TYPES_H
@@ -30,44 +31,45 @@
 #define HOSTNET_ADDRS_MAX	32
 #define CONF_DNS_MAX		8	/* name servers of one family */
 #define CONF_SEARCH_MAX		32	/* domains of a search list */
-#define CONF_NAME_LEN		256	/* of a domain, with its NUL: RFC 1035, 3.1 */
+#define CONF_NAME_LEN		256	/* domain and NUL, bytes: RFC 1035, 3.1 */
 
 enum mode { MODE_PASST, MODE_PASTA };
 
-/* Steps of the ladder of offloads of a tun device, each includes the next */
+/* Sets of offloads of a tun device, from the largest on */
 enum tap_offload {
 	TAP_OFF_USO,		/* checksum, TSO4, TSO6, USO4, USO6 */
 	TAP_OFF_TSO,		/* checksum, TSO4, TSO6 */
 	TAP_OFF_CSUM,		/* checksum */
-	TAP_OFF_VNET,		/* a virtio-net header, nothing in it */
+	TAP_OFF_VNET,		/* a virtio-net header, but no offload */
 	TAP_OFF_NONE,		/* no virtio-net header */
 };
 
 /* One address family, as the user asked for it */
 struct conf_ip {
 	bool enabled;
-	union inany addr;		/* to assign to the other side */
+	union inany addr;		/* to assign to the guest */
 	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
-	union inany gw;			/* its default gateway */
-	bool addr_given, prefix_given, gw_given, map_given;	/* by option */
+	union inany gw;			/* default gateway to assign */
+	bool addr_given, prefix_given, gw_given, map_given;
 	bool no_copy_addrs, no_copy_routes;
-	union inany map_host_loopback;	/* reaches the host's loopback */
-	union inany map_guest_addr;	/* reaches the host's own address */
-	union inany outbound_addr;	/* what sockets are bound to; unset: any */
-	char outbound_if[IFNAMSIZ];	/* and the interface, "": any */
-	union inany dns_forward;	/* what is sent here goes to dns_host, */
-	union inany dns_host;		/* unset: to what struct dns says */
+	union inany map_host_loopback;	/* leads to the host's loopback */
+	union inany map_guest_addr;	/* leads to the host's own address */
+	union inany outbound_addr;	/* address of sockets, unset: any */
+	char outbound_if[IFNAMSIZ];	/* interface of sockets, "": any */
+	union inany dns_forward;	/* queries to it lead to dns_host */
+	union inany dns_host;		/* unset: server of struct dns */
 };
 
-/* How the namespace of pasta is found */
+/* Kind of the namespace that pasta serves */
 enum netns_kind {
-	NETNS_SPAWN,			/* new one, COMMAND or a shell in it */
-	NETNS_PID,			/* of a process */
-	NETNS_PATH,			/* file: bound nsfs, or of /proc */
-	NETNS_FD,			/* none: a tap file descriptor was passed */
+	NETNS_SPAWN,			/* a new one with COMMAND or a shell */
+	NETNS_PID,			/* the one of a process */
+	NETNS_PATH,			/* the one of a file, on nsfs or in /proc */
+	NETNS_FD,			/* unknown, the tap was passed by --fd */
 };
 
-enum {				/* ip_local_port_range of each new namespace */
+/* Default of net.ipv4.ip_local_port_range, which each new namespace starts with */
+enum {
 	EPHEMERAL_FIRST = 32768, EPHEMERAL_LAST = 60999,
 };
 
@@ -88,14 +90,14 @@ struct conf {
 	enum netns_kind netns_kind;
 	pid_t netns_pid;
 	const char *netns_path, *userns_path;
-	char netns_name_path[300];	/* what netns_path is, for a NAME */
+	char netns_name_path[300];	/* netns_path of a NAME */
 	bool netns_only, no_netns_quit;
-	char *const *command;		/* NULL-terminated; NULL: $SHELL */
+	char *const *command;		/* ends with NULL; NULL: $SHELL */
 	bool config_net;
-	char ns_ifname[IFNAMSIZ];	/* "": from the template, else tap0 */
+	char ns_ifname[IFNAMSIZ];	/* "": see struct hostnet */
 	uint8_t ns_mac[6];
 	bool ns_mac_given;
-	enum tap_offload offload_max;	/* first step of the ladder to try */
+	enum tap_offload offload_max;	/* largest set to try */
 
 	/* Link and addresses */
 	unsigned mtu;			/* bytes, 0: not assigned */
@@ -107,30 +109,30 @@ struct conf {
 	/* Protocols and services */
 	bool no_tcp, no_udp, no_icmp, no_ndp, no_ra, no_dhcp, no_dhcpv6;
 	bool no_splice, splice_only, host_lo_to_ns_lo;
-	unsigned stats_s;		/* between lines of --stats, 0: none */
+	unsigned stats_s;		/* period of --stats, seconds, 0: off */
 
-	/* Names: what was given, see struct dns for what holds */
-	bool dns_given, search_given;	/* even if it was "none" */
+	/* Names, see struct dns for those in use */
+	bool dns_given, search_given;	/* also with "none" */
 	unsigned ndns, nsearch;
 	union inany dns[2 * CONF_DNS_MAX];
 	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
-	bool dhcp_dns, dhcp_search;	/* hand them out */
+	bool dhcp_dns, dhcp_search;	/* hand servers, domains out */
 	char hostname[CONF_NAME_LEN], fqdn[CONF_NAME_LEN];	/* "": none */
 
 	/* Ports */
 	bool freebind;
 
 	/* passt */
-	const char *sock_path;		/* NULL: the first free of the default ones */
+	const char *sock_path;		/* NULL: the first free default one */
 
-	/* Switches that force a fallback, for tests */
+	/* For tests: use a fallback */
 	bool no_peek_off;		/* act as if SO_PEEK_OFF was unknown */
 };
 
 /* An address of an interface */
 struct host_addr {
 	union inany addr;		/* the host's own */
-	union inany peer;		/* of point to point, else addr */
+	union inany peer;		/* other end of point to point, else addr */
 	uint32_t flags;			/* IFA_F_* */
 	uint8_t prefix_len;		/* of peer, for IPv4 0..32 */
 	uint8_t scope;			/* RT_SCOPE_* */
@@ -141,42 +143,43 @@ struct host_route {
 	union inany dst, src;		/* unset for lengths of 0 */
 	union inany gw;			/* unset: on link */
 	union inany prefsrc;		/* unset: any */
-	uint32_t metric;		/* as told: 0 is 1024 for IPv6 */
+	uint32_t metric;		/* as received: 0 is 1024 for IPv6 */
 	uint8_t dst_len, src_len;	/* for IPv4 0..32 */
 	uint8_t tos, scope, protocol;	/* RT_SCOPE_*, RTPROT_* */
 	uint8_t pref;			/* RFC 4191, IPv6 only */
 	bool onlink;
 };
 
-/* One address family, as the other side sees it */
+/* One address family as the guest sees it */
 struct hostnet_ip {
 	bool enabled;
 	unsigned ifindex;		/* template interface, 0: local mode */
 	char ifname[IFNAMSIZ];
-	bool onlink;			/* found for its address: no default route */
-	union inany addr;		/* assigned to the guest, may be unset */
+	bool onlink;			/* interface without default route */
+	union inany addr;		/* assigned address, may be unset */
 	uint8_t prefix_len;		/* of addr, for IPv4 as 0..32 */
-	union inany gw;			/* its default gateway, may be unset */
+	union inany gw;			/* default gateway, may be unset */
 	union inany our_ll;		/* IPv6: our own link-local address */
-	union inany map_host_loopback;	/* reaches the host's loopback; unset: no */
-	union inany host_addr;		/* the host's own; unset: none known */
-	union inany map_guest_addr;	/* reaches host_addr; unset: nothing does */
+	union inany map_host_loopback;	/* leads to the host's loopback */
+	union inany host_addr;		/* the host's own, unset: unknown */
+	union inany map_guest_addr;	/* leads to host_addr */
 
-	/* Of the template interface, to copy */
+	/* Addresses and routes of the template interface, to copy */
 	unsigned naddrs, nroutes;
-	unsigned addrs_lost, routes_lost;	/* no room for these */
+	unsigned addrs_lost, routes_lost;	/* dropped for lack of room */
 	struct host_addr addrs[HOSTNET_ADDRS_MAX];	/* the best first */
 	struct host_route routes[HOSTNET_ROUTES_MAX];
 };
 
 /**
- * struct hostnet - The network of the host, and what the other side gets of it
+ * struct hostnet - The network of the host, and its image for the guest
  * @ip4, @ip6:	Addresses of each family
- * @mtu:	MTU that is advertised, bytes, 0: none
- * @ns_ifname:	Name of the tap device in the namespace (pasta)
+ * @mtu:	MTU to advertise, bytes, 0: none
+ * @ns_ifname:	Name of the tap device in the namespace (pasta): as given, else of
+ *		the template, else tap0
  * @ephemeral_first, @ephemeral_last:	Ports that the host's kernel assigns to
  *		clients, net.ipv4.ip_local_port_range
- * @notsent_low:	net.ipv4.tcp_notsent_lowat of the host is a limit
+ * @notsent_low:	The host limits unsent data by net.ipv4.tcp_notsent_lowat
  *
  * Plain data that may cross a fork.
  */
@@ -189,16 +192,17 @@ struct hostnet {
 };
 
 /**
- * struct dns - Name servers and search list as they are at the moment
- * @n4, @n6:	Servers of each family to hand out, as the guest can reach them
- * @nsearch:	Domains to hand out
- * @host4, @host6:	Where conf->ipN.dns_forward leads; unset: nowhere. Of the other
- *		family where there is none of this one; so are @via4, @via6
- * @via4, @via6:	Where queries to the address that stands for the host's
- *		loopback lead; unset: to the loopback, as other ports
+ * struct dns - Name servers and search list at the moment
+ * @n4, @n6:	Number of servers of each family in @ns4, @ns6: addresses to hand
+ *		out, by which the guest can reach them
+ * @nsearch:	Number of domains to hand out
+ * @host4, @host6:	Target of queries to conf->ipN.dns_forward; unset: none. If its
+ *		family has no server, one of the other; the same goes for @via4, @via6
+ * @via4, @via6:	Target of queries to the address that leads to the host's
+ *		loopback; unset: the loopback, as for other ports
  * @scope6:	Interface of @host6 or @host4, if that is link-local
  *
- * From the command line, else from the host's resolv.conf: written by resolv.c
+ * Options come first, then the host's resolv.conf: resolv.c writes this structure
  * at start and when that file changes.
  */
 struct dns {
@@ -210,7 +214,7 @@ struct dns {
 	unsigned scope6;
 };
 
-/* Classes of addresses: the guest is reached at one address of each */
+/* Classes of addresses: the guest has one known address of each */
 enum guest_class { GUEST_IP4, GUEST_IP6, GUEST_LL6, GUEST_CLASSES };
 
 /* Why an address is believed to be the guest's, see guest.c */
@@ -219,13 +223,13 @@ enum guest_rank {
 };
 
 /**
- * struct guest_id - What is known about the guest's address of one class
+ * struct guest_id - The guest's known address of one class
  * @rank:	enum guest_rank of the known address
- * @mac_known:	A frame came from it, and from this @mac
- * @pending:	Another address was heard of: the known one is asked for
- * @asked:	How often that was done
- * @asked_ms:	When it was done last, 0: never
- * @due_ms:	When it is to be done again
+ * @mac_known:	A frame came from the address, with source @mac
+ * @pending:	A frame came from another address: probe the known one
+ * @asked:	Number of probes sent
+ * @asked_ms:	Time of the last probe, ms, 0: never
+ * @due_ms:	Time of the next probe, ms
  * @other, @other_mac, @other_rank:	The candidate
  */
 struct guest_id {
@@ -236,7 +240,7 @@ struct guest_id {
 	union inany other;
 };
 
-/* Another address, with a MAC address that is not the guest's */
+/* An address of another host behind the tap, with its MAC address */
 struct guest_neigh {
 	union inany addr;		/* unset: none */
 	uint8_t mac[6];
@@ -244,14 +248,14 @@ struct guest_neigh {
 
 #define GUEST_NEIGHS	64
 
-/* What the frames of the other side tell about it */
+/* The guest, as its frames show it */
 struct guest {
 	uint8_t mac[6];			/* broadcast until known */
 	bool mac_known;
-	uint8_t mac_rank;		/* of the address that @mac is from */
+	uint8_t mac_rank;		/* of the address that gave @mac */
 	union inany addr4;		/* known addresses, may be unset */
 	union inany addr6;		/* global */
-	union inany addr6_ll;		/* link-local, unset until heard of */
+	union inany addr6_ll;		/* link-local, unset until seen */
 	struct guest_id id[GUEST_CLASSES];
 	struct guest_neigh neigh[GUEST_NEIGHS];
 };
