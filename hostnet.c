@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hostnet.c - The host's interfaces to take as templates
+ * hostnet.c - The network of the host, and its image for the guest
+ *
+ * This module alone writes struct hostnet. It fills in the options of the user,
+ * looks for an interface of the host that serves as a template for each family,
+ * and derives the rest: mappings and the name of the tap.
  *
  * The template of a family is the interface of -i, else the one of the default
- * route with the lowest metric in the main table, each family by itself, among
- * routes whose interface is up, if there are any. Kernel order decides between
- * equals. A multipath route stands for its next hops in their order, a nexthop
- * object for what RTM_GETNEXTHOP says about it.
+ * route with the lowest metric in the main table. Routes whose interface is up
+ * are preferred, and among equals the first one of the kernel's list. Each
+ * family is looked at by itself. A multipath route stands for its next hops in
+ * their order, a nexthop object for the next hops that RTM_GETNEXTHOP reports.
  *
- * The main table may not be what decides: there are rules for other tables, and
- * tunnels cover the default route by two halves of it. So the kernel is asked
- * first where packets to nowhere in particular leave. If the route that it names
- * is another table's, or not the default route but nearly as wide, its interface
- * is the template. A default route from another table is copied like one from the
- * main table; no other route of those is.
+ * Another table may decide: there are routing rules, and tunnels cover the
+ * default route by two routes of half the address space. So we first ask the
+ * kernel for the route to an address that belongs to nobody. If that route is
+ * in another table, or is not the default route but nearly as wide, its
+ * interface is the template. A default route from another table is copied like
+ * one from the main table; other routes of other tables are not.
  *
  * A family without default route takes an interface that is up and has an
- * address beyond the link: the other family's template, else the first one.
- * Routes of its link are copied. A default route by the gateway of local mode
- * brings all else to the host, whose kernel refuses it, or has a route by now.
+ * address beyond the link: the other family's template, else the first one. The
+ * routes of that interface are copied. A default route by the gateway of local
+ * mode brings all other packets to the host. Its kernel refuses them, or has a
+ * route by then.
  *
- * A family without any such address is in local mode, whatever the other one has:
- * 169.254.2.1/16 behind 169.254.2.2, or IPv6 link-local alone, behind our
- * link-local address. All that the guest dials is dialled on the host. So a host
- * without network, or without IPv6, is never an error, and one that gets a family
- * later is reached by it at once.
+ * A family without any such address is in local mode, even if the other one is
+ * not: 169.254.2.1/16 behind 169.254.2.2, or IPv6 link-local alone, behind our
+ * link-local address. All that the guest dials is dialled on the host. So a
+ * host without network, or without IPv6, is never an error, and one that gets a
+ * family later is reached by it at once.
  *
  * All of this happens at start, before the sandbox. There is no state between
  * calls: the file-scope variables are scratch space.
@@ -49,7 +54,7 @@
 #define NOTSENT_LOWAT	"/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 enum {
-	DUMP_TRIES	= 3,		/* if it changes under our eyes */
+	DUMP_TRIES	= 3,		/* of a dump that is inconsistent */
 	CANDS_MAX	= 16,		/* default routes of one family */
 	IP6_METRIC_DEFAULT = 1024,
 	IP6_PREFIX_DEFAULT = 64,
@@ -58,17 +63,17 @@ enum {
 };
 
 /*
- * Nobody's: RFC 5737, RFC 9637, RFC 3849. A second one for where somebody filters
- * the first.
+ * Addresses for documentation, which belong to nobody: RFC 5737, RFC 9637, RFC
+ * 3849. The second one serves hosts that filter the first.
  */
 static const char *const somewhere4[] = { "192.0.2.1", "203.0.113.1" };
 static const char *const somewhere6[] = { "3fff::1", "2001:db8::1" };
 
-/* In IPv4 local mode: RFC 3927 addresses */
+/* Addresses of IPv4 local mode: RFC 3927 */
 #define LOCAL_ADDR4	0xa9fe0201u	/* 169.254.2.1 */
 #define LOCAL_GW4	0xa9fe0202u	/* 169.254.2.2 */
 
-/* A default route over some interface */
+/* A candidate: one next hop of a default route */
 struct cand {
 	unsigned oif;
 	uint32_t metric;
@@ -78,28 +83,28 @@ struct cand {
 
 /* Search for the template of one family */
 struct probe {
-	struct nl *nl, *nested;		/* nested: while a dump is under way */
+	struct nl *nl, *nested;		/* nested: for requests during a dump */
 	sa_family_t family;
-	unsigned oif;			/* look at this one only, 0: any */
+	unsigned oif;			/* interface to look at, 0: any */
 	unsigned ncands;
 	struct cand cands[CANDS_MAX];
 	struct cand best;
 	struct nl_link link;		/* of best */
-	struct host_route policy;	/* default route of another table, */
-	bool has_policy;		/* if that is where best is from */
+	struct host_route policy;	/* default route of another table */
+	bool has_policy;		/* best is from policy */
 	struct hostnet_ip *host;
 	struct nl_nexthop hop_cache;	/* of hop_cache_id */
 	uint32_t hop_cache_id;
 };
 
-/* Scratch: too large for a stack, and nothing is kept in it between calls */
+/* Scratch: too large for the stack, no state between calls */
 static struct nl scratch[2];
 static struct probe scratch_probe;
 
 /*
- * nexthop_cached() - A nexthop object, NULL if it is gone
+ * nexthop_cached() - Get a nexthop object, NULL if it is gone
  *
- * There are tables with very many routes over a few objects.
+ * Some tables have very many routes over a few objects.
  */
 static const struct nl_nexthop *nexthop_cached(struct probe *p, uint32_t id)
 {
@@ -113,9 +118,9 @@ static const struct nl_nexthop *nexthop_cached(struct probe *p, uint32_t id)
 }
 
 /*
- * route_resolve() - Next hops of a route that has but the id of an object
+ * route_resolve() - Fill in the next hops of a route that only names an object
  *
- * So with net.ipv4.nexthop_compat_mode=0; else the kernel gives them as well.
+ * The kernel leaves them out with net.ipv4.nexthop_compat_mode=0.
  */
 static void route_resolve(struct probe *p, struct nl_route *r)
 {
@@ -140,8 +145,8 @@ static void route_resolve(struct probe *p, struct nl_route *r)
 /*
  * cand_msg() - Collect default routes
  *
- * The kernel lists the routes of one prefix with the lowest metric first, so
- * those which find no room any more would not have been chosen.
+ * The kernel lists the routes of one prefix with the lowest metric first, so a
+ * route that finds no room would not have been chosen.
  */
 static void cand_msg(const struct nlmsghdr *nh, void *arg)
 {
@@ -165,7 +170,7 @@ static void cand_msg(const struct nlmsghdr *nh, void *arg)
 	}
 }
 
-/* hop_on() - The first next hop over @oif, if possible not a dead one */
+/* hop_on() - Get the first next hop over @oif, if possible not a dead one */
 static const struct nl_hop *hop_on(const struct nl_route *r, unsigned oif)
 {
 	const struct nl_hop *found = NULL;
@@ -179,10 +184,10 @@ static const struct nl_hop *hop_on(const struct nl_route *r, unsigned oif)
 }
 
 /*
- * route_via() - Gateway of a route that is to be copied
+ * route_via() - Set the gateway of a route that is to be copied
  *
- * An IPv4 route over an IPv6 gateway becomes one without: the other side may have
- * no IPv6, and all of its neighbours are us anyway.
+ * Drop an IPv6 gateway of an IPv4 route: the guest may have no IPv6, and we
+ * answer for all of its neighbours anyway.
  */
 static void route_via(struct host_route *r, const struct nl_hop *hop,
 		      int family)
@@ -196,7 +201,7 @@ static void route_via(struct host_route *r, const struct nl_hop *hop,
 	r->onlink = hop->onlink;
 }
 
-/* route_msg() - Collect routes over the template; a default always has room */
+/* route_msg() - Collect routes over the template; a default route always fits */
 static void route_msg(const struct nlmsghdr *nh, void *arg)
 {
 	struct probe *p = arg;
@@ -224,7 +229,7 @@ static void route_msg(const struct nlmsghdr *nh, void *arg)
 	host->routes[at] = r.r;
 }
 
-/* addr_copied() - Is an address one of those that the other side gets? */
+/* addr_copied() - Is this address one to copy? */
 static bool addr_copied(const struct host_addr *a, const struct cand *c)
 {
 	if (inany_equals(&a->addr, &c->prefsrc))
@@ -237,8 +242,9 @@ static bool addr_copied(const struct host_addr *a, const struct cand *c)
 /*
  * addr_msg() - Collect addresses of the template interface
  *
- * The preferred source of the route may be on another one, often on lo. Without
- * @p->best.oif addresses of all interfaces are taken.
+ * The preferred source of the route may be on another interface, often on lo.
+ * If
+ * @p->best.oif is 0, collect the addresses of all interfaces.
  */
 static void addr_msg(const struct nlmsghdr *nh, void *arg)
 {
@@ -260,10 +266,10 @@ static void addr_msg(const struct nlmsghdr *nh, void *arg)
 }
 
 /*
- * probe_dump() - Dump until it is consistent, or as good as it gets
+ * probe_dump() - Dump until the result is consistent, or DUMP_TRIES are over
  *
- * *@count and *@lost are what @fn collects, set to 0 before each attempt. With
- * strict checking a table that was never used is -ENOENT: that is, empty.
+ * @fn counts in *@count and *@lost, which are reset before each attempt. With
+ * strict checking, -ENOENT stands for a table that was never used: it is empty.
  */
 static int probe_dump(struct probe *p, struct nl_req *q, nl_msg_fn fn,
 		      unsigned *count, unsigned *lost)
@@ -298,7 +304,7 @@ static int probe_dump_addrs(struct probe *p)
 			  &p->host->addrs_lost);
 }
 
-/* cand_better() - Up before down, then by metric; equals keep their order */
+/* cand_better() - Is @a, up or not, better than @b? Equals keep their order */
 static bool cand_better(const struct cand *a, bool a_up, const struct cand *b,
 			bool b_up)
 {
@@ -318,14 +324,14 @@ static void lookup_msg(const struct nlmsghdr *nh, void *arg)
 	x->found = !nl_parse_route_of_any(nh, x->p->family, &x->r);
 }
 
-/* lookup() - The route for a destination, rules and all: false if there is none */
+/* lookup() - Get the route to @to by all rules; false if there is none */
 static bool lookup(struct lookup *x, const char *to)
 {
 	bool v4 = x->p->family == AF_INET;
 	struct rtmsg rtm = {
 		.rtm_family = (uint8_t)x->p->family,
 		.rtm_dst_len = v4 ? 32 : 128,
-		/* IPv6 tells the table anyway, and refuses to be asked */
+		/* IPv6 reports the table anyway, and refuses the flag */
 		.rtm_flags = RTM_F_FIB_MATCH | (v4 ? RTM_F_LOOKUP_TABLE : 0),
 	};
 	union inany dst;
@@ -344,7 +350,7 @@ static bool lookup(struct lookup *x, const char *to)
 	return true;
 }
 
-/* policy_take() - Make the next hop of such a route the best: false if it can't */
+/* policy_take() - Make this next hop the best; false if it is not usable */
 static bool policy_take(struct probe *p, const struct nl_route *r,
 			const struct nl_hop *hop)
 {
@@ -360,7 +366,7 @@ static bool policy_take(struct probe *p, const struct nl_route *r,
 	return true;
 }
 
-/* probe_policy() - Is it another route than a default one of the main table? */
+/* probe_policy() - Look for a route before the default one of the main table */
 static bool probe_policy(struct probe *p)
 {
 	const char *const *to = p->family == AF_INET ? somewhere4 : somewhere6;
@@ -380,7 +386,7 @@ static bool probe_policy(struct probe *p)
 	return false;
 }
 
-/* probe_main() - Choose among the default routes: @p->best, @p->link */
+/* probe_main() - Choose @p->best and @p->link among the default routes */
 static bool probe_main(struct probe *p)
 {
 	bool found = false, best_up = false, up;
@@ -405,15 +411,15 @@ static bool probe_main(struct probe *p)
 	return found;
 }
 
-/* probe_route() - Find the way out: @p->best, @p->link */
+/* probe_route() - Find the default route: set @p->best and @p->link */
 static bool probe_route(struct probe *p)
 {
-	if (p->oif)		/* the user knows better than the rules */
+	if (p->oif)		/* -i comes before routing rules */
 		return probe_main(p) || probe_policy(p);
 	return probe_policy(p) || probe_main(p);
 }
 
-/* probe_routes() - What is to be copied, the default route in any case */
+/* probe_routes() - Collect the routes to copy, the default route in any case */
 static void probe_routes(struct probe *p)
 {
 	struct hostnet_ip *host = p->host;
@@ -428,7 +434,7 @@ static void probe_routes(struct probe *p)
 	host->routes[host->nroutes++] = p->policy;
 }
 
-/* prefix_equals() - First @len bits, which count from the family's own start */
+/* prefix_equals() - Are the first @len bits equal? IPv4 has 32 of them */
 static bool prefix_equals(const union inany *a, const union inany *b,
 			  unsigned len)
 {
@@ -445,13 +451,14 @@ static bool prefix_equals(const union inany *a, const union inany *b,
 }
 
 /*
- * addr_score() - Which address is the best to have, the higher
+ * addr_score() - Rate an address, the higher the better
  *
- * IPv4: the route's own idea, then global, then next to the gateway, then
- * primary. IPv6: the route's own idea, then, in the spirit of RFC 6724, 5, not
- * deprecated (rule 3), global rather than unique local (rule 6, table 2.1),
- * usable now (no detection of duplicates pending), and stable rather than
- * temporary: it outlives the day.
+ * IPv4: the route's preferred source, then global, then in the gateway's
+ * network, then primary. IPv6: the route's preferred source, then, in the
+ * spirit of RFC 6724, 5, not deprecated (rule 3), global rather than unique
+ * local (rule 6, table 2.1), usable now (no duplicate address detection
+ * pending), and stable rather than temporary: a temporary address may expire
+ * within a day.
  */
 static int addr_score(const struct host_addr *a, const struct cand *c)
 {
@@ -482,9 +489,10 @@ static struct host_addr *addr_best(struct hostnet_ip *host,
 }
 
 /*
- * addrs_settle() - The best address first, no temporary ones after it
+ * addrs_settle() - Put the best address first, drop temporary ones after it
  *
- * Those come and go on the host every few hours; here they would stay.
+ * Temporary addresses change on the host every few hours; the copies would
+ * stay.
  */
 static void addrs_settle(struct hostnet_ip *host, const struct cand *c)
 {
@@ -507,8 +515,8 @@ static void addrs_settle(struct hostnet_ip *host, const struct cand *c)
 /*
  * probe_addrs() - Collect addresses, the best one first
  *
- * The interface of a default route needs none of its own: the kernel then takes
- * one of another interface, and so do we.
+ * The interface of a default route may have no address of its own: the kernel
+ * then uses one of another interface, and so do we.
  */
 static void probe_addrs(struct probe *p, bool has_route)
 {
@@ -531,10 +539,10 @@ static void probe_addrs(struct probe *p, bool has_route)
 struct onlink {
 	struct probe *p;
 	unsigned prefer;		/* interface, 0: none */
-	unsigned oif;			/* found so far, 0: none */
+	unsigned oif;			/* best one so far, 0: none */
 };
 
-/* onlink_better() - Rather the interface @a than @b? */
+/* onlink_better() - Is interface @a better than @b? */
 static bool onlink_better(const struct onlink *x, unsigned a, unsigned b)
 {
 	if (!b || a == x->prefer)
@@ -563,7 +571,7 @@ static void onlink_msg(const struct nlmsghdr *nh, void *arg)
 	}
 }
 
-/* probe_onlink() - Find an interface without default route: @p->best, @p->link */
+/* probe_onlink() - Set @p->best and @p->link without a default route */
 static bool probe_onlink(struct probe *p, unsigned prefer)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
@@ -579,7 +587,7 @@ static bool probe_onlink(struct probe *p, unsigned prefer)
 	return x.oif;
 }
 
-/* prefix_guess() - Length for an address without: the host's, else by class */
+/* prefix_guess() - Guess a prefix length: of the host's network, else by class */
 static uint8_t prefix_guess(const union inany *addr,
 			    const struct hostnet_ip *host)
 {
@@ -593,7 +601,7 @@ static uint8_t prefix_guess(const union inany *addr,
 				  host->addrs[i].prefix_len))
 			return host->addrs[i].prefix_len;
 	}
-	/* RFC 791, 3.2; superseded by RFC 4632, but what everybody expects */
+	/* RFC 791, 3.2; superseded by RFC 4632, but still expected */
 	a4 = ntohl(addr->v4mapped.a4.s_addr);
 	return a4 >> 31 == 0 ? 8 : a4 >> 30 == 2 ? 16 : a4 >> 29 == 6 ? 24 : 32;
 }
@@ -641,14 +649,14 @@ static bool probe_copy(struct probe *p, const struct conf_ip *ip,
 }
 
 /**
- * probe_family() - Find the template of one family, fill in what was not given
+ * probe_family() - Find the template of one family, fill in missing options
  * @p:		Sockets set up; overwritten
- * @ip:		What the user gave
+ * @ip:		Options
  * @family:	AF_INET or AF_INET6
  * @opt:	Interface by option -i, NULL if none
  * @host:	Filled if there is a template
  *
- * Return: true if there is one: @opt, or the interface of a default route
+ * Return: true if there is a template: @opt, or the interface of a default route
  */
 static bool probe_family(struct probe *p, const struct conf_ip *ip,
 			 sa_family_t family, const struct nl_link *opt,
@@ -689,7 +697,7 @@ static union inany local_gw(const struct hostnet_ip *host, bool v4)
 	return v4 ? inany_from_v4_host(LOCAL_GW4) : host->our_ll;
 }
 
-/* add_local_route() - Add a default route that ends at the host's kernel */
+/* add_local_route() - Add a default route by the gateway of local mode */
 static void add_local_route(const struct conf_ip *ip, bool v4,
 			    struct hostnet_ip *host)
 {
@@ -706,10 +714,10 @@ static void add_local_route(const struct conf_ip *ip, bool v4,
 }
 
 /**
- * probe_family_onlink() - The same for a family that has no default route
+ * probe_family_onlink() - Find a template for a family without default route
  * @prefer:	Template of the other family, 0: none
  *
- * An address that was given is enough, there is nothing to find for it.
+ * With an address by option there is no template.
  */
 static bool probe_family_onlink(struct probe *p, const struct conf_ip *ip,
 				sa_family_t family, unsigned prefer,
@@ -724,7 +732,7 @@ static bool probe_family_onlink(struct probe *p, const struct conf_ip *ip,
 	return true;
 }
 
-/* local_mode() - No template: fill what was not given */
+/* local_mode() - Fill in missing options of a family without template */
 static void local_mode(const struct conf_ip *ip, bool v4,
 		       struct hostnet_ip *host)
 {
@@ -741,7 +749,7 @@ static void local_mode(const struct conf_ip *ip, bool v4,
 	     v4 ? "IPv4" : "IPv6");
 }
 
-/* have_ipv6() - False with ipv6.disable=1, and where IPv6 is not built in */
+/* have_ipv6() - Does the kernel have IPv6? Not with ipv6.disable=1 */
 static bool have_ipv6(void)
 {
 	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -788,7 +796,7 @@ static bool host_has(struct nl *nl, const union inany *addr)
 	return x.found;
 }
 
-/* host_addr_find() - The host's own address: of those, the one it shares */
+/* host_addr_find() - Set the host's own address: the guest's if it is shared */
 static void host_addr_find(struct nl *nl, const struct conf_ip *ip,
 			   struct hostnet_ip *host)
 {
@@ -798,7 +806,7 @@ static void host_addr_find(struct nl *nl, const struct conf_ip *ip,
 		host->host_addr = ip->addr;
 }
 
-/* outbound_check() - What sockets are to be bound to has to be there */
+/* outbound_check() - Check that the interface and address of --outbound exist */
 static int outbound_check(struct nl *nl, const struct conf *c,
 			  const struct conf_ip *ip)
 {
@@ -818,7 +826,7 @@ static int outbound_check(struct nl *nl, const struct conf *c,
 	return 0;
 }
 
-/* template_probe() - Both families, given open sockets */
+/* template_probe() - Find the templates of both families, with open sockets */
 static int template_probe(struct probe *p, const struct conf *c,
 			  struct hostnet *h, bool *have4, bool *have6)
 {
@@ -859,8 +867,8 @@ static int template_probe(struct probe *p, const struct conf *c,
 	return 0;
 }
 
-/* find() - Find the templates; of what was given, nothing changes */
-static int find(struct hostnet *h, const struct conf *c)
+/* templates_find() - Find the templates, fill in missing options */
+static int templates_find(struct hostnet *h, const struct conf *c)
 {
 	struct probe *p = &scratch_probe;
 	bool have4 = false, have6 = false;
@@ -900,8 +908,8 @@ static int find(struct hostnet *h, const struct conf *c)
 	return 0;
 }
 
-/* asked() - What was given of one family */
-static void asked(struct hostnet_ip *host, const struct conf_ip *ip)
+/* options_copy() - Copy the options of one family */
+static void options_copy(struct hostnet_ip *host, const struct conf_ip *ip)
 {
 	host->enabled = ip->enabled;
 	host->addr = ip->addr;
@@ -911,7 +919,7 @@ static void asked(struct hostnet_ip *host, const struct conf_ip *ip)
 	host->map_guest_addr = ip->map_guest_addr;
 }
 
-/* tap_name() - A template's name, rather of one with a default route */
+/* tap_name() - Get a template's name, if possible of one with a default route */
 static const char *tap_name(const struct hostnet *h)
 {
 	const struct hostnet_ip *const ips[] = { &h->ip4, &h->ip6 };
@@ -924,8 +932,8 @@ static const char *tap_name(const struct hostnet *h)
 	return "tap0";
 }
 
-/* resolve() - What follows from the options and from the templates */
-static void resolve(struct hostnet *h, const struct conf *c)
+/* values_derive() - Set values that follow from options and templates */
+static void values_derive(struct hostnet *h, const struct conf *c)
 {
 	if (!c->ip4.map_given && !c->no_map_gw)
 		h->ip4.map_host_loopback = h->ip4.gw;
@@ -936,8 +944,8 @@ static void resolve(struct hostnet *h, const struct conf *c)
 }
 
 /**
- * hostnet_ephemeral() - Ports that the host's kernel assigns to clients
- * @first, @last:	Set, as in most kernels if that can't be read
+ * hostnet_ephemeral() - Get the ports that the host's kernel assigns to clients
+ * @first, @last:	Set, to the default of the kernel if it can't be read
  */
 void hostnet_ephemeral(uint16_t *first, uint16_t *last)
 {
@@ -955,7 +963,7 @@ void hostnet_ephemeral(uint16_t *first, uint16_t *last)
 }
 
 /**
- * hostnet_init() - Look at the host, and decide what the other side gets
+ * hostnet_init() - Look at the host, and decide on the image for the guest
  * @h:		Written completely. addr, prefix_len and gw of each family are as
  *		given, else as found. gw stays unset if the default route has none
  *		(point to point); addr stays unset in IPv6 local mode
@@ -964,22 +972,22 @@ void hostnet_ephemeral(uint16_t *first, uint16_t *last)
  * To be called in the host's network namespace. Logs its errors.
  *
  * Return: 0, also without any network; -ENODEV or -EADDRNOTAVAIL if an
- *	   interface asked for by -i, --outbound-if4 or -if6 can't be used
+ *	   interface of -i, --outbound-if4 or --outbound-if6 can't be used
  */
 int hostnet_init(struct hostnet *h, const struct conf *c)
 {
 	int ret;
 
 	memset(h, 0, sizeof(*h));
-	asked(&h->ip4, &c->ip4);
-	asked(&h->ip6, &c->ip6);
+	options_copy(&h->ip4, &c->ip4);
+	options_copy(&h->ip6, &c->ip6);
 	h->mtu = c->mtu;
 	h->notsent_low = procfile_number(NOTSENT_LOWAT, UINT32_MAX,
 					 UINT32_MAX) < INT32_MAX;
 	hostnet_ephemeral(&h->ephemeral_first, &h->ephemeral_last);
-	/* Without a tap, the namespace has its loopback alone */
-	ret = c->splice_only ? 0 : find(h, c);
+	/* Without a tap, the namespace only has its loopback */
+	ret = c->splice_only ? 0 : templates_find(h, c);
 	if (!ret)
-		resolve(h, c);
+		values_derive(h, c);
 	return ret;
 }

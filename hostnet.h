@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hostnet.h - The network of the host, and what the other side gets of it
+ * hostnet.h - The network of the host, and its image for the guest
  */
 
 #ifndef HOSTNET_H

@@ -259,7 +259,7 @@ static void test_resolve(void)
 	net.ip4.gw = net.ip4.addr = ip("192.0.2.254");
 	net.ip6.ifindex = 3;
 	util_strcpy(net.ip6.ifname, IFNAMSIZ, "eth6");
-	resolve(&net, &conf);
+	values_derive(&net, &conf);
 	ok(inany_equals(&net.ip4.map_host_loopback, &net.ip4.gw),
 	   "the gateway reaches the host");
 	ok(!strcmp(net.ns_ifname, "eth6"),
@@ -267,21 +267,21 @@ static void test_resolve(void)
 	net.ip4.ifindex = 2;
 	util_strcpy(net.ip4.ifname, IFNAMSIZ, "eth4");
 	net.ip4.onlink = true;
-	resolve(&net, &conf);
+	values_derive(&net, &conf);
 	ok(!strcmp(net.ns_ifname, "eth6"),
 	   "the name of a default route's interface comes first");
 	net.ip4.onlink = false;
-	resolve(&net, &conf);
+	values_derive(&net, &conf);
 	ok(!strcmp(net.ns_ifname, "eth4"), "and IPv4 among equals");
 	util_strcpy(conf.ns_ifname, IFNAMSIZ, "mine");
-	resolve(&net, &conf);
+	values_derive(&net, &conf);
 	ok(!strcmp(net.ns_ifname, "mine"), "a name that was given holds");
 
 	memset(&net, 0, sizeof(net));
 	memset(&conf, 0, sizeof(conf));
 	conf.no_map_gw = true;
 	net.ip4.gw = ip("192.0.2.254");
-	resolve(&net, &conf);
+	values_derive(&net, &conf);
 	ok(!inany_is_set(&net.ip4.map_host_loopback),
 	   "with --no-map-gw, the gateway does not reach the host");
 	ok(!strcmp(net.ns_ifname, "tap0"), "without a template it is tap0");
