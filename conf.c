@@ -4,21 +4,23 @@
  *
  * The parser has the habits of getopt_long(), which callers rely on: it stops
  * at the first word that is no option, takes unique prefixes of long names and
- * "--name=value", lets short options share a word, and prints the same messages.
- * It is our own because C libraries differ in these messages, and because it
- * keeps nothing between calls. The functions of options are in conf_opts.c.
+ * "--name=value", lets short options share a word, and prints the same
+ * messages. It is our own because C libraries differ in these messages, and
+ * because it keeps nothing between calls. The functions of options are in
+ * conf_opts.c.
  *
- * The parser writes to struct conf alone. Rules that involve several options are
- * checked at the end. The first mistake ends the parser with one line that names
- * the option, the value, and the values that would be accepted.
+ * The parser writes to struct conf alone. Rules that involve several options
+ * are checked at the end. The first mistake ends the parser with one line that
+ * names the option, the value, and the values that would be accepted.
  */
+
+#include "conf.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf.h"
 #include "conf_opts.h"
 #include "hostnet.h"
 #include "inany.h"
@@ -233,8 +235,9 @@ static enum conf_result check_mtu(struct parse *p)
 
 /*
  * Warn of the first or last address of a network. The kernel accepts it for an
- * interface, and examples of other programs use one: 10.0.2.0/24. But by RFC 1122,
- * 3.2.1.3 it means all hosts of the network, so peers may refuse to talk to it.
+ * interface, and examples of other programs use one: 10.0.2.0/24. But by RFC
+ * 1122, 3.2.1.3 it means all hosts of the network, so peers may refuse to talk
+ * to it.
  */
 static void warn_addr4(const struct conf_ip *ip)
 {
@@ -554,8 +557,8 @@ static enum log_level level_of(const struct conf *c)
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
- * Sets the name and the level of the log, keeps no file open. Exits with status 1
- * on any error.
+ * Sets the name and the level of the log, keeps no file open. Exits with status
+ * 1 on any error.
  *
  * Return: 0 to go on; 1 if help or version were printed: exit with status 0
  */

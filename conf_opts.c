@@ -4,13 +4,15 @@
  *
  * One table, options[], is the only source of the parser and of --help. An
  * entry without a function is an option that callers may know and that is not
- * built yet: to give it is an error. The help names these options at its end and
- * without dashes, because some callers search the help for an option to learn
- * whether they may use it.
+ * built yet: to give it is an error. The help names these options at its end
+ * and without dashes, because some callers search the help for an option to
+ * learn whether they may use it.
  *
- * The function of an option looks at its value alone and sets a field. Rules that
- * involve several options are checked by conf.c once all are known.
+ * The function of an option looks at its value alone and sets a field. Rules
+ * that involve several options are checked by conf.c once all are known.
  */
+
+#include "conf_opts.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -20,7 +22,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "conf_opts.h"
 #include "domain.h"
 #include "inany.h"
 #include "log.h"

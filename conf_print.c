@@ -5,10 +5,11 @@
  * Callers and scripts read these lines, so their wording stays.
  */
 
+#include "conf.h"
+
 #include <arpa/inet.h>
 #include <stdint.h>
 
-#include "conf.h"
 #include "inany.h"
 #include "log.h"
 #include "util.h"

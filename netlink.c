@@ -4,17 +4,17 @@
  *
  * From bottom to top:
  *
- *   attrs_*, nl_walk     one datagram, no system call: everything in it is
- *                        bounds-checked here, and a message that does not hold
- *                        what it says is refused, not guessed at
+ *   attrs_*, nl_walk     one datagram, no system call: all bounds are checked
+ *                        here, and a message that is shorter than it claims is
+ *                        refused
  *   nl_parse_*           one message -> plain data, no system call either
  *   nl_talk              request and replies, matched by sequence and port
  *   nl_get_*             requests with one answer
  *
- * A dump ends where NLMSG_DONE is, be it a datagram of its own or packed behind
- * data (Linux 6.9). Replies to earlier requests, which timed out, are skipped,
- * datagrams that do not fit are refused, and nothing waits for longer than
- * NL_TIMEOUT_MS for the next one.
+ * NLMSG_DONE ends a dump, in a datagram of its own or behind data (Linux 6.9).
+ * Replies to earlier requests, which timed out, are skipped. Datagrams that do
+ * not fit are refused. No call waits longer than NL_TIMEOUT_MS for the next
+ * datagram.
  */
 
 #include "netlink.h"
@@ -36,16 +36,14 @@
 
 enum {
 	NL_TIMEOUT_MS	= 2000,
-	ATTRS_MAX	= 32,		/* types above are not looked at */
+	ATTRS_MAX	= 32,		/* higher types are ignored */
 };
 
 struct attrs {
-	const struct rtattr *a[ATTRS_MAX];	/* by type, NULL: not there */
+	const struct rtattr *a[ATTRS_MAX];	/* by type, NULL: absent */
 };
 
-/*
- * One datagram: no system calls up to and including nl_parse_nexthop()
- */
+/* One datagram: no system call ---------------------------------------------- */
 
 /**
  * attrs_parse() - Index attributes by type, check their lengths
@@ -100,9 +98,10 @@ static uint32_t attr_u32(const struct rtattr *a, uint32_t fallback)
 }
 
 /*
- * addr_read() - Bytes of an address of @family, false for a wrong length
+ * addr_read() - Read an address of @family; false for a wrong length
  *
- * IPv4-mapped addresses are on no link: here they would be taken for IPv4.
+ * Refuse IPv4-mapped addresses: no link has them, and we would take them for
+ * IPv4.
  */
 static bool addr_read(int family, const void *p, size_t len, union inany *out)
 {
@@ -171,8 +170,8 @@ static const void *msg_data(const struct nlmsghdr *nh)
 }
 
 /**
- * msg_error() - Result in an NLMSG_ERROR or NLMSG_DONE message
- * @n:		Gets the text of the extended acknowledgement, if there is one
+ * msg_error() - Read the result in an NLMSG_ERROR or NLMSG_DONE message
+ * @n:		extack is set to the text of the extended acknowledgement, if any
  * @nh:		The message, its length checked
  *
  * NLMSG_ERROR holds the error, then the header of the request, then, unless
@@ -209,8 +208,8 @@ static int msg_error(struct nl_answer *n, const struct nlmsghdr *nh)
 }
 
 /**
- * nl_walk() - Hand on the messages of one datagram
- * @n:		For sequence and port; gets interrupted, extack
+ * nl_walk() - Call a function for each message of one datagram
+ * @n:		Has sequence number and port; interrupted and extack are set
  * @buf:	The datagram, aligned to NLMSG_ALIGNTO
  * @rem:	Its bytes
  * @fn:		Called for each message with data, its length checked; or NULL
@@ -237,7 +236,7 @@ int nl_walk(struct nl_answer *n, const void *buf, size_t rem, nl_msg_fn fn,
 		p += step;
 		rem -= step;
 
-		/* An answer to an earlier request, or to somebody else's */
+		/* An answer to an earlier request or another socket */
 		if (nh->nlmsg_seq != n->seq ||
 		    (n->portid && nh->nlmsg_pid != n->portid))
 			continue;
@@ -309,11 +308,11 @@ int nl_parse_link(const struct nlmsghdr *nh, struct nl_link *l)
 /**
  * nl_parse_addr() - RTM_NEWADDR to plain data
  * @nh:		Message
- * @family:	Wanted; a kernel without IPv6 answers with other families
+ * @family:	Expected family; a kernel without IPv6 answers with others
  * @a:		Filled
  * @ifindex:	Set to the interface
  *
- * IFA_ADDRESS is the address, or the other end where IFA_LOCAL is there too.
+ * IFA_ADDRESS is the address, or the other end if there is IFA_LOCAL, too.
  *
  * Return: 0, -ESRCH for another family, -EBADMSG
  */
@@ -343,7 +342,7 @@ int nl_parse_addr(const struct nlmsghdr *nh, int family, struct host_addr *a,
 	return 0;
 }
 
-/* hop_read() - Next hop in a route, or in a struct rtnexthop of one */
+/* hop_read() - Read the next hop in a route or in a struct rtnexthop */
 static void hop_read(struct nl_hop *h, const struct attrs *t, int family,
 		     unsigned oif, unsigned flags)
 {
@@ -355,7 +354,7 @@ static void hop_read(struct nl_hop *h, const struct attrs *t, int family,
 		attr_via(t->a[RTA_VIA], &h->gw);
 }
 
-/* hops_parse() - RTA_MULTIPATH: a list of struct rtnexthop with attributes */
+/* hops_parse() - Read RTA_MULTIPATH: many struct rtnexthop with attributes */
 static int hops_parse(struct nl_route *r, const struct rtattr *mp, int family)
 {
 	const uint8_t *p = attr_data(mp);
@@ -383,7 +382,7 @@ static int hops_parse(struct nl_route *r, const struct rtattr *mp, int family)
 	return 0;
 }
 
-/* route_wanted() - Unicast, not a cache entry */
+/* route_wanted() - Is this a unicast route, and no cache entry? */
 static bool route_wanted(const struct rtmsg *rtm)
 {
 	return rtm->rtm_type == RTN_UNICAST &&
@@ -391,7 +390,7 @@ static bool route_wanted(const struct rtmsg *rtm)
 	       rtm->rtm_protocol != RTPROT_REDIRECT;
 }
 
-/* prefix_read() - Destination or source prefix, absent only with length 0 */
+/* prefix_read() - Read a prefix, which may be absent if its length is 0 */
 static int prefix_read(const struct rtattr *a, int family, unsigned len,
 		       union inany *out)
 {
@@ -403,13 +402,13 @@ static int prefix_read(const struct rtattr *a, int family, unsigned len,
 }
 
 /**
- * nl_parse_route_of_any() - RTM_NEWROUTE to plain data, of whatever table
+ * nl_parse_route_of_any() - RTM_NEWROUTE of any table to plain data
  * @nh:		Message
- * @family:	Wanted
- * @r:		Filled. Without next hops of its own it has @r->nh_id, or none
+ * @family:	Expected family
+ * @r:		Filled. A route without next hops has an nh_id, or no way out
  *
  * RTA_METRICS, RTA_CACHEINFO (lifetimes), RTA_EXPIRES, RTA_ENCAP and the like
- * are left out by not being read: none of them is about our link.
+ * are ignored: they are not about our link.
  *
  * Return: 0, -ESRCH for a route that is of no interest, -EBADMSG
  */
@@ -449,7 +448,7 @@ int nl_parse_route_of_any(const struct nlmsghdr *nh, int family,
 	return 0;
 }
 
-/* nl_parse_route() - The same; of other tables than the main one -ESRCH */
+/* nl_parse_route() - RTM_NEWROUTE of the main table; -ESRCH for others */
 int nl_parse_route(const struct nlmsghdr *nh, int family,
 		   struct nl_route *r)
 {
@@ -493,9 +492,7 @@ int nl_parse_nexthop(const struct nlmsghdr *nh, struct nl_nexthop *x)
 	return 0;
 }
 
-/*
- * Requests
- */
+/* Requests ------------------------------------------------------------------ */
 
 /**
  * nl_req_init() - Start a request
@@ -517,9 +514,9 @@ void nl_req_init(struct nl_req *q, unsigned type, unsigned flags,
 }
 
 /**
- * nl_req_put() - Add an attribute; there is room, by the size of requests
- * @q:		Request
- * @type:	Of the attribute
+ * nl_req_put() - Add an attribute
+ * @q:		Request; all of ours fit into it
+ * @type:	Type of the attribute
  * @data:	Content
  * @len:	Its bytes
  */
@@ -556,7 +553,7 @@ void nl_close(struct nl *n)
 }
 
 /**
- * nl_open() - rtnetlink socket in the current network namespace
+ * nl_open() - Open an rtnetlink socket in the current network namespace
  * @n:		Initialised; nl_close() after use
  *
  * Return: 0, negative errno
@@ -591,7 +588,7 @@ int nl_open(struct nl *n)
 }
 
 /**
- * nl_recv() - Receive a datagram of the kernel's
+ * nl_recv() - Receive a datagram from the kernel
  * @n:		Socket and buffer
  *
  * Return: bytes in @n->buf, 0 if it is not from the kernel, -ETIMEDOUT,
@@ -615,10 +612,10 @@ static ssize_t nl_recv(struct nl *n)
 }
 
 /**
- * nl_talk() - Send a request, hand its answers on until they are complete
+ * nl_talk() - Send a request, receive the answer to its end
  * @n:		Socket
- * @q:		Request; a dump, or it is acknowledged
- * @fn:		Called for each message that comes, may be NULL
+ * @q:		Request; unless it is a dump, an acknowledgement is requested
+ * @fn:		Called for each message of the answer, may be NULL
  * @arg:	For @fn
  *
  * Return: 0, -EAGAIN for a dump that changed meanwhile, negative errno
@@ -646,7 +643,7 @@ int nl_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg)
 	return !ret && n->answer.interrupted ? -EAGAIN : ret;
 }
 
-/* nl_reason() - Words for @ret, the error of the last nl_talk() */
+/* nl_reason() - Get the text of @ret, the error of the last nl_talk() */
 const char *nl_reason(const struct nl *n, int ret)
 {
 	return n->answer.extack[0] ? n->answer.extack : strerror(-ret);
@@ -667,8 +664,8 @@ static void link_msg(const struct nlmsghdr *nh, void *arg)
 /**
  * nl_get_link() - Ask for one interface
  * @n:		Socket
- * @index:	Its index, or 0:
- * @name:	by name
+ * @index:	Index, 0: by @name
+ * @name:	Name
  * @l:		Filled
  *
  * Return: 0, -ENODEV if there is none, other negative errno
@@ -705,7 +702,7 @@ static void nexthop_msg(const struct nlmsghdr *nh, void *arg)
 /**
  * nl_get_nexthop() - Ask for one nexthop object
  * @n:		Socket
- * @id:		Of the object
+ * @id:		ID of the object
  * @x:		Filled
  *
  * Return: 0, -ENOENT if there is none, other negative errno

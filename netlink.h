@@ -19,9 +19,9 @@
 #include "wire.h"
 
 enum {
-	NL_BUF_SIZE	= 65536,	/* the kernel's dumps: 32k */
-	NL_REQ_SIZE	= 256,		/* our largest request is under 200 */
-	NL_HOPS_MAX	= 16,		/* of one multipath route or group */
+	NL_BUF_SIZE	= 65536,	/* bytes; dumps of the kernel have 32k */
+	NL_REQ_SIZE	= 256,		/* bytes; our largest one is under 200 */
+	NL_HOPS_MAX	= 16,		/* next hops of one route or group */
 };
 
 struct nl_link {
@@ -32,9 +32,9 @@ struct nl_link {
 };
 
 struct nl_hop {
-	unsigned oif;			/* 0: not told */
+	unsigned oif;			/* 0: unknown */
 	union inany gw;			/* unset: on link; any family */
-	bool onlink, dead;		/* dead: or without carrier */
+	bool onlink, dead;		/* dead: down, or without carrier */
 };
 
 struct nl_route {
@@ -47,7 +47,7 @@ struct nl_route {
 
 struct nl_nexthop {
 	struct nl_hop hop;
-	unsigned nids;			/* of a group: its members */
+	unsigned nids;			/* number of members of a group */
 	uint32_t ids[NL_HOPS_MAX];
 };
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nsnet.c - The network of a namespace, made like the host's
+ * nsnet.c - Make the network of a namespace like the host's
  *
- * Runs in the target namespace: loopback and tap come up, the tap gets the
- * addresses and routes of the template, or those that were given. Lifetimes are
- * never copied (nobody would renew them), nor is detection of duplicates done
- * (nobody else is on this link). What the kernel refuses, after concessions, is
- * a warning: there is always some route that makes sense on a host alone.
+ * This runs in the target namespace: loopback and tap come up, the tap gets the
+ * addresses and routes of the template, or those of options. Lifetimes are
+ * never copied, because nothing would renew them. Duplicate address detection
+ * is skipped, because there is no other host on this link. An address or route
+ * that the kernel refuses, after concessions, is only a warning: some routes
+ * only make sense on the host.
  *
  * All of this happens at start, before the sandbox. There is no state between
  * calls: the file-scope variables are scratch space.
@@ -27,17 +28,17 @@
 
 enum {
 	NS_TXQUEUELEN	= 10000,	/* frames; a full tun drops silently */
-	DAD_PATIENCE_MS	= 50,		/* before we take DAD away */
+	DAD_PATIENCE_MS	= 50,		/* before tentative ones are replaced */
 	DAD_WAIT_MS	= 3000,
 };
 
-/* Addresses that are not usable yet */
+/* Tentative addresses */
 struct dad {
 	unsigned ifindex, n;
 	struct host_addr a[HOSTNET_ADDRS_MAX];
 };
 
-/* Scratch: too large for a stack, and nothing is kept in it between calls */
+/* Scratch: too large for the stack, no state between calls */
 static struct nl scratch;
 static struct dad scratch_dad;
 
@@ -73,7 +74,7 @@ static int link_up(struct nl *n, unsigned index)
 	return nl_talk(n, &q, NULL, NULL);
 }
 
-/* link_setup() - Properties of the tap; what fails is a warning */
+/* link_setup() - Set properties of the tap; a failure is a warning */
 static void link_setup(struct nl *n, const struct conf *c,
 		       const struct hostnet *h, unsigned index,
 		       const char *ifname)
@@ -99,9 +100,9 @@ static void link_setup(struct nl *n, const struct conf *c,
 }
 
 /*
- * sysctl6_set() - Best effort: /proc/sys may be read-only, or not be there
+ * sysctl6_set() - Set a sysctl if possible: /proc/sys may be read-only or missing
  *
- * /proc/sys/net is that of the caller's network namespace, whoever mounted it.
+ * /proc/sys/net shows the caller's network namespace in any mount namespace.
  */
 static void sysctl6_set(const char *ifname, const char *key, const char *value)
 {
@@ -129,11 +130,11 @@ static void addr_req(struct nl_req *q, unsigned type, unsigned flags,
 }
 
 /*
- * addr_add() - Give the tap an address, for ever and at once
+ * addr_add() - Add an address to the tap, with infinite lifetime and without DAD
  *
- * Without IFA_CACHEINFO lifetimes are infinite. A deprecated address stays, and
- * stays deprecated. The prefix route is left out where it was on the host, but
- * only if its replacement is copied, too.
+ * Without IFA_CACHEINFO, lifetimes are infinite. A deprecated address stays
+ * deprecated. The prefix route is left out if the host has none, but only if
+ * the routes that replace it are copied, too.
  */
 static int addr_add(const struct setup *s, const struct host_addr *a)
 {
@@ -168,7 +169,7 @@ static void addr_warn(const struct setup *s, const struct host_addr *a, int ret)
 	     a->prefix_len);
 }
 
-/* setup_addrs() - All of the template's, or the only one there is */
+/* setup_addrs() - Add all addresses of the template, or the assigned one */
 static void setup_addrs(const struct setup *s)
 {
 	struct host_addr one = {
@@ -204,7 +205,7 @@ static void dad_msg(const struct nlmsghdr *nh, void *arg)
 		d->a[d->n++] = a;
 }
 
-/* dad_pending() - Number of tentative addresses, in @d; negative errno */
+/* dad_pending() - Find tentative addresses; return their number, or an error */
 static int dad_pending(const struct setup *s, struct dad *d)
 {
 	struct ifaddrmsg ifa = { .ifa_family = AF_INET6 };
@@ -218,7 +219,7 @@ static int dad_pending(const struct setup *s, struct dad *d)
 	return ret && ret != -EAGAIN ? ret : (int)d->n;
 }
 
-/* dad_skip() - Replace addresses by the same without detection of duplicates */
+/* dad_skip() - Replace addresses by the same without DAD */
 static void dad_skip(const struct setup *s, const struct dad *d)
 {
 	struct nl_req q;
@@ -234,9 +235,9 @@ static void dad_skip(const struct setup *s, const struct dad *d)
 /*
  * setup_dad() - Wait until no address is tentative
  *
- * With accept_dad=0 that is within a millisecond, as soon as the kernel's work
- * queue has run. If that could not be set, or "all" overrides it, the
- * link-local address would take a second or two.
+ * With accept_dad=0 this takes a millisecond: the kernel's work queue has to
+ * run. If accept_dad could not be set, or "all" overrides it, the link-local
+ * address would take a second or two.
  */
 static void setup_dad(const struct setup *s)
 {
@@ -253,7 +254,7 @@ static void setup_dad(const struct setup *s)
 		warn("IPv6 address(es) in guest are still tentative");
 }
 
-/* What is given up, in turn, for a route that the kernel does not take */
+/* Concessions, one after the other, for a route that the kernel refuses */
 enum route_how { ROUTE_AS_IS, ROUTE_NO_PREFSRC, ROUTE_ONLINK, ROUTE_HOWS };
 
 static int route_add(const struct setup *s, const struct host_route *r,
@@ -286,13 +287,14 @@ static int route_add(const struct setup *s, const struct host_route *r,
 	if (inany_is_set(&r->gw))
 		nl_req_put_addr(&q, RTA_GATEWAY, &r->gw);
 	ret = nl_talk(s->nl, &q, NULL, NULL);
-	return ret == -EEXIST ? 0 : ret;	/* an address made it */
+	return ret == -EEXIST ? 0 : ret;	/* made with an address */
 }
 
 /*
- * routes_pass() - Try all routes that are not there yet
+ * routes_pass() - Try to add all routes that are still missing
  *
- * With concessions one success ends the pass: others may do without now.
+ * With a concession, one success ends the pass: other routes may now do
+ * without.
  *
  * Return: number of routes added
  */
@@ -319,7 +321,7 @@ static void routes_warn(const struct setup *s, const struct host_route *r,
 	int ret;
 
 	for (i = 0; i < n; i++) {
-		/* Once more, for the reason */
+		/* Try once more to learn the reason */
 		ret = done[i] ? 0 : route_add(s, &r[i], ROUTE_AS_IS);
 		if (!ret || left++)
 			continue;
@@ -346,10 +348,11 @@ static bool had_default(const struct hostnet_ip *host)
 }
 
 /*
- * setup_routes() - All of the template's, or a default one
+ * setup_routes() - Add all routes of the template, or a default route
  *
- * Gateways may be reachable by other routes only, in any order: try all until a
- * pass adds none, then make a concession for one of them and start over.
+ * A gateway may be reachable only by another route that comes later. So try all
+ * until a pass adds none, then make a concession for one of them and start
+ * over.
  */
 static void setup_routes(const struct setup *s)
 {
@@ -387,7 +390,7 @@ static void setup_family(struct setup *s)
 	if (s->host->enabled)
 		setup_addrs(s);
 	if (s->family == AF_INET6)
-		setup_dad(s);		/* link-local: in any case */
+		setup_dad(s);		/* for the link-local address */
 	if (s->host->enabled)
 		setup_routes(s);
 }
@@ -437,12 +440,12 @@ static int configure(struct nl *n, const struct conf *c,
  * @h:		Network of the host
  * @ifname:	The tap device, attached (without carrier IPv6 stays silent)
  *
- * To be called by a process in the target namespace, with CAP_NET_ADMIN there.
- * lo comes up and the tap gets MTU (if not 0), MAC address (if given) and queue
- * length. That is all without @c->config_net, and the tap stays down: a DHCP
- * client will do the rest. With it the tap comes up and gets addresses and
- * routes: all of the template's, unless -a, -n or -g say otherwise. No address
- * is tentative on return. An address or a route that can't be set is a warning.
+ * Call this in a process in the target namespace, with CAP_NET_ADMIN there. lo
+ * comes up and the tap gets its MTU (if not 0), MAC address (if given) and
+ * queue length. Without @c->config_net that is all, and the tap stays down: a
+ * DHCP client will do the rest. With it the tap comes up and gets all addresses
+ * and routes of the template, unless -a, -n or -g are given. No address is
+ * tentative on return. A failure to set an address or a route is a warning.
  *
  * Return: 0, negative errno if there is no such device or it can't come up
  */

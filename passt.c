@@ -237,7 +237,6 @@ static void tap_open(struct passt *s)
 	if (c->splice_only) {
 		close(s->tap_fd);
 		s->tap_fd = -1;
-		return;
 	}
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sockdiag.c - Which sockets a network namespace has, by sock_diag(7)
+ * sockdiag.c - Find listening sockets of a network namespace by sock_diag(7)
  *
- * Only those that wait for somebody are asked for: TCP in the state LISTEN, UDP
- * not connected. The kernel keeps the former in a table of their own, so that the
- * answer costs the same however many connections there are.
+ * We ask for listeners only: TCP sockets in the state LISTEN, UDP sockets that
+ * are not connected. The kernel keeps the former in a table of their own, so
+ * the number of connections does not matter for the cost of the answer.
  *
- * A dump is produced while it is read: the first part when it is asked for, each
- * further one when the one before it is received. So nothing here ever waits, and
- * all parts belong to one request. A kernel that knows nothing about a family or
- * a protocol says ENOENT: then there are no such sockets.
+ * The kernel produces a dump while it is read: the first part on the request,
+ * each further one when the one before it is received. So no call here ever
+ * waits, and all parts belong to one request. A kernel without a family or a
+ * protocol reports ENOENT: then there are no such sockets.
  */
 
 #include "sockdiag.h"
@@ -28,11 +28,11 @@
 #include "netlink.h"
 
 enum {
-	PARTS_MAX	= 4096,		/* of a dump: over 300 000 sockets */
+	PARTS_MAX	= 4096,		/* parts of a dump: 300 000 sockets */
 };
 
 /**
- * sockdiag_open() - A socket that knows the network namespace we are in
+ * sockdiag_open() - Open a socket for the current network namespace
  *
  * Return: descriptor, negative errno
  */
@@ -44,7 +44,7 @@ int sockdiag_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* entry_read() - From the kernel's form: false if it makes no sense */
+/* entry_read() - Read the kernel's entry; false if family or port is invalid */
 static bool entry_read(struct sockdiag_entry *e,
 		       const struct inet_diag_msg *msg)
 {
@@ -66,7 +66,7 @@ static bool entry_read(struct sockdiag_entry *e,
 	return e->port;
 }
 
-/* A part of a dump that is walked through */
+/* Arguments of entry_msg() */
 struct walk {
 	sockdiag_fn fn;
 	void *arg;
@@ -108,7 +108,7 @@ int sockdiag_walk(const void *buf, size_t len, uint32_t seq, sockdiag_fn fn,
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* request() - Ask for the sockets that wait for somebody */
+/* request() - Ask for the listeners of a protocol and family */
 /* #syscalls sendto send */
 static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
 {
@@ -128,7 +128,7 @@ static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
 	return send(fd, &q, sizeof(q), MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* drain() - Read on to the end of a dump, so that another can be asked for */
+/* drain() - Read a dump to its end, so that another one can start */
 /* #syscalls recvfrom recv */
 static void drain(int fd, void *buf)
 {
@@ -141,16 +141,16 @@ static void drain(int fd, void *buf)
 }
 
 /**
- * sockdiag_dump() - All sockets of a protocol and family that wait for somebody
- * @fd:		From sockdiag_open(), in whatever namespace that was called
+ * sockdiag_dump() - Get all listeners of a protocol and family
+ * @fd:		From sockdiag_open(), for the namespace in which it was called
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @family:	AF_INET, or AF_INET6 which includes dual-stack sockets
- * @seq:	Another number for each call
+ * @seq:	Sequence number, another one for each call
  * @buf:	Scratch of SOCKDIAG_BUF bytes, aligned to 4
- * @fn:		Called for each
+ * @fn:		Called for each listener
  * @arg:	For @fn
  *
- * Return: 0, negative errno; @fn may have been called for some then
+ * Return: 0, negative errno; on an error @fn may have been called for some
  */
 /* #syscalls recvfrom recv */
 int sockdiag_dump(int fd, uint8_t proto, sa_family_t family, uint32_t seq,

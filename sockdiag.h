@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sockdiag.h - Which sockets a network namespace has, by sock_diag(7)
+ * sockdiag.h - Find listening sockets of a network namespace by sock_diag(7)
  */
 
 #ifndef SOCKDIAG_H
@@ -17,7 +17,7 @@
  * struct sockdiag_entry - A socket
  * @addr:	Bound to; unspecified of either family: all
  * @port:	Bound to, host order, never 0
- * @cookie:	What SO_COOKIE says about it
+ * @cookie:	Value of SO_COOKIE
  */
 struct sockdiag_entry {
 	union inany addr;
