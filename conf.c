@@ -35,8 +35,8 @@
 
 /* The parser ------------------------------------------------------------- */
 
-static enum conf_result apply(struct parse *p, const struct opt *o,
-			      const char *arg)
+static enum conf_result option_apply(struct parse *p, const struct opt *o,
+				     const char *arg)
 {
 	if (!(o->modes & 1 << p->c->mode))
 		return conf_bad(p, "--%s is for %s mode only", o->name,
@@ -118,7 +118,7 @@ static enum conf_result parse_long(struct parse *p, const char *name)
 	if (o->arg && !arg && !(arg = next_word(p)))
 		return conf_bad(p, "%s: option '--%s' requires an argument",
 				p->prog, o->name);
-	return apply(p, o, arg);
+	return option_apply(p, o, arg);
 }
 
 static const struct opt *find_short(char letter)
@@ -153,7 +153,7 @@ static enum conf_result parse_short(struct parse *p, const char *letters)
 						" argument -- '%c'", p->prog,
 						letter);
 		}
-		ret = apply(p, o, arg);
+		ret = option_apply(p, o, arg);
 		if (ret)
 			return ret;
 	}
@@ -257,15 +257,6 @@ static void warn_addr4(const struct conf_ip *ip)
 	     ip->prefix_len);
 }
 
-static enum conf_result check_addr4(struct parse *p)
-{
-	if (p->cidr4 && p->mask4)
-		return conf_bad(p, "Redundant prefix length specification:"
-				" --netmask, and --address with a length");
-	warn_addr4(&p->c->ip4);
-	return CONF_RUN;
-}
-
 /* Only warn: callers may have defaults for a family that their user disables */
 static void warn_disabled(const struct conf_ip *ip, const char *family,
 			  const char *only)
@@ -352,13 +343,6 @@ static enum conf_result default_ports(struct parse *p)
 	return CONF_RUN;
 }
 
-static enum conf_result check_ports(struct parse *p)
-{
-	if (ports_check(p->rules, p->c, p->error, p->size))
-		return CONF_BAD;
-	return default_ports(p);
-}
-
 static enum conf_result check_all(struct parse *p)
 {
 	struct conf *c = p->c;
@@ -368,12 +352,16 @@ static enum conf_result check_all(struct parse *p)
 		ret = check_namespace(p);
 	if (!ret)
 		ret = check_mtu(p);
+	if (!ret && ports_check(p->rules, c, p->error, p->size))
+		ret = CONF_BAD;
 	if (!ret)
-		ret = check_ports(p);
-	if (!ret)
-		ret = check_addr4(p);
+		ret = default_ports(p);
+	if (!ret && p->cidr4 && p->mask4)
+		ret = conf_bad(p, "Redundant prefix length specification:"
+			       " --netmask, and --address with a length");
 	if (ret)
 		return ret;
+	warn_addr4(&c->ip4);
 	warn_pointless(p);
 	warn_disabled(&c->ip4, "IPv4", "ipv6-only");
 	warn_disabled(&c->ip6, "IPv6", "ipv4-only");
@@ -541,15 +529,6 @@ static void print_version(const struct conf *c)
 	fflush(stdout);
 }
 
-static enum log_level level_of(const struct conf *c)
-{
-	if (c->trace)
-		return LOG_L_TRACE;
-	if (c->debug)
-		return LOG_L_DEBUG;
-	return c->quiet ? LOG_L_WARN : LOG_L_INFO;
-}
-
 /**
  * conf_parse() - Parse the command line of this process
  * @c:		Set; const from here on
@@ -586,11 +565,12 @@ int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv)
 		exit(1);
 	}
 	log_init(c->progname);
-	log_set_level(level_of(c));
+	log_set_level(c->trace ? LOG_L_TRACE : c->debug ? LOG_L_DEBUG :
+		      c->quiet ? LOG_L_WARN : LOG_L_INFO);
 	if (ports_check_interfaces(rules, error, sizeof(error)))
 		die("%s", error);
 	hostnet_ephemeral(&first, &last);
-	/* The host's own connections take their ports from there */
+	/* Ports of the host's own connections */
 	if (rules_cut_weak(rules, first, last))
 		die("Too many rules for ports: expected up to %d", RULES_MAX);
 	return 0;

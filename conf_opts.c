@@ -71,6 +71,13 @@ static enum conf_result set_flag(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+static enum conf_result clear_flag(struct parse *p, const char *arg)
+{
+	(void)arg;
+	*(bool *)field(p) = false;
+	return CONF_RUN;
+}
+
 static enum conf_result set_path(struct parse *p, const char *arg)
 {
 	if (!*arg || strlen(arg) >= PATH_MAX)
@@ -353,18 +360,10 @@ static enum conf_result set_dns_host(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-static unsigned dns_count(const struct conf *c, bool v4)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->ndns; i++)
-		n += inany_is_v4(&c->dns[i]) == v4;
-	return n;
-}
-
 static enum conf_result set_dns(struct parse *p, const char *arg)
 {
 	struct conf *c = p->c;
+	unsigned i, n = 0;
 	union inany a;
 
 	c->dns_given = true;
@@ -375,7 +374,9 @@ static enum conf_result set_dns(struct parse *p, const char *arg)
 	if (!parse_any_host(arg, &a))
 		return bad_value(p, arg,
 				 "the address of a name server, or 'none'");
-	if (dns_count(c, inany_is_v4(&a)) == CONF_DNS_MAX)
+	for (i = 0; i < c->ndns; i++)
+		n += inany_is_v4(&c->dns[i]) == inany_is_v4(&a);
+	if (n == CONF_DNS_MAX)
 		return conf_bad(p, "Too many name servers for --%s with '%s':"
 				" expected up to %d of each family",
 				p->opt->name, arg, CONF_DNS_MAX);
@@ -550,20 +551,6 @@ static enum conf_result set_socket(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-static enum conf_result set_no_dhcp_dns(struct parse *p, const char *arg)
-{
-	(void)arg;
-	p->c->dhcp_dns = false;
-	return CONF_RUN;
-}
-
-static enum conf_result set_no_dhcp_search(struct parse *p, const char *arg)
-{
-	(void)arg;
-	p->c->dhcp_search = false;
-	return CONF_RUN;
-}
-
 static enum conf_result set_stats(struct parse *p, const char *arg)
 {
 	unsigned long n;
@@ -631,6 +618,7 @@ static enum conf_result set_tap_offload(struct parse *p, const char *arg)
 /* The table -------------------------------------------------------------- */
 
 #define FLAG(f)		set_flag, offsetof(struct conf, f)
+#define CLEAR(f)	clear_flag, offsetof(struct conf, f)
 #define PATHNAME(f)	set_path, offsetof(struct conf, f)
 #define CALL(fn)	fn, 0
 #define SET(fn, f)	fn, offsetof(struct conf, f)
@@ -775,9 +763,9 @@ static const struct opt options[] = {
 	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },
 	{ "migrate-exit", 0, IN_PASST, NULL, NOT_BUILT },
 	{ "migrate-no-linger", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "no-dhcp-dns", 0, IN_PASST, NULL, CALL(set_no_dhcp_dns),
+	{ "no-dhcp-dns", 0, IN_PASST, NULL, CLEAR(dhcp_dns),
 	  "Don't hand out name servers by DHCP or NDP" },
-	{ "no-dhcp-search", 0, IN_PASST, NULL, CALL(set_no_dhcp_search),
+	{ "no-dhcp-search", 0, IN_PASST, NULL, CLEAR(dhcp_search),
 	  "Don't hand out a search list by DHCP or NDP" },
 
 	{ "dhcp-dns", 0, IN_PASTA, NULL, FLAG(dhcp_dns),

@@ -286,7 +286,7 @@ static int probe_dump(struct probe *p, struct nl_req *q, nl_msg_fn fn,
 static int probe_dump_routes(struct probe *p, nl_msg_fn fn, unsigned *count,
 			     unsigned *lost)
 {
-	struct rtmsg rtm = { .rtm_family = (uint8_t)p->family,
+	struct rtmsg rtm = { .rtm_family = p->family,
 			     .rtm_table = RT_TABLE_MAIN };
 	struct nl_req q;
 
@@ -296,7 +296,7 @@ static int probe_dump_routes(struct probe *p, nl_msg_fn fn, unsigned *count,
 
 static int probe_dump_addrs(struct probe *p)
 {
-	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
+	struct ifaddrmsg ifa = { .ifa_family = p->family };
 	struct nl_req q;
 
 	nl_req_init(&q, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa));
@@ -329,7 +329,7 @@ static bool lookup(struct lookup *x, const char *to)
 {
 	bool v4 = x->p->family == AF_INET;
 	struct rtmsg rtm = {
-		.rtm_family = (uint8_t)x->p->family,
+		.rtm_family = x->p->family,
 		.rtm_dst_len = v4 ? 32 : 128,
 		/* IPv6 reports the table anyway, and refuses the flag */
 		.rtm_flags = RTM_F_FIB_MATCH | (v4 ? RTM_F_LOOKUP_TABLE : 0),
@@ -409,14 +409,6 @@ static bool probe_main(struct probe *p)
 		found = true;
 	}
 	return found;
-}
-
-/* probe_route() - Find the default route: set @p->best and @p->link */
-static bool probe_route(struct probe *p)
-{
-	if (p->oif)		/* -i comes before routing rules */
-		return probe_main(p) || probe_policy(p);
-	return probe_policy(p) || probe_main(p);
 }
 
 /* probe_routes() - Collect the routes to copy, the default route in any case */
@@ -574,7 +566,7 @@ static void onlink_msg(const struct nlmsghdr *nh, void *arg)
 /* probe_onlink() - Set @p->best and @p->link without a default route */
 static bool probe_onlink(struct probe *p, unsigned prefer)
 {
-	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)p->family };
+	struct ifaddrmsg ifa = { .ifa_family = p->family };
 	struct onlink x = { .p = p, .prefer = prefer };
 	struct nl_req q;
 	int tries = DUMP_TRIES, ret;
@@ -665,7 +657,10 @@ static bool probe_family(struct probe *p, const struct conf_ip *ip,
 	bool has_route;
 
 	probe_init(p, family, opt ? opt->index : 0, host);
-	has_route = probe_route(p);
+	if (opt)		/* -i comes before routing rules */
+		has_route = probe_main(p) || probe_policy(p);
+	else
+		has_route = probe_policy(p) || probe_main(p);
 	if (!has_route && !opt)
 		return false;
 	if (!has_route) {
@@ -957,8 +952,8 @@ void hostnet_ephemeral(uint16_t *first, uint16_t *last)
 	procfile_read(EPHEMERAL_PATH, text, sizeof(text));
 	if (sscanf(text, "%u %u", &from, &to) == 2 && from && from <= to &&
 	    to <= UINT16_MAX) {
-		*first = (uint16_t)from;
-		*last = (uint16_t)to;
+		*first = from;
+		*last = to;
 	}
 }
 

@@ -382,14 +382,6 @@ static int hops_parse(struct nl_route *r, const struct rtattr *mp, int family)
 	return 0;
 }
 
-/* route_wanted() - Is this a unicast route, and no cache entry? */
-static bool route_wanted(const struct rtmsg *rtm)
-{
-	return rtm->rtm_type == RTN_UNICAST &&
-	       !(rtm->rtm_flags & RTM_F_CLONED) &&
-	       rtm->rtm_protocol != RTPROT_REDIRECT;
-}
-
 /* prefix_read() - Read a prefix, which may be absent if its length is 0 */
 static int prefix_read(const struct rtattr *a, int family, unsigned len,
 		       union inany *out)
@@ -423,7 +415,10 @@ int nl_parse_route_of_any(const struct nlmsghdr *nh, int family,
 	rtm = msg_attrs(nh, sizeof(*rtm), &t);
 	if (nh->nlmsg_type != RTM_NEWROUTE || !rtm)
 		return -EBADMSG;
-	if (rtm->rtm_family != family || !route_wanted(rtm))
+	/* Unicast, and no cache entry */
+	if (rtm->rtm_family != family || rtm->rtm_type != RTN_UNICAST ||
+	    rtm->rtm_flags & RTM_F_CLONED ||
+	    rtm->rtm_protocol == RTPROT_REDIRECT)
 		return -ESRCH;
 	r->r = (struct host_route){
 		.dst_len = rtm->rtm_dst_len, .src_len = rtm->rtm_src_len,
@@ -507,8 +502,8 @@ void nl_req_init(struct nl_req *q, unsigned type, unsigned flags,
 {
 	assert(NLMSG_ALIGN(len) <= sizeof(q->body));
 	memset(q, 0, sizeof(*q));
-	q->nh.nlmsg_type = (uint16_t)type;
-	q->nh.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	q->nh.nlmsg_type = type;
+	q->nh.nlmsg_flags = NLM_F_REQUEST | flags;
 	q->nh.nlmsg_len = (uint32_t)(sizeof(q->nh) + NLMSG_ALIGN(len));
 	memcpy(q->body, hdr, len);
 }
@@ -524,8 +519,8 @@ void nl_req_put(struct nl_req *q, unsigned type, const void *data,
 		size_t len)
 {
 	size_t off = q->nh.nlmsg_len - sizeof(q->nh);
-	struct rtattr a = { .rta_len = (uint16_t)(sizeof(a) + len),
-			    .rta_type = (uint16_t)type };
+	struct rtattr a = { .rta_len = sizeof(a) + len,
+			    .rta_type = type };
 
 	assert(off + RTA_ALIGN(a.rta_len) <= sizeof(q->body));
 	memcpy(q->body + off, &a, sizeof(a));

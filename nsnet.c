@@ -119,7 +119,7 @@ static void sysctl6_set(const char *ifname, const char *key, const char *value)
 static void addr_req(struct nl_req *q, unsigned type, unsigned flags,
 		     const struct setup *s, const struct host_addr *a)
 {
-	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)s->family,
+	struct ifaddrmsg ifa = { .ifa_family = s->family,
 				 .ifa_prefixlen = a->prefix_len,
 				 .ifa_scope = a->scope,
 				 .ifa_index = s->ifindex };
@@ -261,7 +261,7 @@ static int route_add(const struct setup *s, const struct host_route *r,
 		     enum route_how how)
 {
 	struct rtmsg rtm = {
-		.rtm_family = (uint8_t)s->family, .rtm_dst_len = r->dst_len,
+		.rtm_family = s->family, .rtm_dst_len = r->dst_len,
 		.rtm_src_len = r->src_len, .rtm_tos = r->tos,
 		.rtm_table = RT_TABLE_MAIN, .rtm_protocol = r->protocol,
 		.rtm_scope = r->scope, .rtm_type = RTN_UNICAST,

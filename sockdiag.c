@@ -108,9 +108,9 @@ int sockdiag_walk(const void *buf, size_t len, uint32_t seq, sockdiag_fn fn,
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* request() - Ask for the listeners of a protocol and family */
+/* diag_request() - Ask for the listeners of a protocol and family */
 /* #syscalls sendto send */
-static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
+static int diag_request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
 {
 	struct {
 		struct nlmsghdr nh;
@@ -119,7 +119,7 @@ static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
 		.nh = { .nlmsg_len = sizeof(q), .nlmsg_seq = seq,
 			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.req = { .sdiag_family = (uint8_t)family,
+		.req = { .sdiag_family = family,
 			 .sdiag_protocol = proto,
 			 .idiag_states = proto == IPPROTO_TCP ?
 					 1U << TCP_LISTEN : 1U << TCP_CLOSE },
@@ -128,9 +128,9 @@ static int request(int fd, uint8_t proto, sa_family_t family, uint32_t seq)
 	return send(fd, &q, sizeof(q), MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* drain() - Read a dump to its end, so that another one can start */
+/* diag_drain() - Read a dump to its end, so that another one can start */
 /* #syscalls recvfrom recv */
-static void drain(int fd, void *buf)
+static void diag_drain(int fd, void *buf)
 {
 	int parts;
 
@@ -156,7 +156,7 @@ static void drain(int fd, void *buf)
 int sockdiag_dump(int fd, uint8_t proto, sa_family_t family, uint32_t seq,
 		  void *buf, sockdiag_fn fn, void *arg)
 {
-	int rc = request(fd, proto, family, seq), parts;
+	int rc = diag_request(fd, proto, family, seq), parts;
 
 	for (parts = 0; !rc && parts < PARTS_MAX; parts++) {
 		ssize_t n = recv(fd, buf, SOCKDIAG_BUF,
@@ -171,6 +171,6 @@ int sockdiag_dump(int fd, uint8_t proto, sa_family_t family, uint32_t seq,
 		if (rc > 0)
 			rc = 0;
 	}
-	drain(fd, buf);
+	diag_drain(fd, buf);
 	return rc ? rc : -E2BIG;
 }
