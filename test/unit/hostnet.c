@@ -119,13 +119,13 @@ static void test_addr_order_v4(void)
 	probe.best.gw = ip("198.51.100.1");
 	addrs_settle(&host, &probe.best);
 	ok(is_ip(&host.addrs[0].addr, "198.51.100.5"),
-	   "before it, one beside the gateway");
+	   "an address in the gateway's network comes first");
 	probe.best.prefsrc = ip("203.0.113.9");
 	feed_addr("203.0.113.9", 32, 1, 0, RT_SCOPE_UNIVERSE);
 	addrs_settle(&host, &probe.best);
 	ok(is_ip(&host.addrs[0].addr, "203.0.113.9"),
-	   "before that, the source that the route asks for");
-	is(host.naddrs, 4, "all others are kept");
+	   "the preferred source of the route comes first");
+	is(host.naddrs, 4, "all other IPv4 addresses are kept");
 }
 
 static void test_addr_order_v6(void)
@@ -135,14 +135,18 @@ static void test_addr_order_v6(void)
 		uint32_t flags;
 		const char *name;
 	} t[] = {
-		{ "fd00::5", IFA_F_DEPRECATED, "a deprecated address will do" },
-		{ "2001:db8::7", IFA_F_DEPRECATED, "better a global one" },
-		{ "fd00::6", IFA_F_TENTATIVE, "better one in use" },
-		{ "fd00::7", IFA_F_TEMPORARY, "better one that is ready" },
-		{ "fd00::8", 0, "better one that stays" },
-		{ "2001:db8::4", IFA_F_TENTATIVE, "better a global one" },
-		{ "2001:db8::3", IFA_F_TEMPORARY, "better one that is ready" },
-		{ "2001:db8::2", 0, "better one that stays" },
+		{ "fd00::5", IFA_F_DEPRECATED,
+		  "a deprecated address is better than none" },
+		{ "2001:db8::7", IFA_F_DEPRECATED,
+		  "a deprecated global address is better than a ULA" },
+		{ "fd00::6", IFA_F_TENTATIVE, "a tentative ULA is better" },
+		{ "fd00::7", IFA_F_TEMPORARY, "a temporary ULA is better" },
+		{ "fd00::8", 0, "a stable ULA is better" },
+		{ "2001:db8::4", IFA_F_TENTATIVE,
+		  "a tentative global address is better" },
+		{ "2001:db8::3", IFA_F_TEMPORARY,
+		  "a temporary global address is better" },
+		{ "2001:db8::2", 0, "a stable global address is best" },
 	};
 	unsigned i;
 
@@ -156,8 +160,9 @@ static void test_addr_order_v6(void)
 		   t[i].name);
 	}
 	addrs_settle(&host, &probe.best);
-	ok(is_ip(&host.addrs[0].addr, "2001:db8::2"), "the best comes first");
-	is(host.naddrs, 6, "temporary ones are not copied");
+	ok(is_ip(&host.addrs[0].addr, "2001:db8::2"),
+	   "the best address comes first");
+	is(host.naddrs, 6, "temporary addresses are not copied");
 	for (i = 0; i <= HOSTNET_ADDRS_MAX; i++)
 		feed_addr("2001:db8::2", 64, 3, 0, RT_SCOPE_UNIVERSE);
 	is(host.naddrs, HOSTNET_ADDRS_MAX,
@@ -170,16 +175,18 @@ static void test_prefixes(void)
 	union inany a = ip("10.1.2.3"), b = ip("198.51.100.6");
 
 	probe_reset(AF_INET);
-	is(prefix_guess(&a, &host), 8, "an address of class A");
+	is(prefix_guess(&a, &host), 8,
+	   "an address of class A has 8 bits of prefix");
 	a = ip("172.16.1.1");
-	is(prefix_guess(&a, &host), 16, "of class B");
-	is(prefix_guess(&b, &host), 24, "of class C");
+	is(prefix_guess(&a, &host), 16, "an address of class B has 16");
+	is(prefix_guess(&b, &host), 24, "an address of class C has 24");
 	a = ip("240.0.0.1");
-	is(prefix_guess(&a, &host), 32, "of none");
+	is(prefix_guess(&a, &host), 32, "an address of no class has 32");
 	a = ip("2001:db8::1");
-	is(prefix_guess(&a, &host), 64, "of IPv6");
+	is(prefix_guess(&a, &host), 64, "an IPv6 address has 64");
 	feed_addr("198.51.100.5", 29, 3, 0, RT_SCOPE_UNIVERSE);
-	is(prefix_guess(&b, &host), 29, "of the host's network");
+	is(prefix_guess(&b, &host), 29,
+	   "an address of the host's network has as many");
 	a = ip("198.51.100.14");
 	ok(prefix_equals(&a, &b, 28) && !prefix_equals(&a, &b, 29),
 	   "prefixes are compared by bits");
@@ -224,7 +231,7 @@ static void test_local_route(void)
 	   "without default route the host routes");
 	is(host.nroutes, HOSTNET_ROUTES_MAX,
 	   "the route to the host finds room in any case");
-	is(host.routes_lost, 1, "at the cost of another one");
+	is(host.routes_lost, 1, "another route is lost for it");
 }
 
 static void test_local_mode(void)
@@ -240,7 +247,7 @@ static void test_local_mode(void)
 	host.our_ll = ip("fe80::1");
 	local_mode(&asked6, false, &host);
 	ok(!inany_is_set(&host.addr) && is_ip(&host.gw, "fe80::1"),
-	   "and IPv6 has link-local addresses");
+	   "without any network IPv6 is link-local");
 	asked4.addr_given = true;
 	memset(&host, 0, sizeof(host));
 	host.addr = ip("10.0.2.100");
@@ -272,7 +279,8 @@ static void test_resolve(void)
 	   "the name of a default route's interface comes first");
 	net.ip4.onlink = false;
 	values_derive(&net, &conf);
-	ok(!strcmp(net.ns_ifname, "eth4"), "and IPv4 among equals");
+	ok(!strcmp(net.ns_ifname, "eth4"),
+	   "the name of IPv4's template comes before IPv6's");
 	util_strcpy(conf.ns_ifname, IFNAMSIZ, "mine");
 	values_derive(&net, &conf);
 	ok(!strcmp(net.ns_ifname, "mine"), "a name that was given holds");
@@ -284,7 +292,8 @@ static void test_resolve(void)
 	values_derive(&net, &conf);
 	ok(!inany_is_set(&net.ip4.map_host_loopback),
 	   "with --no-map-gw, the gateway does not reach the host");
-	ok(!strcmp(net.ns_ifname, "tap0"), "without a template it is tap0");
+	ok(!strcmp(net.ns_ifname, "tap0"),
+	   "without a template the tap is tap0");
 }
 
 /*
@@ -350,7 +359,8 @@ static void test_host(void)
 	   is_ip(&net.ip4.gw, "198.51.100.1"),
 	   "address, prefix length and gateway are the host's");
 	ok(is_ip(&net.ip6.addr, "2001:db8::5") && net.ip6.prefix_len == 64 &&
-	   is_ip(&net.ip6.gw, "fe80::1"), "so are those of IPv6");
+	   is_ip(&net.ip6.gw, "fe80::1"),
+	   "IPv6 address, prefix length, gateway are the host's");
 	ok(is_ip(&net.ip4.host_addr, "198.51.100.5") &&
 	   is_ip(&net.ip4.map_host_loopback, "198.51.100.1"),
 	   "the host's address is known, and the gateway reaches its loopback");
@@ -375,8 +385,9 @@ static void test_host_given(void)
 	   is_ip(&net.ip4.gw, "203.0.113.1"),
 	   "address, prefix length and gateway that were given hold");
 	ok(is_ip(&net.ip4.map_host_loopback, "192.0.2.7") &&
-	   is_ip(&net.ip4.map_guest_addr, "192.0.2.7"), "so do mappings");
-	is(net.ip4.ifindex, 3, "there is a template all the same");
+	   is_ip(&net.ip4.map_guest_addr, "192.0.2.7"),
+	   "mappings that were given hold");
+	is(net.ip4.ifindex, 3, "a given address needs the template, too");
 	conf.ip4.prefix_given = false;
 	look();
 	is(net.ip4.prefix_len, 24,

@@ -51,14 +51,14 @@ static void test_walk_end(void)
 	begin();
 	data_message();
 	data_message();
-	is(walk(), 1, "without an end more is to come");
+	is(walk(), 1, "a datagram without an end is not the last");
 	is(seen, 2, "each message is handed on");
 
 	begin();
 	data_message();
 	done_message(0);
 	is(walk(), 0, "the end of a dump may be packed behind data");
-	is(seen, 1, "with the data handed on");
+	is(seen, 1, "data before the end is handed on");
 
 	begin();
 	message(NLMSG_DONE, NULL, 0);
@@ -73,7 +73,7 @@ static void test_walk_end(void)
 	msg->nlmsg_flags |= NLM_F_DUMP_INTR;
 	done_message(0);
 	is(walk(), 0, "an interrupted dump ends as others");
-	ok(nl.answer.interrupted, "and it is known to be interrupted");
+	ok(nl.answer.interrupted, "an interrupted dump is noticed");
 
 	begin();
 	message(NLMSG_OVERRUN, NULL, 0);
@@ -94,7 +94,7 @@ static void test_walk_strangers(void)
 	begin();
 	message(NLMSG_NOOP, NULL, 0);
 	is(walk(), 1, "a message of no meaning is passed over");
-	is(seen, 0, "and not handed on");
+	is(seen, 0, "a skipped message is not handed on");
 	is(nl_walk(&nl.answer, dgram, 0, count_msg, &seen), 1,
 	   "an empty datagram says nothing");
 }
@@ -111,7 +111,7 @@ static void test_walk_malformed(void)
 	is(walk(), -EBADMSG, "a message beyond the datagram is refused");
 	msg->nlmsg_len = UINT32_MAX;
 	is(walk(), -EBADMSG, "a message of 4 GiB is refused");
-	is(seen, 0, "and none of these is handed on");
+	is(seen, 0, "no malformed message is handed on");
 
 	begin();
 	data_message();
@@ -138,27 +138,30 @@ static void test_errors(void)
 	error_message(-ENETUNREACH, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "no\nway", 7);
 	is(walk(), -ENETUNREACH, "an error is returned");
-	ok(!strcmp(nl.answer.extack, "no?way"), "its words are kept, printable");
+	ok(!strcmp(nl.answer.extack, "no?way"),
+	   "the text of an error is kept, printable");
 
 	begin();
 	error_message(-EINVAL, 16 + 12, NLM_F_ACK_TLVS);
 	add("twelve bytes", 12);
 	attr(NLMSGERR_ATTR_MSG, "behind", 7);
 	is(walk(), -EINVAL, "an error may hold the request");
-	ok(!strcmp(nl.answer.extack, "behind"), "its words are behind that");
+	ok(!strcmp(nl.answer.extack, "behind"),
+	   "the text is found behind the request");
 
 	begin();
 	error_message(-EINVAL, UINT32_MAX - 2, NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "behind", 7);
 	is(walk(), -EINVAL, "an error may lie about the request");
-	ok(!nl.answer.extack[0], "its words are not found then");
+	ok(!nl.answer.extack[0], "no text is found behind a wrong length");
 
 	begin();
 	error_message(-EINVAL, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	memset(text, 'x', sizeof(text));
 	attr(NLMSGERR_ATTR_MSG, text, sizeof(text));
 	is(walk(), -EINVAL, "words may be long and not end");
-	is(strlen(nl.answer.extack), sizeof(nl.answer.extack) - 1, "they are cut");
+	is(strlen(nl.answer.extack), sizeof(nl.answer.extack) - 1,
+	   "a long text is cut");
 }
 
 static void test_errors_malformed(void)
@@ -178,7 +181,7 @@ static void test_errors_malformed(void)
 	error_message(-EINVAL, 16, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	attr(NLMSGERR_ATTR_MSG, "words", 6)->rta_len = 2;
 	is(walk(), -EINVAL, "an error with malformed words is returned");
-	ok(!nl.answer.extack[0], "without them");
+	ok(!nl.answer.extack[0], "malformed attributes give no text");
 }
 
 /* Routes */
@@ -209,13 +212,16 @@ static void test_route(void)
 	rtm_of()->rtm_flags = RTNH_F_ONLINK;
 	is(parse_route(AF_INET), 0, "an IPv4 route is read");
 	ok(is_ip(&route.r.dst, "203.0.113.128") && route.r.dst_len == 25,
-	   "with its destination");
+	   "a route has its destination");
 	ok(route.nhops == 1 && route.hops[0].oif == 3 &&
-	   is_ip(&route.hops[0].gw, "198.51.100.1"), "its next hop");
-	ok(is_ip(&route.r.prefsrc, "198.51.100.5"), "its preferred source");
-	is(route.r.metric, 77, "its metric");
-	ok(route.hops[0].onlink && !route.hops[0].dead, "and its flags");
-	is(parse_route(AF_INET6), -ESRCH, "it is no IPv6 route");
+	   is_ip(&route.hops[0].gw, "198.51.100.1"),
+	   "a route has its next hop");
+	ok(is_ip(&route.r.prefsrc, "198.51.100.5"),
+	   "a route has its preferred source");
+	is(route.r.metric, 77, "a route has its metric");
+	ok(route.hops[0].onlink && !route.hops[0].dead,
+	   "a next hop has its flags");
+	is(parse_route(AF_INET6), -ESRCH, "an IPv4 route is no IPv6 route");
 
 	begin();
 	route_message(AF_INET6, 0);
@@ -224,10 +230,11 @@ static void test_route(void)
 	attr(RTA_PREF, &pref, 1);
 	rtm_of()->rtm_flags = RTNH_F_LINKDOWN;
 	is(parse_route(AF_INET6), 0, "an IPv6 default route is read");
-	ok(is_ip(&route.hops[0].gw, "fe80::1"), "with its gateway");
-	ok(!inany_is_set(&route.r.dst), "without a destination");
+	ok(is_ip(&route.hops[0].gw, "fe80::1"),
+	   "an IPv6 route has its gateway");
+	ok(!inany_is_set(&route.r.dst), "a default route has no destination");
 	ok(route.hops[0].dead, "a link without carrier is seen");
-	is(route.r.pref, 1, "and the preference of the router");
+	is(route.r.pref, 1, "the preference of the router is read");
 }
 
 static void test_route_via(void)
@@ -244,14 +251,16 @@ static void test_route_via(void)
 	via[17] = 1;
 	attr(RTA_VIA, via, sizeof(via));
 	is(parse_route(AF_INET), 0, "a route over the other family is read");
-	ok(is_ip(&route.hops[0].gw, "fe80::1"), "with its gateway");
+	ok(is_ip(&route.hops[0].gw, "fe80::1"),
+	   "an IPv6 gateway of an IPv4 route is read");
 
 	begin();
 	route_message(AF_INET, 0);
 	attr_num(RTA_OIF, 2);
 	attr(RTA_VIA, via, 1);
 	is(parse_route(AF_INET), 0, "one whose gateway is cut short is read");
-	ok(!inany_is_set(&route.hops[0].gw), "as if it had none");
+	ok(!inany_is_set(&route.hops[0].gw),
+	   "a gateway that is cut short is ignored");
 }
 
 static void test_route_no_interest(void)
@@ -275,7 +284,8 @@ static void test_route_no_interest(void)
 	route_message(AF_INET, 0);
 	attr_num(RTA_NH_ID, 9);
 	is(parse_route(AF_INET), 0, "a route with a nexthop object is read");
-	ok(!route.nhops && route.nh_id == 9, "it has but the object's id");
+	ok(!route.nhops && route.nh_id == 9,
+	   "a route may only have the id of an object");
 }
 
 static void test_route_malformed(void)
@@ -346,7 +356,7 @@ static void test_multipath(void)
 	a = attr(RTA_MULTIPATH, mp, n);
 	is(parse_route(AF_INET), 0, "a multipath route is read");
 	ok(route.nhops == 3 && route.hops[1].oif == 5 &&
-	   is_ip(&route.hops[1].gw, "203.0.113.1"), "with all next hops");
+	   is_ip(&route.hops[1].gw, "203.0.113.1"), "all next hops are read");
 
 	((struct rtnexthop *)(void *)(a + 1))->rtnh_len = 0;
 	is(parse_route(AF_INET), -EBADMSG, "a next hop of length 0 is refused");
@@ -364,7 +374,7 @@ static void test_multipath(void)
 	route_message(AF_INET, 0);
 	attr(RTA_MULTIPATH, mp, n);
 	is(parse_route(AF_INET), 0, "a route of very many paths is read");
-	is(route.nhops, NL_HOPS_MAX, "up to a limit");
+	is(route.nhops, NL_HOPS_MAX, "next hops are read up to a limit");
 }
 
 static void test_nexthop(void)
@@ -379,7 +389,7 @@ static void test_nexthop(void)
 	attr_ip(NHA_GATEWAY, "2001:db8::1");
 	is(nl_parse_nexthop(msg, &x), 0, "a nexthop object is read");
 	ok(x.hop.oif == 4 && is_ip(&x.hop.gw, "2001:db8::1") && x.hop.onlink,
-	   "with interface, gateway and flags");
+	   "a nexthop object has interface, gateway, flags");
 	begin();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr(NHA_GROUP, g, sizeof(g) - 1);
@@ -390,7 +400,7 @@ static void test_nexthop(void)
 	attr(NHA_BLACKHOLE, NULL, 0);
 	attr_num(NHA_OIF, 4);
 	is(nl_parse_nexthop(msg, &x), 0, "a black hole is read");
-	ok(!x.hop.oif && !x.nids, "and leads nowhere");
+	ok(!x.hop.oif && !x.nids, "a black hole leads nowhere");
 	begin();
 	message(RTM_NEWNEXTHOP, &nhm, 3);
 	msg->nlmsg_len--;
@@ -413,8 +423,8 @@ static void test_addr(void)
 	attr_num(IFA_FLAGS, IFA_F_NOPREFIXROUTE);
 	is(nl_parse_addr(msg, AF_INET, &a, &index), 0, "an address is read");
 	ok(is_ip(&a.addr, "198.51.100.5") && is_ip(&a.peer, "198.51.100.9"),
-	   "with the other end of a point-to-point link");
-	is(a.flags, IFA_F_NOPREFIXROUTE, "and with flags above 255");
+	   "the other end of a point-to-point link is read");
+	is(a.flags, IFA_F_NOPREFIXROUTE, "flags above 255 are read");
 	is(nl_parse_addr(msg, AF_INET6, &a, &index), -ESRCH,
 	   "without IPv6 the kernel lists IPv4, which is left out");
 
@@ -424,8 +434,8 @@ static void test_addr(void)
 	is(nl_parse_addr(msg, AF_INET6, &a, &index), 0,
 	   "an IPv6 address is read");
 	ok(is_ip(&a.addr, "2001:db8::5") && is_ip(&a.peer, "2001:db8::5") &&
-	   index == 3, "it is on a link with many ends");
-	is(a.flags, IFA_F_PERMANENT, "with flags in the header alone");
+	   index == 3, "an address without other end is its own peer");
+	is(a.flags, IFA_F_PERMANENT, "flags may be in the header alone");
 
 	begin();
 	addr_message(AF_INET6, 129, 3);
@@ -463,13 +473,15 @@ static void test_link(void)
 
 	is(link_message("e0", 3, &l), 0, "a link is read");
 	ok(l.index == 3 && !strcmp(l.name, "e0") && l.has_mac &&
-	   l.mac[5] == 1, "with index, name and MAC address");
-	is(link_message("sixteen bytes!!!", 16, &l), 0, "a name may not end");
-	is(strlen(l.name), 15, "it is made to");
+	   l.mac[5] == 1, "a link has index, name and MAC address");
+	is(link_message("sixteen bytes!!!", 16, &l), 0,
+	   "a name without NUL is read");
+	is(strlen(l.name), 15, "a name without NUL gets one");
 	is(link_message("seventeen bytes!!", 17, &l), -EBADMSG,
 	   "a longer name is refused");
-	is(link_message(NULL, 0, &l), -EBADMSG, "as is no name");
-	is(link_message("", 0, &l), -EBADMSG, "and an empty one");
+	is(link_message(NULL, 0, &l), -EBADMSG,
+	   "a link without name is refused");
+	is(link_message("", 0, &l), -EBADMSG, "an empty name is refused");
 }
 
 int main(void)
