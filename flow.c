@@ -36,6 +36,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "counters.h"
 #include "log.h"
 
 #define PENDING_MIN_MS	1000		/* for an answer, until evicted */
@@ -343,8 +344,10 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 
 	for (r = 0; r < FLOW_RESOURCES; r++)
 		while (!fits(&t->pool[r], class, need[r]))
-			if (!evict_for(t, class, r, now_ms))
+			if (!evict_for(t, class, r, now_ms)) {
+				t->refused[r]++;
 				return false;
+			}
 	return true;
 }
 
@@ -760,4 +763,25 @@ const char *flow_str(const struct flow_table *t, const struct flow *f,
 	n += put_side(buf + n, FLOW_STRLEN - n, f, TGT);
 	snprintf(buf + n, FLOW_STRLEN - n, ")");
 	return buf;
+}
+
+/**
+ * flow_counters() - Flows by class, evictions, and refusals, for --stats
+ */
+void flow_counters(const void *ctx, struct counters *c)
+{
+	const struct flow_table *t = ctx;
+	const uint32_t *held = t->pool[FLOW_ENTRIES].held;
+
+	c->title = "flows";
+	counters_add(c, "TCP", held[FLOW_STREAM]);
+	counters_add(c, "UDP", held[FLOW_DATAGRAM]);
+	counters_add(c, "echo", held[FLOW_ECHO]);
+	counters_add_if(c, "TCP evicted", t->evicted[FLOW_STREAM]);
+	counters_add_if(c, "UDP evicted", t->evicted[FLOW_DATAGRAM]);
+	counters_add_if(c, "echo evicted", t->evicted[FLOW_ECHO]);
+	counters_add_if(c, "refused without a free entry",
+			t->refused[FLOW_ENTRIES]);
+	counters_add_if(c, "refused without a free descriptor",
+			t->refused[FLOW_FDS]);
 }

@@ -17,6 +17,8 @@
 #include "inany.h"
 #include "loop.h"
 
+struct counters;
+
 #ifndef FLOW_BITS
 #define FLOW_BITS	15		/* at most 32768 flows at a time */
 #endif
@@ -171,14 +173,15 @@ struct flow_pool {
  * @pool:	What there is of each resource
  * @queue:	Flows that may be evicted; [1]: those with descriptors
  * @ops:	Modules, indexed by the kind of a flow; NULL: nothing is evicted
- * @evicted:	How many of each class
+ * @evicted:	Number of evicted flows of each class
+ * @refused:	Number of flows that could not start for want of each resource
  */
 struct flow_table {
 	uint32_t count, high, first_free;
 	struct flow_pool pool[FLOW_RESOURCES];
 	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
 	const struct flow_ops *ops;
-	uint64_t evicted[FLOW_CLASSES];
+	uint64_t evicted[FLOW_CLASSES], refused[FLOW_RESOURCES];
 	uint64_t hash_key[2];
 	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
 	struct flow flow[FLOW_MAX];
@@ -210,6 +213,7 @@ struct flow *flow_next(struct flow_table *t, const struct flow *f);
 void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events);
 void flow_timer(struct flow_table *t, union epoll_ref ref);
 bool flow_any_unfinished(struct flow_table *t);
+void flow_counters(const void *ctx, struct counters *c);
 
 void flow_list_init(struct flow_list *l);
 void flow_list_push(struct flow_table *t, struct flow_list *l, struct flow *f);

@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "counters.h"
 #include "frame.h"
 #include "fwd.h"
 #include "guest.h"
@@ -475,4 +476,16 @@ void icmp_timer(void *ctx, struct flow *f)
 		wheel_arm(&m->loop->wheel, &f->timer, at_ms);
 	else
 		icmp_evict(m, f);
+}
+
+/**
+ * icmp_counters() - Requests and replies that were not delivered, for --stats
+ */
+void icmp_counters(const void *ctx, struct counters *c)
+{
+	const struct icmp *m = ctx;
+
+	c->title = "echo";
+	counters_add(c, "requests dropped", m->dropped);
+	counters_add(c, "replies lost", m->lost);
 }

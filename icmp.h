@@ -14,6 +14,8 @@
 #include "tap.h"
 #include "types.h"
 
+struct counters;
+
 /**
  * struct icmp - All of ICMP and ICMPv6 echo
  * @warned:	Said that the host does not allow ping sockets
@@ -42,5 +44,6 @@ void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n);
 void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
 void icmp_evict(void *ctx, struct flow *f);
 void icmp_timer(void *ctx, struct flow *f);
+void icmp_counters(const void *ctx, struct counters *c);
 
 #endif /* ICMP_H */

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "counters.h"
 #include "fwd.h"
 #include "hostsock.h"
 #include "input.h"
@@ -111,6 +112,7 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 			input_solicit_guest(b->to.input);
 		tcp_accepted(b->to.tcp, fd, &ini, &tgt);
 	} else {
+		b->foreign += r->from_ns;
 		inbound_refuse(b, fd);
 	}
 }
@@ -131,6 +133,7 @@ static void pause_listener(struct inbound *b, uint32_t index, int error)
 {
 	warn_limited_rc(error, "Connections can't be accepted for now");
 	listen_pause(b->listen, index);
+	b->paused++;
 	if (!timer_armed(&b->timer))
 		wheel_arm(&b->loop->wheel, &b->timer,
 			  b->loop->now_ms + PAUSE_MS);
@@ -219,4 +222,18 @@ void inbound_init(struct inbound *b, const struct conf *conf,
 	b->loop = loop;
 	b->to = *to;
 	b->timer.ref = (union epoll_ref){ .kind = REF_LISTEN };
+}
+
+/**
+ * inbound_counters() - Connections to listening sockets, for --stats
+ */
+void inbound_counters(const void *ctx, struct counters *c)
+{
+	const struct inbound *b = ctx;
+
+	c->title = "forwarded ports";
+	counters_add(c, "connections accepted", b->accepted);
+	counters_add(c, "refused", b->refused);
+	counters_add_if(c, "of these not from the namespace", b->foreign);
+	counters_add_if(c, "times without a flow or descriptor", b->paused);
 }

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "types.h"
 
+struct counters;
 struct input;
 struct listen;
 struct tcp;
@@ -39,6 +40,8 @@ struct inbound_to {
  * @to:		Modules that take them
  * @timer:	Ends the pause of listeners for which there were no descriptors
  * @accepted, @refused:	Numbers of connections
+ * @foreign:	Refused ones that came from outside the namespace, to it
+ * @paused:	How often a listener paused
  */
 struct inbound {
 	const struct conf *conf;
@@ -49,7 +52,7 @@ struct inbound {
 	struct loop *loop;
 	struct inbound_to to;
 	struct timer timer;
-	uint64_t accepted, refused;
+	uint64_t accepted, refused, foreign, paused;
 };
 
 void inbound_init(struct inbound *b, const struct conf *conf,
@@ -58,5 +61,6 @@ void inbound_init(struct inbound *b, const struct conf *conf,
 		  struct loop *loop, const struct inbound_to *to);
 void inbound_event(struct inbound *b, uint32_t index);
 void inbound_timer(struct inbound *b);
+void inbound_counters(const void *ctx, struct counters *c);
 
 #endif /* INBOUND_H */

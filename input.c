@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "arp.h"
+#include "counters.h"
 #include "dhcp.h"
 #include "dhcpv6.h"
 #include "frame.h"
@@ -553,4 +554,19 @@ void input_batch(struct input *in, const struct pkt *pkts, unsigned n)
 	}
 	if (n > from)
 		input_run(in, pkts + from, n - from);
+}
+
+/**
+ * input_counters() - Packets of the guest without effect, for --stats
+ */
+void input_counters(const void *ctx, struct counters *c)
+{
+	const struct input *in = ctx;
+
+	c->title = "not answered";
+	counters_add(c, "DHCP", in->dhcp_dropped);
+	counters_add(c, "DHCPv6", in->dhcpv6_dropped);
+	counters_add(c, "NDP", in->ndp_dropped);
+	counters_add(c, "other", in->dropped);
+	counters_add_if(c, "fragmented", in->frags.dropped);
 }

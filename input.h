@@ -14,6 +14,7 @@
 #include "packet.h"
 #include "types.h"
 
+struct counters;
 struct tcp;
 struct udp;
 struct icmp;
@@ -65,5 +66,6 @@ void input_solicit_guest(struct input *in);
 void input_advertise_router(struct input *in);
 void input_timer(struct input *in, union epoll_ref ref);
 void input_batch(struct input *in, const struct pkt *pkts, unsigned n);
+void input_counters(const void *ctx, struct counters *c);
 
 #endif /* INPUT_H */

@@ -388,16 +388,22 @@ static void ports_open(struct passt *s)
 	fds_budget(s);
 }
 
-/* Lines of --stats, and when the next ones are due */
+static const struct stats_source stats_sources[] = {
+	{ &p.flows, flow_counters },
+	{ &p.tcp, tcp_counters },
+	{ &p.tcp_splice, tcp_splice_counters },
+	{ &p.udp, udp_counters },
+	{ &p.udp_splice, udp_splice_counters },
+	{ &p.icmp, icmp_counters },
+	{ &p.inbound, inbound_counters },
+	{ &p.input, input_counters },
+};
+
+/* Print the counters and arm the timer for the next time */
 static void stats_timer(struct passt *s)
 {
-	const struct stats_of of = {
-		.tap = &s->backend->stats, .flows = &s->flows,
-		.input = &s->input, .tcp = &s->tcp, .udp = &s->udp,
-		.icmp = &s->icmp,
-	};
-
-	stats_print(&of);
+	stats_print(&s->backend->stats, stats_sources,
+		    ARRAY_SIZE(stats_sources));
 	wheel_arm(&s->loop.wheel, &s->stats_timer,
 		  s->loop.now_ms + s->conf->stats_s * 1000ULL);
 }

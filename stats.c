@@ -2,24 +2,22 @@
 /*
  * stats.c - Counters as lines of text, for --stats
  *
- * All of them count from the start on and never go back, so that two lines tell
- * what happened in between. What was refused is told by reason, where there was
- * any: most of the time that is one line less to read.
+ * Counters start at zero and never go back, so that the difference of two lines is
+ * about the time between them. Reasons to refuse or to drop something are only
+ * listed if they occurred.
  */
 
 #include "stats.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
+#include <stdio.h>
 
-#include "flow.h"
-#include "icmp.h"
-#include "input.h"
+#include "counters.h"
 #include "log.h"
 #include "packet.h"
 #include "tap.h"
-#include "tcp.h"
-#include "udp.h"
+
+#define LINE_BYTES	512
 
 static void print_tap(const struct tap_stats *t)
 {
@@ -36,22 +34,40 @@ static void print_tap(const struct tap_stats *t)
 }
 
 /**
- * stats_print() - One line of each kind to the log
- * @s:		Whose counters
+ * stats_line() - Counters of a module as text: "TCP: 2 opened, 0 accepted"
+ * @c:		The counters
+ * @buf:	Set to the text, cut off at the end of the buffer
+ * @size:	Bytes of @buf
  */
-void stats_print(const struct stats_of *s)
+void stats_line(const struct counters *c, char *buf, size_t size)
 {
-	const struct input *in = s->input;
+	size_t len = (size_t)snprintf(buf, size, "%s:", c->title);
+	unsigned i;
 
-	print_tap(s->tap);
-	info("Stats: flows %" PRIu32 "; TCP %" PRIu64 " opened, %" PRIu64
-	     " refused, %" PRIu64 " resets; UDP %" PRIu64 " dropped, %" PRIu64
-	     " lost; echo %" PRIu64 " dropped, %" PRIu64 " lost",
-	     s->flows->count, s->tcp->stats.opened,
-	     s->tcp->stats.refused_table + s->tcp->stats.refused_fd,
-	     s->tcp->stats.resets_sent, s->udp->dropped, s->udp->lost,
-	     s->icmp->dropped, s->icmp->lost);
-	info("Stats: not answered: DHCP %" PRIu64 ", DHCPv6 %" PRIu64
-	     ", NDP %" PRIu64 ", other %" PRIu64, in->dhcp_dropped,
-	     in->dhcpv6_dropped, in->ndp_dropped, in->dropped);
+	for (i = 0; i < c->n && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s %" PRIu64 " %s",
+					i ? "," : "", c->counter[i].value,
+					c->counter[i].name);
+}
+
+/**
+ * stats_print() - Write the counters of the tap and of all modules to the log
+ * @tap:	Counters of the backend
+ * @source:	Modules, one line each
+ * @n:		How many
+ */
+void stats_print(const struct tap_stats *tap, const struct stats_source *source,
+		 size_t n)
+{
+	char line[LINE_BYTES];
+	size_t i;
+
+	print_tap(tap);
+	for (i = 0; i < n; i++) {
+		struct counters c = { .n = 0 };
+
+		source[i].read(source[i].ctx, &c);
+		stats_line(&c, line, sizeof(line));
+		info("Stats: %s", line);
+	}
 }

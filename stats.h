@@ -6,26 +6,23 @@
 #ifndef STATS_H
 #define STATS_H
 
-struct flow_table;
-struct icmp;
-struct input;
+#include <stddef.h>
+
+struct counters;
 struct tap_stats;
-struct tcp;
-struct udp;
 
 /**
- * struct stats_of - Whose counters
- * @tap:	Those of the backend
+ * struct stats_source - Module with counters
+ * @ctx:	The module
+ * @read:	Fills in its title and its counters
  */
-struct stats_of {
-	const struct tap_stats *tap;
-	const struct flow_table *flows;
-	const struct input *input;
-	const struct tcp *tcp;
-	const struct udp *udp;
-	const struct icmp *icmp;
+struct stats_source {
+	const void *ctx;
+	void (*read)(const void *ctx, struct counters *c);
 };
 
-void stats_print(const struct stats_of *s);
+void stats_print(const struct tap_stats *tap, const struct stats_source *source,
+		 size_t n);
+void stats_line(const struct counters *c, char *buf, size_t size);
 
 #endif /* STATS_H */

@@ -30,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "counters.h"
 #include "hostsock.h"
 #include "inany.h"
 #include "procfile.h"
@@ -478,4 +479,21 @@ bool tcp_unfinished(const struct flow *f)
 
 	return c->s.phase == TCPS_ESTABLISHED &&
 	       (c->draining || c->s.out < OUT_FIN_PASSED);
+}
+
+/**
+ * tcp_counters() - Connections and refusals, for --stats
+ */
+void tcp_counters(const void *ctx, struct counters *c)
+{
+	const struct tcp_stats *s = &((const struct tcp *)ctx)->stats;
+
+	c->title = "TCP";
+	counters_add(c, "opened by the guest", s->opened);
+	counters_add(c, "accepted for it", s->accepted);
+	counters_add(c, "resets sent to it", s->resets_sent);
+	counters_add_if(c, "refused without a flow", s->refused_table);
+	counters_add_if(c, "refused without a socket", s->refused_fd);
+	counters_add_if(c, "refused without a source port", s->refused_ports);
+	counters_add_if(c, "bytes to be sent again", s->refused_bytes);
 }

@@ -18,6 +18,8 @@
 #include "types.h"
 #include "view.h"
 
+struct counters;
+
 /**
  * struct tcp_work - What one batch of segments brought for one flow
  * @flow:	The flow, NULL: it ended in this batch
@@ -71,5 +73,6 @@ void tcp_timer(void *ctx, struct flow *f);
 void tcp_tap_writable(struct tcp *t);
 bool tcp_run_ready(struct tcp *t);
 bool tcp_unfinished(const struct flow *f);
+void tcp_counters(const void *ctx, struct counters *c);
 
 #endif /* TCP_H */

@@ -63,6 +63,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "fwd.h"
 #include "hostsock.h"
 #include "inany.h"
@@ -815,4 +816,18 @@ bool tcp_splice_unfinished(const struct flow *f)
 	unsigned from = is_from_ns(f) ? INI : TGT;
 
 	return c->connected && !c->dir[from].fin && !c->failed[!from];
+}
+
+/**
+ * tcp_splice_counters() - Connections and refusals, for --stats
+ */
+void tcp_splice_counters(const void *ctx, struct counters *c)
+{
+	const struct tcp_splice_stats *s =
+		&((const struct tcp_splice *)ctx)->stats;
+
+	c->title = "TCP past the tap";
+	counters_add(c, "opened", s->opened);
+	counters_add_if(c, "refused without a flow or socket", s->refused);
+	counters_add_if(c, "times without a pipe", s->no_pipe);
 }

@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "types.h"
 
+struct counters;
 struct loop;
 struct nshelper;
 
@@ -72,5 +73,6 @@ void tcp_splice_retry(struct tcp_splice *s);
 void tcp_splice_timer(void *ctx, struct flow *f);
 bool tcp_splice_run_ready(struct tcp_splice *s);
 bool tcp_splice_unfinished(const struct flow *f);
+void tcp_splice_counters(const void *ctx, struct counters *c);
 
 #endif /* TCP_SPLICE_H */

@@ -39,6 +39,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "counters.h"
 #include "fwd.h"
 #include "hostsock.h"
 #include "icmperr.h"
@@ -664,4 +665,16 @@ void udp_timer(void *ctx, struct flow *f)
 		wheel_arm(&u->loop->wheel, &f->timer, at_ms);
 	else
 		udp_end(u, f, "idle");
+}
+
+/**
+ * udp_counters() - Datagrams that were not delivered, for --stats
+ */
+void udp_counters(const void *ctx, struct counters *c)
+{
+	const struct udp *u = ctx;
+
+	c->title = "UDP";
+	counters_add(c, "dropped from the guest", u->dropped);
+	counters_add(c, "lost to it", u->lost);
 }

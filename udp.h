@@ -15,6 +15,7 @@
 #include "types.h"
 #include "udp_msg.h"
 
+struct counters;
 struct listen;
 struct tap;
 struct udp_splice;
@@ -57,5 +58,6 @@ void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 void udp_listener_gone(struct udp *u);
 void udp_evict(void *ctx, struct flow *f);
 void udp_timer(void *ctx, struct flow *f);
+void udp_counters(const void *ctx, struct counters *c);
 
 #endif /* UDP_H */

@@ -40,6 +40,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "fwd.h"
 #include "hostsock.h"
 #include "icmperr.h"
@@ -646,4 +647,13 @@ void udp_splice_timer(void *ctx, struct flow *f)
 		wheel_arm(&s->loop->wheel, &f->timer, at_ms);
 	else
 		end(s, f, "idle");
+}
+
+/**
+ * udp_splice_counters() - Datagrams that were not delivered, for --stats
+ */
+void udp_splice_counters(const void *ctx, struct counters *c)
+{
+	c->title = "UDP past the tap";
+	counters_add(c, "dropped", ((const struct udp_splice *)ctx)->dropped);
 }

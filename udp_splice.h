@@ -14,6 +14,7 @@
 #include "types.h"
 #include "udp_msg.h"
 
+struct counters;
 struct loop;
 struct nshelper;
 
@@ -51,5 +52,6 @@ void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
 void udp_splice_listener_gone(struct udp_splice *s);
 void udp_splice_evict(void *ctx, struct flow *f);
 void udp_splice_timer(void *ctx, struct flow *f);
+void udp_splice_counters(const void *ctx, struct counters *c);
 
 #endif /* UDP_SPLICE_H */

@@ -85,15 +85,15 @@ in_ns_told --stats 1 -- sh -c "ping -c 1 -W 5 $PEER4 >/dev/null
 	until [ -e $T/home/told ]; do sleep 0.05; done" >"$T/told" &
 told=$!
 wait_for grep -q "Stats: from guest [1-9].*to guest [1-9]" "$T/told"
-wait_for grep -q "Stats: flows 1;" "$T/told"
+wait_for grep -q "Stats: flows: 0 TCP, 0 UDP, 1 echo" "$T/told"
 wait_for grep -q "Stats: not answered" "$T/told"
 as_user touch "$T/home/told"
 wait $told
 out=$(cat "$T/told")
 like "$out" "Stats: from guest [1-9][0-9]* frames, [1-9][0-9]* bytes; to guest [1-9]" \
 	"--stats counts frames and bytes"
-like "$out" "Stats: flows 1; TCP 0 opened" "and flows"
-like "$out" "Stats: not answered: DHCP 0, DHCPv6 0, NDP [0-9]+" \
+like "$out" "Stats: flows: 0 TCP, 0 UDP, 1 echo" "and flows"
+like "$out" "Stats: not answered: 0 DHCP, 0 DHCPv6, [0-9]+ NDP" \
 	"and what was not answered"
 P=$((P + 1))
 exec_peer timeout 20 tcpx listen $PEER4 $P -r 1k >/dev/null 2>&1 &
