@@ -2,8 +2,8 @@
 /*
  * arp.c - Answers to address resolution requests: a pure function
  *
- * The guest sees one neighbour that owns every address but its own. So it
- * reaches whatever it takes for local, and no table is needed. Who has what:
+ * The guest sees one neighbour that owns every address but the guest's own. So the
+ * guest reaches every address that it takes for local, and no table is needed:
  *
  *	sender (spa)	target (tpa)		reply
  *	any		the guest's own		none: it asks for duplicates
@@ -48,7 +48,7 @@ static bool is_answered(const struct conf *c, const struct hostnet *net,
  * arp_reply() - Reply to one message, if it asks for something that is here
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @q:		The message, checked by pkt_parse()
  * @reply:	Filled in where there is a reply; goes to @q->sha
  *

@@ -2,9 +2,9 @@
 /*
  * dhcp.c - DHCP and BOOTP server: a pure function
  *
- * There is one address, and whoever asks for one gets it, so nothing is kept
- * from one message to the next: what other servers look up in their leases is
- * the configuration here. A reply depends on its request (RFC 2131, 4.3):
+ * There is one address, and every client gets it, so nothing is kept from one
+ * message to the next: other servers look up leases, this one its configuration. A
+ * reply depends on its request (RFC 2131, 4.3):
  *
  *	request						reply
  *	DISCOVER					OFFER
@@ -18,22 +18,22 @@
  *	BOOTP: no option 53				reply without lease
  *	anything from a relay (giaddr)			none, there is none here
  *
- * A message that is malformed in any part that we read gets no reply. What is
- * missing at its end (option 255, all options) is no error.
+ * A message that is malformed in any part that we read gets no reply. A missing end
+ * (option 255, or all options) is no error.
  *
- * The lease is infinite: the address is the host's, or what was configured, and
- * is never given to anybody else. A finite one would run out while the host or
- * the guest sleeps, and wake both up again and again for nothing. T1 and T2 are
+ * The lease is infinite: the address is the host's or the configured one, and is
+ * never given to another client. A finite lease would expire while the host or the
+ * guest sleeps, and its renewals would wake up both for nothing. T1 and T2 are
  * infinite, too: a client that takes 0xffffffff for a number of seconds is not
- * back within a century; those that add it to a time of 32 bits know that case.
+ * back within a century; clients that add it to a time of 32 bits know that case.
  *
  * The server's identifier and address is the gateway's. Without a gateway, as on
- * a host whose default route is a point-to-point link, it is another address
- * that the guest reaches us by, see dhcp_server(), and that is its router, too.
+ * a host whose default route is a point-to-point link, dhcp_server() chooses another
+ * address that leads to us, and that is the guest's router, too.
  *
- * Options go in the order of their numbers, behind the type (mTCP and WATTCP
- * want that one first). When not all of them fit what the client takes (option
- * 57), the least important ones are left out; the fields sname and file are
+ * Options are sent in the order of their numbers, behind the message type (mTCP and
+ * WATTCP want that one first). If not all fit the client's maximum message size
+ * (option 57), the least important ones are left out. The fields sname and file are
  * never used for options (overload), as not all clients look there.
  */
 
@@ -50,7 +50,7 @@
 
 /* Requests ----------------------------------------------------------------- */
 
-/* Options that we read: the lengths that they may have */
+/* Options that we read, with their valid lengths */
 enum value_index {
 	V_ADDR, V_OVERLOAD, V_TYPE, V_SERVER, V_LIST, V_MAX, V_CLIENT_ID,
 	V_RAPID, V_FQDN, V_COUNT,
@@ -73,9 +73,9 @@ static const struct {
 
 /**
  * struct value - All instances of one option, concatenated: RFC 3396, 7
- * @given:	There was one
- * @len:	Bytes of all
- * @b:		The first of these
+ * @given:	True if the option was in the message
+ * @len:	Length of all instances, bytes; may exceed the size of @b
+ * @b:		Their contents, as far as there is room
  */
 struct value {
 	bool given;
@@ -85,9 +85,9 @@ struct value {
 
 /**
  * struct dhcp_request - A checked message
- * @m:		Its fixed part; the cookie is 0 if it was cut off
- * @v:		Its options
- * @type:	DHCP_*, 0: BOOTP
+ * @m:		Fixed part; the cookie is 0 if the message ends before it
+ * @v:		Options
+ * @type:	DHCP_*, 0 for BOOTP
  */
 struct dhcp_request {
 	struct dhcp_msg m;
@@ -120,7 +120,7 @@ static void take_option(struct dhcp_request *q, uint8_t code, struct view data)
 	q->v[i].len += len;
 }
 
-/* One field of options; false if one goes beyond its end */
+/* Read a field of options; false if an option goes beyond its end */
 static bool take_options(struct dhcp_request *q, struct view field)
 {
 	struct view data;
@@ -137,7 +137,7 @@ static bool take_options(struct dhcp_request *q, struct view field)
 	return true;
 }
 
-/* Options may go on in the fields of names, in this order: RFC 3396, 5 */
+/* Read options from the fields of names, in the order of RFC 3396, 5 */
 static bool take_overload(struct dhcp_request *q)
 {
 	uint8_t fields = q->v[V_OVERLOAD].b[0];
@@ -177,7 +177,7 @@ static bool read_options(struct dhcp_request *q, struct view options)
 	return q->type != 0;
 }
 
-/* Ethernet, on this link, and the address of one station */
+/* Accept only Ethernet, a client on this link, and a unicast hardware address */
 static bool header_valid(const struct dhcp_msg *m)
 {
 	static const uint8_t none[MAC_LEN];
@@ -198,7 +198,7 @@ static bool parse_request(struct dhcp_request *q, const struct pkt *p)
 	       read_options(q, rest);
 }
 
-/* What to answer ----------------------------------------------------------- */
+/* Decisions ---------------------------------------------------------------- */
 
 enum {					/* kinds of a reply, as bits */
 	K_LEASE = 1, K_INFORM = 2, K_NAK = 4, K_BOOTP = 8,
@@ -206,12 +206,12 @@ enum {					/* kinds of a reply, as bits */
 };
 
 /**
- * struct dhcp_answer - What to answer, and from what
+ * struct dhcp_answer - A reply, and everything that it follows from
  * @kind:	K_*
- * @type:	DHCP_*, unless it is BOOTP
- * @yiaddr, @ciaddr:	As in the message
+ * @type:	DHCP_*, not used for BOOTP
+ * @yiaddr, @ciaddr:	Fields of the message
  * @server:	Our address
- * @search:	Option 119, as much of it as fits, @search_len bytes
+ * @search:	Contents of option 119, as many domains as fit, @search_len bytes
  */
 struct dhcp_answer {
 	const struct conf *c;
@@ -237,12 +237,12 @@ static bool is_usable(const struct hostnet *net, const union inany *a)
 }
 
 /**
- * dhcp_server() - Address that we answer from, and identify as
+ * dhcp_server() - Choose the address that identifies us as a server
  * @net:	Network of the host
  *
- * The gateway. Without one what reaches the host's loopback, else the first
- * address of the subnet that is not the guest's, else a link-local one: the
- * guest gets our MAC address for any of them when it asks.
+ * The gateway comes first, then the address that stands for the host's loopback, then
+ * the first address of the subnet that is not the guest's, then a link-local one. The
+ * guest gets our MAC address for any of them by ARP.
  */
 union inany dhcp_server(const struct hostnet *net)
 {
@@ -264,7 +264,7 @@ union inany dhcp_server(const struct hostnet *net)
 	return inany_from_v4(a4);
 }
 
-/* May a reply go to what the client says is its address? */
+/* May a reply go to the address that the client claims to have? */
 static bool ciaddr_valid(const struct dhcp_answer *a)
 {
 	const struct in_addr a4 = { .s_addr = a->q->m.ciaddr };
@@ -274,7 +274,7 @@ static bool ciaddr_valid(const struct dhcp_answer *a)
 	       a4.s_addr != a->server;
 }
 
-/* RFC 2131, 4.3.2: all four states that a client may be in */
+/* Decide on a REQUEST, for all four states of a client: RFC 2131, 4.3.2 */
 static unsigned decide_request(const struct dhcp_answer *a)
 {
 	const struct dhcp_request *q = a->q;
@@ -291,7 +291,7 @@ static unsigned decide_request(const struct dhcp_answer *a)
 	return K_LEASE;
 }
 
-/* Without a type there is an answer, even to who knows its address: RFC 951 */
+/* Answer BOOTP even if the client knows its address: RFC 951 */
 static unsigned decide_bootp(struct dhcp_answer *a)
 {
 	if (a->q->m.ciaddr && !ciaddr_valid(a))
@@ -327,7 +327,7 @@ static unsigned decide(struct dhcp_answer *a)
 		a->type = DHCP_ACK;
 		a->ciaddr = q->m.ciaddr;
 		return K_INFORM;
-	default:			/* DECLINE, RELEASE, and what servers send */
+	default:			/* DECLINE, RELEASE, messages of servers */
 		return K_NONE;
 	}
 }
@@ -335,8 +335,8 @@ static unsigned decide(struct dhcp_answer *a)
 /* Options of the reply ----------------------------------------------------- */
 
 /*
- * Each writes the contents of an option to @b, DHCP_OPT_LEN_MAX bytes at most,
- * and returns their length; NO_OPTION: there is nothing to say
+ * Each of these writes the contents of an option to @b, DHCP_OPT_LEN_MAX bytes at
+ * most, and returns their length, or NO_OPTION to leave the option out
  */
 #define NO_OPTION	(-1)
 
@@ -363,7 +363,7 @@ static int opt_mask(const struct dhcp_answer *a, uint8_t *b)
 	return put_be32(b, htonl(netmask(a->net)));
 }
 
-/* We answer for every address but the guest's: any of ours is a way out */
+/* We answer ARP for every address but the guest's: any of ours is a router */
 static be32 router_of(const struct hostnet *net)
 {
 	return dhcp_server(net).v4mapped.a4.s_addr;
@@ -389,7 +389,7 @@ static bool name_valid(const char *name)
 	return domain_judge(name, domain_len(name)) >= DOMAIN_SAFE;
 }
 
-/* A name as text, without the dot at its end */
+/* Write a name as text, without a final dot */
 static int put_name(const char *name, uint8_t *b)
 {
 	size_t len = domain_len(name);
@@ -439,7 +439,7 @@ static int opt_message(const struct dhcp_answer *a, uint8_t *b)
 	return sizeof(text) - 1;
 }
 
-/* RFC 6842, 3: back to who sent it */
+/* Return the client identifier to the client: RFC 6842, 3 */
 static int opt_client_id(const struct dhcp_answer *a, uint8_t *b)
 {
 	const struct value *v = &a->q->v[V_CLIENT_ID];
@@ -456,8 +456,8 @@ static int opt_rapid(const struct dhcp_answer *a, uint8_t *b)
 	return a->q->type == DHCP_DISCOVER && a->type == DHCP_ACK ? 0 : NO_OPTION;
 }
 
-/* RFC 4702, 4: nobody here updates the DNS, whatever the client prefers; the
- * encoding is the client's choice */
+/* Tell the client its name. No server here updates the DNS, even if the client
+ * asks for that; the encoding is the client's choice: RFC 4702, 4 */
 static int opt_fqdn(const struct dhcp_answer *a, uint8_t *b)
 {
 	const struct value *v = &a->q->v[V_FQDN];
@@ -484,8 +484,8 @@ static int opt_search(const struct dhcp_answer *a, uint8_t *b)
 	return NO_OPTION;		/* see write_search() */
 }
 
-/* A gateway that is no neighbour by the mask becomes one, RFC 3442; who takes
- * this option ignores the one for routers */
+/* Make a gateway outside the subnet a neighbour: RFC 3442. A client that reads this
+ * option ignores the one for routers */
 static int opt_routes(const struct dhcp_answer *a, uint8_t *b)
 {
 	be32 gw = router_of(a->net);
@@ -497,7 +497,7 @@ static int opt_routes(const struct dhcp_answer *a, uint8_t *b)
 	b[len++] = 32;			/* the gateway, on this link */
 	len += put_be32(b + len, gw);
 	len += put_be32(b + len, 0);
-	b[len++] = 0;			/* all, by the gateway */
+	b[len++] = 0;			/* default, by the gateway */
 	len += put_be32(b + len, gw);
 	return len;
 }
@@ -505,11 +505,11 @@ static int opt_routes(const struct dhcp_answer *a, uint8_t *b)
 /**
  * struct option - An option of replies
  * @code:	DHCP_OPT_*
- * @kinds:	Replies that have it
- * @asked:	Only if the client asks for it
- * @rank:	When there is no room, high ones are left out first, 0 never: those
- *		fit into BOOTP_MIN
- * @put:	Writes its contents
+ * @kinds:	Kinds of replies that have the option, K_*
+ * @asked:	True if the client has to ask for the option
+ * @rank:	Options of the highest rank are left out first if room is short; those of
+ *		rank 0 fit into BOOTP_MIN and are never left out
+ * @put:	Function that writes the contents
  */
 static const struct option {
 	uint8_t code;
@@ -552,7 +552,7 @@ static bool is_wanted(const struct dhcp_answer *a, const struct option *o)
 		(o->code == DHCP_OPT_FQDN && a->q->v[V_FQDN].given));
 }
 
-/* Bytes of all options up to a rank, and the end */
+/* Size of all options up to a rank with the end option, bytes */
 static size_t options_size(const struct dhcp_answer *a, unsigned rank)
 {
 	uint8_t scratch[DHCP_OPT_LEN_MAX];
@@ -569,8 +569,8 @@ static size_t options_size(const struct dhcp_answer *a, unsigned rank)
 	return size;
 }
 
-/* As many domains as there is room for. Not compressed: few have so many of them
- * that it would matter, and clients have been wrong about it: RFC 3397, 2 */
+/* Encode as many domains as fit. They are not compressed: few search lists are so
+ * long that it would matter, and some clients fail to expand them: RFC 3397, 2 */
 static void encode_search(struct dhcp_answer *a, size_t room)
 {
 	a->search_len = 0;
@@ -606,7 +606,7 @@ static uint8_t *write_search(const struct dhcp_answer *a, uint8_t *b)
 	return b;
 }
 
-/* Write what fits into @room bytes, return the number of bytes */
+/* Write the options that fit into @room bytes, return the number of bytes */
 static size_t write_options(struct dhcp_answer *a, uint8_t *b, size_t room)
 {
 	uint8_t *start = b;
@@ -642,14 +642,14 @@ static size_t write_options(struct dhcp_answer *a, uint8_t *b, size_t room)
 
 /* The message -------------------------------------------------------------- */
 
-/* Bytes of a message that the client takes, and that needs no fragments */
+/* Largest message that the client accepts and that needs no fragments, bytes */
 static size_t message_max(const struct dhcp_answer *a, const struct pkt *p,
 			  size_t size)
 {
 	const struct value *v = &a->q->v[V_MAX];
 	size_t max = DHCP_IP_MIN;
 
-	if (a->kind == K_BOOTP)		/* what it sends it takes */
+	if (a->kind == K_BOOTP)		/* it accepts the size that it sends */
 		max = p->payload.len + IP_UDP_LEN < max ?
 		      p->payload.len + IP_UDP_LEN : max;
 	else if ((size_t)(v->b[0] << 8 | v->b[1]) > max)
@@ -684,8 +684,8 @@ static size_t write_message(struct dhcp_answer *a, const struct pkt *p,
 	return len < BOOTP_MIN ? BOOTP_MIN : len;
 }
 
-/* RFC 2131, 4.1. A NAK has no address, and goes to all; an INFORM that tells
- * none is answered where it comes from */
+/* Choose the destination by RFC 2131, 4.1. A NAK has no address and is broadcast; the
+ * answer to an INFORM without an address goes to the source of the packet */
 static void dhcp_set_destination(const struct dhcp_answer *a,
 				 const struct pkt *p, struct datagram *r)
 {
@@ -709,8 +709,8 @@ static void dhcp_set_destination(const struct dhcp_answer *a,
  * @c:		Configuration
  * @net:	Network of the host
  * @d:		Name servers and search list to hand out
- * @p:		Packet to port DHCP_PORT_SERVER, for us or for everybody
- * @r:		Filled in where there is a reply
+ * @p:		Packet to port DHCP_PORT_SERVER, unicast to us or broadcast
+ * @r:		Filled in if there is a reply
  *
  * Return: bytes of the reply, 0 if there is none
  */

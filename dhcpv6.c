@@ -3,12 +3,12 @@
  * dhcpv6.c - DHCPv6 server: a pure function
  *
  * One message gives at most one reply. There is one address to hand out, the
- * configured one, for ever, and to whoever asks: so there are no leases,
- * nothing to remember, and a guest may come back after we were started again.
- * Our DUID is made of our MAC address (DUID-LL): it is the same after that,
- * without being stored anywhere, which one with a time or a UUID would not be.
+ * configured one, for ever and to every client: so there are no leases and no other
+ * state, and a guest may come back after a restart of this program. Our DUID is made of
+ * our MAC address (DUID-LL): it survives a restart without being stored anywhere,
+ * unlike one with a time or a UUID.
  *
- * What has to be in a message, and what must not (RFC 8415, 16), and the reply:
+ * Options that a message must have or must not have (RFC 8415, 16), and the reply:
  *
  *	message			client	server	to us	reply
  *	SOLICIT			yes	no	drop	ADVERTISE, or REPLY if
@@ -20,26 +20,27 @@
  *	RELEASE, DECLINE	yes	ours	status	REPLY: Success
  *	INFORMATION-REQUEST	may	may, ours drop	REPLY
  *
- * To us: sent to our unicast address, which we never offered; where the table
- * says so, the reply has the status UseMulticast and no more (RFC 8415, 18.4).
- * RFC 9915 drops that status, but older clients still wait for it.
+ * "To us" means: sent to our unicast address, which we never offered. "Status" means:
+ * the reply has the status UseMulticast and no more (RFC 8415, 18.4). RFC 9915 drops
+ * that status, but older clients still wait for it.
  *
  * A client may send from its link-local address or from a global one that it has
- * already, by SLAAC or from an earlier lease. The reply goes back to the source
- * address of the message.
+ * from SLAAC or an earlier lease. The reply goes back to the source address of the
+ * message.
  *
- * Relayed messages are dropped, as are replies: nobody else is on this link.
+ * Relayed messages and replies of other servers are dropped: neither relays nor servers
+ * are on this link.
  *
- * Of the identity associations, the first IA_NA gets the address:
+ * The first IA_NA of the identity associations gets the address:
  *
  *	first IA_NA, REQUEST, an address from elsewhere	NotOnLink
  *	first IA_NA, none configured			NoAddrsAvail
- *	first IA_NA					the address; with RENEW
- *		and REBIND any other one of it again, with lifetimes of zero
+ *	first IA_NA					the address; RENEW and
+ *		REBIND withdraw its other addresses, with lifetimes of zero
  *	other IA_NA, IA_TA				NoAddrsAvail
  *	IA_PD						NoPrefixAvail
  *
- * Servers, search list and name go only to clients that asked for them.
+ * Name servers, search list and name are sent only to clients that asked for them.
  */
 
 #include "dhcpv6.h"
@@ -49,7 +50,7 @@
 
 #include "domain.h"
 
-#define REQUEST_MAX	2048		/* bytes, more is nobody's intent */
+#define REQUEST_MAX	2048		/* bytes, no client needs more */
 #define REPLY_MAX	(1280 - 40 - 8)	/* RFC 8200, 5: fits everywhere */
 #define FOREVER		0xffffffffU	/* RFC 8415, 7.7 */
 #define HW_ETHERNET	1		/* IANA hardware types */
@@ -57,12 +58,12 @@
 
 /**
  * struct dhcpv6_request - A message, well-formed as a whole
- * @hdr:	Its header
- * @opts:	All its options
- * @client, @server, @oro, @fqdn:	Contents of these options; @p is NULL where
- *		there is none
- * @rapid:	Has the option for rapid commit
- * @ias:	How many IA_NA, IA_TA and IA_PD
+ * @hdr:	Header
+ * @opts:	All options
+ * @client, @server, @oro, @fqdn:	Contents of these options; the member @p is
+ *		NULL if the option is missing
+ * @rapid:	True if there is the option for rapid commit
+ * @ias:	Number of IA_NA, IA_TA and IA_PD
  */
 struct dhcpv6_request {
 	struct dhcp6_hdr hdr;
@@ -72,11 +73,11 @@ struct dhcpv6_request {
 };
 
 /**
- * struct dhcpv6_answer - A message in the making
+ * struct dhcpv6_answer - A reply that is being written
  * @data:	REPLY_MAX bytes
- * @len:	So many are used
- * @full:	Something did not fit
- * @leases:	The configured address is in it
+ * @len:	Bytes of @data in use
+ * @full:	True if an option did not fit
+ * @leases:	True if the configured address is in it
  */
 struct dhcpv6_answer {
 	uint8_t *data;
@@ -86,7 +87,7 @@ struct dhcpv6_answer {
 
 enum presence { MUST_NOT, MAY, MUST };
 
-/* What is done with each type of message, see above */
+/* How each type of message is checked and answered, see above */
 static const struct msg_rule {
 	bool known, bindings, status, use_multicast;
 	enum presence client, server;
@@ -110,7 +111,7 @@ static const struct msg_rule {
 
 /* The message ------------------------------------------------------------- */
 
-/* The bytes behind the first @skip, of which there are as many */
+/* The bytes behind the first @skip, which must exist */
 static struct view after(struct view v, size_t skip)
 {
 	view_skip(&v, skip);
@@ -118,11 +119,11 @@ static struct view after(struct view v, size_t skip)
 }
 
 /**
- * next_option() - Take the next option off a list of them
- * @rest:	Moved on to what follows it
- * @data:	Its contents
+ * next_option() - Take the next option off a list
+ * @rest:	List, moved on to the following option
+ * @data:	Filled in: contents of the option
  *
- * Return: its code, -ENOENT after the last one, -EBADMSG if it is cut short
+ * Return: code of the option, -ENOENT after the last one, -EBADMSG if it is cut short
  */
 static int next_option(struct view *rest, struct view *data)
 {
@@ -136,7 +137,7 @@ static int next_option(struct view *rest, struct view *data)
 	return ntohs(o.code);
 }
 
-/* Bytes of an IA in front of its options; 0: the option @code is no IA */
+/* Length of an IA without its options, bytes; 0 if the option @code is no IA */
 static size_t ia_fixed(int code)
 {
 	switch (code) {
@@ -166,7 +167,7 @@ static bool next_address(struct view *rest, struct in6_addr *a)
 	return false;
 }
 
-/* Are these options, each of them whole? */
+/* Is this a list of complete options? */
 static bool list_valid(struct view rest)
 {
 	struct view data;
@@ -177,7 +178,7 @@ static bool list_valid(struct view rest)
 	return code == -ENOENT;
 }
 
-/* An address or prefix inside an IA; whatever else stands there is skipped */
+/* Check an address or prefix inside an IA; other options are ignored */
 static bool ia_option_valid(int code, struct view data)
 {
 	size_t fixed;
@@ -191,7 +192,7 @@ static bool ia_option_valid(int code, struct view data)
 	return data.len >= fixed && list_valid(after(data, fixed));
 }
 
-/* An IA after its code and length, with its @fixed bytes and options */
+/* Check the contents of an IA: @fixed bytes, then options */
 static bool ia_valid(struct view ia, size_t fixed)
 {
 	struct view data, rest;
@@ -206,7 +207,7 @@ static bool ia_valid(struct view ia, size_t fixed)
 	return code == -ENOENT;
 }
 
-/* An option that a message has once; false if it was there already */
+/* Note an option that must not be repeated; false if it is, or has a wrong length */
 static bool set_once(struct view *field, struct view data, size_t min,
 		     size_t max)
 {
@@ -216,7 +217,7 @@ static bool set_once(struct view *field, struct view data, size_t min,
 	return true;
 }
 
-/* Take note of an option; false if it is malformed */
+/* Note an option; false if it is malformed */
 static bool request_option(struct dhcpv6_request *q, int code, struct view data)
 {
 	switch (code) {
@@ -324,7 +325,7 @@ static void dhcpv6_put(struct dhcpv6_answer *r, const void *data, size_t len)
 	r->len += len;
 }
 
-/* put_begin() - An option that what is put up to put_end() belongs to */
+/* put_begin() - Begin an option: everything up to put_end() is its contents */
 static size_t put_begin(struct dhcpv6_answer *r, uint16_t code)
 {
 	const struct dhcp6_opt o = { .code = htons(code) };
@@ -334,7 +335,7 @@ static size_t put_begin(struct dhcpv6_answer *r, uint16_t code)
 	return at;
 }
 
-/* put_end() - @at: what put_begin() returned */
+/* put_end() - Fill in the length of an option. @at: result of put_begin() */
 static void put_end(struct dhcpv6_answer *r, size_t at)
 {
 	size_t len = r->len - at - sizeof(struct dhcp6_opt);
@@ -372,7 +373,7 @@ static void put_address(struct dhcpv6_answer *r, const struct in6_addr *a,
 	put_option(r, DHCP6_OPT_IAADDR, &opt, sizeof(opt));
 }
 
-/* What is optional: taken back as a whole if it does not fit */
+/* Put an option, or leave it out if it does not fit as a whole */
 static void put_optional(struct dhcpv6_answer *r, uint16_t code,
 			 const void *data, size_t len)
 {
@@ -380,15 +381,14 @@ static void put_optional(struct dhcpv6_answer *r, uint16_t code,
 		put_option(r, code, data, len);
 }
 
-/* Is the link's prefix that of our address, the one that router advertisements
- * have? */
+/* Is this address in the prefix of the configured one, as in router advertisements? */
 static bool has_our_prefix(const struct hostnet *net, const struct in6_addr *a)
 {
 	return !memcmp(a, &net->ip6.addr.a6, 8);
 }
 
-/* Are all addresses of an IA_NA or IA_TA, @rest: its options, from this link?
- * @n: counts them */
+/* Are all addresses of an IA_NA or IA_TA from this link? @rest: options of the IA,
+ * @n: incremented by the number of addresses up to the first that is not */
 static bool all_onlink(const struct hostnet *net, struct view rest, unsigned *n)
 {
 	struct in6_addr a;
@@ -401,8 +401,8 @@ static bool all_onlink(const struct hostnet *net, struct view rest, unsigned *n)
 	return true;
 }
 
-/* RFC 8415, 18.3.4: all in an IA to be renewed that is not the address: this
- * one may be there twice, in two IAs, and has to stay */
+/* Withdraw all addresses of an IA to be renewed but the configured one, which may be
+ * in two IAs and has to stay: RFC 8415, 18.3.4 */
 static void put_withdrawn(struct dhcpv6_answer *r, const struct hostnet *net,
 			  struct view rest)
 {
@@ -419,7 +419,7 @@ static bool is_renewal(const struct dhcpv6_request *q)
 	return q->hdr.type == DHCP6_RENEW || q->hdr.type == DHCP6_REBIND;
 }
 
-/* The IA_NA that gets the address; @data: what the client sent of it */
+/* Put the IA_NA that gets the address; @data: contents of the client's IA_NA */
 static void put_assigned(struct dhcpv6_answer *r, const struct hostnet *net,
 			 const struct dhcpv6_request *q, struct view data)
 {
@@ -442,7 +442,7 @@ static void put_assigned(struct dhcpv6_answer *r, const struct hostnet *net,
 	put_end(r, at);
 }
 
-/* Any other IA, of @code: nothing in it but a status */
+/* Put an IA that gets no address: @code and @data are those of the client's */
 static void put_refused(struct dhcpv6_answer *r, const struct hostnet *net,
 			const struct dhcpv6_request *q, int code,
 			struct view data)
@@ -459,7 +459,7 @@ static void put_refused(struct dhcpv6_answer *r, const struct hostnet *net,
 	put_end(r, at);
 }
 
-/* All IAs, in their order. Return: one of them was told an address */
+/* Put all IAs in the order of the request. Return: true if one got the address */
 static bool put_bindings(struct dhcpv6_answer *r, const struct hostnet *net,
 			 const struct dhcpv6_request *q)
 {
@@ -479,8 +479,8 @@ static bool put_bindings(struct dhcpv6_answer *r, const struct hostnet *net,
 	return assigned;
 }
 
-/* RFC 8415, 18.3.3. Return: false if it must not be answered, since there is no
- * address in it, or none to compare it with */
+/* Decide on a CONFIRM by RFC 8415, 18.3.3. Return: false if it must not be answered,
+ * since it has no address, or we have none to compare with */
 static bool confirm_status(const struct hostnet *net,
 			   const struct dhcpv6_request *q, uint16_t *status)
 {
@@ -511,7 +511,7 @@ static void dhcpv6_put_dns(struct dhcpv6_answer *r, const struct dns *d)
 		put_optional(r, DHCP6_OPT_DNS, ns, d->n6 * sizeof(ns[0]));
 }
 
-/* RFC 3646, 4: as many as there is room for */
+/* RFC 3646, 4: as many domains as fit */
 static void dhcpv6_put_search(struct dhcpv6_answer *r, const struct dns *d)
 {
 	uint8_t list[REPLY_MAX];
@@ -528,8 +528,8 @@ static void dhcpv6_put_search(struct dhcpv6_answer *r, const struct dns *d)
 }
 
 /*
- * RFC 4704, 6: to who sent one, or asks for it. We keep no zone, so N is set
- * and S is not, which overrides a client that wanted S.
+ * Put the client's name if it sent one, or asks for one: RFC 4704, 6. We keep no zone,
+ * so N is set and S is not, which overrides a client that wanted S.
  */
 static void put_fqdn(struct dhcpv6_answer *r, const struct conf *c,
 		     const struct dhcpv6_request *q)
@@ -544,7 +544,7 @@ static void put_fqdn(struct dhcpv6_answer *r, const struct conf *c,
 	put_optional(r, DHCP6_OPT_FQDN, opt, 1 + len);
 }
 
-/* What a SOLICIT becomes: an offer, or at once an address. RFC 8415, 18.3.1 */
+/* Answer a SOLICIT by an offer, or at once by an address: RFC 8415, 18.3.1 */
 static void solicit_finish(struct dhcpv6_answer *r,
 			   const struct dhcpv6_request *q, bool assigned)
 {
@@ -558,7 +558,7 @@ static void solicit_finish(struct dhcpv6_answer *r,
 	put_option(r, DHCP6_OPT_PREFERENCE, &preference, sizeof(preference));
 }
 
-/* What every reply has: RFC 8415, 18.3.9 and 18.3.10 */
+/* Put the header and identifiers of every reply: RFC 8415, 18.3.9 and 18.3.10 */
 static void put_header(struct dhcpv6_answer *r, const struct conf *c,
 		       const struct dhcpv6_request *q)
 {
@@ -572,7 +572,7 @@ static void put_header(struct dhcpv6_answer *r, const struct conf *c,
 	put_option(r, DHCP6_OPT_SERVERID, &duid, sizeof(duid));
 }
 
-/* Return: false if there is nothing to answer after all */
+/* Put the options of a valid message's reply; false if it needs no reply after all */
 static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
 		     const struct hostnet *net, const struct dns *d,
 		     const struct dhcpv6_request *q,
@@ -601,7 +601,7 @@ static bool put_body(struct dhcpv6_answer *r, const struct conf *c,
 	return true;
 }
 
-/* The reply to @q in @r. Return: false if there is none */
+/* Put the reply to @q into @r; false if there is none */
 static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
 		       const struct hostnet *net, const struct dns *d,
 		       const struct dhcpv6_request *q, bool unicast)
@@ -625,8 +625,8 @@ static bool put_answer(struct dhcpv6_answer *r, const struct conf *c,
  * @net:	Network of the host
  * @d:		Name servers and search list
  * @p:		Packet of kind PKT_UDP to DHCPV6_PORT_SERVER, to the group of
- *		servers or to an address that is ours
- * @r:		Filled in where there is a reply
+ *		servers or to an address of ours
+ * @r:		Filled in if there is a reply
  *
  * Return: bytes of the reply, at most 1232; 0 if there is none
  */
@@ -645,7 +645,7 @@ size_t dhcpv6_reply(const struct conf *c, const struct hostnet *net,
 	    p->payload.len > sizeof(msg))
 		return 0;
 
-	/* Once: the other side might go on writing to what it sent */
+	/* Copy the message once: the guest might still write to it */
 	view_copy(p->payload, 0, msg, p->payload.len);
 	if (!request_parse(&q, view_of(msg, p->payload.len)) ||
 	    !put_answer(&w, c, net, d, &q, !inany_is_multicast(&p->dst)))

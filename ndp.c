@@ -2,8 +2,8 @@
 /*
  * ndp.c - Neighbour and router discovery: pure functions
  *
- * As with ARP, the guest sees one neighbour that owns every address but its
- * own. An answer for any of them overrides what the guest knew: nobody else is
+ * As with ARP, the guest sees one neighbour that owns every address but the guest's
+ * own. An answer overrides the entry in the guest's neighbour cache: nobody else is
  * on this link (RFC 4861, 7.2.8, is about proxies that stand in for a node).
  *
  *	source of NS	target			reply
@@ -13,18 +13,17 @@
  *	other		another machine's	none: that one answers, see guest.c
  *	other		other			NA to the source
  *
- * It is also the router. An advertisement has all that a guest needs, since
- * the kernel of many a guest is the only client there is: a prefix to make an
- * address of by SLAAC (RFC 4862), that of the configured one, the MTU, name
- * servers and search list (RFC 8106). But only DHCPv6 gives a guest exactly the
- * configured address. So M is set while that is served: networkd, dhcpcd and
- * NetworkManager start their DHCPv6 clients on it and then have both addresses,
- * the kernel ignores it. Without an address to give there is O alone, for
- * stateless clients. A prefix without A, the other way to have one address,
- * would leave the kernel with none.
+ * We are also the router. An advertisement has everything that a guest needs, since
+ * many guests have no client but their kernel: the prefix of the configured address
+ * for SLAAC (RFC 4862), the MTU, name servers and the search list (RFC 8106). But only
+ * DHCPv6 gives a guest exactly the configured address. So the M flag is set while
+ * DHCPv6 serves one: networkd, dhcpcd and NetworkManager start their DHCPv6 clients on
+ * it and then have both addresses, the kernel ignores it. Without a configured address
+ * the O flag is set alone, for stateless clients. A prefix without the A flag would
+ * also lead to one address, but would leave the kernel with none.
  *
- * Prefix and addresses made from it hold for ever. Name servers hold as long as
- * the router: those which we don't name any more are forgotten some day.
+ * The prefix and addresses made from it hold for ever. Name servers hold as long as
+ * the router, so that a guest forgets one that is no longer advertised.
  */
 
 #include "ndp.h"
@@ -40,8 +39,8 @@
 static const struct in6_addr all_nodes = { { {
 	0xff, 0x02, [15] = 0x01 } } };		/* RFC 4291, 2.7.1 */
 
-/* RFC 4861, 6.1 and 7.1: all included options have a length above zero. What
- * is left after the last must be nothing; @src_ll: one is a source address */
+/* RFC 4861, 6.1 and 7.1: options fill the message, and none has a length of zero.
+ * @src_ll: set if one is a source link-layer address */
 static bool ndp_options_valid(struct view options, bool *src_ll)
 {
 	struct { uint8_t type, len8; } h;
@@ -73,7 +72,7 @@ static void set_multicast_mac(uint8_t mac[MAC_LEN], const struct in6_addr *a)
 	memcpy(mac + 2, a->s6_addr + 12, 4);
 }
 
-/* Answer the source or, where it has no address yet, all nodes */
+/* Address the reply to the source or, if it has no address yet, to all nodes */
 static void ndp_set_destination(struct ndp_reply *r, const struct pkt *p)
 {
 	if (inany_is_unspecified(&p->src)) {
@@ -85,7 +84,8 @@ static void ndp_set_destination(struct ndp_reply *r, const struct pkt *p)
 	memcpy(r->dst_mac, p->eth.src, MAC_LEN);
 }
 
-/* ndp_put() - Append @len bytes: there is room, see put_dnssl() and below */
+/* ndp_put() - Append @len bytes. Only put_dnssl() could run out of room, and checks;
+ * see the assertion in put_router_advert() */
 static void ndp_put(struct ndp_reply *r, const void *data, size_t len)
 {
 	memcpy(r->msg + r->len, data, len);
@@ -101,7 +101,7 @@ static void put_link_layer(struct ndp_reply *r, uint8_t type,
 	ndp_put(r, &opt, sizeof(opt));
 }
 
-/* RFC 4861, 7.1.1, what pkt_parse() does not know */
+/* Check the rules of RFC 4861, 7.1.1 that pkt_parse() does not check */
 static bool ns_valid(const struct pkt *p, union inany *target)
 {
 	struct view options = p->payload;
@@ -199,7 +199,7 @@ static void put_rdnss(struct ndp_reply *r, const struct dns *d)
 		ndp_put(r, &d->ns6[i].a6, sizeof(d->ns6[i].a6));
 }
 
-/* RFC 8106, 5.2: as many as there is room for, then zeroes up to 8 bytes */
+/* RFC 8106, 5.2: as many domains as fit, padded with zeroes to 8 bytes */
 static void put_dnssl(struct ndp_reply *r, const struct dns *d)
 {
 	struct ndp_opt_dnssl opt = {
@@ -222,7 +222,7 @@ static void put_dnssl(struct ndp_reply *r, const struct dns *d)
 	ndp_put(r, list, len);
 }
 
-/* Does DHCPv6 have the address (M), or at least information (O)? */
+/* Does DHCPv6 serve an address (M), or at least information (O)? */
 static uint8_t router_flags(const struct conf *c, const struct hostnet *net)
 {
 	if (c->no_dhcpv6)
@@ -259,7 +259,7 @@ static void put_router_advert(const struct conf *c, const struct hostnet *net,
 	put_dnssl(r, d);
 }
 
-/* RFC 4861, 6.1.1, what pkt_parse() does not know */
+/* Check the rules of RFC 4861, 6.1.1 that pkt_parse() does not check */
 static bool rs_valid(const struct pkt *p)
 {
 	bool src_ll;
@@ -269,7 +269,7 @@ static bool rs_valid(const struct pkt *p)
 }
 
 /**
- * ndp_is_router() - Do we say that we route, when asked and unasked?
+ * ndp_is_router() - Do we send router advertisements?
  * @c:		Configuration
  * @net:	Network of the host
  *
@@ -285,7 +285,7 @@ bool ndp_is_router(const struct conf *c, const struct hostnet *net)
  * ndp_reply() - Reply to one ICMPv6 message, if it is a valid solicitation
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		Known addresses of the guest
  * @d:		Name servers and search list
  * @p:		Packet of kind PKT_ICMP6, of any type
  * @r:		Filled in where there is a reply

@@ -12,10 +12,10 @@
 #include "types.h"
 #include "wire.h"
 
-/* How long we are a router for who hears nothing more: RFC 8319, 4, the most */
+/* Lifetime of the router after its last advertisement: the maximum, RFC 8319, 4 */
 #define NDP_ROUTER_LIFETIME_S	65535
 
-/* Bytes of a message that fits everywhere, options before it too: RFC 8200 */
+/* Bytes of a message that fits the minimum MTU of IPv6: RFC 8200, 5 */
 #define NDP_REPLY_MAX	(1280 - 40 - 8)
 
 /**
@@ -25,7 +25,7 @@
  * @msg:	The message from its ICMPv6 header on, checksum not filled in
  * @len:	Bytes in @msg
  *
- * Goes with hop limit NDP_HOP_LIMIT.
+ * The message needs the hop limit NDP_HOP_LIMIT.
  */
 struct ndp_reply {
 	union inany src, dst;
