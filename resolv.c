@@ -2,25 +2,26 @@
 /*
  * resolv.c - The host's resolver configuration, and its follower
  *
- * Three parts. resolv_parse() reads a resolv.conf as the C library does.
- * resolv_apply() makes of that, and of the command line, what is handed out and
- * where queries lead. The follower tells when the file changes.
+ * There are three parts. resolv_parse() reads a resolv.conf as the C library does.
+ * resolv_apply() combines the file and the command line: it decides which servers are
+ * handed out, and where queries lead. The follower reports changes of the file.
  *
- * What is handed out: the servers of -D, else those of the file, each as it is
- * if the guest can reach it so. It can't if the server is on the host's loopback,
- * or at the address that the guest has as well; then the first of these goes by
+ * The servers of -D are handed out, else those of the file, each by its own address if
+ * the guest can reach that. The guest can't if the server is on the host's loopback,
+ * or at the address that the guest has as well. Such a server is handed out by the first
+ * of these addresses, or left out if there is none:
  *
- *	the address that stands for the host's loopback, if there is one
- *	dns_forward, if there is one
- *	the same of the other family, if that is enabled
+ *	the address that stands for the host's loopback
+ *	dns_forward
+ *	the same two of the other family, if that is enabled
  *
- * or is left out. In the first case via4 or via6 tells fwd.c where to send the
- * queries. The same fields tell it that the address for the host's loopback,
- * the gateway as a rule, is a server itself, which is not to be hidden.
+ * In the first case via4 or via6 tells fwd.c where to send the queries. The same fields
+ * tell it if the address for the host's loopback, usually the gateway, is a server
+ * itself, which must stay reachable.
  *
- * A DNS message is the same over IPv4 and IPv6. So where a server of one family is
- * needed and there is none, one of the other family is taken, if that is enabled; and
- * to a family without a server its dns_forward is handed out.
+ * A DNS message is the same over IPv4 and IPv6. So if one family lacks a server, one of
+ * the other family serves it, if that is enabled; and a family without a server is
+ * handed out its dns_forward.
  *
  * The follower is a process of its own, since the daemon can open no files, and
  * a descriptor of a folder would lead it out of its empty root:
@@ -31,14 +32,14 @@
  *					    watches all folders and links on the
  *					    way to the file, then the file
  *					    reads it again
- *	parses it <---- if it is another: 4 KiB of it at most
- *	ends -------------------------->    ends: nobody at the socket
+ *	parses it <---- if the text differs: 4 KiB of it at most
+ *	ends -------------------------->    ends: the socket has no peer
  *
- * Its parent ends at once, so that it is nobody's child that we would have to
- * wait for, and it keeps nothing of its caller's open. It is started before any
- * byte of a guest is read, and reads none later: only what the administrator of
- * the host wrote, and not even that is parsed there. A message is the text with
- * one byte appended, so that none is empty.
+ * The follower's parent ends at once, so that the daemon has no child to wait for. The
+ * follower keeps none of its caller's descriptors. It starts before any byte of a guest
+ * is read, and reads none later. It reads only the file, which the administrator of
+ * the host wrote, and does not parse it. A message is the text with one byte appended,
+ * so that no message is empty.
  *
  * A file that can't be read changes nothing: it may be about to be replaced.
  */
@@ -66,26 +67,26 @@
 enum {
 	LINKS_MAX	= 16,		/* symbolic links on the way */
 	WATCHES_MAX	= 128,
-	SETTLE_MS	= 20,		/* without an event: now read it */
-	SETTLE_ROUNDS	= 50,		/* but don't wait for ever */
-	POLL_MS		= 10000,	/* between looks, without inotify */
+	SETTLE_MS	= 20,		/* read the file after such a pause */
+	SETTLE_ROUNDS	= 50,		/* or after so many events */
+	POLL_MS		= 10000,	/* between reads, without inotify */
 };
 
 /* Parsing ------------------------------------------------------------------ */
 
-/* A word or a line: not terminated */
+/* A word or a line, not terminated */
 struct span {
 	const char *p;
 	size_t len;
 };
 
-/* A line that ends with CR LF is not worth an error */
+/* Lines may end with CR LF */
 static bool is_blank(char ch)
 {
 	return ch == ' ' || ch == '\t' || ch == '\r';
 }
 
-/* Take the next line off @rest. As a string, it ends with a NUL. */
+/* Take the next line off @rest, up to a NUL as the C library does */
 static bool take_line(struct span *rest, struct span *line)
 {
 	const char *end, *nul;
@@ -121,7 +122,7 @@ static bool is_word(const struct span *w, const char *s)
 	return w->len == strlen(s) && !memcmp(w->p, s, w->len);
 }
 
-/* Interface by name or number, 0: there is none. The network is the host's. */
+/* Index of an interface of the host by name or number, 0 if there is none */
 /* #syscalls socket ioctl close */
 static unsigned scope_index(const char *name)
 {
@@ -143,7 +144,7 @@ static unsigned scope_index(const char *name)
 	return rc ? 0 : ifr.ifr_ifindex;
 }
 
-/* Text of a server; IPv4 with all of the forms of inet_aton(3) */
+/* Parse the address of a server, IPv4 in all forms of inet_aton(3) */
 static bool parse_server(char *s, union inany *a, unsigned *scope)
 {
 	const struct in_addr lo4 = { .s_addr = htonl(INADDR_LOOPBACK) };
@@ -163,7 +164,7 @@ static bool parse_server(char *s, union inany *a, unsigned *scope)
 		if (percent && IN6_IS_ADDR_LINKLOCAL(&a6))
 			*scope = scope_index(percent + 1);
 	}
-	/* What the kernel makes of connecting to nobody */
+	/* The kernel connects to loopback if the address is unspecified */
 	if (inany_is_unspecified(a))
 		*a = inany_is_v4(a) ? inany_from_v4(lo4) :
 				      inany_from_v6(&in6addr_loopback);
@@ -186,7 +187,7 @@ static void parse_nameserver(struct span *line, struct resolv *r)
 		r->ns[r->n] = (union inany){ 0 };
 }
 
-/* The last of these lines holds, unless it is empty */
+/* Parse a search list, which replaces an earlier one unless it is empty */
 static void parse_search(struct span *line, unsigned max, struct resolv *r)
 {
 	struct span word;
@@ -208,13 +209,13 @@ static void parse_search(struct span *line, unsigned max, struct resolv *r)
 }
 
 /**
- * resolv_parse() - Text of a resolv.conf, with the habits of the C library
- * @text:	The file, or what was read of it
- * @len:	Bytes of it
+ * resolv_parse() - Parse a resolv.conf as the C library does
+ * @text:	The file, or the start of it
+ * @len:	Bytes at @text
  * @r:		Written completely
  *
- * What is not understood is ignored, word by word. Keywords start their lines;
- * of "domain" and "search" the last one holds. 0.0.0.0 and :: are loopback.
+ * Invalid words are ignored. Keywords start their lines; the last of all "domain" and
+ * "search" lines holds. 0.0.0.0 and :: are loopback.
  */
 void resolv_parse(const char *text, size_t len, struct resolv *r)
 {
@@ -240,7 +241,7 @@ static const struct hostnet_ip *family(const struct hostnet *net, bool v4)
 	return v4 ? &net->ip4 : &net->ip6;
 }
 
-/* The address that stands for the host's loopback; unset: there is none */
+/* The address that stands for the host's loopback, unset if there is none */
 static union inany host_alias(const struct conf *c, const struct hostnet *net,
 			      bool v4)
 {
@@ -252,7 +253,7 @@ static union inany host_alias(const struct conf *c, const struct hostnet *net,
 	return c->no_map_gw ? unset : ip->gw;
 }
 
-/* A server that the guest can't reach by its own address */
+/* Can't the guest reach a server at this address? */
 static bool is_hidden(const struct hostnet *net, const union inany *a)
 {
 	const struct hostnet_ip *ip = family(net, inany_is_v4(a));
@@ -275,7 +276,7 @@ static void hand_out(struct dns *d, const union inany *a)
 	list[(*n)++] = *a;
 }
 
-/* The address of one family by which a server that is hidden can be reached */
+/* The address of one family that leads to a hidden server, unset if there is none */
 static union inany way_to_hidden(const struct conf *c,
 				 const struct hostnet *net, bool v4)
 {
@@ -288,7 +289,7 @@ static union inany way_to_hidden(const struct conf *c,
 	return a;
 }
 
-/* Servers in the form in which the guest can reach them */
+/* Hand out servers, each by an address that the guest can reach */
 static void hand_out_all(const struct conf *c, const struct hostnet *net,
 			 const union inany *ns, unsigned n, struct dns *d)
 {
@@ -308,8 +309,8 @@ static void hand_out_all(const struct conf *c, const struct hostnet *net,
 	}
 }
 
-/* Which of @ns is behind the address that stands for loopback in family @v4? A
- * server of the other family is, if it has no other way */
+/* Find the server behind the address that stands for loopback in family @v4: one of
+ * the other family only if no address of its own family leads to it */
 static void find_via(const struct conf *c, const struct hostnet *net,
 		     const union inany *ns, unsigned n, struct dns *d, bool v4)
 {
@@ -331,7 +332,7 @@ static void find_via(const struct conf *c, const struct hostnet *net,
 		*via = *other;
 }
 
-/* With no such one, that address may be a server itself */
+/* Without such a server, the address that stands for loopback may be one itself */
 static void find_direct(const struct conf *c, const struct hostnet *net,
 			const struct resolv *r, struct dns *d)
 {
@@ -347,7 +348,7 @@ static void find_direct(const struct conf *c, const struct hostnet *net,
 	}
 }
 
-/* Where dns_forward leads, unless dns_host is given */
+/* Find the servers that dns_forward leads to unless dns_host is given */
 static void find_host(const struct hostnet *net, const struct resolv *r,
 		      struct dns *d)
 {
@@ -369,7 +370,7 @@ static void find_host(const struct hostnet *net, const struct resolv *r,
 		d->host6 = d->host4;
 }
 
-/* A family that has no server, but a way to one */
+/* Hand out dns_forward to a family that has no server, but a way to one */
 static void hand_out_forward(const struct conf *c, const struct hostnet *net,
 			     struct dns *d, bool v4)
 {
@@ -381,8 +382,8 @@ static void hand_out_forward(const struct conf *c, const struct hostnet *net,
 }
 
 /**
- * resolv_apply() - What holds, of the command line and of the file
- * @c:		Configuration
+ * resolv_apply() - Combine the command line and the file
+ * @c:		Configuration, resolved
  * @net:	Network of the host
  * @r:		The file
  * @d:		Written completely
@@ -418,13 +419,13 @@ void resolv_apply(const struct conf *c, const struct hostnet *net,
 
 /* Following ---------------------------------------------------------------- */
 
-/* Scratch space, of the daemon and of the follower: text as of the last look */
+/* Scratch space of the daemon and of the follower: the text that was read last */
 static char text[RESOLV_TEXT_MAX + 1];
 static size_t text_len;
 static struct resolv parsed;
 static struct dns applied;
 
-/* Bytes of what was read that count: whole lines, with room for one byte */
+/* Bytes of whole lines, so that one more byte fits */
 static size_t text_cut(const char *s, size_t len)
 {
 	const char *end;
@@ -444,9 +445,9 @@ static ssize_t file_read(char *s)
 }
 
 /**
- * struct watches - What the follower watches
- * @n:		Watches
- * @denied:	There are some that we could not have
+ * struct watches - Watches of the follower
+ * @n:		Number of watches
+ * @denied:	True if the kernel refused some for want of memory
  * @wd:		Their descriptors
  */
 struct watches {
@@ -456,12 +457,13 @@ struct watches {
 };
 
 /**
- * struct follower - All of the follower's own
- * @sock:	To the daemon
- * @ino:	inotify, or -1
- * @w, @old:	What is watched, and was before
- * @path:	Of the file, followed so far
- * @unsent:	The file differs from the text that was sent last
+ * struct follower - State of the follower
+ * @sock:	Socket to the daemon
+ * @ino:	Descriptor of inotify, or -1
+ * @w, @old:	Current and previous watches
+ * @path:	Path of the file, with the links up to now resolved
+ * @target:	Contents of the current link
+ * @unsent:	True if the file differs from the text that was sent last
  * @now:	Text that was just read
  */
 static struct follower {
@@ -493,7 +495,7 @@ static void add_watch(struct follower *f, const char *path, uint32_t mask)
 		f->w.wd[f->w.n++] = wd;
 }
 
-/* Names that come and go in each folder down to that of the file */
+/* Watch each folder down to the one of the file for names that come and go */
 static void watch_folders(struct follower *f)
 {
 	const uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF |
@@ -509,8 +511,8 @@ static void watch_folders(struct follower *f)
 }
 
 /*
- * Replace the last part of the path by where the symbolic link there leads.
- * False if it is none, or too long: nobody can open that either.
+ * Replace the last part of the path by the target of the symbolic link there. False if
+ * it is no link, or if the path becomes too long: open() fails then, too.
  */
 /* #syscalls:follower readlink readlinkat */
 static bool follow_link(struct follower *f)
@@ -530,9 +532,9 @@ static bool follow_link(struct follower *f)
 }
 
 /*
- * Watch all that the file's text depends on. Each folder before what is in it,
- * so that no change goes unseen. The file itself may be mounted from elsewhere,
- * then what is done to it is seen there alone.
+ * Watch everything that the file's text depends on, each folder before its contents,
+ * so that no change goes unseen. The file itself may be mounted from elsewhere: then
+ * only its own watch sees a change.
  */
 /* #syscalls:follower inotify_rm_watch */
 static void watch_all(struct follower *f)
@@ -554,7 +556,7 @@ static void watch_all(struct follower *f)
 			inotify_rm_watch(f->ino, f->old.wd[i]);
 }
 
-/* Read the file, and send it if it is another one; false: nobody is there */
+/* Read the file, and send it if it has changed; false if the daemon has ended */
 /* #syscalls:follower sendto */
 static bool look(struct follower *f)
 {
@@ -565,14 +567,14 @@ static bool look(struct follower *f)
 		return true;
 	f->now[len] = '\n';
 	f->unsent = send(f->sock, f->now, len + 1, MSG_NOSIGNAL) != len + 1;
-	if (f->unsent)			/* for want of memory: try again later */
+	if (f->unsent)			/* out of memory: try again later */
 		return errno == ENOBUFS || errno == ENOMEM || errno == EINTR;
 	memcpy(text, f->now, len);
 	text_len = len;
 	return true;
 }
 
-/* Throw away events until there are none for a while; false: the daemon ended */
+/* Discard events until there is a pause; false if the daemon has ended */
 /* #syscalls:follower poll ppoll ppoll_time64 read */
 static bool settle(const struct follower *f)
 {
@@ -606,7 +608,7 @@ static _Noreturn void follower_run(struct follower *f,
 	seal(f->sock);
 	f->ino = -1;
 	do {
-		/* The user may have too many of them at first */
+		/* The user may have too many inotify instances at first */
 		if (f->ino < 0)
 			f->ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 		if (f->ino >= 0)
@@ -615,7 +617,7 @@ static _Noreturn void follower_run(struct follower *f,
 	_exit(0);
 }
 
-/* Does anything depend on the file, in one family? */
+/* Do the queries of a family go to a server of the file? */
 static bool forwards_to_file(const struct conf_ip *ip, bool enabled)
 {
 	return enabled && inany_is_set(&ip->dns_forward) &&
@@ -627,7 +629,7 @@ static bool hands_out_file(const struct conf *c)
 	return c->dhcp_dns && !c->dns_given;
 }
 
-/* Does somebody need a server, and has none? */
+/* Is there no server for the guest or for --dns-forward, although one is needed? */
 static bool lacks_server(const struct conf *c, const struct hostnet *net,
 			 const struct dns *d)
 {
@@ -643,8 +645,8 @@ static bool lacks_server(const struct conf *c, const struct hostnet *net,
 
 /**
  * resolv_start() - Read the host's resolver configuration
- * @f:		Initialised: there is no follower yet
- * @c:		Configuration
+ * @f:		Initialised without a follower
+ * @c:		Configuration, resolved
  * @net:	Network of the host
  * @d:		Set
  *
@@ -667,12 +669,12 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
  * resolv_follow() - Start the follower, if anything depends on the file
  * @f:		After resolv_start()
  * @c:		Configuration
+ * @seal:	Called in the follower: gives up all descriptors but @keep, and all
+ *		system calls but those of the filter "follower"
  * @net:	Network of the host
- * @seal:	Gives up, in the follower, all but the descriptor @keep and what
- *		the filter of that name allows
  *
- * To be called single-threaded while the file can still be seen. Without a
- * follower what was read at start holds on, after a warning.
+ * To be called single-threaded while the file can still be seen. Without a follower,
+ * there is a warning and the text that was read at start stays valid.
  */
 void resolv_follow(struct resolv_follower *f, const struct conf *c,
 		   const struct hostnet *net, void (*seal)(int keep))
@@ -711,7 +713,7 @@ void resolv_follow(struct resolv_follower *f, const struct conf *c,
 }
 
 /**
- * resolv_watch() - Have an event when the follower tells something
+ * resolv_watch() - Watch for messages of the follower
  * @f:		After resolv_follow()
  * @l:		Loop
  *
@@ -724,7 +726,7 @@ int resolv_watch(struct resolv_follower *f, struct loop *l)
 	return f->fd < 0 ? 0 : loop_add(l, f->fd, EPOLLIN, ref);
 }
 
-/* The last text that the follower sent; false: none, or it ended */
+/* Receive the last text that the follower sent; false if there is none */
 /* #syscalls recvfrom close */
 static bool receive_text(struct resolv_follower *f, struct loop *l)
 {
@@ -763,14 +765,14 @@ static const char *host_str(const union inany *a, char buf[INANY_STRLEN])
 }
 
 /**
- * resolv_event() - The follower told something
+ * resolv_event() - Apply a message of the follower
  * @f:		Follower
  * @c:		Configuration
  * @net:	Network of the host
  * @d:		Updated
  * @l:		Loop
  *
- * Return: true if @d is different now
+ * Return: true if @d has changed
  */
 bool resolv_event(struct resolv_follower *f, const struct conf *c,
 		  const struct hostnet *net, struct dns *d, struct loop *l)

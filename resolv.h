@@ -17,12 +17,12 @@ struct loop;
 #define RESOLV_TEXT_MAX	4096		/* bytes of it that count */
 
 /**
- * struct resolv - What a resolv.conf says, resolv.conf(5)
- * @n:		Name servers
- * @ns:		In their order, both families, loopback ones as well
- * @scope:	Interface of each, by index; 0: none given
- * @nsearch:	Domains
- * @search:	In their order, without a dot at the end
+ * struct resolv - Contents of a resolv.conf, resolv.conf(5)
+ * @n:		Number of name servers
+ * @ns:		Name servers in their order, both families, loopback ones as well
+ * @scope:	Interface index of each name server, 0 if none is given
+ * @nsearch:	Number of domains
+ * @search:	Domains in their order, without a final dot
  */
 struct resolv {
 	unsigned n, nsearch;
@@ -31,7 +31,7 @@ struct resolv {
 	char search[CONF_SEARCH_MAX][CONF_NAME_LEN];
 };
 
-/* The process that tells of changes: socket to it, -1: there is none */
+/* Socket to the process that reports changes, -1 if there is none */
 struct resolv_follower {
 	int fd;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Command lines from anybody: a wrong one gives one line, a right one is a
- * struct conf in which everything is within its bounds, the same each time
+ * Parse any command line: an invalid one gives one line of error, a valid one a struct
+ * conf whose fields are all within their bounds, the same each time
  *
  * Input: words, one a line, the name of the program first.
  */
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct conf conf, again;
 static struct rules rules, rules_again;
 
-/* Split in place, each word on its own so that a sanitizer knows its end */
+/* Split in place; each word has memory of its own so that a sanitizer sees its end */
 static int split(const uint8_t *data, size_t size, char *argv[])
 {
 	const char *s = (const char *)data, *end = s + size;
@@ -66,13 +66,13 @@ static bool may_meet(const struct fwd_rule *a, const struct fwd_rule *b)
 	       ifs && a->first <= b->last && b->first <= a->last;
 }
 
-/* Nobody is in doubt where a port leads that is named */
+/* Two named rules never differ about the destination of a port */
 static void check_pair(const struct fwd_rule *a, const struct fwd_rule *b)
 {
 	if (a->weak || b->weak || !may_meet(a, b))
 		return;
 	assert(a->to - a->first == b->to - b->first);
-	/* With both the same, one of them would be too much */
+	/* One of two rules with equal address and interface would be redundant */
 	assert(!rule_same_addr(a, b) ||
 	       strcmp(a->ifname, b->ifname));
 }
@@ -146,7 +146,7 @@ static void check_conf(const struct conf *c)
 	check_rules(c);
 }
 
-/* Done by who looks at the host, after parsing */
+/* Fill in facts of the host, which are looked up after parsing */
 static void check_ephemeral(const struct conf *c)
 {
 	const struct fwd_rule *r = NULL;

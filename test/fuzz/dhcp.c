@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DHCP messages from anybody: what is answered was a request, and the answer is a
- * message that a strict client takes, no longer than it may be
+ * Feed any DHCP message: only requests are answered, and the answer is a message that a
+ * strict client accepts, no longer than the client allows
  *
  * Input: a byte that selects the configuration (CONF_*), and the message.
  */
@@ -73,7 +73,7 @@ static bool walk(const uint8_t *p, const uint8_t *end, struct dhcp_seen s[256])
 	return true;
 }
 
-/* What RFC 951, 2131 want of a request, and its options in @s */
+/* Is this a request by RFC 951 and 2131? @s: filled in with its options */
 static bool is_request(const uint8_t *m, size_t len, struct dhcp_seen s[256])
 {
 	static const uint8_t zero[6], cookie[4] = { 99, 130, 83, 99 };
@@ -102,7 +102,7 @@ static bool is_request(const uint8_t *m, size_t len, struct dhcp_seen s[256])
 	       (!s[57].n || s[57].len == 2) && s[61].len <= 255;
 }
 
-/* What the client takes, in bytes of its payload of UDP */
+/* Largest message that the client accepts, bytes of UDP payload */
 static size_t limit(size_t len, const struct dhcp_seen s[256])
 {
 	size_t max = 576;
@@ -119,7 +119,7 @@ static size_t limit(size_t len, const struct dhcp_seen s[256])
 	return max < 328 ? 300 : max - 28;
 }
 
-/* The type is first, then numbers go up, each once but for parts of a long one */
+/* The type is first, then numbers ascend; only a long option has several parts */
 static void check_order(const uint8_t *p, const uint8_t *end)
 {
 	const uint8_t *start = p;
@@ -139,7 +139,7 @@ static void check_order(const uint8_t *p, const uint8_t *end)
 		assert(!*p);
 }
 
-/* Labels end in the root's, none points anywhere, none is left over */
+/* Names end with the root, there are no pointers, and no byte is left over */
 static void check_labels(const uint8_t *p, size_t len)
 {
 	size_t label;
@@ -226,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size || size > 65536)
 		return 0;
 	setup(data[0]);
-	/* On its own, so that a sanitizer knows where it ends */
+	/* Memory of its own, so that a sanitizer sees its end */
 	msg = malloc(len ? len : 1);
 	if (!msg)
 		return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DHCPv6 messages from anybody: only valid ones are answered, and the answer is
- * read here by a parser that is stricter than clients are
+ * Feed any DHCPv6 message: only valid ones are answered, and a parser that is stricter
+ * than clients reads the answer
  *
- * Input: one byte that chooses the configuration, one for where the message is
- * sent to and comes from, then what follows the UDP header.
+ * Input: one byte that chooses the configuration, one that chooses destination and
+ * source of the message, then the UDP payload.
  */
 
 #include <assert.h>
@@ -27,7 +27,7 @@ static struct conf conf;
 static struct hostnet hostnet;
 static struct dns dns;
 
-/* Of one message, option by option: how often, and the contents of some */
+/* Number of each option of a message, and contents of some */
 struct dhcpv6_seen {
 	unsigned client, server, na, ta, pd, status, rapid, dns, search, fqdn;
 	unsigned preference, addr, oro;
@@ -78,7 +78,7 @@ static uint32_t get32(const uint8_t *p)
 	return (uint32_t)get16(p) << 16 | get16(p + 2);
 }
 
-/* Names, each of labels and ended by the root; nothing behind the last */
+/* Names consist of labels and end with the root; no byte follows the last name */
 static void check_names(const uint8_t *p, size_t len)
 {
 	size_t name = 0;
@@ -105,7 +105,7 @@ static void check_status(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 	s->code = (int)get16(p);
 }
 
-/* An address of ours for ever, or another's that ends */
+/* Our address is valid for ever, any other address has ended */
 static void check_address(struct dhcpv6_seen *s, const uint8_t *p, size_t len)
 {
 	bool ours = !memcmp(p, &hostnet.ip6.addr, 16);
@@ -222,7 +222,7 @@ static struct dhcpv6_seen check_reply(const struct datagram *r)
 	return s;
 }
 
-/* Options of the request, which must be whole where there was a reply */
+/* Read the options of the request, which must be complete if there was a reply */
 static struct dhcpv6_seen request_seen(const uint8_t *p, size_t len)
 {
 	struct dhcpv6_seen s = { 0 };
@@ -266,7 +266,7 @@ static bool wants(const struct dhcpv6_seen *q, unsigned code)
 	return false;
 }
 
-/* What holds between a message and what was answered */
+/* Check the reply against the message */
 static void check_pair(const uint8_t *msg, size_t len, const struct datagram *r,
 		       bool unicast)
 {
@@ -312,7 +312,7 @@ static void check_pair(const uint8_t *msg, size_t len, const struct datagram *r,
 	}
 }
 
-/* Our own replies are nothing that we answer */
+/* We don't answer our own replies */
 static void check_silent(const struct pkt *q, const struct datagram *r)
 {
 	struct pkt p = *q;
@@ -334,7 +334,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	setup(data[0]);
 	p.src = addr(data[1] & GLOBAL_SRC ? "2001:db8::5" : "fe80::5");
 	p.dst = addr(data[1] & UNICAST ? "fe80::1" : "ff02::1:2");
-	/* On its own, so that a sanitizer knows where it ends */
+	/* Memory of its own, so that a sanitizer sees its end */
 	msg = malloc(len ? len : 1);
 	if (!msg)
 		return 0;

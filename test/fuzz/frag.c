@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fragments from anybody: what comes out is inside the pool, has no hole, and
- * each of its bytes is one that was sent for that place
+ * Feed any fragments: a reassembled packet is inside the pool, has no hole, and each
+ * of its bytes was sent for that offset
  *
  * Input: records of a byte (1: IPv4, 2: more follow, 4: TCP, 8: a second passes),
  * a byte of identification, two of offset in units of 8 and two of length, big
- * endian. The data of a record is a function of its place, so that no record has
- * any, but for identifications from 128 on, where it differs each time.
+ * endian. Records carry no data: it is a function of the offset, but differs each time
+ * for identifications from 128 on.
  */
 
 #include <assert.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ICMPv6 messages from anybody: what is answered is answered with a valid frame
- * that would have passed the checks of the other side, and never twice
+ * Feed any ICMPv6 message: an answer is a valid frame that would have passed the checks
+ * of the other side, and it gets no answer itself
  *
  * Input: a frame; its checksum is not verified. The last byte of its source MAC
- * address chooses what there is to tell.
+ * address chooses the configuration.
  */
 
 #include <assert.h>
@@ -26,7 +26,7 @@ static struct hostnet hostnet;
 static struct guest guest;
 static struct dns dns;
 
-/* Four bits of @how for servers, the others for the search list */
+/* Four bits of @how choose the servers, the others the search list */
 static void setup(uint8_t how)
 {
 	unsigned i;
@@ -47,7 +47,7 @@ static void setup(uint8_t how)
 	inany_pton("fe80::5", &guest.addr6_ll);
 }
 
-/* RFC 8106, 5.2: names, and zeroes up to a multiple of 8 bytes */
+/* RFC 8106, 5.2: names, padded with zeroes to a multiple of 8 bytes */
 static void check_names(const uint8_t *p, size_t len)
 {
 	unsigned names = 0;
@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 65536)
 		return 0;
 	setup(size < 12 ? 0 : data[11]);
-	/* On its own, so that a sanitizer knows where it ends */
+	/* Memory of its own, so that a sanitizer sees its end */
 	frame = malloc(size ? size : 1);
 	if (!frame)
 		return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any datagram as an answer of the kernel's
+ * Feed any datagram as an answer of the kernel
  *
  * Input: one byte, of which bit 0 chooses IPv6, then the datagram. Sequence and
- * port are expected to be those of its first message. What is collected must be
- * within bounds and consistent, whatever was in there.
+ * port are expected to be those of its first message. The collected facts must be
+ * within bounds and consistent for any input.
  *
  * hostnet.c is included for its static functions, under other names, since its
  * object file may be linked, too.

@@ -2,9 +2,9 @@
 /*
  * Run a fuzz target over known inputs, without a fuzzer
  *
- * Linked with one target. Arguments are files, and directories of files; each
- * input is a test, and what the target does not survive ends the program before
- * the plan is printed.
+ * Linked with one target. Arguments are files, and directories of files. Each input is
+ * a test. An input that the target does not survive ends the program before the plan is
+ * printed.
  *
  * usage: TARGET-replay FILE|DIRECTORY...
  */
@@ -61,7 +61,7 @@ static void replay_file(const char *path)
 	uint8_t *data;
 	size_t size;
 
-	printf("# %s\n", path);	/* whatever comes, this is what it was */
+	printf("# %s\n", path);	/* names the input of a crash */
 	fflush(stdout);
 	data = load(path, &size);
 	if (!data) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any resolv.conf: what is understood of it is valid, written down again it says
- * the same, and the guest is handed nothing that it can't reach
+ * Parse any resolv.conf: the result is valid, is the same after it was written and
+ * parsed again, and only servers that the guest can reach are handed out
  *
  * Input: one byte of settings, see configure(), then the file.
  */
@@ -125,8 +125,8 @@ static void check_list(const struct hostnet_ip *ip, const union inany *list,
 	}
 }
 
-/* Behind the address for loopback: what can't be reached, or that address. A server
- * of the other family only if nothing of its own stands for it */
+/* The address for loopback leads to a server that can't be reached otherwise, or is a
+ * server. One of the other family is there only if its own family has no such address */
 static void check_via(const struct hostnet_ip *ip, const union inany *via,
 		      bool v4)
 {
@@ -149,7 +149,7 @@ static void check_via(const struct hostnet_ip *ip, const union inany *via,
 		!conf.no_map_gw && inany_equals(via, &ip->gw)));
 }
 
-/* Index of the first server of a family that is enabled; res.n: there is none */
+/* Index of the first server of an enabled family, res.n if there is none */
 static unsigned first(bool v4)
 {
 	unsigned i;
@@ -193,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	configure(data[0]);
 
-	/* On its own, so that a sanitizer knows where it ends */
+	/* Memory of its own, so that a sanitizer sees its end */
 	file = malloc(size);
 	if (!file)
 		return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any datagram as a part of the kernel's list of sockets
+ * Feed any datagram as a part of the kernel's list of sockets
  *
  * The request is taken to have the number of the first message.
  */

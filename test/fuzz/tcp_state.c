@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A random conversation with tcp_state.c: segments of a guest that does what it
- * likes, a socket that takes and gives what it likes, timers in order
+ * Hold a random conversation with tcp_state.c: any segments of the guest, any amounts
+ * that the socket takes and gives, timers in order
  *
  * Input: 8 bytes of initial sequence numbers (guest's, ours), 2 of MSS, 1 of
- * window scale (over 15: none; bit 6: we begin), 1 of MSS of the tap; then steps of 8 bytes: what
- * happens, flags, two numbers of 16 bits, window of 16 bits. What is done with
- * the results is what tcp.c does, with a model of the socket.
+ * window scale (over 15: none; bit 6: we begin), 1 of MSS of the tap; then steps of 8 bytes: the
+ * event, flags, two numbers of 16 bits, window of 16 bits. The results are handled as in
+ * tcp.c, with a model of the socket.
  *
  * Properties: see check(), after_segment() and pump(); and in the end a guest that
  * behaves, and a peer that closes, always get to tcps_done(), or to a reset if either
@@ -258,7 +258,7 @@ static void timer(struct model *m)
 	assert(!next || next > m->now);
 }
 
-/* step() - 8 bytes: what, flags, x, y, window */
+/* step() - One step of 8 bytes: event, flags, x, y, window */
 static void step(struct model *m, const uint8_t *b)
 {
 	uint32_t x = b[2] | b[3] << 8, y = b[4] | b[5] << 8;
@@ -340,7 +340,7 @@ static void step(struct model *m, const uint8_t *b)
 	}
 }
 
-/* finish() - From now on all behave: the flow must come to its end */
+/* finish() - Let both sides behave: the flow must come to its end */
 static void finish(struct model *m)
 {
 	struct tcps *s = &m->s;
@@ -362,7 +362,7 @@ static void finish(struct model *m)
 			.seq = s->rcv_nxt, .ack = s->snd_nxt,
 		};
 
-		/* It took what was sent up to snd_nxt, and its FIN repeats */
+		/* The guest acknowledges everything up to snd_nxt, and repeats its FIN */
 		if (s->phase == TCPS_SYN_SENT) {
 			g.flags |= TCPF_SYN;
 			g.seq = 4711;

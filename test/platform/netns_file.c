@@ -83,7 +83,7 @@ static void check_mount(void)
 	close(fd);
 }
 
-/* As whoever does not have it mounted */
+/* As a process that does not have it mounted */
 static int unlink_elsewhere(void)
 {
 	int status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * SO_PEEK_OFF on TCP: IPv4 from Linux 6.9, IPv6 later, so each family is probed.
- * Peeking advances the offset, consuming moves it back by what was consumed, and
+ * Peeking advances the offset, consuming moves it back by the same amount, and
  * a peek at the end of the stream returns 0.  Elsewhere a leading iovec that is
  * thrown away has to do: MSG_PEEK with data already seen.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the programs here share: a fresh user and network namespace to play in,
+ * Helpers of the programs here: a fresh user and network namespace to play in,
  * a tap device inside it, and addresses on a device without any tool but ioctl().
  */
 #ifndef TEST_PLAT_H
@@ -46,7 +46,7 @@ static void put_file(const char *path, const char *text)
 /**
  * try_file() - Write to a file of /proc that may be missing
  * @path:	Path
- * @text:	What to write
+ * @text:	New contents
  */
 __attribute__((unused))
 static void try_file(const char *path, const char *text)

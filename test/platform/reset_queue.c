@@ -3,8 +3,8 @@
  * A reset leaves the receive queue readable, by recv(), peeks at an offset and
  * splice(): the error comes after the data. Once SO_ERROR or a failed send() has
  * reported the error, a read at the end gives 0. EPIPE instead of ECONNRESET says
- * that a FIN had come before the reset. SIOCINQ counts what is left, SIOCOUTQNSD
- * what was never sent. An accepted socket inherits TCP_NOTSENT_LOWAT.
+ * that a FIN had come before the reset. SIOCINQ counts bytes left, SIOCOUTQNSD
+ * bytes never sent. An accepted socket inherits TCP_NOTSENT_LOWAT.
  */
 #include "plat.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the peer acknowledged is what the socket was given less SIOCOUTQ; a FIN
+ * The peer acknowledged all bytes given to the socket less SIOCOUTQ; a FIN
  * counts as one byte there from shutdown() until it is acknowledged.
  * SO_MEMINFO tells the truesize of the same bytes, tcpi_bytes_acked is one more
  * on a connecting socket (our SYN) and not on an accepted one: never use it.

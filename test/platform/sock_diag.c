@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What sock_diag(7) tells about listeners: those of the namespace that the socket
- * was opened in, to anybody, whoever asks later and from wherever; established
- * connections are neither told nor looked at. SO_COOKIE is the name of a socket.
+ * sock_diag(7) lists the listeners of the namespace that its socket was opened in, for
+ * any user and from any namespace. Established connections are neither listed nor
+ * visited. SO_COOKIE identifies a socket.
  */
 #include "plat.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tap device tells the network namespace it is in (SIOCGSKNS), and that tells
- * who owns it: who made the namespace gets there without /proc. A bound socket
- * needs the rights of who binds it, not of who made it.
+ * SIOCGSKNS gets the network namespace of a tap device, and from that its owner: so the
+ * creator of the namespace gets there without /proc. bind() needs the rights of the
+ * process that calls it, not of the one that made the socket.
  */
 #include "plat.h"
 
@@ -31,7 +31,7 @@ static int bind_low(int fd)
 	return bind(fd, (struct sockaddr *)&sin, sizeof(sin)) ? errno : 0;
 }
 
-/* What the other process sends: its tap device and a socket */
+/* The other process sends its tap device and a socket */
 static void receive(int from, int fds[2])
 {
 	union {

@@ -2,7 +2,7 @@
 /*
  * The data path through tun: with virtio-net headers and offloads, a TCP frame
  * of 64 KiB with a partial checksum goes into the namespace in one write() and
- * comes out of it in one read(), whatever the MTU.
+ * comes out of it in one read() with any MTU.
  *
  * The peer of a TCP connection is played by hand over the tap (no options but
  * MSS and window scale, no loss): that is all a data path needs to be proven.
@@ -162,7 +162,7 @@ static int tcp_listen(int af)
 	return s;
 }
 
-/* A packet socket that sees what arrives from the tap, with its real size */
+/* A packet socket that sees frames from the tap with their real size */
 static int sniffer(void)
 {
 	struct sockaddr_ll sll = { .sll_family = AF_PACKET,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the sockets rest on that flows of UDP share: nobody binds beside a socket
+ * Behaviour that the sockets shared by UDP flows rest on: no socket binds beside one
  * that was bound plainly; the error queue of a socket that is not connected names
  * the destination of each error, which fails one call, to anybody; SO_COOKIE tells
  * sockets apart whose descriptors are equal; IP_PKTINFO on a dual-stack socket

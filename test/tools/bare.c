@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a relay costs that does nothing but the system calls there is no way
- * around: the measure for pasta's bypass. From a port of 127.0.0.1 to the same port
+ * A relay that does nothing but the unavoidable system calls: the measure for pasta's
+ * bypass. From a port of 127.0.0.1 to the same port
  * there in another network namespace, which takes privileges. It blocks, watches
- * nothing, forgets to handle errors: of no other use.
+ * nothing and handles no errors: of no other use.
  *
  *	bare bulk PORT NETNS		splice(), a process for each direction
  *	bare once PORT NETNS [JOBS]	dialogues of crr.c, one by one in each process

@@ -181,7 +181,7 @@ static void soak(double seconds, long jobs, double limit)
 
 	if (all == MAP_FAILED)
 		die("mmap");
-	if (operation(k, &start, &to_end))	/* finds out who closes */
+	if (operation(k, &start, &to_end))	/* to learn which side closes */
 		die("first operation");
 	for (i = 1; i < jobs && getpid() == first; i++) {
 		pid_t pid = fork();

@@ -8,7 +8,7 @@
  *		a line "ready" tells that both exist; runs until killed
  *
  * Both devices speak virtio-net headers with TSO, so that a packet is up to
- * 64 KiB whatever the MTU, and 2 cores have time left for what is measured.  A
+ * 64 KiB with any MTU, and 2 cores have time left for the measured programs.  A
  * thread a direction copies packets into a ring, with the time they are due.  A
  * ring that is full stops reading: it holds 50 ms of 40 Gb/s, so that is not met.
  */

@@ -192,8 +192,8 @@ static void note_client(const struct conn *c)
 static void transfer(struct conn *c)
 {
 	uint8_t *buf = malloc(CHUNK);
-	/* What was not acknowledged yet ends with the namespace, if we were its
-	 * last process: wait for it */
+	/* Wait for acknowledgements: unacknowledged data ends with the namespace,
+	 * if we were its last process */
 	struct linger lin = { .l_onoff = 1, .l_linger = o.reset ? 0 : 10 };
 	int one = 1;
 
