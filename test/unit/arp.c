@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who asks for what address, and whether there is a reply */
+/* Requests for all kinds of addresses, and whether they get a reply */
 
 #include "arp.h"
 
@@ -14,23 +14,33 @@ static const struct {
 	bool reply;
 	const char *name;
 } table[] = {
-	{ "198.51.100.5", "198.51.100.1", 1, true, "the gateway is here" },
-	{ "198.51.100.5", "198.51.100.77", 1, true, "so is any neighbour" },
-	{ "198.51.100.5", "203.0.113.1", 1, true, "and whoever is beyond" },
-	{ "198.51.100.5", "198.51.100.5", 1, false, "an announcement" },
+	{ "198.51.100.5", "198.51.100.1", 1, true,
+	  "a request for the gateway is answered" },
+	{ "198.51.100.5", "198.51.100.77", 1, true,
+	  "a request for any neighbour is answered" },
+	{ "198.51.100.5", "203.0.113.1", 1, true,
+	  "a request for an address off the subnet is answered" },
+	{ "198.51.100.5", "198.51.100.5", 1, false,
+	  "an announcement gets no reply" },
 	{ "198.51.100.6", "198.51.100.5", 1, false,
 	  "the assigned address is the guest's" },
 	{ "198.51.100.5", "198.51.100.6", 1, false,
 	  "the address last seen is the guest's" },
-	{ "0.0.0.0", "198.51.100.5", 1, false, "a probe finds its own free" },
-	{ "0.0.0.0", "198.51.100.77", 1, false, "a probe finds any other free" },
-	{ "0.0.0.0", "198.51.100.1", 1, true, "a probe for ours finds it taken" },
+	{ "0.0.0.0", "198.51.100.5", 1, false,
+	  "a probe finds the guest's own address free" },
+	{ "0.0.0.0", "198.51.100.77", 1, false,
+	  "a probe finds any other address free" },
+	{ "0.0.0.0", "198.51.100.1", 1, true,
+	  "a probe finds our address taken" },
 	{ "198.51.100.5", "198.51.100.1", 2, false, "a reply gets no reply" },
-	{ "198.51.100.5", "255.255.255.255", 1, false, "broadcast is nobody" },
+	{ "198.51.100.5", "255.255.255.255", 1, false,
+	  "a request for broadcast gets no reply" },
 	{ "198.51.100.5", "198.51.100.255", 1, false,
-	  "that of the subnet, too" },
-	{ "198.51.100.5", "224.0.0.1", 1, false, "a group is nobody" },
-	{ "198.51.100.5", "0.0.0.0", 1, false, "0.0.0.0 is nobody" },
+	  "a request for the subnet's broadcast gets no reply" },
+	{ "198.51.100.5", "224.0.0.1", 1, false,
+	  "a request for a group gets no reply" },
+	{ "198.51.100.5", "0.0.0.0", 1, false,
+	  "a request for 0.0.0.0 gets no reply" },
 };
 
 static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
@@ -73,8 +83,8 @@ int main(void)
 	ok(arp_reply(&c, &net, &g, &q, &r) && r.op == htons(2) &&
 	   !memcmp(r.sha, c.our_mac, 6) && !memcmp(r.spa, q.tpa, 4) &&
 	   !memcmp(r.tha, guest_mac, 6) && !memcmp(r.tpa, q.spa, 4),
-	   "the reply has our address and goes to who asked");
+	   "the reply has our MAC address and goes to the sender");
 	net.ip4.enabled = false;
-	ok(!arp_reply(&c, &net, &g, &q, &r), "without IPv4 there is none");
+	ok(!arp_reply(&c, &net, &g, &q, &r), "without IPv4 there is no reply");
 	return done();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests of all kinds, valid and not, and what the reply says */
+/* Requests of all kinds, valid and not, and the contents of the replies */
 
 #include "dhcp.h"
 
@@ -54,7 +54,7 @@ static void setup(void)
 
 /* Requests ------------------------------------------------------------------ */
 
-/* A message without options, and without the end: the first word is the cookie */
+/* Begin a message without options and end; the cookie is the first word */
 static struct dhcp_msg *message(void)
 {
 	struct dhcp_msg *m = (struct dhcp_msg *)body;
@@ -218,25 +218,31 @@ static void test_offer(void)
 	m = head();
 	ok(m.op == DHCP_OP_REPLY && m.htype == 1 && m.hlen == 6 &&
 	   m.xid == htonl(XID) && !m.secs && !m.hops &&
-	   !memcmp(m.chaddr, guest_mac, 6), "the header is that of a reply");
+	   !memcmp(m.chaddr, guest_mac, 6),
+	   "an OFFER has the header of a reply");
 	ok(m.yiaddr == be(OWN) && !m.ciaddr && !m.siaddr && !m.giaddr,
-	   "with the address");
+	   "an OFFER has the address");
 	ok(inany_equals(&reply.src, &from) && reply.sport == 67 &&
-	   reply.dport == 68, "from the gateway");
-	ok(goes_to(OWN, guest_mac), "to the address it is to have");
+	   reply.dport == 68, "an OFFER comes from the gateway");
+	ok(goes_to(OWN, guest_mac), "an OFFER goes to the offered address");
 	are("53 1 3 6 12 15 26 51 54 58 59 119",
-	    "with all that is known, without a list");
-	ok(has_addr(DHCP_OPT_MASK, "255.255.255.0"), "the mask");
-	ok(has_addr(DHCP_OPT_ROUTER, GW), "the router");
-	ok(has(DHCP_OPT_DNS, "\300\0\2\65\300\0\2\66", 8), "name servers");
-	ok(has(DHCP_OPT_HOSTNAME, "box", 3), "the name");
-	ok(has(DHCP_OPT_DOMAIN, "example.org", 11), "the first domain");
-	ok(has(DHCP_OPT_MTU, "\5\334", 2), "the MTU");
+	    "without a parameter list an OFFER has all options");
+	ok(has_addr(DHCP_OPT_MASK, "255.255.255.0"),
+	   "an OFFER has the subnet mask");
+	ok(has_addr(DHCP_OPT_ROUTER, GW), "an OFFER has the router");
+	ok(has(DHCP_OPT_DNS, "\300\0\2\65\300\0\2\66", 8),
+	   "an OFFER has the name servers");
+	ok(has(DHCP_OPT_HOSTNAME, "box", 3), "an OFFER has the host name");
+	ok(has(DHCP_OPT_DOMAIN, "example.org", 11),
+	   "an OFFER has the first domain");
+	ok(has(DHCP_OPT_MTU, "\5\334", 2), "an OFFER has the MTU");
 	ok(has(DHCP_OPT_LEASE, "\377\377\377\377", 4) &&
 	   has(DHCP_OPT_T1, "\377\377\377\377", 4) &&
-	   has(DHCP_OPT_T2, "\377\377\377\377", 4), "for ever");
-	ok(has_addr(DHCP_OPT_SERVER, GW), "the server");
-	ok(reply.len >= 300, "in 300 bytes at least");
+	   has(DHCP_OPT_T2, "\377\377\377\377", 4),
+	   "an OFFER has an infinite lease, T1 and T2");
+	ok(has_addr(DHCP_OPT_SERVER, GW),
+	   "an OFFER has the server's identifier");
+	ok(reply.len >= 300, "an OFFER has at least 300 bytes");
 }
 
 static void test_request(void)
@@ -248,12 +254,13 @@ static void test_request(void)
 	option_addr(DHCP_OPT_SERVER, GW);
 	ok(is_type(DHCP_ACK) && head().yiaddr == be(OWN) && !head().ciaddr,
 	   "SELECTING: ACK");
-	are("53 1 3 6 12 15 26 51 54 58 59 119", "that says what the OFFER said");
-	ok(is_type(DHCP_ACK), "and again, the same");
+	are("53 1 3 6 12 15 26 51 54 58 59 119",
+	    "an ACK has the options of the OFFER");
+	ok(is_type(DHCP_ACK), "a repeated REQUEST gets an ACK");
 	typed(DHCP_REQUEST);
 	option_addr(DHCP_OPT_ADDR, OWN);
 	option_addr(DHCP_OPT_SERVER, "198.51.100.2");
-	ok(!answered(), "another server was chosen: nothing");
+	ok(!answered(), "a REQUEST to another server gets no reply");
 	typed(DHCP_REQUEST);
 	option_addr(DHCP_OPT_ADDR, OWN);
 	ok(is_type(DHCP_ACK), "INIT-REBOOT: ACK");
@@ -263,14 +270,15 @@ static void test_request(void)
 	pkt.src = addr(OWN);
 	pkt.dst = addr(GW);
 	ok(is_type(DHCP_ACK) && goes_to(OWN, guest_mac) &&
-	   head().ciaddr == be(OWN), "RENEWING: ACK to its address");
+	   head().ciaddr == be(OWN),
+	   "RENEWING: the ACK goes to the client's address");
 	m->flags = htons(DHCP_BROADCAST);
 	ok(is_type(DHCP_ACK) && goes_to(OWN, guest_mac),
-	   "also with the broadcast flag, RFC 2131, 4.1");
+	   "RENEWING: the broadcast flag changes nothing, RFC 2131, 4.1");
 	pkt.dst = addr("255.255.255.255");
 	ok(is_type(DHCP_ACK), "REBINDING: ACK");
 	typed(DHCP_REQUEST);
-	ok(!answered(), "a request for nothing is not answered");
+	ok(!answered(), "a REQUEST for no address gets no reply");
 }
 
 static void test_nak(void)
@@ -279,9 +287,9 @@ static void test_nak(void)
 
 	option_addr(DHCP_OPT_ADDR, "198.51.100.6");
 	ok(is_type(DHCP_NAK), "INIT-REBOOT with another address: NAK");
-	ok(goes_to("255.255.255.255", all_mac), "to all");
-	ok(!head().yiaddr && !head().ciaddr, "without an address");
-	are("53 54 56", "and nothing else");
+	ok(goes_to("255.255.255.255", all_mac), "a NAK is broadcast");
+	ok(!head().yiaddr && !head().ciaddr, "a NAK has no address");
+	are("53 54 56", "a NAK has a message and no lease");
 	typed(DHCP_REQUEST);
 	option_addr(DHCP_OPT_ADDR, "198.51.100.6");
 	option_addr(DHCP_OPT_SERVER, GW);
@@ -294,7 +302,8 @@ static void test_nak(void)
 	m = typed(DHCP_REQUEST);
 	m->ciaddr = be("10.0.0.6");
 	option_addr(DHCP_OPT_ADDR, OWN);
-	ok(is_type(DHCP_NAK), "two addresses, one of them wrong: NAK");
+	ok(is_type(DHCP_NAK),
+	   "a REQUEST with two addresses, one of them wrong, gets a NAK");
 }
 
 static void test_rapid_commit(void)
@@ -302,15 +311,16 @@ static void test_rapid_commit(void)
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_RAPID, NULL, 0);
 	ok(is_type(DHCP_ACK) && head().yiaddr == be(OWN) &&
-	   has(DHCP_OPT_RAPID, "", 0), "rapid commit: ACK at once, and says so");
+	   has(DHCP_OPT_RAPID, "", 0),
+	   "rapid commit: a DISCOVER gets an ACK that says so");
 	typed(DHCP_REQUEST);
 	option_addr(DHCP_OPT_ADDR, OWN);
 	option(DHCP_OPT_RAPID, NULL, 0);
 	ok(is_type(DHCP_ACK) && has_no(DHCP_OPT_RAPID),
-	   "but not with the ACK to a REQUEST");
+	   "rapid commit: the ACK to a REQUEST does not have it");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_RAPID, "x", 1);
-	ok(!answered(), "it has no contents");
+	ok(!answered(), "rapid commit: the option has no contents");
 }
 
 static void test_inform(void)
@@ -320,14 +330,15 @@ static void test_inform(void)
 	m->ciaddr = be("198.51.100.77");
 	ok(is_type(DHCP_ACK) && !head().yiaddr &&
 	   head().ciaddr == be("198.51.100.77"), "INFORM: ACK, no address");
-	ok(goes_to("198.51.100.77", guest_mac), "to the client's own");
-	are("53 1 3 6 12 15 26 54 119", "and no lease");
+	ok(goes_to("198.51.100.77", guest_mac),
+	   "INFORM: the ACK goes to the client's address");
+	are("53 1 3 6 12 15 26 54 119", "INFORM: the ACK has no lease");
 	m->ciaddr = 0;
 	ok(is_type(DHCP_ACK) && goes_to("255.255.255.255", all_mac),
-	   "without an address: to all");
+	   "INFORM without an address: the ACK is broadcast");
 	pkt.src = addr("198.51.100.77");
 	ok(is_type(DHCP_ACK) && goes_to("198.51.100.77", guest_mac),
-	   "or where it came from");
+	   "INFORM without an address: the ACK goes to the source");
 }
 
 static void test_bootp(void)
@@ -336,29 +347,31 @@ static void test_bootp(void)
 
 	body_len = 300;
 	ok(answered() && head().yiaddr == be(OWN), "BOOTP: an address");
-	are("1 3 6 12 15 26", "no lease, no type");
-	is(reply.len, 300, "as long as the request");
+	are("1 3 6 12 15 26", "BOOTP: the reply has no lease and no type");
+	is(reply.len, 300, "BOOTP: the reply is as long as the request");
 	m->cookie = 0;
 	ok(answered() && head().cookie == htonl(DHCP_COOKIE),
-	   "options for who has none");
+	   "BOOTP: a request without options gets some");
 	m->cookie = htonl(0x434d5500);
 	ok(answered() && !head().cookie && !reply.data[240] && reply.len == 300,
-	   "none for who has others");
+	   "BOOTP: a request with other vendor data gets none");
 	body_len = 236;
-	ok(answered() && reply.len == 300, "a message without options is padded");
+	ok(answered() && reply.len == 300,
+	   "BOOTP: a reply without options is padded");
 	m->cookie = 0;
 	m->flags = htons(DHCP_BROADCAST);
-	ok(answered() && goes_to("255.255.255.255", all_mac), "to all if it asks");
+	ok(answered() && goes_to("255.255.255.255", all_mac),
+	   "BOOTP: the reply is broadcast on request");
 	m->ciaddr = be("198.51.100.9");
 	ok(answered() && !head().yiaddr && goes_to("198.51.100.9", guest_mac),
-	   "who knows its address is not given another");
+	   "BOOTP: a client that knows its address gets no other");
 	strcpy(conf.hostname, "a-name-of-thirty-characters-xx");
 	m->ciaddr = 0;
 	ok(answered() && reply.len == 300 && has_no(DHCP_OPT_DOMAIN),
-	   "what does not fit into 300 bytes is left out");
+	   "BOOTP: options beyond 300 bytes are left out");
 	body_len = 548;
 	ok(answered() && !has_no(DHCP_OPT_DOMAIN) && reply.len == 312,
-	   "unless the request is longer");
+	   "BOOTP: a longer request gets more options");
 	setup();
 }
 
@@ -368,13 +381,14 @@ static void test_broadcast(void)
 
 	m->flags = htons(0xffff);
 	ok(answered() && goes_to("255.255.255.255", all_mac),
-	   "broadcast flag: to all");
-	is(ntohs(head().flags), DHCP_BROADCAST, "no other flag comes back");
+	   "a reply with the broadcast flag is broadcast");
+	is(ntohs(head().flags), DHCP_BROADCAST, "a reply has no other flag");
 	m->flags = htons(0x7fff);
-	ok(answered() && goes_to(OWN, guest_mac), "no broadcast flag: not to all");
+	ok(answered() && goes_to(OWN, guest_mac),
+	   "a reply without the broadcast flag is unicast");
 	m->ciaddr = be("10.1.2.3");
 	ok(answered() && goes_to(OWN, guest_mac) && !head().ciaddr,
-	   "ciaddr of a DISCOVER means nothing");
+	   "ciaddr of a DISCOVER is ignored");
 }
 
 static void fill_dns(void)
@@ -400,32 +414,37 @@ static void test_size(void)
 
 	fill_dns();
 	typed(DHCP_DISCOVER);
-	ok(answered() && reply.len <= 548, "548 bytes where nothing is said");
-	are("53 1 3 6 12 15 26 51 54 58 59 81 119", "with all options");
+	ok(answered() && reply.len <= 548,
+	   "a reply has up to 548 bytes by default");
+	are("53 1 3 6 12 15 26 51 54 58 59 81 119",
+	    "a reply of 548 bytes has all options");
 	typed(DHCP_DISCOVER);
 	option_max(100);
-	ok(answered() && reply.len <= 548, "never less than 576 with headers");
+	ok(answered() && reply.len <= 548,
+	   "a maximum below 576 bytes is ignored");
 	typed(DHCP_DISCOVER);
 	option_max(1200);
 	ok(answered() && reply.len > 1100 && reply.len <= 1172,
-	   "as much as the client takes");
+	   "a reply is as long as the client accepts");
 	typed(DHCP_DISCOVER);
 	option_max(65535);
 	ok(answered() && reply.len > 1400 && reply.len <= 1472,
-	   "never more than a frame");
+	   "a reply is never longer than a frame");
 	hostnet.mtu = 700;
-	ok(answered() && reply.len <= 672, "nor than the MTU");
+	ok(answered() && reply.len <= 672,
+	   "a reply is never longer than the MTU");
 	hostnet.mtu = 68;
-	ok(answered() && reply.len <= 300, "but 300 bytes");
-	are("53 1 3 26 51 54", "or what is left of the options");
+	ok(answered() && reply.len <= 300, "an MTU below 300 bytes is ignored");
+	are("53 1 3 26 51 54", "a small MTU leaves out options");
 
 	hostnet.mtu = 1500;
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_CLIENT_ID, id, 255);
 	option(DHCP_OPT_RAPID, NULL, 0);
 	ok(answered() && reply.len <= 548 && has(DHCP_OPT_CLIENT_ID, id, 255),
-	   "with the longest client identifier");
-	are("53 1 3 26 51 54 61 80", "what matters least is left out");
+	   "a reply of 300 bytes has the longest client identifier");
+	are("53 1 3 26 51 54 61 80",
+	    "the least important options are left out first");
 
 	setup();
 	for (i = 300; i < 1600; i++) {
@@ -435,31 +454,33 @@ static void test_size(void)
 		    reply.len > 1472)
 			break;
 	}
-	is(i, 1600, "no maximum is exceeded");
+	is(i, 1600, "no maximum size is exceeded");
 }
 
 static void test_lists(void)
 {
 	typed(DHCP_DISCOVER);
 	asks_for("\1\6\3");
-	ok(answered(), "a list is a list of what is wanted");
-	are("53 1 3 6 51 54 58 59", "in our order, with what a lease needs");
+	ok(answered(), "a request with a parameter list is answered");
+	are("53 1 3 6 51 54 58 59",
+	    "listed options are in our order, with those of the lease");
 	typed(DHCP_DISCOVER);
 	asks_for("\1");
 	asks_for("\32");
-	ok(answered(), "in two parts: RFC 3396");
-	are("53 1 26 51 54 58 59", "both count");
+	ok(answered(), "a parameter list in two parts is answered: RFC 3396");
+	are("53 1 26 51 54 58 59", "both parts of a parameter list count");
 	typed(DHCP_DISCOVER);
 	asks_for("\371\52");
-	ok(answered(), "what we don't have");
-	are("53 1 51 54 58 59", "is not there");
+	ok(answered(), "a request for unknown options is answered");
+	are("53 1 51 54 58 59", "unknown options are not in the reply");
 	dns.n4 = dns.nsearch = 0;
 	hostnet.mtu = 0;
 	conf.hostname[0] = 0;
 	hostnet.ip4.gw = (union inany){ 0 };
 	typed(DHCP_DISCOVER);
-	ok(answered(), "nothing configured");
-	are("53 1 3 51 54 58 59", "no names, and a router all the same");
+	ok(answered(), "a request is answered without any configuration");
+	are("53 1 3 51 54 58 59",
+	    "without configuration there are no names, but a router");
 	setup();
 }
 
@@ -468,12 +489,12 @@ static void test_client_id(void)
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_CLIENT_ID, "\1\2\3\4\5\6\7", 7);
 	ok(answered() && has(DHCP_OPT_CLIENT_ID, "\1\2\3\4\5\6\7", 7),
-	   "the client identifier comes back: RFC 6842");
+	   "an OFFER returns the client identifier: RFC 6842");
 	typed(DHCP_REQUEST);
 	option_addr(DHCP_OPT_ADDR, "10.0.0.6");
 	option(DHCP_OPT_CLIENT_ID, "\1\2", 2);
 	ok(is_type(DHCP_NAK) && has(DHCP_OPT_CLIENT_ID, "\1\2", 2),
-	   "with a NAK, too");
+	   "a NAK returns the client identifier");
 }
 
 static void test_search(void)
@@ -485,11 +506,11 @@ static void test_search(void)
 
 	typed(DHCP_DISCOVER);
 	ok(answered() && has(DHCP_OPT_SEARCH, known, sizeof(known)),
-	   "domains in labels: RFC 3397");
+	   "a search list is encoded in labels: RFC 3397");
 	strcpy(dns.search[0], "$(reboot).example");
 	strcpy(dns.search[1], "example.net.");
 	ok(answered() && has(DHCP_OPT_SEARCH, "\7example\3net", 13) &&
-	   has_no(DHCP_OPT_DOMAIN), "what is no domain is not handed out");
+	   has_no(DHCP_OPT_DOMAIN), "invalid domains are not handed out");
 
 	fill_dns();
 	typed(DHCP_DISCOVER);
@@ -500,9 +521,11 @@ static void test_search(void)
 		if (*p == DHCP_OPT_SEARCH && p[1] > biggest)
 			biggest = p[1];
 	}
-	ok(instances > 1 && biggest == 255, "long lists in parts: RFC 3396");
+	ok(instances > 1 && biggest == 255,
+	   "long search lists are in several parts: RFC 3396");
 	i = (unsigned)find(DHCP_OPT_SEARCH, got);
-	ok(i > 255 && !got[i - 1] && i % 50 == 0, "of whole domains");
+	ok(i > 255 && !got[i - 1] && i % 50 == 0,
+	   "long search lists end with a whole domain");
 	setup();
 }
 
@@ -523,7 +546,9 @@ static void test_names(void)
 		typed(DHCP_DISCOVER);
 		answered();
 		ok(has_no(DHCP_OPT_HOSTNAME) != names[i].valid,
-		   names[i].valid ? "a name" : "no name");
+		   names[i].valid ?
+		   "a valid host name is handed out" :
+		   "an invalid host name is not handed out");
 	}
 	memset(label, 'x', sizeof(label));
 	for (i = 63; i < 65; i++) {
@@ -532,7 +557,7 @@ static void test_names(void)
 		label[i] = 'x';
 		answered();
 		ok(has_no(DHCP_OPT_HOSTNAME) == (i > 63),
-		   "a label has 63 characters at most");
+		   "a host name has labels of 63 characters at most");
 	}
 	for (i = 253; i < 255; i++) {
 		for (j = 0; j < i; j++)
@@ -542,7 +567,7 @@ static void test_names(void)
 		option_max(1500);
 		answered();
 		ok(has_no(DHCP_OPT_HOSTNAME) == (i > 253),
-		   "a name has 253 characters at most");
+		   "a host name has 253 characters at most");
 	}
 	setup();
 }
@@ -553,23 +578,24 @@ static void test_fqdn(void)
 	typed(DHCP_DISCOVER);
 	ok(answered() && has(DHCP_OPT_FQDN,
 			     "\14\377\377\3box\7example\3org", 20),
-	   "a FQDN in labels, nobody updates the DNS");
+	   "a FQDN is in labels, and the server updates no DNS");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_FQDN, "\5\0\0\0", 4);
 	asks_for("\1");
 	ok(answered() && has(DHCP_OPT_FQDN,
 			     "\16\377\377\3box\7example\3org", 20),
-	   "who sends one is told, and that its wish was not followed");
+	   "a client that sends a FQDN learns that its wish was overridden");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_FQDN, "\0\0\0me", 5);
 	ok(answered() && has(DHCP_OPT_FQDN, "\10\377\377box.example.org", 18),
-	   "in the encoding of the client");
+	   "a FQDN has the encoding of the client's");
 	typed(DHCP_DISCOVER);
 	asks_for("\1");
-	ok(answered() && has_no(DHCP_OPT_FQDN), "not to who doesn't ask");
+	ok(answered() && has_no(DHCP_OPT_FQDN),
+	   "a FQDN is not sent without being asked for");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_FQDN, "\0\0", 2);
-	ok(!answered(), "one of two bytes is malformed");
+	ok(!answered(), "a FQDN option of two bytes is malformed");
 	setup();
 }
 
@@ -581,19 +607,22 @@ static void test_routes(void)
 	ok(answered() && has_addr(DHCP_OPT_ROUTER, GW) &&
 	   has(DHCP_OPT_ROUTES, "\40\306\63\144\1\0\0\0\0\0\306\63\144\1", 14),
 	   "/32: the gateway on the link, and a default route");
-	ok(has_addr(DHCP_OPT_MASK, "255.255.255.255"), "with its mask");
+	ok(has_addr(DHCP_OPT_MASK, "255.255.255.255"),
+	   "a host address has the mask of /32");
 	hostnet.ip4.prefix_len = 24;
 	hostnet.ip4.gw = addr("10.0.0.1");
 	ok(answered() && has(DHCP_OPT_ROUTES,
 			     "\40\12\0\0\1\0\0\0\0\0\12\0\0\1", 14),
-	   "so for a gateway outside of the subnet");
+	   "a gateway outside of the subnet has a route");
 	typed(DHCP_DISCOVER);
 	asks_for("\1\3");
-	ok(answered() && has_no(DHCP_OPT_ROUTES), "if it is asked for");
+	ok(answered() && has_no(DHCP_OPT_ROUTES),
+	   "routes are sent only if they are asked for");
 	hostnet.ip4.prefix_len = 0;
 	typed(DHCP_DISCOVER);
 	ok(answered() && has_addr(DHCP_OPT_MASK, "0.0.0.0") &&
-	   has_no(DHCP_OPT_ROUTES), "/0 holds every gateway");
+	   has_no(DHCP_OPT_ROUTES),
+	   "a prefix of /0 needs no route to a gateway");
 	setup();
 }
 
@@ -604,15 +633,23 @@ static void test_server(void)
 		uint8_t prefix_len;
 		const char *server, *name;
 	} t[] = {
-		{ OWN, GW, NULL, 24, GW, "the gateway" },
-		{ OWN, GW, "192.0.2.9", 24, GW, "the gateway first" },
-		{ OWN, NULL, "192.0.2.9", 24, "192.0.2.9", "the host's loopback" },
-		{ OWN, NULL, NULL, 24, "198.51.100.1", "first of the subnet" },
-		{ GW, NULL, NULL, 24, "198.51.100.2", "unless it is taken" },
-		{ OWN, NULL, NULL, 32, "169.254.1.1", "link-local without one" },
-		{ OWN, NULL, NULL, 31, "169.254.1.1", "also for two hosts" },
-		{ OWN, NULL, NULL, 0, "169.254.1.1", "and for all of them" },
-		{ OWN, OWN, NULL, 24, "198.51.100.1", "never the guest's" },
+		{ OWN, GW, NULL, 24, GW, "the server is the gateway" },
+		{ OWN, GW, "192.0.2.9", 24, GW,
+		  "the gateway goes before the host's loopback" },
+		{ OWN, NULL, "192.0.2.9", 24, "192.0.2.9",
+		  "without a gateway the address for the host's loopback serves" },
+		{ OWN, NULL, NULL, 24, "198.51.100.1",
+		  "without both the first address of the subnet serves" },
+		{ GW, NULL, NULL, 24, "198.51.100.2",
+		  "the second address serves if the guest has the first" },
+		{ OWN, NULL, NULL, 32, "169.254.1.1",
+		  "a host address has a link-local server" },
+		{ OWN, NULL, NULL, 31, "169.254.1.1",
+		  "a prefix of /31 has a link-local server" },
+		{ OWN, NULL, NULL, 0, "169.254.1.1",
+		  "a prefix of /0 has a link-local server" },
+		{ OWN, OWN, NULL, 24, "198.51.100.1",
+		  "the server is never the guest's address" },
 	};
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -627,7 +664,8 @@ static void test_server(void)
 		ok(inany_equals(&got, &want), t[i].name);
 		typed(DHCP_DISCOVER);
 		ok(answered() && has_addr(DHCP_OPT_SERVER, t[i].server) &&
-		   inany_equals(&reply.src, &want), "it says so");
+		   inany_equals(&reply.src, &want),
+		   "the server's identifier is the source address");
 	}
 	setup();
 }
@@ -643,19 +681,19 @@ static void test_no_answer(void)
 		m->ciaddr = be(OWN);
 		option_addr(DHCP_OPT_ADDR, OWN);
 		option_addr(DHCP_OPT_SERVER, GW);
-		ok(!answered(), "no answer to this type");
+		ok(!answered(), "this type gets no answer");
 	}
 	conf.no_dhcp = true;
 	typed(DHCP_DISCOVER);
 	ok(!answered(), "--no-dhcp");
 	setup();
 	hostnet.ip4.enabled = false;
-	ok(!answered(), "no IPv4");
+	ok(!answered(), "without IPv4 there is no answer");
 	setup();
 	hostnet.ip4.addr = (union inany){ 0 };
-	ok(!answered(), "no address");
+	ok(!answered(), "without an address there is no answer");
 	setup();
-	ok(answered(), "and now with all of that");
+	ok(answered(), "with the whole configuration there is an answer");
 }
 
 /* The header */
@@ -665,40 +703,40 @@ static void test_malformed(void)
 
 	typed(DHCP_DISCOVER);
 	body_len = 235;
-	ok(!answered(), "cut short");
+	ok(!answered(), "a message cut short is dropped");
 	body_len = 0;
-	ok(!answered(), "empty");
+	ok(!answered(), "an empty message is dropped");
 	m = typed(DHCP_DISCOVER);
 	m->op = DHCP_OP_REPLY;
-	ok(!answered(), "a reply");
+	ok(!answered(), "a reply is dropped");
 	m->op = 0;
-	ok(!answered(), "nothing");
+	ok(!answered(), "an unknown op is dropped");
 	m = typed(DHCP_DISCOVER);
 	m->htype = 6;
-	ok(!answered(), "no Ethernet");
+	ok(!answered(), "a hardware type other than Ethernet is dropped");
 	m = typed(DHCP_DISCOVER);
 	m->hlen = 16;
-	ok(!answered(), "16 bytes of MAC address");
+	ok(!answered(), "a MAC address of 16 bytes is dropped");
 	m->hlen = 0;
-	ok(!answered(), "no MAC address");
+	ok(!answered(), "a message without a MAC address is dropped");
 	m = typed(DHCP_DISCOVER);
 	m->giaddr = be(GW);
-	ok(!answered(), "from a relay");
+	ok(!answered(), "a message from a relay is dropped");
 	m = typed(DHCP_DISCOVER);
 	m->chaddr[0] |= 1;
-	ok(!answered(), "a group's MAC address");
+	ok(!answered(), "a group's MAC address is dropped");
 	m = typed(DHCP_DISCOVER);
 	memset(m->chaddr, 0, 6);
-	ok(!answered(), "an empty MAC address");
+	ok(!answered(), "a MAC address of zeroes is dropped");
 	m = typed(DHCP_INFORM);
 	m->ciaddr = be("224.0.0.1");
-	ok(!answered(), "INFORM from a group");
+	ok(!answered(), "an INFORM from a group is dropped");
 	m->ciaddr = be("127.0.0.1");
-	ok(!answered(), "INFORM from loopback");
+	ok(!answered(), "an INFORM from loopback is dropped");
 	m->ciaddr = be(GW);
-	ok(!answered(), "INFORM from us");
+	ok(!answered(), "an INFORM from our address is dropped");
 	m->ciaddr = be("255.255.255.255");
-	ok(!answered(), "INFORM from all");
+	ok(!answered(), "an INFORM from broadcast is dropped");
 	typed(DHCP_DISCOVER);
 	pkt.src = addr("2001:db8::1");
 	ok(!answered(), "over IPv6");
@@ -707,16 +745,20 @@ static void test_malformed(void)
 static void test_malformed_options(void)
 {
 	static const struct { uint8_t code, len; const char *name; } t[] = {
-		{ DHCP_OPT_TYPE, 1, "two types" },
-		{ DHCP_OPT_ADDR, 3, "an address of 3 bytes" },
-		{ DHCP_OPT_ADDR, 8, "an address of 8 bytes" },
-		{ DHCP_OPT_SERVER, 5, "a server of 5 bytes" },
-		{ DHCP_OPT_MAX, 1, "a maximum of one byte" },
-		{ DHCP_OPT_MAX, 0, "a maximum of none" },
-		{ DHCP_OPT_LIST, 0, "an empty list" },
-		{ DHCP_OPT_CLIENT_ID, 0, "an empty identifier" },
-		{ DHCP_OPT_OVERLOAD, 2, "overload of two bytes" },
-		{ DHCP_OPT_OVERLOAD, 1, "overload of nothing" },
+		{ DHCP_OPT_TYPE, 1, "a message with two types is dropped" },
+		{ DHCP_OPT_ADDR, 3, "an address of 3 bytes is malformed" },
+		{ DHCP_OPT_ADDR, 8, "an address of 8 bytes is malformed" },
+		{ DHCP_OPT_SERVER, 5, "a server of 5 bytes is malformed" },
+		{ DHCP_OPT_MAX, 1, "a maximum size of one byte is malformed" },
+		{ DHCP_OPT_MAX, 0,
+		  "a maximum size without contents is malformed" },
+		{ DHCP_OPT_LIST, 0, "an empty parameter list is malformed" },
+		{ DHCP_OPT_CLIENT_ID, 0,
+		  "an empty client identifier is malformed" },
+		{ DHCP_OPT_OVERLOAD, 2,
+		  "an overload of two bytes is malformed" },
+		{ DHCP_OPT_OVERLOAD, 1,
+		  "an overload of no field is malformed" },
 	};
 	static const uint8_t zero[255];
 
@@ -727,20 +769,20 @@ static void test_malformed_options(void)
 	}
 	typed(DHCP_DISCOVER);
 	option_of(DHCP_OPT_LIST, 200, zero, 4);
-	ok(!answered(), "a length beyond the end");
+	ok(!answered(), "an option beyond the end is malformed");
 	typed(DHCP_DISCOVER);
 	option_of(DHCP_OPT_LIST, 5, zero, 4);
-	ok(!answered(), "even by one");
+	ok(!answered(), "an option one byte beyond the end is malformed");
 	typed(DHCP_DISCOVER);
 	body[body_len++] = DHCP_OPT_LIST;
-	ok(!answered(), "a code without a length");
+	ok(!answered(), "an option without a length is malformed");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_CLIENT_ID, zero, 200);
 	option(DHCP_OPT_CLIENT_ID, zero, 56);
-	ok(!answered(), "an identifier of 256 bytes");
+	ok(!answered(), "a client identifier of 256 bytes is malformed");
 	typed(DHCP_DISCOVER);
 	option(DHCP_OPT_OVERLOAD, "\4", 1);
-	ok(!answered(), "overload of what isn't there");
+	ok(!answered(), "an overload with an unknown bit is malformed");
 }
 
 static void test_tolerated(void)
@@ -749,34 +791,35 @@ static void test_tolerated(void)
 	uint8_t type = DHCP_DISCOVER;
 
 	typed(DHCP_DISCOVER);
-	ok(answered(), "no end");
+	ok(answered(), "a message without an end option is answered");
 	body[body_len++] = DHCP_OPT_END;
 	memset(body + body_len, 0x77, 20);
 	body_len += 20;
-	ok(answered(), "anything behind the end");
+	ok(answered(), "bytes behind the end option are ignored");
 	message();
 	body_len += 7;
 	option(DHCP_OPT_TYPE, &type, 1);
 	body_len += 3;
 	asks_for("\1\3");
-	ok(is_type(DHCP_OFFER), "padding before, between");
-	are("53 1 3 51 54 58 59", "and all are read");
+	ok(is_type(DHCP_OFFER),
+	   "padding before and between options is skipped");
+	are("53 1 3 51 54 58 59", "options behind padding are read");
 	typed(DHCP_DISCOVER);
 	option(200, "unknown", 7);
-	ok(answered(), "options that nobody knows");
+	ok(answered(), "unknown options are ignored");
 
 	m = message();
 	option(DHCP_OPT_OVERLOAD, "\3", 1);
 	memcpy(m->file, "\65\1\3\377", 4);
 	memcpy(m->sname, "\62\4\306\63\144\5", 6);
-	ok(is_type(DHCP_ACK), "options in file and sname");
+	ok(is_type(DHCP_ACK), "options in file and sname are read");
 	memcpy(m->sname, "\62\100\306\63\144\5", 6);
-	ok(!answered(), "but not beyond these");
+	ok(!answered(), "options beyond file and sname are malformed");
 	m = message();
 	option(DHCP_OPT_OVERLOAD, "\1", 1);
 	memset(m->file, 200, 128);
 	m->file[127] = 1;
-	ok(!answered(), "at their very end neither");
+	ok(!answered(), "an option at the very end of sname is malformed");
 }
 
 int main(void)

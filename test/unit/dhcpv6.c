@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a client sends, option by option, and what it gets. Some answers are
- * compared to the byte, others looked into.
+ * Messages of clients, option by option, and the replies. Some replies are
+ * compared byte by byte, others by their options.
  */
 
 #include "dhcpv6.h"
@@ -54,7 +54,7 @@ static void setup(void)
 	snprintf(dns.search[1], CONF_NAME_LEN, "b.example");
 }
 
-/* --- what the client sends ------------------------------------------------ */
+/* Messages of the client --------------------------------------------------- */
 
 static void raw(const void *data, size_t n)
 {
@@ -144,7 +144,7 @@ static size_t ask(void)
 	return ask_from(GUEST_LL, SERVERS);
 }
 
-/* --- what comes back ------------------------------------------------------ */
+/* Replies ------------------------------------------------------------------ */
 
 /* The @nth option of a code in a list of them: its contents and length */
 static const uint8_t *nth_in(const uint8_t *p, size_t rem, unsigned code,
@@ -224,7 +224,7 @@ static bool reply_has_end(const char *a)
 	return memmem(reply.data, reply.len, opt, sizeof(opt));
 }
 
-/* --- known answers ---------------------------------------------------------- */
+/* Known answers ------------------------------------------------------------ */
 
 static void test_solicit(void)
 {
@@ -255,10 +255,11 @@ static void test_solicit(void)
 	option(8, "\0\0", 2);
 	is(ask(), sizeof(want), "SOLICIT gets an ADVERTISE");
 	ok(reply.len == sizeof(want) && !memcmp(reply.data, want, sizeof(want)),
-	   "with the address for ever, servers and search list");
+	   "an ADVERTISE has the address for ever, servers and search list");
 	ok(inany_equals(&reply.src, &from) && inany_equals(&reply.dst, &to) &&
 	   reply.sport == 547 && reply.dport == 546 &&
-	   !memcmp(reply.dst_mac, guest_mac, 6), "from server to client");
+	   !memcmp(reply.dst_mac, guest_mac, 6),
+	   "an ADVERTISE goes from server to client");
 }
 
 static void test_request(void)
@@ -279,7 +280,7 @@ static void test_request(void)
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
 	is(ask(), sizeof(want), "REQUEST gets a REPLY");
 	ok(!memcmp(reply.data, want, sizeof(want)),
-	   "with what was asked for, and nothing else");
+	   "a REPLY has the requested options and no others");
 }
 
 static void test_rapid(void)
@@ -298,14 +299,14 @@ static void test_rapid(void)
 	ok(ask() && reply.data[0] == DHCP6_ADVERTISE &&
 	   !has(DHCP6_OPT_RAPID_COMMIT) &&
 	   ia_status(DHCP6_OPT_IA_PD, 0) == DHCP6_NO_PREFIX,
-	   "but not of nothing; there are no prefixes");
+	   "rapid commit without an address gets an ADVERTISE");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(DHCP6_OPT_RAPID_COMMIT, "x", 1);
 	ok(!ask(), "a rapid commit with contents is malformed");
 }
 
-/* --- who is answered ---------------------------------------------------------- */
+/* Types of messages -------------------------------------------------------- */
 
 static const struct {
 	uint8_t type, reply;
@@ -333,31 +334,32 @@ static void test_type(unsigned i)
 	ok(ask() && reply.data[0] == types[i].reply, name);
 	to = addr("2001:db8::99");
 	ok(ask_from("2001:db8::99", SERVERS) && inany_equals(&reply.dst, &to),
-	   " from a global address, the answer goes back to that");
-	ok(!ask_from("::", SERVERS), " not from nowhere");
-	ok(!ask_from("::1", SERVERS), " not from loopback");
+	   "a message from a global address is answered there");
+	ok(!ask_from("::", SERVERS), "a message from :: is dropped");
+	ok(!ask_from("::1", SERVERS), "a message from loopback is dropped");
 	ok(!!ask_from(GUEST_LL, OUR_LL) == types[i].unicast_status,
-	   " unicast is refused, or dropped");
+	   "a message by unicast is refused or dropped");
 	if (reply.len)
 		ok(status() == DHCP6_USE_MULTICAST && reply.len == 4 + 28 + 6,
-		   " with the status for that, and nothing else");
+		   "a refusal has the status UseMulticast and no more");
 
 	message(type);
 	ids(!types[i].server);
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
-	ok(!ask(), " a server's identifier must be there, or must not");
+	ok(!ask(),
+	   "a message without a needed server's DUID, or with an undue one, is dropped");
 
 	message(type);
 	if (types[i].server)
 		option(DHCP6_OPT_SERVERID, our_duid, sizeof(our_duid));
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
-	ok(!ask(), " the client's must be there");
+	ok(!ask(), "the client's DUID must be there");
 
 	message(type);
 	ids(false);
 	option(DHCP6_OPT_SERVERID, duid, sizeof(duid));
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
-	ok(!ask(), " another server's is not ours");
+	ok(!ask(), "a message with another server's DUID is dropped");
 }
 
 static void test_types(void)
@@ -389,28 +391,31 @@ static void test_information(void)
 	   !has(DHCP6_OPT_SEARCH) && !has(DHCP6_OPT_CLIENTID) &&
 	   has(DHCP6_OPT_SERVERID) && status() == -1,
 	   "information, as far as it is asked for, without a client's DUID");
-	ok(nth(DHCP6_OPT_DNS, 0, &n) && n == 32, "both servers");
+	ok(nth(DHCP6_OPT_DNS, 0, &n) && n == 32, "both name servers are told");
 	message(DHCP6_INFO_REQUEST);
 	ids(true);
-	ok(ask() && has(DHCP6_OPT_CLIENTID), "or with one, and our own");
+	ok(ask() && has(DHCP6_OPT_CLIENTID),
+	   "information has the client's DUID and ours");
 	message(DHCP6_INFO_REQUEST);
 	option(DHCP6_OPT_SERVERID, duid, sizeof(duid));
-	ok(!ask(), "not with another server's");
+	ok(!ask(), "a request with another server's DUID is dropped");
 	message(DHCP6_INFO_REQUEST);
 	ids(false);
 	ia(DHCP6_OPT_IA_NA, 7, NULL, NULL);
-	ok(!ask(), "nor with an IA");
+	ok(!ask(), "an information request with an IA is dropped");
 	message(DHCP6_INFO_REQUEST);
-	ok(!ask_from(GUEST_LL, OUR_LL), "nor by unicast");
+	ok(!ask_from(GUEST_LL, OUR_LL),
+	   "an information request by unicast is dropped");
 
 	dns.n6 = dns.nsearch = 0;
 	message(DHCP6_INFO_REQUEST);
 	oro(DHCP6_OPT_DNS, DHCP6_OPT_SEARCH);
-	ok(ask() && reply.len == 4 + 14, "nothing to tell, nothing told");
+	ok(ask() && reply.len == 4 + 14,
+	   "without servers and names the reply has only our DUID");
 	setup();
 }
 
-/* --- bindings ----------------------------------------------------------------- */
+/* Bindings ----------------------------------------------------------------- */
 
 static void test_several(void)
 {
@@ -423,7 +428,8 @@ static void test_several(void)
 	ask();
 	ok(gets(0, GUEST, FOREVER) && ia_status(DHCP6_OPT_IA_NA, 0) == -1,
 	   "of several IAs the first IA_NA gets the address");
-	is(ia_status(DHCP6_OPT_IA_NA, 1), DHCP6_NO_ADDRS, "another none");
+	is(ia_status(DHCP6_OPT_IA_NA, 1), DHCP6_NO_ADDRS,
+	   "a second IA_NA gets no address");
 	is(ia_status(DHCP6_OPT_IA_TA, 0), DHCP6_NO_ADDRS, "an IA_TA none");
 	is(ia_status(DHCP6_OPT_IA_PD, 0), DHCP6_NO_PREFIX, "an IA_PD none");
 }
@@ -440,11 +446,12 @@ static void test_elsewhere(void)
 	ids(true);
 	ia(DHCP6_OPT_IA_NA, 7, "2001:db8::77", NULL);
 	ok(ask() && gets(0, GUEST, FOREVER) && !gets(1, "2001:db8::77", 0),
-	   "for another one of the link: ours");
+	   "REQUEST for another address of the link gets ours");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	ia(DHCP6_OPT_IA_NA, 7, "2001:db8:9::5", NULL);
-	ok(ask() && gets(0, GUEST, FOREVER), "with SOLICIT it is a wish");
+	ok(ask() && gets(0, GUEST, FOREVER),
+	   "SOLICIT with an address from elsewhere gets ours");
 }
 
 static void test_renew(uint8_t type)
@@ -460,15 +467,16 @@ static void test_renew(uint8_t type)
 	ids(server);
 	ia(DHCP6_OPT_IA_NA, 7, "2001:db8:9::5", GUEST);
 	ok(ask() && gets(0, GUEST, FOREVER) && gets(1, "2001:db8:9::5", 0),
-	   "another one ends");
+	   "another address of a renewed IA ends");
 	ia(DHCP6_OPT_IA_NA, 8, GUEST, NULL);
 	ok(ask() && gets(0, GUEST, FOREVER) &&
 	   ia_status(DHCP6_OPT_IA_NA, 1) == DHCP6_NO_ADDRS &&
-	   !reply_has_end(GUEST), "in another IA, too, ours does not");
+	   !reply_has_end(GUEST),
+	   "the address does not end in a second IA");
 	hostnet.ip6.addr = (union inany){ 0 };
 	ok(ask() && ia_status(DHCP6_OPT_IA_NA, 0) == DHCP6_NO_ADDRS &&
 	   gets(0, "2001:db8:9::5", 0) && gets(1, GUEST, 0),
-	   "without an address to give, all do");
+	   "without an address to give all addresses end");
 	setup();
 }
 
@@ -479,14 +487,15 @@ static void test_confirm(void)
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
 	ok(ask() && status() == DHCP6_SUCCESS, "CONFIRM: on this link");
 	ia(DHCP6_OPT_IA_NA, 8, "2001:db8:9::5", NULL);
-	ok(ask() && status() == DHCP6_NOT_ON_LINK, "not all of them");
+	ok(ask() && status() == DHCP6_NOT_ON_LINK,
+	   "CONFIRM: not all addresses are on this link");
 	hostnet.ip6.addr = (union inany){ 0 };
-	ok(!ask(), "who has none can't say");
+	ok(!ask(), "CONFIRM is dropped if we have no address");
 	setup();
 	message(DHCP6_CONFIRM);
 	ids(false);
 	ia(DHCP6_OPT_IA_NA, 7, NULL, NULL);
-	ok(!ask(), "no address, no answer");
+	ok(!ask(), "CONFIRM without an address is dropped");
 }
 
 static void test_end(void)
@@ -497,7 +506,7 @@ static void test_end(void)
 	ok(ask() && status() == DHCP6_SUCCESS && !has(DHCP6_OPT_IA_NA),
 	   "RELEASE is accepted");
 	msg[0] = DHCP6_DECLINE;
-	ok(ask() && status() == DHCP6_SUCCESS, "so is DECLINE");
+	ok(ask() && status() == DHCP6_SUCCESS, "DECLINE is accepted");
 }
 
 static void test_without_address(void)
@@ -510,14 +519,15 @@ static void test_without_address(void)
 	oro(DHCP6_OPT_DNS, DHCP6_OPT_SEARCH);
 	ok(ask() && reply.data[0] == DHCP6_ADVERTISE &&
 	   ia_status(DHCP6_OPT_IA_NA, 0) == DHCP6_NO_ADDRS &&
-	   has(DHCP6_OPT_DNS), "without an address: none, but information");
+	   has(DHCP6_OPT_DNS),
+	   "without an address the client gets information alone");
 	setup();
 	hostnet.ip6.our_ll = (union inany){ 0 };
-	ok(!ask(), "nothing without an address of ours");
+	ok(!ask(), "without our link-local address nothing is answered");
 	setup();
 }
 
-/* --- names --------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------- */
 
 static void test_fqdn(void)
 {
@@ -529,22 +539,24 @@ static void test_fqdn(void)
 	message(DHCP6_SOLICIT);
 	ids(false);
 	oro(DHCP6_OPT_FQDN, DHCP6_OPT_DNS);
-	ok(ask() && !has(DHCP6_OPT_FQDN), "no name, none told");
+	ok(ask() && !has(DHCP6_OPT_FQDN),
+	   "no FQDN is sent if none is configured");
 	snprintf(conf.fqdn, sizeof(conf.fqdn), "h.example");
 	ask();
 	p = nth(DHCP6_OPT_FQDN, 0, &n);
 	ok(p && n == sizeof(want) && !memcmp(p, want, n),
-	   "a name is told to who asks");
+	   "a FQDN is sent if the client asks for it");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(DHCP6_OPT_FQDN, "\1\1x\0", 4);
 	ask();
 	p = nth(DHCP6_OPT_FQDN, 0, &n);
 	ok(p && n == sizeof(want) && p[0] == 6,
-	   "or who sent its own, and its wish for updates is overridden");
+	   "a client's own FQDN is answered, and its wish for updates overridden");
 	message(DHCP6_SOLICIT);
 	ids(false);
-	ok(ask() && !has(DHCP6_OPT_FQDN), "to no others");
+	ok(ask() && !has(DHCP6_OPT_FQDN),
+	   "a FQDN is not sent without a request for it");
 	setup();
 }
 
@@ -561,14 +573,15 @@ static void test_large(void)
 	ask();
 	ok(reply.len > 1000 && reply.len <= 1232 &&
 	   nth(DHCP6_OPT_SEARCH, 0, &n) && n % 123 == 0,
-	   "a long search list is cut behind a name");
+	   "a long search list is cut behind a whole name");
 	snprintf(dns.search[0], CONF_NAME_LEN, "a..b");
 	snprintf(dns.search[1], CONF_NAME_LEN, "%064u", 0);
 	snprintf(dns.search[2], CONF_NAME_LEN, ".");
 	snprintf(dns.search[3], CONF_NAME_LEN, "c.");
 	dns.nsearch = 4;
 	ask();
-	ok(nth(DHCP6_OPT_SEARCH, 0, &n) && n == 3, "what is no name is left out");
+	ok(nth(DHCP6_OPT_SEARCH, 0, &n) && n == 3,
+	   "invalid names are left out of the search list");
 
 	message(DHCP6_REQUEST);
 	ids(true);
@@ -578,7 +591,7 @@ static void test_large(void)
 	setup();
 }
 
-/* --- malformed ------------------------------------------------------------------ */
+/* Malformed messages ------------------------------------------------------- */
 
 static void test_lengths(void)
 {
@@ -600,21 +613,21 @@ static void test_lengths(void)
 	ids(true);
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);
 	msg[len - 25] = 25;
-	ok(!ask(), "an address longer than its IA");
+	ok(!ask(), "an address longer than its IA is malformed");
 	msg[len - 25] = 23;
-	ok(!ask(), "one that is too short");
+	ok(!ask(), "an address that is too short is malformed");
 	message(DHCP6_REQUEST);
 	ids(true);
 	option(DHCP6_OPT_IA_NA, "0123456789a", 11);
-	ok(!ask(), "an IA that is too short");
+	ok(!ask(), "an IA_NA that is too short is malformed");
 	message(DHCP6_REQUEST);
 	ids(true);
 	option(DHCP6_OPT_IA_TA, "012", 3);
-	ok(!ask(), "an IA_TA that is too short");
+	ok(!ask(), "an IA_TA that is too short is malformed");
 	message(DHCP6_REQUEST);
 	ids(true);
 	option(DHCP6_OPT_IA_PD, "0123456789ab\0\032\0\1x", 17);
-	ok(!ask(), "a prefix that is too short");
+	ok(!ask(), "a prefix that is too short is malformed");
 }
 
 static void test_options(void)
@@ -626,31 +639,31 @@ static void test_options(void)
 	ok(ask(), "a DUID of 130 bytes");
 	message(DHCP6_SOLICIT);
 	option(DHCP6_OPT_CLIENTID, long_duid, 131);
-	ok(!ask(), "none of 131");
+	ok(!ask(), "a DUID of 131 bytes is malformed");
 	message(DHCP6_SOLICIT);
 	option(DHCP6_OPT_CLIENTID, long_duid, 2);
-	ok(!ask(), "none that is nothing but a type");
+	ok(!ask(), "a DUID that is only a type is malformed");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	ids(false);
-	ok(!ask(), "two clients are none");
+	ok(!ask(), "a message with two client DUIDs is malformed");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(DHCP6_OPT_ORO, "\0\27\0", 3);
-	ok(!ask(), "half a requested option");
+	ok(!ask(), "half a requested option is malformed");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(DHCP6_OPT_ORO, NULL, 0);
 	option(4711, "abc", 3);
-	ok(ask(), "none, and one that nobody knows");
+	ok(ask(), "an empty option and an unknown one are ignored");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(4711, zero, 2048 - 18 - 4);
-	ok(ask(), "2048 bytes are looked at");
+	ok(ask(), "a message of 2048 bytes is answered");
 	message(DHCP6_SOLICIT);
 	ids(false);
 	option(4711, zero, 2048 - 18 - 3);
-	ok(!ask(), "not one more");
+	ok(!ask(), "a message of 2049 bytes is dropped");
 }
 
 int main(void)

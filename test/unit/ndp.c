@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Solicitations, valid and not, and what the answer says */
+/* Solicitations, valid and not, and the contents of the answers */
 
 #include "ndp.h"
 
@@ -94,18 +94,20 @@ static const struct {
 	bool reply;
 	const char *name;
 } who[] = {
-	{ GUEST_LL, GW, true, "the gateway is here" },
-	{ GUEST, OUR_LL, true, "so is our link-local address" },
-	{ GUEST, "2001:db8::77", true, "so is any neighbour" },
+	{ GUEST_LL, GW, true, "a solicitation of the gateway is answered" },
+	{ GUEST, OUR_LL, true,
+	  "a solicitation of our link-local address is answered" },
+	{ GUEST, "2001:db8::77", true,
+	  "a solicitation of any neighbour is answered" },
 	{ GUEST_LL, GUEST, false, "the assigned address is the guest's" },
 	{ GUEST, GUEST_LL, false, "the address last seen is the guest's" },
-	{ "::", GUEST, false, "a probe finds its own free" },
-	{ "::", "fe80::77", false, "a probe finds any other free" },
-	{ "::", OUR_LL, true, "a probe for ours finds it taken" },
-	{ "::", GW, true, "a probe for the gateway's, too" },
-	{ GUEST, "::", false, ":: is nobody" },
-	{ GUEST, "::1", false, "loopback is nobody" },
-	{ GUEST, "ff02::1", false, "a group is nobody" },
+	{ "::", GUEST, false, "a probe finds the guest's own address free" },
+	{ "::", "fe80::77", false, "a probe finds any other address free" },
+	{ "::", OUR_LL, true, "a probe finds our address taken" },
+	{ "::", GW, true, "a probe finds the gateway's address taken" },
+	{ GUEST, "::", false, "a solicitation of :: gets no answer" },
+	{ GUEST, "::1", false, "a solicitation of loopback gets no answer" },
+	{ GUEST, "ff02::1", false, "a solicitation of a group gets no answer" },
 };
 
 static void test_who(void)
@@ -122,32 +124,33 @@ static void test_ns_checks(void)
 	struct pkt p = ns(GUEST, GW);
 
 	p.ttl = 254;
-	ok(!answered(p), "a hop limit below 255 was routed");
+	ok(!answered(p), "a message with a hop limit below 255 is dropped");
 	p = ns(GUEST, GW);
 	p.icmp.code = 1;
-	ok(!answered(p), "a code is invalid");
+	ok(!answered(p), "a message with a code is dropped");
 	p = ns(GUEST, GW);
 	p.payload = view_of(body, 15);
-	ok(!answered(p), "half a target is invalid");
+	ok(!answered(p), "a message with half a target is dropped");
 	p = ns(GUEST, GW);
 	option(&p, NDP_OPT_SLLA, 1, 8);
-	ok(answered(p), "an option is valid");
+	ok(answered(p), "a message with an option is answered");
 	option(&p, 200, 2, 16);
-	ok(answered(p), "one that nobody knows, too");
+	ok(answered(p), "a message with an unknown option is answered");
 	option(&p, NDP_OPT_SLLA, 0, 8);
-	ok(!answered(p), "one of length zero is not");
+	ok(!answered(p), "a message with an option of length zero is dropped");
 	p = ns(GUEST, GW);
 	option(&p, NDP_OPT_SLLA, 2, 8);
-	ok(!answered(p), "nor one that is cut short");
+	ok(!answered(p), "a message with an option cut short is dropped");
 	p = ns(GUEST, GW);
 	option(&p, NDP_OPT_SLLA, 1, 1);
-	ok(!answered(p), "nor one of a single byte");
+	ok(!answered(p),
+	   "a message with an option of a single byte is dropped");
 	p = ns("::", GW);
 	option(&p, NDP_OPT_SLLA, 1, 8);
-	ok(!answered(p), "a probe has no source address to tell");
+	ok(!answered(p), "a probe with a source link-layer address is dropped");
 	p = ns("::", GW);
 	p.dst = addr(GW);
-	ok(!answered(p), "a probe goes to the solicited-node group");
+	ok(!answered(p), "a probe sent to another group is dropped");
 }
 
 static void test_na(void)
@@ -158,15 +161,17 @@ static void test_na(void)
 
 	answered(ns(GUEST, GW));
 	memcpy(&na, reply.msg, sizeof(na));
-	is(reply.len, 32, "an NA has a target and its link-layer address");
+	is(reply.len, 32, "an NA has a target and a link-layer address");
 	is(na.type, NDP_NA, "type");
 	is(ntohl(na.flags), 0xe0000000, "router, solicited, override");
 	ok(!memcmp(&na.target, &gw.a6, 16) && inany_equals(&reply.src, &gw),
-	   "it is about the target, and from there");
+	   "an NA has the target as its source");
 	ok(inany_equals(&reply.dst, &from) &&
-	   !memcmp(reply.dst_mac, guest_mac, 6), "it goes to who asked");
+	   !memcmp(reply.dst_mac, guest_mac, 6),
+	   "an NA goes to the sender of the solicitation");
 	ok(reply.msg[24] == NDP_OPT_TLLA && reply.msg[25] == 1 &&
-	   !memcmp(reply.msg + 26, conf.our_mac, 6), "it has our MAC address");
+	   !memcmp(reply.msg + 26, conf.our_mac, 6),
+	   "an NA has our MAC address");
 
 	answered(ns(GUEST, "2001:db8::77"));
 	memcpy(&na, reply.msg, sizeof(na));
@@ -176,7 +181,7 @@ static void test_na(void)
 	memcpy(&na, reply.msg, sizeof(na));
 	ok(inany_equals(&reply.dst, &all) && !memcmp(reply.dst_mac, all_mac, 6)
 	   && !(ntohl(na.flags) & NDP_NA_SOLICITED),
-	   "who has no address yet is answered through all nodes");
+	   "a probe is answered through all nodes");
 }
 
 static void check_ra(void)
@@ -188,19 +193,23 @@ static void check_ra(void)
 
 	memcpy(&ra, reply.msg, sizeof(ra));
 	is(ra.type, NDP_RA, "a router advertises itself");
-	is(ntohs(ra.lifetime_s), 65535, "as long as RFC 8319 allows");
-	is(ra.flags, 0xc0, "addresses by DHCPv6, too");
-	ok(inany_equals(&reply.src, &from), "from its link-local address");
+	is(ntohs(ra.lifetime_s), 65535,
+	   "the router's lifetime is the maximum of RFC 8319");
+	is(ra.flags, 0xc0, "an RA announces addresses by DHCPv6");
+	ok(inany_equals(&reply.src, &from),
+	   "an RA comes from our link-local address");
 	ok(reply.msg[16] == NDP_OPT_SLLA &&
-	   !memcmp(reply.msg + 18, conf.our_mac, 6), "with its MAC address");
+	   !memcmp(reply.msg + 18, conf.our_mac, 6),
+	   "an RA has our MAC address");
 	memcpy(&mtu, reply.msg + 24, sizeof(mtu));
-	ok(mtu.type == NDP_OPT_MTU && ntohl(mtu.mtu) == 1500, "with the MTU");
+	ok(mtu.type == NDP_OPT_MTU && ntohl(mtu.mtu) == 1500,
+	   "an RA has the MTU");
 	memcpy(&pi, reply.msg + 32, sizeof(pi));
 	ok(pi.type == NDP_OPT_PREFIX && pi.len8 == 4 && pi.prefix_len == 64 &&
 	   pi.flags == 0xc0 && !memcmp(&pi.prefix, &prefix, 16) &&
 	   pi.valid_s == UINT32_MAX && pi.preferred_s == UINT32_MAX,
-	   "with the prefix, for ever");
-	is(reply.len, 64, "and nothing else");
+	   "an RA has the prefix, for ever");
+	is(reply.len, 64, "an RA without name servers has no further option");
 }
 
 static void test_rs(void)
@@ -211,19 +220,21 @@ static void test_rs(void)
 	ok(answered(rs(GUEST_LL)), "a router solicitation is answered");
 	check_ra();
 	ok(answered(rs("::")) && inany_equals(&reply.dst, &all),
-	   "to all nodes where the source is unspecified");
+	   "an RA goes to all nodes if the source is unspecified");
 	p = rs("::");
 	option(&p, NDP_OPT_SLLA, 1, 8);
-	ok(!answered(p), "an unspecified source has no MAC address to tell");
+	ok(!answered(p),
+	   "a solicitation from :: with a MAC address is dropped");
 	p = rs(GUEST_LL);
 	option(&p, NDP_OPT_SLLA, 0, 8);
-	ok(!answered(p), "options are checked");
+	ok(!answered(p), "a solicitation with invalid options is dropped");
 	p = rs(GUEST_LL);
 	p.ttl = 64;
-	ok(!answered(p), "so is the hop limit");
+	ok(!answered(p),
+	   "a solicitation with a hop limit below 255 is dropped");
 	ok(ndp_advert(&conf, &hostnet, &dns, &reply) == 64 &&
 	   inany_equals(&reply.dst, &all),
-	   "an unsolicited one goes to all nodes");
+	   "an unsolicited RA goes to all nodes");
 }
 
 static void test_flags(void)
@@ -233,13 +244,14 @@ static void test_flags(void)
 	hostnet.ip6.addr = (union inany){ 0 };
 	answered(rs(GUEST_LL));
 	memcpy(&ra, reply.msg, sizeof(ra));
-	is(ra.flags, 0x40, "without an address there is information");
-	is(reply.len, 32, "and no prefix");
+	is(ra.flags, 0x40,
+	   "without an address an RA announces information alone");
+	is(reply.len, 32, "without an address an RA has no prefix");
 	setup();
 	conf.no_dhcpv6 = true;
 	answered(rs(GUEST_LL));
 	memcpy(&ra, reply.msg, sizeof(ra));
-	is(ra.flags, 0, "--no-dhcpv6: neither");
+	is(ra.flags, 0, "with --no-dhcpv6 an RA announces no DHCPv6");
 	conf.no_dhcpv6 = false;
 }
 
@@ -266,7 +278,7 @@ static void test_dns(void)
 	answered(rs(GUEST_LL));
 	ok(reply.len == 64 + sizeof(want) &&
 	   !memcmp(reply.msg + 64, want, sizeof(want)),
-	   "name servers and search list are told, but not what is no name");
+	   "an RA has name servers and the valid names of the search list");
 
 	dns.n6 = CONF_DNS_MAX;
 	dns.nsearch = CONF_SEARCH_MAX;
@@ -274,26 +286,28 @@ static void test_dns(void)
 		snprintf(dns.search[i], CONF_NAME_LEN, "%060u.%060u", i, i);
 	ok(ndp_advert(&conf, &hostnet, &dns, &reply) > 1100 &&
 	   reply.len <= NDP_REPLY_MAX && !(reply.len % 8),
-	   "a long list is cut");
+	   "a search list too long for an RA is cut");
 	is(reply.msg[64 + 136 + 1] * 8, reply.len - 64 - 136,
-	   "and its length is right");
+	   "the length of a cut search list is right");
 	dns = (struct dns){ .n6 = 0 };
 }
 
 static void test_off(void)
 {
 	hostnet.mtu = 0;
-	ok(answered(rs(GUEST_LL)) && reply.len == 56, "no MTU, no option");
+	ok(answered(rs(GUEST_LL)) && reply.len == 56,
+	   "without an MTU an RA has no option for it");
 	conf.no_ra = true;
 	ok(!answered(rs(GUEST_LL)) && !ndp_advert(&conf, &hostnet, &dns,
 						  &reply),
-	   "--no-ra: not a router");
-	ok(answered(ns(GUEST, GW)), "but a neighbour");
+	   "with --no-ra there is no RA");
+	ok(answered(ns(GUEST, GW)),
+	   "with --no-ra solicitations of neighbours are answered");
 	conf.no_ndp = true;
 	ok(!answered(ns(GUEST, GW)), "--no-ndp: neither");
 	conf.no_ndp = false;
 	hostnet.ip6.enabled = false;
-	ok(!answered(ns(GUEST, GW)), "without IPv6 neither");
+	ok(!answered(ns(GUEST, GW)), "without IPv6 nothing is answered");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a resolv.conf says, what is handed out of it, where queries lead */
+/* Parsing a resolv.conf, servers that are handed out, and where queries lead */
 
 #include "resolv.h"
 
@@ -55,76 +55,90 @@ static bool same(const char *got, const char *want)
 static const struct {
 	const char *text, *ns, *search, *name;
 } table[] = {
-	{ "", "", "", "an empty file" },
-	{ "nameserver 192.0.2.1\n", "192.0.2.1", "", "a server, IPv4" },
-	{ "nameserver 2001:db8::1\n", "2001:db8::1", "", "a server, IPv6" },
-	{ "nameserver 192.0.2.1", "192.0.2.1", "", "no newline at the end" },
-	{ "nameserver\t 192.0.2.1 \t\n", "192.0.2.1", "", "blanks and tabs" },
+	{ "", "", "", "an empty file has no server" },
+	{ "nameserver 192.0.2.1\n", "192.0.2.1", "", "an IPv4 server is read" },
+	{ "nameserver 2001:db8::1\n", "2001:db8::1", "",
+	  "an IPv6 server is read" },
+	{ "nameserver 192.0.2.1", "192.0.2.1", "",
+	  "the last line needs no newline" },
+	{ "nameserver\t 192.0.2.1 \t\n", "192.0.2.1", "",
+	  "blanks and tabs may stand around a server" },
 	{ "nameserver 192.0.2.1\r\n", "192.0.2.1", "", "CR LF" },
 	{ "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
 	  "nameserver 192.0.2.2\n", "192.0.2.1 2001:db8::1 192.0.2.2", "",
-	  "several, in their order" },
+	  "several servers keep their order" },
 	{ " nameserver 192.0.2.1\n", "", "", "keywords start their line" },
-	{ "Nameserver 192.0.2.1\n", "", "", "in small letters" },
-	{ "nameserver192.0.2.1\n", "", "", "and end with a blank" },
-	{ "nameservers 192.0.2.1\n", "", "", "nor are they longer" },
+	{ "Nameserver 192.0.2.1\n", "", "", "keywords are in small letters" },
+	{ "nameserver192.0.2.1\n", "", "", "keywords end with a blank" },
+	{ "nameservers 192.0.2.1\n", "", "", "longer keywords are ignored" },
 	{ "#nameserver 192.0.2.1\n;nameserver 192.0.2.2\n"
 	  "# nameserver 192.0.2.3\n", "", "", "comments" },
 	{ "nameserver 192.0.2.1 # mine\n", "192.0.2.1", "",
-	  "what follows a server is ignored" },
+	  "words behind a server are ignored" },
 	{ "nameserver 192.0.2.1 192.0.2.2\n", "192.0.2.1", "",
-	  "also another server" },
-	{ "nameserver 192.0.2.1#mine\n", "", "", "unless it adheres" },
-	{ "nameserver 192.0.2.1.\n", "", "", "as a dot does" },
-	{ "nameserver 192.0.2.256\n", "", "", "a number too large" },
+	  "a second server in a line is ignored" },
+	{ "nameserver 192.0.2.1#mine\n", "", "",
+	  "a server with a comment attached is invalid" },
+	{ "nameserver 192.0.2.1.\n", "", "",
+	  "a server with a dot attached is invalid" },
+	{ "nameserver 192.0.2.256\n", "", "", "a number too large is invalid" },
 	{ "nameserver 0300.0.2.1\n", "192.0.2.1", "", "octal" },
 	{ "nameserver 0xc0.0.2.0x1\n", "192.0.2.1", "", "hexadecimal" },
-	{ "nameserver 192.513\n", "192.0.2.1", "", "two parts" },
-	{ "nameserver 3221225985\n", "192.0.2.1", "", "one part" },
+	{ "nameserver 192.513\n", "192.0.2.1", "",
+	  "an IPv4 address may have two parts" },
+	{ "nameserver 3221225985\n", "192.0.2.1", "",
+	  "an IPv4 address may have one part" },
 	{ "nameserver 127.1\n", "127.0.0.1", "", "loopback, short" },
 	{ "nameserver 0.0.0.0\nnameserver ::\n", "127.0.0.1 ::1", "",
-	  "nobody is loopback" },
+	  "an unspecified address becomes loopback" },
 	{ "nameserver ::ffff:192.0.2.1\n", "192.0.2.1", "",
-	  "an IPv4 address as an IPv6 one" },
+	  "an IPv4-mapped address is an IPv4 one" },
 	{ "nameserver 224.0.0.251\nnameserver ff02::fb\n"
 	  "nameserver 255.255.255.255\nnameserver 0.0.0.9\n", "", "",
-	  "no groups, no broadcast, no other nobody" },
-	{ "nameserver dns.example.com\n", "", "", "no names" },
+	  "groups and broadcast are no servers" },
+	{ "nameserver dns.example.com\n", "", "", "a name is no server" },
 	{ "nameserver\nnameserver \nnameserver 192.0.2.1\n", "192.0.2.1", "",
-	  "no server at all" },
+	  "a line without a server is ignored" },
 	{ "nameserver 2001:db8::1%eth9\n", "2001:db8::1", "",
-	  "a scope where there is none" },
-	{ "nameserver 192.0.2.1%eth0\n", "", "", "nor is it for IPv4" },
+	  "a scope of a global address is ignored" },
+	{ "nameserver 192.0.2.1%eth0\n", "", "",
+	  "a scope of an IPv4 address is invalid" },
 	{ "nameserver fe80::1%\nnameserver fe80::2%nosuch\n", "fe80::1 fe80::2",
-	  "", "a scope that is not known" },
+	  "", "an unknown scope is ignored" },
 	{ "nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\n"
 	  "nameserver 1.1.1.4\nnameserver 1.1.1.5\nnameserver 1.1.1.6\n"
 	  "nameserver 1.1.1.7\nnameserver 1.1.1.8\nnameserver 1.1.1.9\n",
 	  "1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 1.1.1.7 1.1.1.8",
-	  "", "more than we have room for" },
-	{ "search example.com\n", "", "example.com", "a search list" },
+	  "", "servers beyond the maximum are ignored" },
+	{ "search example.com\n", "", "example.com", "a search list is read" },
 	{ "search a.example b.example\tc.example\n", "",
-	  "a.example b.example c.example", "of several" },
+	  "a.example b.example c.example",
+	  "a search list may have several domains" },
 	{ "search a.example. .\n", "", "a.example",
-	  "without the dot at the end, without the root" },
+	  "a search list has no final dots and no root" },
 	{ "search a.example\nsearch b.example\n", "", "b.example",
-	  "the last one holds" },
+	  "the last search list holds" },
 	{ "search a.example b.example\ndomain c.example\n", "", "c.example",
-	  "be it a domain" },
-	{ "domain c.example d.example\n", "", "c.example", "which is one" },
+	  "a later domain replaces a search list" },
+	{ "domain c.example d.example\n", "", "c.example",
+	  "a domain line has one domain" },
 	{ "domain c.example\nsearch a.example b.example\n", "",
-	  "a.example b.example", "or not" },
+	  "a.example b.example", "a later search list replaces a domain" },
 	{ "search a.example\nsearch\nsearch \n", "", "a.example",
-	  "an empty one is none" },
-	{ "search a.example\nsearch .\n", "", "", "that of the root is" },
+	  "an empty search list changes nothing" },
+	{ "search a.example\nsearch .\n", "", "",
+	  "a search list of the root is empty" },
 	{ "search a..example .b bad/name na\xefve ok_1-x\n", "", "ok_1-x",
-	  "what is no name" },
-	{ "search a.example # b.example\n", "", "a.example", "a comment" },
-	{ "search " LONG63 " " LONG63 "x\n", "", LONG63, "labels end at 63" },
+	  "invalid names are left out of a search list" },
+	{ "search a.example # b.example\n", "", "a.example",
+	  "a comment ends a search list" },
+	{ "search " LONG63 " " LONG63 "x\n", "", LONG63,
+	  "labels have 63 characters at most" },
 	{ "search " LONG252 " " LONG252 "x " LONG252 "xx\n", "",
-	  LONG252 " " LONG252 "x", "names at 253" },
+	  LONG252 " " LONG252 "x", "names have 253 characters at most" },
 	{ "options ndots:2\nsortlist 192.0.2.0\nlookup file bind\n"
-	  "nameserver 192.0.2.1\n", "192.0.2.1", "", "other keywords" },
+	  "nameserver 192.0.2.1\n", "192.0.2.1", "",
+	  "other keywords are ignored" },
 };
 
 static void test_table(void)
@@ -163,21 +177,22 @@ static void test_bytes(void)
 	ok(first_is(nul, sizeof(nul) - 1, "192.0.2.1") && !res.nsearch,
 	   "a NUL ends its line");
 	resolv_parse(cut, sizeof(cut), &res);
-	ok(!res.n, "a keyword at the end of the text");
+	ok(!res.n, "a keyword at the end of the text is ignored");
 
 	memset(line, ' ', sizeof(line));
 	memcpy(line, "nameserver", 10);
 	memcpy(line + sizeof(line) - 10, " 192.0.2.1", 10);
-	ok(first_is(line, sizeof(line), "192.0.2.1"), "a long line");
+	ok(first_is(line, sizeof(line), "192.0.2.1"),
+	   "a long line is read to its end");
 	memset(line + 11, '1', sizeof(line) - 11);
 	resolv_parse(line, sizeof(line), &res);
-	ok(!res.n, "a long word");
+	ok(!res.n, "a long word is no server");
 
 	resolv_parse("nameserver fe80::1%7\n", 21, &res);
-	ok(res.n == 1 && res.scope[0] == 7, "a scope by number");
+	ok(res.n == 1 && res.scope[0] == 7, "a scope may be a number");
 	resolv_parse(lo, strlen(lo), &res);
 	ok(res.n == 1 && res.scope[0] == if_nametoindex("lo"),
-	   "a scope by name");
+	   "a scope may be a name");
 }
 
 /* Where it differs from the default of all set: see setup() */
@@ -191,12 +206,15 @@ static const struct {
 	const char *text, *ns, *via4, *via6, *name;
 } hand[] = {
 	{ 0, "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n",
-	  "192.0.2.1 2001:db8:9::1", "", "", "servers as they are" },
+	  "192.0.2.1 2001:db8:9::1", "", "",
+	  "reachable servers are handed out as they are" },
 	{ 0, "nameserver 192.0.2.1\nnameserver 192.0.2.1\n", "192.0.2.1", "",
-	  "", "once each" },
-	{ NOT, "nameserver 192.0.2.1\n", "", "", "", "or not at all" },
+	  "", "each server is handed out once" },
+	{ NOT, "nameserver 192.0.2.1\n", "", "", "",
+	  "with --no-dhcp-dns no server is handed out" },
 	{ ONLY4, "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n",
-	  "192.0.2.1", "", "", "no family that is off" },
+	  "192.0.2.1", "", "",
+	  "servers of a disabled family are not handed out" },
 	{ DNS, "nameserver 192.0.2.1\n", "203.0.113.5 2001:db8:5::5", "", "",
 	  "-D goes before the file" },
 	{ NONE, "nameserver 192.0.2.1\n", "", "", "", "-D none" },
@@ -204,43 +222,47 @@ static const struct {
 	  "198.51.100.1 2001:db8::1", "127.0.0.53", "::1",
 	  "servers on loopback are the gateway" },
 	{ 0, "nameserver 127.0.0.53\nnameserver 127.0.0.54\n", "198.51.100.1",
-	  "127.0.0.53", "", "two of them are one" },
+	  "127.0.0.53", "", "two servers on loopback become one gateway" },
 	{ 0, "nameserver 192.0.2.1\nnameserver 127.0.0.53\n",
-	  "192.0.2.1 198.51.100.1", "127.0.0.53", "", "it need not be first" },
+	  "192.0.2.1 198.51.100.1", "127.0.0.53", "",
+	  "a server on loopback need not be the first" },
 	{ MAP, "nameserver 127.0.0.53\n", "192.0.2.9", "127.0.0.53", "",
-	  "or the address that is mapped" },
+	  "servers on loopback become the mapped address" },
 	{ NO_MAP, "nameserver 127.0.0.53\nnameserver 192.0.2.1\n", "192.0.2.1",
-	  "127.0.0.53", "", "left out if nothing leads there" },
+	  "127.0.0.53", "",
+	  "servers on loopback are left out if no address leads there" },
 	{ NO_MAP | FORWARD, "nameserver 127.0.0.53\nnameserver 192.0.2.1\n",
 	  "169.254.1.1 192.0.2.1", "127.0.0.53", "",
-	  "unless dns_forward does" },
+	  "servers on loopback become dns_forward" },
 	{ NOT, "nameserver 127.0.0.53\n", "", "127.0.0.53", "",
-	  "the gateway leads there if it isn't handed out" },
+	  "the gateway leads to loopback even if no server is handed out" },
 	{ 0, "nameserver 198.51.100.5\n", "198.51.100.1", "198.51.100.5", "",
-	  "the guest's own address is as loopback" },
+	  "a server at the guest's own address is hidden like loopback" },
 	{ 0, "nameserver 198.51.100.1\nnameserver 2001:db8::1\n",
 	  "198.51.100.1 2001:db8::1", "198.51.100.1", "2001:db8::1",
-	  "the gateway is a server" },
+	  "the gateway may be a server itself" },
 	{ MAP, "nameserver 198.51.100.1\n", "198.51.100.1", "", "",
-	  "not mapped, it is one as any" },
+	  "a gateway that is not mapped is a server like any other" },
 	{ 0, "nameserver 198.51.100.1\nnameserver 127.0.0.53\n",
-	  "198.51.100.1", "127.0.0.53", "", "both: loopback is behind it" },
+	  "198.51.100.1", "127.0.0.53", "",
+	  "loopback goes before a gateway that is a server" },
 	{ DNS_LO, "nameserver 192.0.2.1\n", "198.51.100.1", "127.0.0.9", "",
-	  "-D on loopback" },
+	  "a server of -D on loopback becomes the gateway" },
 	{ DNS_LO, "nameserver 127.0.0.53\n", "198.51.100.1", "127.0.0.9", "",
-	  "it goes before the file" },
+	  "a server of -D leads the gateway before the file" },
 	{ FORWARD, "nameserver 2001:db8:9::1\n", "169.254.1.1 2001:db8:9::1",
 	  "", "", "a family without a server gets its dns_forward" },
 	{ FORWARD | ONLY4, "nameserver 2001:db8:9::1\n", "", "", "",
-	  "not for a server of a family that is off" },
+	  "dns_forward is not handed out for a server of a disabled family" },
 	{ FORWARD, "nameserver 192.0.2.1\n", "192.0.2.1", "", "",
-	  "not where it has a server" },
+	  "dns_forward is not handed out to a family with a server" },
 	{ NO_GW6, "nameserver ::1\n", "198.51.100.1", "::1", "::1",
 	  "::1 is behind the IPv4 gateway, if there is none of IPv6" },
 	{ NO_GW6, "nameserver ::1\nnameserver 127.0.0.53\n", "198.51.100.1",
-	  "127.0.0.53", "::1", "unless that stands for one of its own family" },
+	  "127.0.0.53", "::1",
+	  "the IPv4 gateway leads to an IPv4 server before ::1" },
 	{ NO_GW6 | NO_MAP | FORWARD, "nameserver ::1\n", "169.254.1.1", "", "::1",
-	  "or behind dns_forward of IPv4" },
+	  "::1 is behind dns_forward of IPv4" },
 	{ DNS, "nameserver 127.0.0.53\n", "203.0.113.5 2001:db8:5::5",
 	  "127.0.0.53", "", "-D elsewhere leaves the gateway as it is" },
 };
@@ -314,19 +336,22 @@ static void test_host(void)
 	      "nameserver 192.0.2.1\nnameserver 2001:db8:9::1\n");
 	ok(leads(&dns.host4, "127.0.0.53") && leads(&dns.host6, "fe80::53"),
 	   "dns_forward leads to the first server of its family");
-	ok(dns.scope6 == 7, "with its interface");
+	ok(dns.scope6 == 7, "dns_forward has the interface of its server");
 	apply("nameserver fe80::53%7\nnameserver 2001:db8:9::1\n");
 	ok(leads(&dns.host4, "fe80::53") && leads(&dns.host6, "fe80::53") &&
-	   dns.scope6 == 7, "without one of IPv4, to the first one of IPv6");
+	   dns.scope6 == 7,
+	   "without an IPv4 server dns_forward leads to the first IPv6 one");
 	apply("nameserver 127.0.0.53\n");
 	ok(leads(&dns.host4, "127.0.0.53") && leads(&dns.host6, "127.0.0.53") &&
-	   !dns.scope6, "without one of IPv6, to the first one of IPv4");
+	   !dns.scope6,
+	   "without an IPv6 server dns_forward leads to the first IPv4 one");
 	apply("");
 	ok(leads(&dns.host4, "") && leads(&dns.host6, ""),
-	   "without any, nowhere");
+	   "without servers dns_forward leads nowhere");
 	setup(ONLY4);
 	apply("nameserver 2001:db8:9::1\n");
-	ok(leads(&dns.host4, ""), "to none of a family that is off");
+	ok(leads(&dns.host4, ""),
+	   "dns_forward leads to no server of a disabled family");
 }
 
 static void test_search(void)
@@ -334,19 +359,19 @@ static void test_search(void)
 	setup(0);
 	apply("search a.example b.example\n");
 	ok(dns.nsearch == 2 && same(dns.search[1], "b.example"),
-	   "the search list of the file");
+	   "the search list of the file is handed out");
 	conf.search_given = true;
 	conf.nsearch = 1;
 	strcpy(conf.search[0], "c.example");
 	apply("search a.example b.example\n");
 	ok(dns.nsearch == 1 && same(dns.search[0], "c.example"),
-	   "-S goes before it");
+	   "the search list of -S goes before the file's");
 	conf.nsearch = 0;
 	apply("search a.example b.example\n");
 	ok(!dns.nsearch, "-S none");
 	setup(NOT);
 	apply("search a.example b.example\n");
-	ok(!dns.nsearch, "or it is not handed out");
+	ok(!dns.nsearch, "with --no-dhcp-search no domain is handed out");
 }
 
 int main(void)
