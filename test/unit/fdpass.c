@@ -45,7 +45,7 @@ static void arrive(unsigned n)
 	ok(!fdpass_send(pair[0], &sent, sizeof(sent), &out, 0) &&
 	   !fdpass_receive(pair[1], &got, sizeof(got), &in, MSG_DONTWAIT) &&
 	   got == sent && in.n == n, n ? "descriptors come with a datagram" :
-					 "a datagram comes without any");
+					 "a datagram comes without descriptors");
 	for (i = 0; i < in.n; i++)
 		good &= same_file(in.fd[i], pair[i % 2]) &&
 			fcntl(in.fd[i], F_GETFD) == FD_CLOEXEC;
@@ -69,7 +69,7 @@ static void no_room(void)
 	fdpass_send(pair[0], &c, 1, &out, 0);
 	setrlimit(RLIMIT_NOFILE, &few);
 	ok(!fdpass_receive(pair[1], &c, 1, &in, MSG_DONTWAIT) && in.n == 3,
-	   "those beyond the limit of open files are left out");
+	   "descriptors beyond the limit of open files are left out");
 	fdpass_close(&in);
 	setrlimit(RLIMIT_NOFILE, &old);
 	is(next_fd(), before,
