@@ -66,15 +66,18 @@ static unsigned feed(const unsigned *order, unsigned count, uint64_t now_ms)
 static void test_orders(bool v4)
 {
 	cut(v4, LEN, 1280);
-	is(n, 4, "four fragments");
-	is(FEED(0, 0, 1, 2, 3), 1, "in order");
-	is(FEED(0, 3, 2, 1, 0), 1, "the other way around");
-	is(FEED(0, 1, 1, 3, 0, 0, 2), 1, "copies are ignored");
-	is(FEED(0, 1, 2, 3), 0, "without the first there is nothing");
-	is(FEED(0, 0), 1, "until it comes");
-	is(FEED(0, 0, 1, 2), 0, "without the last there is nothing");
-	is(FEED(FRAG_TIMEOUT_MS, 3), 0, "which must not come too late");
-	is(FEED(FRAG_TIMEOUT_MS, 0, 1, 2), 1, "that begins a new datagram");
+	is(n, 4, "a large datagram is cut into four fragments");
+	is(FEED(0, 0, 1, 2, 3), 1, "fragments may come in order");
+	is(FEED(0, 3, 2, 1, 0), 1, "fragments may come in reverse order");
+	is(FEED(0, 1, 1, 3, 0, 0, 2), 1, "copies of fragments are ignored");
+	is(FEED(0, 1, 2, 3), 0,
+	   "without the first fragment there is no packet");
+	is(FEED(0, 0), 1, "the first fragment may come last");
+	is(FEED(0, 0, 1, 2), 0, "without the last fragment there is no packet");
+	is(FEED(FRAG_TIMEOUT_MS, 3), 0,
+	   "a fragment after the time limit completes nothing");
+	is(FEED(FRAG_TIMEOUT_MS, 0, 1, 2), 1,
+	   "a fragment after the time limit begins a new datagram");
 }
 
 static void test_quote(bool v4)
@@ -85,13 +88,14 @@ static void test_quote(bool v4)
 	cut(v4, 2000, 1280);
 	frag_add(&pool, &frag[1], 0);
 	p = frag_add(&pool, &frag[0], 0);
-	ok(is_whole(p, 2000), "an odd pair");
+	ok(is_whole(p, 2000), "two fragments of odd sizes are put together");
 	is(p->l3.len, 2000 + 8 + (v4 ? 20 : 40), "the packet can be quoted");
 	again = *p;
 	again.proto = v4 ? p->l3.p[9] : p->l3.p[6];
 	ok(again.proto == IPPROTO_UDP &&
 	   p->l3.p[0] >> 4 == (v4 ? 4 : 6) && p->payload.p - p->l3.p ==
-	   (v4 ? 28 : 48), "as if it had come in one piece");
+	   (v4 ? 28 : 48),
+	   "headers are as if the packet had come in one piece");
 }
 
 static void test_overlap(bool v4)
@@ -103,19 +107,21 @@ static void test_overlap(bool v4)
 	f = frag[1];
 	f.frag_off += 8;
 	FEED(0, 0, 1);
-	ok(!frag_add(&pool, &f, 0), "an overlapping fragment");
-	is(FEED(0, 2, 3), 0, "drops the datagram");
-	is(pool.dropped, dropped + 1, "which is counted once");
-	is(FEED(10, 0, 1, 2, 3), 0, "with what is still to come of it");
-	is(FEED(FRAG_TIMEOUT_MS, 0, 1, 2, 3), 1, "for a while");
+	ok(!frag_add(&pool, &f, 0), "an overlapping fragment gives no packet");
+	is(FEED(0, 2, 3), 0, "an overlapping fragment drops the datagram");
+	is(pool.dropped, dropped + 1, "a dropped datagram is counted once");
+	is(FEED(10, 0, 1, 2, 3), 0,
+	   "later fragments of a dropped datagram are dropped");
+	is(FEED(FRAG_TIMEOUT_MS, 0, 1, 2, 3), 1,
+	   "a dropped datagram is forgotten after a while");
 
 	cut(v4, LEN, 1280);
 	f = frag[1];
 	/* Other bytes at the same place */
 	f.payload = view_of(data + 1, f.payload.len);
 	FEED(0, 0, 1);
-	ok(!frag_add(&pool, &f, 0), "a copy with other bytes");
-	is(FEED(0, 2, 3), 0, "drops it, too");
+	ok(!frag_add(&pool, &f, 0), "a copy with other bytes gives no packet");
+	is(FEED(0, 2, 3), 0, "a copy with other bytes drops the datagram");
 }
 
 static void test_ends(void)
@@ -127,34 +133,37 @@ static void test_ends(void)
 	f.frag_off += 8;
 	FEED(0, 3);
 	frag_add(&pool, &f, 0);
-	is(FEED(0, 0, 1, 2), 0, "two ends");
+	is(FEED(0, 0, 1, 2), 0, "a second end is an error");
 
 	cut(true, LEN, 1280);
 	f = frag[3];
 	f.frag_off = frag[1].frag_off;
 	FEED(0, 2);
 	frag_add(&pool, &f, 0);
-	is(FEED(0, 0, 1, 3), 0, "an end before what is there");
+	is(FEED(0, 0, 1, 3), 0, "an end before known bytes is an error");
 
 	cut(true, LEN, 1280);
 	f = frag[2];
 	f.frag_off = frag[3].frag_off + 8;
 	FEED(0, 3);
 	frag_add(&pool, &f, 0);
-	is(FEED(0, 0, 1, 2), 0, "more behind the end");
+	is(FEED(0, 0, 1, 2), 0, "bytes behind the end are an error");
 
 	cut(true, LEN, 1280);
 	f = frag[3];
 	f.frag_off = 65528;
 	view_cut(&f.payload, 7);
-	ok(!frag_add(&pool, &f, 0), "an end beyond what a packet can be");
-	is(FEED(0, 0, 1, 2, 3), 0, "drops the datagram");
+	ok(!frag_add(&pool, &f, 0),
+	   "an end beyond the largest packet is an error");
+	is(FEED(0, 0, 1, 2, 3), 0,
+	   "an end beyond the largest packet drops the datagram");
 
 	cut(true, LEN, 1280);
 	f = frag[0];
 	f.proto = IPPROTO_TCP;
 	view_cut(&f.payload, 16);
-	ok(!frag_add(&pool, &f, 0), "a first one without all of the TCP header");
+	ok(!frag_add(&pool, &f, 0),
+	   "a first fragment without all of the TCP header is dropped");
 }
 
 static void test_wrong_sum(void)
@@ -168,7 +177,8 @@ static void test_wrong_sum(void)
 	b[0] ^= 1;
 	f.payload = view_of(b, f.payload.len);
 	FEED(0, 0, 1, 3);
-	ok(!frag_add(&pool, &f, 0), "the whole is checked like any packet");
+	ok(!frag_add(&pool, &f, 0),
+	   "the whole packet is checked like any other");
 }
 
 static void test_many(void)
@@ -187,9 +197,10 @@ static void test_many(void)
 		last.frag_id = 1000 + i;
 		whole += is_whole(frag_add(&pool, &last, 20100), 2000);
 	}
-	is(whole, FRAG_DATAGRAMS, "as many as there is room for");
+	is(whole, FRAG_DATAGRAMS,
+	   "as many datagrams as there is room for are kept");
 	last.frag_id = 1000;
-	ok(!frag_add(&pool, &last, 20100), "the oldest made room");
+	ok(!frag_add(&pool, &last, 20100), "the oldest datagram makes room");
 }
 
 static void test_largest(bool v4)
@@ -201,7 +212,7 @@ static void test_largest(bool v4)
 	cut(v4, len, 1280);
 	for (i = 0; i < n; i++)
 		p = frag_add(&pool, &frag[i], 30000);
-	ok(is_whole(p, len), "the largest datagram");
+	ok(is_whole(p, len), "the largest datagram is put together");
 }
 
 int main(void)
