@@ -132,7 +132,7 @@ static void test_error(unsigned i)
 	   p.icmp.code == errors[i].to_code &&
 	   ntohl(p.icmp.word) == errors[i].to_word, errors[i].name);
 	ok(inany_equals(&p.src, &tap.oaddr) && inany_equals(&p.dst, &tap.eaddr) &&
-	   quotes(&p, &tap, 40), " it quotes the guest's packet");
+	   quotes(&p, &tap, 40), "an error quotes the guest's packet");
 }
 
 /* Errors that another host reports, or that are made of an errno */
@@ -144,13 +144,13 @@ static void test_source(void)
 
 	setup();
 	ok(icmperr_from_errno(ENETUNREACH, &host, &e) && !e.v4,
-	   "a failed call speaks in terms of the host's side");
+	   "the error of a failed call has the addresses of the host's side");
 	icmperr_send(&e, &fake.tap, &conf, &hostnet, &guest, &tap, &host,
 		     IPPROTO_UDP, "12345678", 8);
 	ok(fake.n == 1 && !fake_parse(&p, fake.sent[0].b, fake.sent[0].len,
 				      NULL) && p.kind == PKT_ICMP4 &&
 	   p.icmp.type == 3 && inany_equals(&p.src, &hostnet.ip4.gw),
-	   "the guest hears of it in its own");
+	   "the guest's error has the addresses of its own side");
 	e.offender = addr("2001:db8:7::7");
 	icmperr_send(&e, &fake.tap, &conf, &hostnet, &guest, &tap, &host,
 		     IPPROTO_UDP, "12345678", 8);
