@@ -193,7 +193,7 @@ static void test_where(void)
 	   got.tgt.eport == 80, "a bypassed connection has both sides");
 	ok(inany_equals(&got.other[0], &guest.addr6) &&
 	   !inany_is_set(&got.other[1]),
-	   "and the other family's address, for a server that has only that");
+	   "a connection past the tap has a target of the other family");
 	hang_up();
 	dial(SOCK_STREAM, "::1", 5000);
 	turn();
@@ -255,7 +255,7 @@ static void test_from_ns(void)
 	hang_up();
 	dial_from("198.51.100.1", "127.0.0.1", 5001);
 	turn();
-	is(got.splice, 1, "another own address may pass");
+	is(got.splice, 1, "another address of the namespace may pass");
 	hang_up();
 	fd = dial_from("198.51.100.77", "127.0.0.1", 5001);
 	turn();
