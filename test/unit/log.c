@@ -83,7 +83,7 @@ static void errno_text(void)
 {
 	errno = EADDRINUSE;
 	err_errno("bind");
-	is(errno, EADDRINUSE, "errno survives");
+	is(errno, EADDRINUSE, "errno survives a line");
 	ok(captured_is("bind: Address already in use\n"), "errno is described");
 	errno = 4000;
 	warn_errno("strange");
@@ -177,7 +177,7 @@ static void death(void)
 	waitpid(pid, &status, 0);
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1, "die() exits with 1");
 	ok(captured_is("no way: No such file or directory\n"),
-	   "die_errno() says why");
+	   "die_errno() describes errno");
 
 	pid = fork();
 	if (!pid)
@@ -185,7 +185,7 @@ static void death(void)
 	waitpid(pid, &status, 0);
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1 &&
 	   captured_is("no way: Device or resource busy\n"),
-	   "die_rc() says why, too");
+	   "die_rc() describes its code");
 }
 
 /* Read the file into @text, return its size */
@@ -237,15 +237,16 @@ static void log_file(void)
 	ok(bounded, "the file stays within its limit");
 	ok(last, "the newest line is always there");
 	file_text(path);
-	ok(!strncmp(text, date, sizeof(date) - 1), "the date stays");
-	ok(!strstr(text, ": line 0 of"), "the oldest lines are gone");
+	ok(!strncmp(text, date, sizeof(date) - 1),
+	   "the date stays when the file is cut");
+	ok(!strstr(text, ": line 0 of"), "the oldest lines are cut off");
 	ok(strstr(text, "\n") && strtod(strchr(text, '\n') + 1, NULL) >= 0 &&
 	   strstr(strchr(text, '\n'), ": line ") - strchr(text, '\n') < 16,
 	   "after the date, the file starts with a whole line");
 	unlink(path);
 	log_open_file("/dev/null", FILE_MAX);
 	info("into the void");
-	ok(captured_is(""), "a device as log file does no harm");
+	ok(captured_is(""), "a device may be the log file");
 }
 
 static bool put(const char *path, const char *value)
