@@ -57,7 +57,7 @@ static void start(void)
 	if (read(fds[0], &c, 1) != 1)
 		abort();
 	other_ns = c == 'y';
-	ok(!nshelper_start(&h, fds[0], &loop, limit), "there is a helper");
+	ok(!nshelper_start(&h, fds[0], &loop, limit), "the helper starts");
 }
 
 static void stop(void)
@@ -133,7 +133,7 @@ static void kinds(void)
 	int i, fd;
 
 	for (i = 0; i < NSSOCK_KINDS; i++) {
-		is(h.n[i], 0, "nothing is at hand before the first one");
+		is(h.n[i], 0, "no socket is at hand before the first request");
 		fd = nshelper_socket(&h, i);
 		if (!ok(fd >= 0, "a socket arrives"))
 			continue;
@@ -166,7 +166,7 @@ static void many(void)
 	settle();
 	for (i = 0; i < NSSOCK_KINDS; i++)
 		ok(h.n[i] > NSHELPER_POOL / 2 && h.n[i] <= NSHELPER_POOL,
-		   "afterwards more than half of them are at hand");
+		   "after a burst more than half of the pool is at hand");
 }
 
 /* More sockets are asked for when half of a pool is left */
@@ -177,7 +177,7 @@ static void refill(void)
 	while (!h.asked[NSSOCK_TCP4])
 		close(nshelper_socket(&h, NSSOCK_TCP4));
 	ok(h.n[NSSOCK_TCP4] == NSHELPER_POOL / 2 && n > NSHELPER_POOL / 2,
-	   "more are asked for when half are left");
+	   "sockets are asked for when half are left");
 	settle();
 	is(h.n[NSSOCK_TCP4], NSHELPER_POOL, "an answer fills the pool");
 }
