@@ -37,34 +37,35 @@ static void segments(void)
 		uint32_t seq, len, ack;
 		enum timewait_answer want;
 	} t[] = {
-		{ "its FIN again", TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND,
+		{ "a repeated FIN is acknowledged again", TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND,
 		  TIMEWAIT_ACK },
-		{ "data before the FIN again", TCPF_ACK, RCV - 1001, 1000, SND,
+		{ "data before the FIN is acknowledged again", TCPF_ACK, RCV - 1001, 1000, SND,
 		  TIMEWAIT_ACK },
-		{ "data and FIN in one", TCPF_FIN | TCPF_ACK, RCV - 101, 100, SND,
+		{ "data with the FIN is acknowledged again", TCPF_FIN | TCPF_ACK, RCV - 101, 100, SND,
 		  TIMEWAIT_ACK },
-		{ "an ACK once more", TCPF_ACK, RCV, 0, SND, TIMEWAIT_SILENCE },
-		{ "an ACK from before the FIN", TCPF_ACK, RCV - 1, 0, SND,
+		{ "a repeated ACK gets no answer", TCPF_ACK, RCV, 0, SND, TIMEWAIT_SILENCE },
+		{ "an ACK from before the FIN gets no answer", TCPF_ACK, RCV - 1, 0, SND,
 		  TIMEWAIT_SILENCE },
-		{ "our FIN is not acknowledged", TCPF_FIN | TCPF_ACK, RCV - 1, 0,
+		{ "a FIN that does not acknowledge ours is unknown", TCPF_FIN | TCPF_ACK, RCV - 1, 0,
 		  SND - 1, TIMEWAIT_UNKNOWN },
-		{ "an older ACK, nothing else", TCPF_ACK, RCV, 0, SND - 1,
+		{ "an older ACK alone is unknown", TCPF_ACK, RCV, 0, SND - 1,
 		  TIMEWAIT_UNKNOWN },
-		{ "new data", TCPF_ACK, RCV, 1, SND, TIMEWAIT_UNKNOWN },
-		{ "old data with new", TCPF_ACK, RCV - 1, 2, SND,
+		{ "new data is unknown", TCPF_ACK, RCV, 1, SND, TIMEWAIT_UNKNOWN },
+		{ "old data with new data is unknown", TCPF_ACK, RCV - 1, 2, SND,
 		  TIMEWAIT_UNKNOWN },
-		{ "a FIN elsewhere", TCPF_FIN | TCPF_ACK, RCV, 0, SND,
+		{ "a FIN at another number is unknown", TCPF_FIN | TCPF_ACK, RCV, 0, SND,
 		  TIMEWAIT_UNKNOWN },
-		{ "what was never sent is acknowledged", TCPF_FIN | TCPF_ACK,
+		{ "an ACK of data never sent is unknown", TCPF_FIN | TCPF_ACK,
 		  RCV - 1, 0, SND + 1, TIMEWAIT_UNKNOWN },
-		{ "another connection's numbers", TCPF_ACK, RCV + (1U << 31), 0,
+		{ "another connection's sequence number is unknown", TCPF_ACK, RCV + (1U << 31), 0,
 		  SND, TIMEWAIT_UNKNOWN },
-		{ "another connection's acknowledgement", TCPF_ACK, RCV - 1, 0,
+		{ "another connection's acknowledgement is unknown", TCPF_ACK, RCV - 1, 0,
 		  SND - (1U << 30), TIMEWAIT_UNKNOWN },
-		{ "no acknowledgement", TCPF_FIN, RCV - 1, 0, 0,
+		{ "a segment without ACK is unknown", TCPF_FIN, RCV - 1, 0, 0,
 		  TIMEWAIT_UNKNOWN },
-		{ "RST", TCPF_RST | TCPF_ACK, RCV - 1, 0, SND, TIMEWAIT_UNKNOWN },
-		{ "SYN-ACK", TCPF_SYN | TCPF_ACK, RCV - 1, 0, SND,
+		{ "a RST is unknown", TCPF_RST | TCPF_ACK, RCV - 1, 0, SND,
+		  TIMEWAIT_UNKNOWN },
+		{ "a SYN-ACK is unknown", TCPF_SYN | TCPF_ACK, RCV - 1, 0, SND,
 		  TIMEWAIT_UNKNOWN },
 	};
 	unsigned i;
@@ -86,12 +87,12 @@ static void others(void)
 
 	other.eport++;
 	is(timewait_input(&w, HASH, &other, &fin, &a), TIMEWAIT_UNKNOWN,
-	   "another port, same hash: not known");
+	   "another port with the same hash is unknown");
 	is(timewait_input(&w, HASH + 1, &side, &fin, &a), TIMEWAIT_UNKNOWN,
-	   "another hash: not known");
+	   "another hash is unknown");
 	timewait_add(&w, HASH + TIMEWAIT_SLOTS, &other, &newer);
 	is(answer(TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND), TIMEWAIT_UNKNOWN,
-	   "a newer one takes the place");
+	   "a newer connection takes the place");
 }
 
 /* numbers() - Initial sequence numbers beside an entry that ends at SND */
@@ -105,11 +106,11 @@ static void numbers(void)
 	ok((int32_t)(timewait_seq(&w, HASH, &side, SND) - SND) > 0,
 	   "a number that the old connection reached is moved above it");
 	ok((int32_t)(timewait_seq(&w, HASH, &side, SND - (1U << 30)) - SND) > 0,
-	   "so is a number far below it");
+	   "a number far below the old connection's is moved above it");
 	is(timewait_seq(&w, HASH, &other, SND - 5), SND - 5,
 	   "another connection's number is left as it is");
 	is(timewait_seq(&w, HASH + 1, &side, SND - 5), SND - 5,
-	   "so is a number under another hash");
+	   "a number under another hash is left as it is");
 }
 
 int main(void)
@@ -117,7 +118,7 @@ int main(void)
 	const struct tcps s = { .snd_nxt = SND, .rcv_nxt = RCV };
 
 	is(answer(TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND), TIMEWAIT_UNKNOWN,
-	   "empty: not known");
+	   "an empty table knows nothing");
 	timewait_add(&w, HASH, &side, &s);
 	segments();
 	numbers();
