@@ -55,7 +55,8 @@ static void test_file(void)
 		exit(1);
 	fd = open_fd(file, WRITE);
 	ok(fd > 2 && is_written(fd, file), "a file without a name is emptied and written");
-	ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "its descriptor is closed on exec");
+	ok(fcntl(fd, F_GETFD) & FD_CLOEXEC,
+	   "a file's descriptor is closed on exec");
 	close(fd);
 	fcntl(file, F_SETFD, FD_CLOEXEC);
 	is(open_fd(file, WRITE), -EBADF,
@@ -75,7 +76,8 @@ static void test_socket(void)
 	ok(fd > 2 && fd != pair[0] && write(fd, "1\n", 2) == 2 &&
 	   read(pair[1], buf, sizeof(buf)) == 2 && !strcmp(buf, "1\n"),
 	   "a socket can be written to");
-	ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "a duplicate is closed on exec");
+	ok(fcntl(fd, F_GETFD) & FD_CLOEXEC,
+	   "a duplicate of a socket is closed on exec");
 	close(fd);
 	close(pair[0]);
 	close(pair[1]);
@@ -120,6 +122,6 @@ int main(void)
 	test_socket();
 	test_forbidden();
 	is(util_open("/nonexistent/file", WRITE), -ENOENT,
-	   "another path is opened as it is");
+	   "any other path is opened as it is");
 	return done();
 }
