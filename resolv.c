@@ -383,7 +383,7 @@ static void hand_out_forward(const struct conf *c, const struct hostnet *net,
 
 /**
  * resolv_apply() - Combine the command line and the file
- * @c:		Configuration, resolved
+ * @c:		Configuration
  * @net:	Network of the host
  * @r:		The file
  * @d:		Written completely
@@ -646,7 +646,7 @@ static bool lacks_server(const struct conf *c, const struct hostnet *net,
 /**
  * resolv_start() - Read the host's resolver configuration
  * @f:		Initialised without a follower
- * @c:		Configuration, resolved
+ * @c:		Configuration
  * @net:	Network of the host
  * @d:		Set
  *
@@ -669,9 +669,9 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
  * resolv_follow() - Start the follower, if anything depends on the file
  * @f:		After resolv_start()
  * @c:		Configuration
+ * @net:	Network of the host
  * @seal:	Called in the follower: gives up all descriptors but @keep, and all
  *		system calls but those of the filter "follower"
- * @net:	Network of the host
  *
  * To be called single-threaded while the file can still be seen. Without a follower,
  * there is a warning and the text that was read at start stays valid.
