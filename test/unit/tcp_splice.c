@@ -170,7 +170,7 @@ static void finish(struct pair p)
 	if (p.server >= 0)
 		close(p.server);
 	settle();
-	is(flows.count, 0, "and nothing is left");
+	is(flows.count, 0, "no flow and no pipe is left");
 }
 
 static uint8_t byte_at(size_t i)
@@ -228,12 +228,14 @@ static void both_ways(void)
 	struct pair p = connected();
 
 	ok(p.server >= 0, "the server is reached");
-	is(flows.count, 1, "by one flow");
-	ok(transfer(p.client, p.server, 1, 1, 1), "a byte goes there");
-	ok(transfer(p.server, p.client, 1, 1, 1), "and back");
-	ok(transfer(p.client, p.server, 3000000, 100000, 70000), "so does more");
-	ok(transfer(p.server, p.client, 3000000, 1000000, 1000000), "both ways");
-	is(s->pipes, s->nspare, "no pipe is lent to who is idle");
+	is(flows.count, 1, "one flow reaches the server");
+	ok(transfer(p.client, p.server, 1, 1, 1), "a byte gets to the server");
+	ok(transfer(p.server, p.client, 1, 1, 1), "a byte gets back");
+	ok(transfer(p.client, p.server, 3000000, 100000, 70000),
+	   "a long message gets to the server");
+	ok(transfer(p.server, p.client, 3000000, 1000000, 1000000),
+	   "long messages go both ways");
+	is(s->pipes, s->nspare, "an idle connection holds no pipe");
 	finish(p);
 }
 
@@ -241,9 +243,12 @@ static void one_byte_writes(void)
 {
 	struct pair p = connected();
 
-	ok(transfer(p.client, p.server, 3000, 1, 1), "bytes one by one");
-	ok(transfer(p.server, p.client, 3000, 1, 100000), "and back");
-	ok(transfer(p.client, p.server, 20000, 5000, 1), "read one by one");
+	ok(transfer(p.client, p.server, 3000, 1, 1),
+	   "single bytes get to the server");
+	ok(transfer(p.server, p.client, 3000, 1, 100000),
+	   "single bytes get back");
+	ok(transfer(p.client, p.server, 20000, 5000, 1),
+	   "single bytes are read one by one");
 	finish(p);
 }
 
@@ -288,16 +293,18 @@ static void slow_reader(void)
 	size_t bytes = fill(p.client);
 
 	ok(bytes > 100000, "a client can write until all is full");
-	is(s->pipes - s->nspare, 1, "the rest is in a pipe");
-	ok(quiet(), "and nothing happens until somebody reads");
-	is(s->ready.count, 0, "nor is it tried again and again");
+	is(s->pipes - s->nspare, 1,
+	   "the data that the server does not read is in a pipe");
+	ok(quiet(), "a full connection has no events until the server reads");
+	is(s->ready.count, 0, "a full connection is not tried again and again");
 	ok(transfer(p.server, p.client, 100000, 1000, 1000),
-	   "the other direction goes on");
+	   "the other direction of a full connection goes on");
 	shutdown(p.client, SHUT_WR);
 	settle();
-	ok(empty(p.server, bytes, 10000), "all of it arrives");
-	ok(at_end(p.server), "and then the end");
-	is(s->pipes, s->nspare, "the pipe is given back");
+	ok(empty(p.server, bytes, 10000),
+	   "all data of a full connection arrives");
+	ok(at_end(p.server), "the end arrives behind the data");
+	is(s->pipes, s->nspare, "the pipe is given back after the data");
 	finish(p);
 
 	p = connected();
@@ -319,16 +326,19 @@ static void without_pipes(void)
 	s->nspare = 0;
 	ok(transfer(p.client, p.server, 3000000, 100000, 70000),
 	   "without pipes data goes all the same");
-	ok(transfer(p.server, p.client, 5000, 1, 1), "byte by byte, too");
+	ok(transfer(p.server, p.client, 5000, 1, 1),
+	   "without pipes single bytes go, too");
 	bytes = fill(p.client);
-	ok(quiet(), "it waits in its socket");
-	ok(empty(p.server, bytes, 10000), "until it is read");
+	ok(quiet(), "without pipes data waits in its socket");
+	ok(empty(p.server, bytes, 10000),
+	   "data in its socket goes on once the server reads");
 	bytes = fill(p.client);
 	shutdown(p.client, SHUT_WR);
 	settle();
-	ok(empty(p.server, bytes, 100000), "again, up to the end");
-	ok(at_end(p.server), "which arrives");
-	ok(s->stats.no_pipe, "this is counted");
+	ok(empty(p.server, bytes, 100000),
+	   "without pipes data goes up to the end");
+	ok(at_end(p.server), "without pipes the end arrives");
+	ok(s->stats.no_pipe, "connections without pipes are counted");
 	s->pipes = pipes;
 	s->nspare = spare;
 	finish(p);
@@ -341,11 +351,12 @@ static void half_close(void)
 	shutdown(p.client, SHUT_WR);
 	ok(at_end(p.server), "the end of the client's stream arrives");
 	ok(transfer(p.server, p.client, 1000000, 50000, 50000),
-	   "the server sends on");
-	is(flows.count, 1, "for any time");
+	   "the server sends after the client's end");
+	is(flows.count, 1, "a half-closed connection lasts for any time");
 	shutdown(p.server, SHUT_WR);
-	ok(at_end(p.client), "and ends");
-	is(flows.count, 0, "that was all");
+	ok(at_end(p.client),
+	   "a half-closed connection ends with the server's end");
+	is(flows.count, 0, "a connection with both ends is freed");
 	finish(p);
 
 	p = connected();
@@ -370,13 +381,13 @@ static void resets(void)
 	struct pair p = connected();
 
 	reset(p.client);
-	is(read_error(p.server), ECONNRESET, "a client's reset is one");
+	is(read_error(p.server), ECONNRESET, "a client's reset is passed on");
 	p.client = -1;
 	finish(p);
 
 	p = connected();
 	reset(p.server);
-	is(read_error(p.client), ECONNRESET, "so is a server's");
+	is(read_error(p.client), ECONNRESET, "a server's reset is passed on");
 	p.server = -1;
 	finish(p);
 
@@ -384,7 +395,8 @@ static void resets(void)
 	shutdown(p.client, SHUT_WR);
 	settle();
 	reset(p.server);
-	is(read_error(p.client), ECONNRESET, "after the client's end, too");
+	is(read_error(p.client), ECONNRESET,
+	   "a server's reset after the client's end is passed on");
 	p.server = -1;
 	finish(p);
 
@@ -392,7 +404,8 @@ static void resets(void)
 	fill(p.client);
 	reset(p.server);
 	settle();
-	is(read_error(p.client), ECONNRESET, "and with data on the way");
+	is(read_error(p.client), ECONNRESET,
+	   "a client's reset with data on the way is passed on");
 	p.server = -1;
 	finish(p);
 
@@ -405,7 +418,7 @@ static void resets(void)
 	send(p.client, "x", 1, MSG_NOSIGNAL);
 	settle();
 	ok(send(p.client, "x", 1, MSG_NOSIGNAL) < 0,
-	   "who writes to a server that is gone learns it");
+	   "a client that writes to an ended server gets a reset");
 	finish(p);
 }
 
@@ -470,10 +483,10 @@ static void answer_then_reset(bool client_answers, bool big)
 	   "an answer comes before the reset");
 	if (got < sent)
 		printf("# %zu of %zu\n", got, sent);
-	is(error, ECONNRESET, "and then the reset");
+	is(error, ECONNRESET, "the reset comes behind the answer");
 	close(to);
 	settle();
-	is(flows.count, 0, "and nothing is left");
+	is(flows.count, 0, "no flow is left behind the reset");
 }
 
 /* silent_reader() - A reset waits for a reader, but not for ever */
@@ -489,13 +502,13 @@ static void silent_reader(void)
 	is(flows.count, 1, "the reset waits behind data that is not read");
 	skip_ms = 59000;
 	turn(5);
-	is(flows.count, 1, "for most of a minute");
+	is(flows.count, 1, "the reset waits for most of a minute");
 	/* The kernel may still make room now and then, which counts as progress */
 	for (i = 0; i < 10 && flows.count; i++) {
 		skip_ms += 62000;
 		turn(5);
 	}
-	is(flows.count, 0, "but for no longer");
+	is(flows.count, 0, "the reset waits no longer than a minute");
 	skip_ms = 0;
 	close(p.client);
 	loop_update_clock(&loop);
@@ -519,7 +532,7 @@ static void refused(void)
 
 	close(fd);
 	p.client = dial(port);
-	is(read_error(p.client), ECONNRESET, "nobody listens there: reset");
+	is(read_error(p.client), ECONNRESET, "a refused connection is reset");
 	finish(p);
 }
 
@@ -562,14 +575,16 @@ static void other_family(bool late)
 	   "a server that ends is asked for in the other family" :
 	   "a server of the other family is found");
 	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
-	   transfer(p.server, p.client, 100000, 1000, 1000), "and served");
+	   transfer(p.server, p.client, 100000, 1000, 1000),
+	   "a server of the other family is served");
 	finish(p);
 	close(fd);
 	close(full);
 
 	p.client = dial(port);
 	p.server = -1;
-	is(read_error(p.client), ECONNRESET, "nobody in either: reset");
+	is(read_error(p.client), ECONNRESET,
+	   "a connection refused in both families is reset");
 	finish(p);
 	memset(other, 0, sizeof(other));
 }
@@ -583,9 +598,10 @@ static void end_before_connect(void)
 	shutdown(p.client, SHUT_WR);
 	settle();
 	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
-	ok(transfer(p.client, p.server, 0, 1, 1), "nothing is lost");
-	is(recv(p.server, s->buf, 100, 0), 5, "of what came with the connection");
-	ok(at_end(p.server), "nor is the end");
+	ok(transfer(p.client, p.server, 0, 1, 1),
+	   "a connection with early data reaches the server");
+	is(recv(p.server, s->buf, 100, 0), 5, "early data is not lost");
+	ok(at_end(p.server), "the end behind early data is not lost");
 	finish(p);
 }
 
@@ -603,7 +619,8 @@ static void early_data(void)
 	is(flow_at(&flows, 0)->rank, FLOW_KEPT,
 	   "a connection that was established at once is not evicted for others");
 	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
-	   transfer(p.server, p.client, 100000, 1000, 1000), "it goes on");
+	   transfer(p.server, p.client, 100000, 1000, 1000),
+	   "a connection that was not evicted goes on");
 	finish(p);
 
 	p.client = client_of(front);
@@ -614,7 +631,8 @@ static void early_data(void)
 	settle();
 	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
 	is(recv(p.server, buf, sizeof(buf), 0), 10, "last words are heard");
-	is(read_error(p.server), ECONNRESET, "and the reset after them");
+	is(read_error(p.server), ECONNRESET,
+	   "the reset comes behind the last words");
 	finish(p);
 
 	p.client = client_of(front);
@@ -623,7 +641,7 @@ static void early_data(void)
 	hand_over(back_port);
 	settle();
 	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
-	ok(at_end(p.server), "an end that came before it is one");
+	ok(at_end(p.server), "an end that came before the reset is passed on");
 	finish(p);
 }
 
@@ -642,20 +660,22 @@ static void early_waits(size_t bytes)
 	shutdown(p.client, SHUT_WR);
 	hand_over(port);
 	settle();
-	is(flows.count, 1, "who is not accepted yet waits");
+	is(flows.count, 1,
+	   "a connection that the server has not accepted waits");
 	first[1] = accept(fd, NULL, NULL);
 	for (i = 0; i < 40 && p.server < 0; i++) {
 		turn(200);	/* the kernel sends its SYN again after 1 s */
 		p.server = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
 	}
 	settle();
-	ok(p.server >= 0, "and is accepted after that");
+	ok(p.server >= 0, "a connection that waited is accepted");
 	is(bytes ? recv(p.server, buf, sizeof(buf), 0) : 0, bytes,
-	   "with all that was sent");
-	ok(at_end(p.server), "and the end of it");
+	   "all data of a connection that waited arrives");
+	ok(at_end(p.server), "the end of a connection that waited arrives");
 	send(p.server, "answer", 6, 0);
 	settle();
-	is(recv(p.client, buf, sizeof(buf), 0), 6, "the answer comes back");
+	is(recv(p.client, buf, sizeof(buf), 0), 6,
+	   "the answer to a connection that waited arrives");
 	close(first[0]);
 	close(first[1]);
 	close(fd);
@@ -673,9 +693,9 @@ static void urgent_data(void)
 	send(p.client, "after", 5, 0);
 	settle();
 	is(recv(p.server, buf, sizeof(buf), 0), 12, "urgent data stays in line");
-	ok(!memcmp(buf, "before!after", 12), "where it was");
+	ok(!memcmp(buf, "before!after", 12), "urgent data keeps its place");
 	ok(transfer(p.client, p.server, 1000000, 50000, 50000),
-	   "and much may follow");
+	   "much data may follow urgent data");
 	finish(p);
 }
 
@@ -722,22 +742,22 @@ static void many(void)
 	is(flows.count, 500, "500 connections at once");
 	for (i = 0; i < 500; i++)
 		right += transfer(p[i].client, p[i].server, 1000, 500, 500);
-	is(right, 500, "each has its own data");
+	is(right, 500, "each of 500 connections has its own data");
 	s->pipes += TCP_SPLICE_PIPES - 10;
 	for (i = 0; i < 15; i++)
 		fill(p[i].client);
 	is(s->pipes, TCP_SPLICE_PIPES, "pipes are lent up to the limit");
 	s->pipes -= TCP_SPLICE_PIPES - 10;
 	ok(transfer(p[200].client, p[200].server, 100000, 1000, 1000),
-	   "who reads is not held up by who doesn't");
+	   "a server that does not read holds up no other");
 	for (i = 0; i < 500; i++) {
 		close(p[i].client);
 		close(p[i].server);
 	}
 	settle();
-	is(flows.count, 0, "all end");
+	is(flows.count, 0, "all 500 connections end");
 	ok(s->pipes == s->nspare && s->pipes <= TCP_SPLICE_SPARE,
-	   "and few pipes are kept");
+	   "few pipes are kept");
 }
 
 static void no_descriptors(void)
@@ -754,9 +774,11 @@ static void no_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &low);
 	p.client = dial(back_port);
 	setrlimit(RLIMIT_NOFILE, &rl);
-	ok(p.client >= 0, "no descriptor for the other side");
-	is(read_error(p.client), ECONNRESET, "resets the client");
-	is(s->stats.refused, 1, "and is counted");
+	ok(p.client >= 0,
+	   "without a descriptor for the other side there is no connection");
+	is(read_error(p.client), ECONNRESET,
+	   "without a descriptor for the other side the client is reset");
+	is(s->stats.refused, 1, "a connection without a descriptor is counted");
 	finish(p);
 }
 
@@ -789,28 +811,30 @@ static void sockets_run_out(void)
 	settle();
 	is(flows.count, 2, "connections wait for a socket");
 	is(recv(p[0].client, &port, 1, 0) < 0 ? errno : 0, EAGAIN,
-	   "without a reset");
+	   "connections that wait for a socket are not reset");
 	tcp_splice_retry(s);
-	is(s->waiting, 2, "as long as there is none");
+	is(s->waiting, 2, "connections wait as long as there is no socket");
 
 	nsh.pool[NSSOCK_TCP4][nsh.n[NSSOCK_TCP4]++] =
 		socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	tcp_splice_retry(s);
 	settle();
 	p[0].server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
-	ok(p[0].server >= 0, "one of them gets the first socket");
-	is(s->waiting, 1, "the other one waits on");
+	ok(p[0].server >= 0,
+	   "one of the waiting connections gets the first socket");
+	is(s->waiting, 1, "the other connection waits on");
 	p[1].server = -1;
 	for (i = 0; i < flows.high; i++) {
 		if (timer_armed(&flows.flow[i].timer))
 			tcp_splice_timer(s, &flows.flow[i]);
 	}
-	is(s->waiting, 0, "after some time it is no longer waited for");
-	is(flows.count, 1, "the connection is ended");
-	is(s->stats.refused, 1, "and counted as refused");
+	is(s->waiting, 0, "a socket is not waited for for ever");
+	is(flows.count, 1, "a connection without a socket ends in time");
+	is(s->stats.refused, 1,
+	   "a connection without a socket is counted as refused");
 	is((recv(p[0].client, &port, 1, 0) < 0 && errno == ECONNRESET) +
 	   (recv(p[1].client, &port, 1, 0) < 0 && errno == ECONNRESET), 1,
-	   "by a reset");
+	   "a connection without a socket is reset");
 	finish(p[0]);
 	close(p[1].client);
 
