@@ -153,11 +153,11 @@ static void options_table(void)
 		syn.ws = 7;
 		tcps_init_passive(&s, &syn, iss, t[i].mss_max, t[i].v4);
 		is(s.mss, t[i].want, t[i].name);
-		is(s.rcv_mss, t[i].mss_max, "ours is that of the MTU");
+		is(s.rcv_mss, t[i].mss_max, "our MSS is that of the MTU");
 	}
 	is(s.snd_wnd, 1000, "the window of a SYN is not scaled");
 	is(s.peer_ws, 7, "window scale is taken from the SYN");
-	ok(s.our_ws, "and answered with ours");
+	ok(s.our_ws, "a SYN's window scale is answered with ours");
 	syn.ws = 15;
 	tcps_init_passive(&s, &syn, iss, MSS, true);
 	is(s.peer_ws, 14, "a window scale over 14 is 14");
@@ -178,16 +178,17 @@ static void handshake(void)
 	is(a.acts, 0, "an ACK while connecting is ignored");
 	a = IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 0);
 	is(a.acts | a.take, 0, "a FIN before connect completes is ignored");
-	is(rel_rcv(s.rcv_nxt), 0, "and left to be resent");
+	is(rel_rcv(s.rcv_nxt), 0,
+	   "a FIN before connect completes is left to be resent");
 
 	a = IN(.flags = TCPF_SYN, .seq = 999, .mss = 700);
 	is(rel_rcv(s.rcv_nxt), 1000, "another SYN while connecting is a new attempt");
-	is(s.mss, 700, "with its own options");
+	is(s.mss, 700, "another SYN brings its own options");
 
 	connecting(7, MSS);
 	tcps_connected(&s, now);
 	is((int32_t)rel_snd(s.snd_una), -1, "our SYN is not acknowledged yet");
-	is(rel_snd(s.snd_nxt), 0, "and counts one");
+	is(rel_snd(s.snd_nxt), 0, "our SYN counts one in the sequence");
 	is(tcps_may_send(&s), 0, "no data before the handshake is complete");
 	a = IN(.flags = TCPF_SYN, .seq = -1);
 	is(a.acts, ACT_SYNACK, "a repeated SYN has the SYN-ACK resent");
@@ -197,16 +198,16 @@ static void handshake(void)
 	is(a.acts, ACT_RST_TAP, "a wrong ACK is reset");
 	a = IN(.ack = -1);
 	is(a.acts, ACT_RST_TAP, "an old ACK is reset");
-	is(s.phase, TCPS_SYN_RCVD, "and the handshake goes on");
+	is(s.phase, TCPS_SYN_RCVD, "the handshake goes on after a wrong ACK");
 	a = IN(.flags = 0, .len = 10);
-	is(a.acts | a.take, 0, "no data without ACK flag");
+	is(a.acts | a.take, 0, "a segment without ACK flag brings no data");
 
 	tcps_window(&s, ROOM, ROOM);
 	a = IN(.flags = TCPF_ACK | TCPF_FIN, .len = 10);
 	is(s.phase, TCPS_ESTABLISHED, "ACK with data and FIN completes it");
-	is(a.take, 10, "with its data");
-	ok(tcps_fin_due(&s), "and its FIN");
-	ok(a.acts & ACT_SEND, "and what the peer sent may go");
+	is(a.take, 10, "the data of the handshake's ACK is taken");
+	ok(tcps_fin_due(&s), "the FIN of the handshake's ACK is taken");
+	ok(a.acts & ACT_SEND, "after the handshake the peer's data may go");
 }
 
 static void syn_retries(void)
@@ -226,8 +227,10 @@ static void syn_retries(void)
 		last = gap;
 	}
 	is(n, 6, "the SYN-ACK is resent six times");
-	is(growing, 6, "each after twice the time, from 1 s on");
-	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "and then both sides are reset");
+	is(growing, 6,
+	   "the SYN-ACK is resent after twice the time, from 1 s on");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK,
+	   "after six SYN-ACKs both sides are reset");
 }
 
 /* opening() - Our SYN is sent, with a window of 30000 */
@@ -248,33 +251,34 @@ static void active_open(void)
 	is(rel_snd(s.snd_nxt), 0, "our SYN counts one");
 	is(tcps_may_send(&s), 0, "no data before the guest answers");
 	is(tcps_window_field(&s, true), 30000, "our SYN has a window, not scaled");
-	ok(s.our_ws, "and offers a window scale");
+	ok(s.our_ws, "our SYN offers a window scale");
 	tcps_blocked(&s, now);
 	ok(!s.persist, "data that waits is no reason to probe");
 
 	a = in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .mss = 1000,
 				 .flags = TCPF_SYN | TCPF_ACK, .ws = 7 });
 	is(a.acts, ACT_ACK | ACT_SEND, "SYN-ACK: acknowledged, data may go");
-	is(s.phase, TCPS_ESTABLISHED, "and the connection is established");
+	is(s.phase, TCPS_ESTABLISHED, "SYN-ACK: the connection is established");
 	is(rel_rcv(s.rcv_nxt), 0, "the guest's first byte is next");
-	is(rel_rcv(s.rcv_edge), 30000, "up to the window that we promised");
-	is(s.mss, 1000, "with the guest's MSS");
-	is(s.peer_ws, 7, "and window scale");
-	is(tcps_may_send(&s), 5000, "its window is not scaled yet");
-	is(s.rtx_at, 0, "nothing is in flight");
+	is(rel_rcv(s.rcv_edge), 30000,
+	   "the guest may send up to the promised window");
+	is(s.mss, 1000, "SYN-ACK: the guest's MSS holds");
+	is(s.peer_ws, 7, "SYN-ACK: the guest's window scale holds");
+	is(tcps_may_send(&s), 5000, "SYN-ACK: the window is not scaled");
+	is(s.rtx_at, 0, "SYN-ACK: nothing is in flight");
 	ok(s.alive_at, "an idle guest will be asked");
 	a = in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .ws = 7,
 				 .flags = TCPF_SYN | TCPF_ACK });
 	is(a.acts, ACT_ACK, "a repeated SYN-ACK is acknowledged again");
 	a = IN(.len = 100);
 	is(a.take, 100, "data of the guest is taken");
-	is(sent(3000), 3000, "and ours goes");
+	is(sent(3000), 3000, "our data goes after the guest's");
 
 	opening();
 	in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .ws = -1,
 			     .flags = TCPF_SYN | TCPF_ACK });
 	ok(!s.our_ws && !s.peer_ws, "without its option neither side scales");
-	is(s.mss, 536, "without MSS it is the default");
+	is(s.mss, 536, "a SYN-ACK without MSS means the default");
 }
 
 static void active_table(void)
@@ -295,16 +299,19 @@ static void active_table(void)
 		{ 5, TCPF_ACK, ACT_RST_TAP | ACT_SYN, TCPS_SYN_SENT,
 		  "ACK of another connection: RST, and our SYN again" },
 		{ 0, TCPF_ACK, 0, TCPS_SYN_SENT, "right ACK without SYN: nothing" },
-		{ 0, TCPF_ACK | TCPF_FIN, 0, TCPS_SYN_SENT, "nor with a FIN" },
+		{ 0, TCPF_ACK | TCPF_FIN, 0, TCPS_SYN_SENT,
+		  "a SYN-ACK with a FIN is ignored" },
 		{ 0, TCPF_FIN, 0, TCPS_SYN_SENT, "a FIN: nothing" },
-		{ 0, 0, 0, TCPS_SYN_SENT, "no flag: nothing" },
+		{ 0, 0, 0, TCPS_SYN_SENT,
+		  "a segment without flags is ignored" },
 		{ 0, TCPF_RST | TCPF_ACK, ACT_RST_SOCK, TCPS_SYN_SENT,
 		  "RST of our SYN ends the flow" },
 		{ 0, TCPF_RST | TCPF_ACK | TCPF_SYN, ACT_RST_SOCK, TCPS_SYN_SENT,
-		  "and so with SYN" },
+		  "RST with SYN ends the flow" },
 		{ 1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT,
 		  "RST of something else is ignored" },
-		{ -1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT, "before it, too" },
+		{ -1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT,
+		  "RST before our SYN is ignored" },
 		{ 0, TCPF_RST, 0, TCPS_SYN_SENT, "RST without ACK is ignored" },
 		{ 0, TCPF_SYN, ACT_SYNACK, TCPS_SYN_RCVD,
 		  "SYN without ACK: both opened at once" },
@@ -336,7 +343,8 @@ static void hurried_syn(void)
 	is(s.rtx_at, timer, "the SYN's timer is not moved by either");
 	is(fire(), ACT_SYN, "the timer retransmits the SYN");
 	is(in(old).acts, ACT_RST_TAP | ACT_SYN, "after the timer, once more at once");
-	is(in(old).acts, ACT_RST_TAP, "but only once");
+	is(in(old).acts, ACT_RST_TAP,
+	   "the SYN is retransmitted at once only once");
 }
 
 /* Numbers of one four-tuple, some time apart */
@@ -344,12 +352,14 @@ static void initial_numbers(void)
 {
 	uint32_t a = tcps_initial_seq(irs, START);
 
-	is(tcps_initial_seq(irs + 5, START) - a, 5, "the hash is a part of it");
-	ok((int32_t)(tcps_initial_seq(irs, START + 1) - a) > 0, "1 ms later: above");
+	is(tcps_initial_seq(irs + 5, START) - a, 5,
+	   "the initial sequence number contains the hash");
+	ok((int32_t)(tcps_initial_seq(irs, START + 1) - a) > 0,
+	   "an initial sequence number 1 ms later is above");
 	ok((int32_t)(tcps_initial_seq(irs, START + 60000) - a) > 0,
-	   "a minute later, when TIME-WAIT ends: still above");
+	   "an initial sequence number a minute later is above");
 	ok((int32_t)(tcps_initial_seq(irs, START + 125000) - a) > 0,
-	   "two minutes later: still above");
+	   "an initial sequence number two minutes later is above");
 	ok(tcps_initial_seq(irs, START + 1000) - a > 15000000,
 	   "a second is worth 15 MB of data");
 }
@@ -362,23 +372,26 @@ static void simultaneous_open(void)
 	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0, .mss = 900, .ws = 3);
 	is(rel_rcv(s.rcv_edge), 30000, "the promised window counts from its SYN");
 	is((int32_t)rel_snd(s.snd_una), -1, "our SYN is to be sent again with an ACK");
-	ok(s.rtx_at, "and again");
+	ok(s.rtx_at, "our SYN is to be sent with an ACK once more");
 	a = IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
-	is(a.acts, ACT_SYNACK, "its SYN again: again");
+	is(a.acts, ACT_SYNACK, "a repeated SYN gets our SYN with an ACK again");
 	a = IN(.flags = TCPF_SYN | TCPF_ACK, .seq = -1, .ack = 0);
-	is(a.acts, ACT_ACK | ACT_SEND, "its SYN-ACK completes it");
-	is(s.phase, TCPS_ESTABLISHED, "for us");
-	is(s.peer_ws, 3, "with the options of the first SYN");
+	is(a.acts, ACT_ACK | ACT_SEND,
+	   "a SYN-ACK completes a simultaneous open");
+	is(s.phase, TCPS_ESTABLISHED, "a simultaneous open completes for us");
+	is(s.peer_ws, 3,
+	   "a simultaneous open has the options of the first SYN");
 
 	opening();
 	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
 	a = IN(.seq = 0, .ack = 0);
-	is(s.phase, TCPS_ESTABLISHED, "so does a plain ACK");
+	is(s.phase, TCPS_ESTABLISHED,
+	   "a plain ACK completes a simultaneous open");
 
 	opening();
 	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
 	a = IN(.flags = TCPF_RST, .seq = 0);
-	is(a.acts, ACT_RST_SOCK, "and a RST ends it");
+	is(a.acts, ACT_RST_SOCK, "a RST ends a simultaneous open");
 }
 
 /* gaps() - Between the SYNs of ours that nobody answers, in seconds */
@@ -395,7 +408,8 @@ static unsigned gaps(const struct tcps_syn *policy, unsigned *gap, unsigned max)
 		if (n < max)
 			gap[n++] = (now - before) / 1000;
 	} while (acts == ACT_SYN);
-	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "nobody answers: reset");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK,
+	   "an unanswered SYN ends with a reset");
 	return n;
 }
 
@@ -406,13 +420,20 @@ static void active_retries(void)
 	static const unsigned many[] = { 1, 2, 4, 8, 16, 32, 64, 120, 120, 120 };
 	unsigned gap[16];
 
-	is(gaps(&(struct tcps_syn){ 0, 6 }, gap, 16), 7, "six SYNs again");
-	ok(!memcmp(gap, doubled, sizeof(doubled)), "each after twice the time");
-	is(gaps(&(struct tcps_syn){ 4, 2 }, gap, 16), 7, "four more");
-	ok(!memcmp(gap, linear, sizeof(linear)), "at the first interval");
-	is(gaps(&(struct tcps_syn){ 0, 9 }, gap, 16), 10, "nine SYNs again");
-	ok(!memcmp(gap, many, sizeof(many)), "at most 120 s apart");
-	is(gaps(&(struct tcps_syn){ 0, 0 }, gap, 16), 1, "or none");
+	is(gaps(&(struct tcps_syn){ 0, 6 }, gap, 16), 7,
+	   "the SYN is retransmitted six times by default");
+	ok(!memcmp(gap, doubled, sizeof(doubled)),
+	   "the SYN is retransmitted after twice the time");
+	is(gaps(&(struct tcps_syn){ 4, 2 }, gap, 16), 7,
+	   "linear timeouts add four retransmissions");
+	ok(!memcmp(gap, linear, sizeof(linear)),
+	   "linear timeouts keep the first interval");
+	is(gaps(&(struct tcps_syn){ 0, 9 }, gap, 16), 10,
+	   "a limit of nine retransmissions holds");
+	ok(!memcmp(gap, many, sizeof(many)),
+	   "retransmissions are at most 120 s apart");
+	is(gaps(&(struct tcps_syn){ 0, 0 }, gap, 16), 1,
+	   "a limit of no retransmission holds");
 }
 
 static void data_table(void)
@@ -429,24 +450,34 @@ static void data_table(void)
 		{ 1000, 0, 0, 0, 0, 0, 0, "an ACK is not acknowledged" },
 		{ 1000, 0, TCPF_FIN, 0, 0, ACT_DATA, 1, "a FIN in order is taken" },
 		{ 1000, 100, TCPF_FIN, 0, 100, ACT_DATA, 1, "data with FIN is taken" },
-		{ 1001, 100, 0, 0, 0, ACT_ACK | ACT_HOLE, 0, "behind a hole: duplicate ACK" },
+		{ 1001, 100, 0, 0, 0, ACT_ACK | ACT_HOLE, 0,
+		  "data behind a hole gets a duplicate ACK" },
 		{ 1001, 0, TCPF_FIN, 0, 0, ACT_ACK | ACT_HOLE, 0, "a FIN behind a hole is not taken" },
 		{ 900, 100, 0, 0, 0, ACT_ACK, 0, "a duplicate is acknowledged again" },
 		{ 900, 50, 0, 0, 0, ACT_ACK, 0, "an old duplicate is acknowledged again" },
-		{ 900, 101, 0, 100, 1, ACT_DATA, 0, "of an overlap the new is taken" },
+		{ 900, 101, 0, 100, 1, ACT_DATA, 0,
+		  "new data of an overlap is taken" },
 		{ 900, 300, TCPF_FIN, 100, 200, ACT_DATA, 1, "overlap with FIN is taken" },
-		{ 900, 100, TCPF_FIN, 100, 0, ACT_DATA, 1, "old data, new FIN: the FIN is" },
+		{ 900, 100, TCPF_FIN, 100, 0, ACT_DATA, 1,
+		  "a new FIN of old data is taken" },
 		{ 900, 99, TCPF_FIN, 0, 0, ACT_ACK, 0, "a FIN inside of data is old" },
 		{ 999, 0, 0, 0, 0, ACT_ACK, 0, "a keep-alive is answered" },
 		{ 999, 1, 0, 0, 0, ACT_ACK, 0, "a keep-alive with a byte is answered" },
-		{ 1000, 60000, 0, 0, 60000, ACT_DATA, 0, "up to the edge is taken" },
-		{ 1000, 60001, 0, 0, 60000, ACT_DATA | ACT_ACK, 0, "over the edge is cut" },
-		{ 1000, 60001, TCPF_FIN, 0, 60000, ACT_DATA | ACT_ACK, 0, "with its FIN" },
+		{ 1000, 60000, 0, 0, 60000, ACT_DATA, 0,
+		  "data up to the edge is taken" },
+		{ 1000, 60001, 0, 0, 60000, ACT_DATA | ACT_ACK, 0,
+		  "data over the edge is cut" },
+		{ 1000, 60001, TCPF_FIN, 0, 60000, ACT_DATA | ACT_ACK, 0,
+		  "data over the edge loses its FIN" },
 		{ 1000, 60000, TCPF_FIN, 0, 60000, ACT_DATA, 1, "FIN at the edge is taken" },
-		{ 500, 65000, 0, 500, 60000, ACT_DATA | ACT_ACK, 0, "cut at both ends" },
-		{ 61000, 10, 0, 0, 0, ACT_ACK | ACT_HOLE, 0, "beyond the window is not taken" },
-		{ 0x80000000, 10, 0, 0, 0, ACT_ACK | ACT_HOLE, 0, "half of the space away is not" },
-		{ 1000, 100, TCPF_SYN, 0, 0, ACT_ACK, 0, "with SYN it is challenged" },
+		{ 500, 65000, 0, 500, 60000, ACT_DATA | ACT_ACK, 0,
+		  "data too long at both ends is cut at both" },
+		{ 61000, 10, 0, 0, 0, ACT_ACK | ACT_HOLE, 0,
+		  "data beyond the window is not taken" },
+		{ 0x80000000, 10, 0, 0, 0, ACT_ACK | ACT_HOLE, 0,
+		  "data half of the space away is not taken" },
+		{ 1000, 100, TCPF_SYN, 0, 0, ACT_ACK, 0,
+		  "data with SYN is challenged" },
 		{ 1000, 100, TCPF_PSH | TCPF_URG, 0, 100, ACT_DATA, 0, "PSH, URG: data" },
 	};
 	struct tcp_acts a;
@@ -464,7 +495,7 @@ static void data_table(void)
 			t[i].name))
 			printf("# acts %x, skip %u, take %u\n", a.acts, a.skip,
 			       a.take);
-		is(rel_rcv(s.rcv_edge), 61000, "and the edge stays");
+		is(rel_rcv(s.rcv_edge), 61000, "the edge of the window stays");
 	}
 
 	established();
@@ -473,8 +504,9 @@ static void data_table(void)
 	a = IN(.flags = TCPF_FIN, .len = 0);
 	ok(!a.acts && !tcps_fin_due(&s), "a FIN without ACK flag is dropped");
 	a = IN(.ack = 1, .len = 10);
-	is(a.acts, ACT_ACK, "data that acknowledges what was never sent: ACK");
-	is(a.take, 0, "and is dropped");
+	is(a.acts, ACT_ACK,
+	   "data that acknowledges data never sent gets an ACK");
+	is(a.take, 0, "data that acknowledges data never sent is dropped");
 }
 
 static void fin_out_of_order(void)
@@ -485,9 +517,10 @@ static void fin_out_of_order(void)
 	IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
 	ok(!tcps_fin_due(&s), "a FIN that overtook its data is not taken");
 	a = IN(.seq = 0, .len = 100);
-	is(a.take, 100, "its data is");
+	is(a.take, 100, "data behind its own FIN is taken");
 	IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
-	ok(tcps_fin_due(&s), "and the FIN when it is resent");
+	ok(tcps_fin_due(&s),
+	   "a FIN that overtook its data is taken when it is resent");
 	a = IN(.flags = TCPF_ACK | TCPF_FIN, .seq = 100);
 	is(a.acts, ACT_ACK, "a second FIN is acknowledged again");
 	a = IN(.seq = 101, .len = 10);
@@ -505,20 +538,23 @@ static void refused(void)
 	tcps_refused(&s, 400);
 	is(rel_rcv(s.rcv_nxt), 600, "refused bytes are not taken");
 	tcps_acknowledge(&s, s.rcv_nxt);
-	is(rel_rcv(s.rcv_acked), 600, "what was taken is acknowledged");
-	is(s.rcv_edge, edge, "and the edge stays where it was");
+	is(rel_rcv(s.rcv_acked), 600, "taken bytes are acknowledged");
+	is(s.rcv_edge, edge, "the edge stays where it was with refused bytes");
 	a = IN(.seq = 1000, .len = 10);
-	ok(a.acts == (ACT_ACK | ACT_HOLE) && !a.take, "what follows is a hole: duplicate ACK");
+	ok(a.acts == (ACT_ACK | ACT_HOLE) && !a.take,
+	   "data behind refused bytes gets a duplicate ACK");
 	a = IN(.seq = 0, .len = 1000);
-	ok(a.skip == 600 && a.take == 400, "the rest is taken when it is resent");
+	ok(a.skip == 600 && a.take == 400,
+	   "refused bytes are taken when they are resent");
 
 	a = IN(.len = 100, .flags = TCPF_ACK | TCPF_FIN);
 	ok(tcps_fin_due(&s), "data with FIN is taken");
 	tcps_refused(&s, 1);
 	ok(!tcps_fin_due(&s), "with a byte refused the FIN is refused, too");
-	is(rel_rcv(s.rcv_nxt), 1099, "and does not count");
+	is(rel_rcv(s.rcv_nxt), 1099, "a refused FIN does not count");
 	a = IN(.seq = 1000, .len = 100, .flags = TCPF_ACK | TCPF_FIN);
-	ok(a.take == 1 && tcps_fin_due(&s), "both come again");
+	ok(a.take == 1 && tcps_fin_due(&s),
+	   "a refused byte and FIN come again");
 	tcps_refused(&s, 0);
 	ok(tcps_fin_due(&s), "nothing refused leaves the FIN");
 }
@@ -534,7 +570,8 @@ static void rst_table(void)
 		{ 800, ACT_RST_SOCK, "RST at what was acknowledged resets" },
 		{ 1001, ACT_ACK, "RST in the window is challenged" },
 		{ 60999, ACT_ACK, "RST at the last of the window is challenged" },
-		{ 61000, ACT_ACK, "RST of who filled the window is challenged" },
+		{ 61000, ACT_ACK,
+		  "RST at the edge of a full window is challenged" },
 		{ 61001, 0, "RST beyond the window is ignored" },
 		{ 799, 0, "RST before the window is ignored" },
 		{ 0x80001000, 0, "RST from far away is ignored" },
@@ -549,7 +586,7 @@ static void rst_table(void)
 		s.rcv_edge = irs + 61000;
 		a = IN(.flags = TCPF_RST, .seq = t[i].seq, .len = 3);
 		is(a.acts, t[i].acts, t[i].name);
-		is(rel_rcv(s.rcv_nxt), 1000, "and its payload is no data");
+		is(rel_rcv(s.rcv_nxt), 1000, "the payload of a RST is no data");
 	}
 
 	connecting(7, MSS);
@@ -559,7 +596,7 @@ static void rst_table(void)
 	a = IN(.flags = TCPF_RST, .seq = 0);
 	is(a.acts, ACT_RST_SOCK, "RST of the SYN-ACK ends the flow");
 	a = IN(.flags = TCPF_RST, .seq = 1);
-	is(a.acts, 0, "but no other");
+	is(a.acts, 0, "RST at another number does not end the handshake");
 	established();
 	a = IN(.flags = TCPF_RST | TCPF_SYN, .seq = 0);
 	is(a.acts, ACT_RST_SOCK, "SYN with RST is a RST");
@@ -576,7 +613,8 @@ static void reset_for(void)
 		{ { .seq = 7, .flags = TCPF_SYN }, 0, 8, TCPF_RST | TCPF_ACK,
 		  "RST for a SYN acknowledges it" },
 		{ { .seq = 7, .flags = TCPF_SYN, .len = 5 }, 0, 13,
-		  TCPF_RST | TCPF_ACK, "with its data" },
+		  TCPF_RST | TCPF_ACK,
+		  "RST for a SYN with data acknowledges both" },
 		{ { .seq = 7, .flags = TCPF_FIN, .len = 5 }, 0, 13,
 		  TCPF_RST | TCPF_ACK, "a FIN counts" },
 		{ { .seq = 7, .flags = TCPF_ACK, .ack = 99, .len = 5 }, 99, 0,
@@ -603,19 +641,22 @@ static void acks(void)
 	is(sent(10000), 10000, "data goes as far as the window");
 	a = IN(.ack = 4000);
 	is(a.acts, ACT_CONSUME | ACT_SEND, "an ACK frees data and lets more go");
-	is(rel_snd(tcps_acked_data(&s)), 4000, "as much as it says");
+	is(rel_snd(tcps_acked_data(&s)), 4000,
+	   "an ACK frees as much as it acknowledges");
 	a = IN(.ack = 3000, .wnd = 1);
 	is(a.acts, 0, "an old ACK does nothing");
-	is(rel_snd(s.snd_una), 4000, "nor moves back");
-	is(s.snd_wnd, WND, "and its window is old");
+	is(rel_snd(s.snd_una), 4000, "an old ACK does not move back");
+	is(s.snd_wnd, WND, "the window of an old ACK is ignored");
 	a = IN(.ack = 3000, .len = 7);
-	is(a.take, 7, "but its data may be new");
+	is(a.take, 7, "the data of an old ACK may be new");
 	a = IN(.ack = 10001);
-	is(a.acts, ACT_ACK, "an ACK of what was never sent is answered");
-	is(rel_snd(s.snd_una), 4000, "and not believed");
+	is(a.acts, ACT_ACK, "an ACK of data never sent is answered");
+	is(rel_snd(s.snd_una), 4000,
+	   "an ACK of data never sent is not believed");
 	a = IN(.ack = 10000);
 	is(s.rtx_at, 0, "with all acknowledged there is nothing to resend");
-	is(tcps_may_send(&s), WND, "and the whole window is open");
+	is(tcps_may_send(&s), WND,
+	   "with all acknowledged the whole window is open");
 }
 
 static void only_what_is_queued(void)
@@ -623,10 +664,11 @@ static void only_what_is_queued(void)
 	established();
 	tcps_sent(&s, 0, now);
 	is(rel_snd(s.snd_nxt), 0, "a frame that was not queued is not sent");
-	ok(!tcps_data_queued(&s), "and is no data to be resent");
+	ok(!tcps_data_queued(&s), "a frame that was not queued is not resent");
 	tcps_sent(&s, 1000, now);
-	is(rel_snd(s.snd_max), 1000, "what was queued is");
-	ok(tcps_next_timer(&s) <= now + 400, "and a timer watches it");
+	is(rel_snd(s.snd_max), 1000, "a frame that was queued is sent");
+	ok(tcps_next_timer(&s) <= now + 400,
+	   "a timer watches a frame that was queued");
 }
 
 static void fast_retransmit(void)
@@ -640,20 +682,21 @@ static void fast_retransmit(void)
 	a = IN(.ack = 2000);
 	is(a.acts, 0, "one duplicate ACK does nothing");
 	IN(.ack = 2000);
-	is(rel_snd(s.snd_nxt), 10000, "two neither");
+	is(rel_snd(s.snd_nxt), 10000, "two duplicate ACKs do nothing");
 	a = IN(.ack = 2000);
-	is(a.acts, ACT_SEND, "the third resends");
-	is(rel_snd(s.snd_nxt), 2000, "from the first byte that is missing");
-	ok(tcps_data_queued(&s), "which the socket surely has");
-	is(sent(8000), 8000, "all of it goes again");
-	is(rel_snd(s.snd_max), 10000, "and nothing new with it");
+	is(a.acts, ACT_SEND, "the third duplicate ACK resends");
+	is(rel_snd(s.snd_nxt), 2000,
+	   "three duplicate ACKs resend from the first missing byte");
+	ok(tcps_data_queued(&s), "the first missing byte is in the socket");
+	is(sent(8000), 8000, "three duplicate ACKs resend all data");
+	is(rel_snd(s.snd_max), 10000, "three duplicate ACKs send nothing new");
 	for (i = 0; i < 10; i++)
 		IN(.ack = 2000);
 	is(rel_snd(s.snd_nxt), 10000, "more duplicates resend nothing");
 	IN(.ack = 5000);
-	ok(s.recovering, "a part acknowledged: recovery goes on");
+	ok(s.recovering, "recovery goes on after a partial ACK");
 	IN(.ack = 10000);
-	ok(!s.recovering, "all acknowledged: it is over");
+	ok(!s.recovering, "recovery is over after a full ACK");
 	for (i = 0; i < 5; i++)
 		a = IN(.ack = 10000);
 	ok(!a.acts, "with nothing in flight no ACK is a duplicate");
@@ -671,7 +714,8 @@ static void fast_retransmit(void)
 	IN(.ack = 2000, .wnd = WND - 5);
 	IN(.ack = 3000, .wnd = WND - 5);
 	IN(.ack = 3000, .wnd = WND - 5);
-	is(rel_snd(s.snd_nxt), 10000, "an ACK between begins the count anew");
+	is(rel_snd(s.snd_nxt), 10000,
+	   "an ACK between duplicates begins the count anew");
 }
 
 static void retransmission(void)
@@ -682,15 +726,17 @@ static void retransmission(void)
 	established();
 	sent(3000);
 	first = tcps_next_timer(&s);
-	ok(first >= now + 200 && first <= now + 1000, "lost data: within a second");
+	ok(first >= now + 200 && first <= now + 1000,
+	   "the timer for lost data expires within a second");
 	acts = fire();
-	is(acts, ACT_SEND, "it is resent");
-	is(rel_snd(s.snd_nxt), 0, "from the first byte");
-	is(sent(3000), 3000, "all of it");
+	is(acts, ACT_SEND, "lost data is resent");
+	is(rel_snd(s.snd_nxt), 0, "lost data is resent from the first byte");
+	is(sent(3000), 3000, "all lost data is resent");
 	ok(tcps_next_timer(&s) - now >= 2 * (first - START),
-	   "the next time after twice the time");
+	   "lost data is resent the next time after twice the time");
 	IN(.ack = 1000);
-	is(tcps_next_timer(&s) - now, first - START, "an ACK sets it back");
+	is(tcps_next_timer(&s) - now, first - START,
+	   "an ACK sets the retransmission timeout back");
 
 	for (n = 0; n < 100 && acts != rst; n++) {
 		acts = fire();
@@ -698,36 +744,39 @@ static void retransmission(void)
 	}
 	is(acts, rst, "without any answer both sides are reset");
 	ok(now - START > 100 * 1000 && now - START < 3600 * 1000,
-	   "after minutes, not hours");
-	ok(n > 8, "and many attempts");
+	   "a guest without answers is given up after minutes");
+	ok(n > 8, "a guest without answers is given up after many attempts");
 }
 
 static void fin_after_data(void)
 {
 	established();
-	is(sent(WND + 1000), WND, "more data than window");
+	is(sent(WND + 1000), WND, "data is limited by the window");
 	tcps_eof(&s);
 	ok(!tcps_fin_may_send(&s), "the FIN waits for the window");
 	IN(.ack = 1000);
 	is(tcps_may_send(&s), 0, "no data goes beyond the FIN");
-	ok(tcps_fin_may_send(&s), "behind all data it may go");
+	ok(tcps_fin_may_send(&s), "the FIN may go behind all data");
 	tcps_fin_sent(&s, now);
-	is(rel_snd(s.snd_max), WND + 1, "and counts one");
+	is(rel_snd(s.snd_max), WND + 1, "the FIN counts one");
 	ok(!tcps_fin_may_send(&s), "once");
 	IN(.ack = WND);
 	is(s.in, IN_EOF, "data acknowledged is not the FIN acknowledged");
-	is(rel_snd(tcps_acked_data(&s)), WND, "all data is to be consumed");
+	is(rel_snd(tcps_acked_data(&s)), WND,
+	   "all acknowledged data is to be consumed");
 	IN(.ack = WND + 1);
 	is(s.in, IN_FIN_ACKED, "the FIN is acknowledged");
-	is(rel_snd(tcps_acked_data(&s)), WND, "and is no data to consume");
+	is(rel_snd(tcps_acked_data(&s)), WND,
+	   "an acknowledged FIN is no data to consume");
 	is(tcps_may_send(&s), 0, "nothing goes after the FIN");
-	ok(!tcps_fin_may_send(&s), "not even a FIN");
+	ok(!tcps_fin_may_send(&s),
+	   "nothing goes after the FIN, not even another");
 
 	established();
 	sent(100);
 	fire();
 	tcps_eof(&s);
-	is(s.in, IN_OPEN, "what is resent is not the end of the stream");
+	is(s.in, IN_OPEN, "resent data is not the end of the stream");
 }
 
 /* resetting() - The peer sent @bytes and a reset, after its FIN if @fin */
@@ -753,25 +802,26 @@ static void reset_after_data(void)
 
 	resetting(500, false);
 	ok(!tcps_reset_now(&s), "with data in flight, the RST waits");
-	ok(!tcps_fin_may_send(&s), "no FIN takes its place");
+	ok(!tcps_fin_may_send(&s), "no FIN takes the place of a RST");
 	IN();
-	ok(tcps_reset_now(&s), "once the guest has acknowledged it: RST");
+	ok(tcps_reset_now(&s),
+	   "the RST goes once the guest has acknowledged the data");
 
 	resetting(500, true);
 	ok(tcps_fin_may_send(&s), "a FIN that came before the reset is sent");
 	tcps_fin_sent(&s, now);
 	IN(.ack = 500);
-	ok(!tcps_reset_now(&s), "and the RST waits until the FIN is acknowledged");
+	ok(!tcps_reset_now(&s), "the RST waits until the FIN is acknowledged");
 	IN(.ack = 501);
-	ok(tcps_reset_now(&s), "then: RST after the FIN");
+	ok(tcps_reset_now(&s), "the RST goes after the FIN");
 
 	resetting(500, false);
 	is(fire(), ACT_SEND, "lost data is sent again before the RST");
 	sent(500);
-	ok(!tcps_reset_now(&s), "the RST still waits");
-	is(fire(), ACT_SEND, "a second time");
+	ok(!tcps_reset_now(&s), "the RST waits behind resent data");
+	is(fire(), ACT_SEND, "the data is resent a second time");
 	sent(500);
-	ok(tcps_reset_now(&s), "with the second retransmission: RST");
+	ok(tcps_reset_now(&s), "the RST goes with the second retransmission");
 
 	is(resetting(WND + 100, false), WND, "data fills the guest's window");
 	a = IN(.ack = WND, .wnd = 0);
@@ -782,13 +832,14 @@ static void reset_after_data(void)
 		acts = fire();
 		IN(.ack = WND, .wnd = 0);
 	} while (!(acts & ACT_RST_SOCK) && now < START + 100000);
-	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "but not for ever");
-	ok(now <= START + 62000, "a minute without progress is the limit");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK,
+	   "a closed window does not hold the RST for ever");
+	ok(now <= START + 62000, "a RST waits for a minute without progress");
 
 	resetting(WND + 100, false);
 	now += 50000;
 	IN(.ack = 1000, .wnd = 0);
-	ok(s.alive_at > now + 50000, "what the guest takes is progress");
+	ok(s.alive_at > now + 50000, "data that the guest takes is progress");
 
 	opening();
 	tcps_reset_due(&s, false, now);
@@ -804,10 +855,13 @@ static void drained(void)
 	sent(500);
 	tcps_drain(&s, now + 5, now);
 	is(fire(), ACT_POLL, "after the guest's reset: look at the queue");
-	is(now, START + 5, "at the time that was given");
+	is(now, START + 5,
+	   "after the guest's reset the queue is looked at in time");
 	acts = fire();
-	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "without another look: the end");
-	is(now, START + 60000, "after a minute");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK,
+	   "after the guest's reset the flow ends without another look");
+	is(now, START + 60000,
+	   "after the guest's reset the flow ends in a minute");
 }
 
 static void fin_is_resent(void)
@@ -821,10 +875,10 @@ static void fin_is_resent(void)
 	IN(.ack = 1000);
 	acts = fire();
 	is(acts, ACT_SEND, "a lost FIN is resent like data");
-	is(tcps_may_send(&s), 0, "without data");
-	ok(tcps_fin_may_send(&s), "it may go again");
+	is(tcps_may_send(&s), 0, "a lost FIN is resent without data");
+	ok(tcps_fin_may_send(&s), "a lost FIN may go again");
 	tcps_fin_sent(&s, now);
-	is(rel_snd(s.snd_max), 1001, "and counts once");
+	is(rel_snd(s.snd_max), 1001, "a resent FIN counts once");
 
 	established();
 	sent(1000);
@@ -834,13 +888,13 @@ static void fin_is_resent(void)
 	for (i = 0; i < 3; i++)
 		IN(.ack = 400);
 	is(tcps_may_send(&s), 600, "lost data before the FIN goes first");
-	ok(!tcps_fin_may_send(&s), "the FIN not before it");
+	ok(!tcps_fin_may_send(&s), "a lost FIN does not go before lost data");
 	tcps_sent(&s, 600, now);
-	ok(tcps_fin_may_send(&s), "but behind it");
+	ok(tcps_fin_may_send(&s), "a lost FIN goes behind lost data");
 	tcps_fin_sent(&s, now);
 	IN(.ack = 1001);
-	is(s.in, IN_FIN_ACKED, "and all is acknowledged");
-	is(s.rtx_at, 0, "with nothing left to resend");
+	is(s.in, IN_FIN_ACKED, "lost data and FIN are acknowledged");
+	is(s.rtx_at, 0, "nothing is left to resend after the FIN");
 }
 
 static void fin_zero_window(void)
@@ -853,7 +907,7 @@ static void fin_zero_window(void)
 	IN(.ack = 500, .wnd = 0);
 	ok(!tcps_fin_may_send(&s), "no FIN over data that a closed window holds");
 	IN(.ack = 1000, .wnd = 0);
-	ok(tcps_fin_may_send(&s), "with no data left it needs no window");
+	ok(tcps_fin_may_send(&s), "a FIN without data needs no window");
 	tcps_fin_sent(&s, now);
 	for (i = 0; i < 40; i++) {
 		acts = fire();
@@ -862,9 +916,11 @@ static void fin_zero_window(void)
 			tcps_fin_sent(&s, now);
 	}
 	ok(!(acts & ACT_RST_SOCK), "a guest that answers is waited for");
-	is(rel_snd(s.snd_max), 1001, "with one FIN");
+	is(rel_snd(s.snd_max), 1001,
+	   "a guest that answers probes gets one FIN");
 	IN(.ack = 1001, .wnd = 0);
-	is(s.in, IN_FIN_ACKED, "until it takes it");
+	is(s.in, IN_FIN_ACKED,
+	   "a guest that answers is waited for until it takes the FIN");
 }
 
 static void half_closed(void)
@@ -883,12 +939,13 @@ static void half_closed(void)
 	IN(.ack = 1000, .wnd = 0);
 	is(tcps_may_send(&s), 0, "its window closes after its FIN");
 	a = IN(.ack = 1000);
-	ok(a.acts & ACT_SEND, "and opens");
+	ok(a.acts & ACT_SEND, "its window opens after its FIN");
 	sent(WND);
 	for (i = 0; i < 3; i++)
 		a = IN(.ack = 1000);
-	is(rel_snd(s.snd_nxt), 1000, "and three duplicate ACKs resend");
-	ok(tcps_next_timer(&s) && !tcps_done(&s), "and timers run");
+	is(rel_snd(s.snd_nxt), 1000,
+	   "three duplicate ACKs resend after its FIN");
+	ok(tcps_next_timer(&s) && !tcps_done(&s), "timers run after its FIN");
 
 	established();
 	tcps_eof(&s);
@@ -896,11 +953,13 @@ static void half_closed(void)
 	IN(.len = 0);
 	is(s.in, IN_FIN_ACKED, "the peer's FIN is acknowledged by the guest");
 	a = IN(.len = 5000);
-	is(a.take, 5000, "which still sends");
+	is(a.take, 5000, "the guest still sends after the peer's FIN");
 	tcps_window(&s, ROOM, ROOM);
-	is(rel_rcv(s.rcv_edge), 5000 + ROOM, "and its window still opens");
+	is(rel_rcv(s.rcv_edge), 5000 + ROOM,
+	   "the guest's window opens after the peer's FIN");
 	a = IN(.seq = s.rcv_nxt - irs - 1);
-	is(a.acts, ACT_ACK, "and its keep-alives are answered");
+	is(a.acts, ACT_ACK,
+	   "the guest's keep-alives are answered after the peer's FIN");
 }
 
 static void close_in_order(void)
@@ -914,9 +973,9 @@ static void close_in_order(void)
 	is(s.out, OUT_FIN_SEEN, "data acknowledged is not the FIN acknowledged");
 	tcps_fin_passed(&s);
 	tcps_acknowledge(&s, s.rcv_nxt - 1);
-	ok(!tcps_done(&s), "and acknowledged");
+	ok(!tcps_done(&s), "the guest's FIN is acknowledged");
 	tcps_acknowledge(&s, s.rcv_nxt);
-	ok(tcps_done(&s), "then both are done");
+	ok(tcps_done(&s), "peer first: both directions are done");
 
 	established();
 	IN(.flags = TCPF_ACK | TCPF_FIN, .len = 10);
@@ -925,9 +984,9 @@ static void close_in_order(void)
 	ok(!tcps_done(&s), "guest first: the peer's FIN is to come");
 	tcps_eof(&s);
 	tcps_fin_sent(&s, now);
-	ok(!tcps_done(&s), "and to be acknowledged");
+	ok(!tcps_done(&s), "guest first: the peer's FIN is to be acknowledged");
 	IN(.len = 0);
-	ok(tcps_done(&s), "then both are done");
+	ok(tcps_done(&s), "guest first: both directions are done");
 }
 
 static void simultaneous_close(void)
@@ -940,15 +999,19 @@ static void simultaneous_close(void)
 	tcps_fin_sent(&s, now);
 	a = IN(.flags = TCPF_ACK | TCPF_FIN, .ack = 50, .len = 20);
 	is(a.take, 20, "simultaneous close: data before the guest's FIN is taken");
-	ok(a.acts & ACT_DATA && tcps_fin_due(&s), "its FIN, too");
+	ok(a.acts & ACT_DATA && tcps_fin_due(&s), "simultaneous close: the FIN is taken, too");
 	tcps_fin_passed(&s);
 	tcps_acknowledge(&s, s.rcv_nxt);
-	ok(!tcps_done(&s), "ours is not acknowledged yet");
-	is(fire(), ACT_SEND, "and is resent if it was lost");
-	is(tcps_may_send(&s), 50, "with the data before it");
+	ok(!tcps_done(&s),
+	   "simultaneous close: our FIN is not acknowledged yet");
+	is(fire(), ACT_SEND,
+	   "simultaneous close: our FIN is resent if it was lost");
+	is(tcps_may_send(&s), 50,
+	   "simultaneous close: our FIN is resent with the data before it");
 	IN(.ack = 101);
-	ok(tcps_done(&s), "and when it is acknowledged, both are done");
-	is(s.rtx_at, 0, "and nothing is resent for ever");
+	ok(tcps_done(&s),
+	   "simultaneous close: both are done when our FIN is acknowledged");
+	is(s.rtx_at, 0, "simultaneous close: nothing is resent for ever");
 }
 
 static void zero_window(void)
@@ -973,12 +1036,13 @@ static void zero_window(void)
 		IN(.ack = WND, .wnd = 0);
 	}
 	is(i, 50, "a guest that answers probes is probed for ever");
-	is(probes, 50, "by each timer");
-	ok(longest > 10000 && longest <= 60000, "ever more slowly, up to a minute");
+	is(probes, 50, "each timer probes the window");
+	ok(longest > 10000 && longest <= 60000,
+	   "probes slow down to one a minute");
 	a = IN(.ack = WND, .wnd = 1000);
-	ok(a.acts & ACT_SEND, "when it opens data may go");
-	is(sent(1005), 1000, "as much as it opened");
-	ok(tcps_next_timer(&s) <= now + 1000, "and is watched by a fresh timer");
+	ok(a.acts & ACT_SEND, "data may go when the window opens");
+	is(sent(1005), 1000, "data goes as far as the window opened");
+	ok(tcps_next_timer(&s) <= now + 1000, "a fresh timer watches the data");
 
 	/* What was taken back is acknowledged after all, the window stays shut */
 	established();
@@ -986,9 +1050,9 @@ static void zero_window(void)
 	IN(.ack = 0, .wnd = 0);
 	sent(1000);
 	IN(.ack = 2000, .wnd = 0);
-	is(sent(1000), 0, "acknowledged in full, and shut");
+	is(sent(1000), 0, "a full ACK may shut the window");
 	ok(s.rtx_at, "a shut window is probed although all is acknowledged");
-	ok(fire() & ACT_PROBE, "by a timer");
+	ok(fire() & ACT_PROBE, "a timer probes the shut window");
 
 	established();
 	sent(WND);
@@ -996,7 +1060,8 @@ static void zero_window(void)
 	sent(5);
 	for (i = acts = 0; i < 100 && !(acts & ACT_RST_SOCK); i++)
 		acts = fire();
-	is(acts, ACT_RST_TAP | ACT_RST_SOCK, "one that does not answer is reset");
+	is(acts, ACT_RST_TAP | ACT_RST_SOCK,
+	   "a guest that does not answer probes is reset");
 }
 
 static void blocked_sleeps(void)
@@ -1010,7 +1075,8 @@ static void blocked_sleeps(void)
 	next = tcps_next_timer(&s);
 	tcps_blocked(&s, now);
 	is(s.rtx_at, 0, "after the FIN nothing is blocked by a window");
-	is(tcps_next_timer(&s), next, "and no timer is set");
+	is(tcps_next_timer(&s), next,
+	   "after the FIN no timer probes the window");
 
 	established();
 	sent(WND);
@@ -1031,14 +1097,15 @@ static void window_shrinks(void)
 	established();
 	sent(10000);
 	IN(.ack = 4000, .wnd = 0);
-	is(rel_snd(s.snd_nxt), 4000, "shrunk to 0 in flight: back to the first");
-	is(tcps_may_send(&s), 0, "nothing may go");
-	ok(!s.recovering, "it is no loss");
+	is(rel_snd(s.snd_nxt), 4000,
+	   "a window shrunk to 0 takes back the data in flight");
+	is(tcps_may_send(&s), 0, "nothing may go into a window shrunk to 0");
+	ok(!s.recovering, "a shrunk window is no loss");
 	acts = fire();
-	ok(acts & ACT_PROBE, "it is probed");
-	ok(!s.recovering, "and still no loss");
+	ok(acts & ACT_PROBE, "a shrunk window is probed");
+	ok(!s.recovering, "a probed window is no loss");
 	IN(.ack = 4000, .wnd = 3000);
-	is(sent(6000), 3000, "as it opens it is filled again");
+	is(sent(6000), 3000, "a shrunk window is filled again as it opens");
 	IN(.ack = 10000, .wnd = WND);
 	is(rel_snd(s.snd_nxt), 10000, "an ACK of all that was in flight counts");
 
@@ -1046,7 +1113,8 @@ static void window_shrinks(void)
 	sent(10000);
 	IN(.ack = 4000, .wnd = 2000);
 	is(tcps_may_send(&s), 0, "shrunk below what is in flight: nothing may go");
-	is(rel_snd(s.snd_nxt), 10000, "but nothing is taken back");
+	is(rel_snd(s.snd_nxt), 10000,
+	   "a window shrunk below the data in flight takes nothing back");
 }
 
 static void guest_probes(void)
@@ -1058,15 +1126,15 @@ static void guest_probes(void)
 	is(tcps_window_field(&s, false), 0, "our window is closed");
 	a = IN(.len = 1);
 	ok(a.acts == ACT_ACK && !a.take, "a probe with a byte is answered");
-	is(rel_rcv(s.rcv_nxt), 0, "its byte not taken");
+	is(rel_rcv(s.rcv_nxt), 0, "the byte of a probe is not taken");
 	a = IN(.seq = -1);
-	is(a.acts, ACT_ACK, "a probe without is, too");
+	is(a.acts, ACT_ACK, "a probe without a byte is answered");
 	a = IN(.seq = -1, .wnd = 77);
-	is(s.snd_wnd, 77, "and its window is used");
+	is(s.snd_wnd, 77, "the window of a probe is used");
 	ok(tcps_window(&s, 10000, 20000), "an opening is told at once");
-	ok(tcps_window_field(&s, false), "and usable");
+	ok(tcps_window_field(&s, false), "an opening is usable at once");
 	a = IN(.len = 1);
-	is(a.take, 1, "and then a probe's byte is data");
+	is(a.take, 1, "after an opening a probe's byte is data");
 }
 
 static void keep_alive(void)
@@ -1076,8 +1144,8 @@ static void keep_alive(void)
 	established();
 	a = IN(.seq = -1, .wnd = 500);
 	is(a.acts, ACT_ACK, "the guest's keep-alive is answered");
-	is(s.snd_wnd, 500, "and its window taken");
-	is(tcps_may_send(&s), 500, "and used");
+	is(s.snd_wnd, 500, "the window of a keep-alive is taken");
+	is(tcps_may_send(&s), 500, "the window of a keep-alive is used");
 	established();
 	sent(WND + 1);
 	IN(.ack = WND, .wnd = 0);
@@ -1094,22 +1162,25 @@ static void idle_flow(void)
 	established();
 	acts = fire();
 	is(acts, ACT_PROBE, "an idle guest is probed");
-	ok(now - START >= 7200 * 1000, "after two hours");
+	ok(now - START >= 7200 * 1000,
+	   "an idle guest is probed after two hours");
 	IN(.len = 0);
 	acts = fire();
-	is(acts, ACT_PROBE, "one that answers lives on");
-	ok(now - START >= 2 * 7200 * 1000, "for two hours more");
+	is(acts, ACT_PROBE, "a guest that answers lives on");
+	ok(now - START >= 2 * 7200 * 1000,
+	   "a guest that answers lives on for two hours more");
 	for (i = 0; i < 20 && acts != rst; i++)
 		acts = fire();
-	is(acts, rst, "one that does not is forgotten");
-	is(i, 9, "after nine probes");
+	is(acts, rst, "a guest that does not answer is forgotten");
+	is(i, 9, "a guest that does not answer is forgotten after nine probes");
 
 	established();
 	IN(.flags = TCPF_ACK | TCPF_FIN);
 	half = now;
 	acts = fire();
-	is(acts, ACT_PROBE, "half closed it is probed");
-	ok(now - half <= 600 * 1000, "after ten minutes");
+	is(acts, ACT_PROBE, "an idle guest of a half-closed flow is probed");
+	ok(now - half <= 600 * 1000,
+	   "an idle guest of a half-closed flow is probed after ten minutes");
 }
 
 static void receiver_sws(void)
@@ -1122,17 +1193,19 @@ static void receiver_sws(void)
 	IN(.len = 50000);
 	is(rel_rcv(s.rcv_nxt), ROOM, "our window is filled");
 	ok(!tcps_window(&s, MSS - 1, ROOM), "less than a segment opens nothing");
-	is(s.rcv_edge, edge, "nor moves the edge");
-	ok(tcps_window(&s, MSS, ROOM), "a segment does");
-	is(s.rcv_edge, edge + MSS, "by as much");
-	ok(!tcps_window(&s, 2 * MSS - 1, ROOM), "no small step follows");
+	is(s.rcv_edge, edge, "less than a segment does not move the edge");
+	ok(tcps_window(&s, MSS, ROOM), "a segment opens the window");
+	is(s.rcv_edge, edge + MSS, "a segment opens the window by as much");
+	ok(!tcps_window(&s, 2 * MSS - 1, ROOM),
+	   "no small step follows an opening");
 	ok(!tcps_window(&s, 0, ROOM), "less room changes nothing");
 	is(s.rcv_edge, edge + MSS, "the right edge never moves left");
 
 	established();
 	IN(.len = 50000);
 	IN(.len = 50000);
-	ok(!tcps_window(&s, 99, 200), "of a small buffer not less than half");
+	ok(!tcps_window(&s, 99, 200),
+	   "less than half of a small buffer opens nothing");
 	ok(tcps_window(&s, 100, 200), "half of a small buffer is enough");
 }
 
@@ -1142,16 +1215,16 @@ static void window_grows(void)
 	tcps_window(&s, 40 << 20, 40 << 20);
 	is(tcps_window_field(&s, false), 65535, "the largest window fits its field");
 	ok(s.rcv_edge - s.rcv_acked <= 65535U << s.our_ws,
-	   "and no more is promised than the field can tell");
+	   "no more is promised than the field can tell");
 	IN(.len = 60000);
 	IN(.len = 60000);
 	tcps_window(&s, 40 << 20, 40 << 20);
 	ok(s.rcv_edge - s.rcv_acked <= 65535U << s.our_ws,
-	   "also with bytes that are not acknowledged");
+	   "the largest window fits with bytes that are not acknowledged");
 	tcps_acknowledge(&s, s.rcv_nxt);
 	tcps_window(&s, 40 << 20, 40 << 20);
 	is(rel_rcv(s.rcv_edge), 120000 + (65535 << s.our_ws),
-	   "acknowledged, the window moves on");
+	   "the largest window moves on with an ACK");
 }
 
 static void window_field(void)
@@ -1167,11 +1240,13 @@ static void window_field(void)
 	}
 	is(over, 0, "a scaled window is rounded down, never over the edge");
 	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 255;
-	is(tcps_window_field(&s, false), 0, "less than a unit is nothing");
+	is(tcps_window_field(&s, false), 0,
+	   "a window of less than a unit is 0");
 	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 70000;
-	is(tcps_window_field(&s, true), 65535, "that of a SYN is not scaled");
+	is(tcps_window_field(&s, true), 65535,
+	   "the window of our SYN is not scaled");
 	s.rcv_acked = s.rcv_nxt = s.rcv_edge - 7000;
-	is(tcps_window_field(&s, true), 7000, "but exact");
+	is(tcps_window_field(&s, true), 7000, "the window of our SYN is exact");
 
 	established();
 	IN(.len = 50000);
@@ -1179,29 +1254,35 @@ static void window_field(void)
 	ok(tcps_fin_due(&s), "a FIN right behind a filled window is taken");
 	tcps_fin_passed(&s);
 	tcps_acknowledge(&s, s.rcv_nxt);
-	is(tcps_window_field(&s, false), 0, "and the window stays closed");
+	is(tcps_window_field(&s, false), 0,
+	   "the window stays closed after the FIN");
 
 	established_ws(-1);
 	tcps_window(&s, 1 << 20, 1 << 20);
-	is(tcps_window_field(&s, false), 65535, "no scale: windows of 65535");
-	is(s.rcv_edge - s.rcv_acked, 65535, "and no more promised");
-	is(s.snd_wnd, WND, "and theirs is taken as it is");
+	is(tcps_window_field(&s, false), 65535,
+	   "without a scale the window is at most 65535");
+	is(s.rcv_edge - s.rcv_acked, 65535,
+	   "without a scale no more is promised");
+	is(s.snd_wnd, WND,
+	   "without a scale the guest's window is taken as it is");
 	s.rcv_mss = 65480;		/* more than half of what they can see */
 	IN(.len = 64400);
 	tcps_acknowledge(&s, s.rcv_nxt);
 	ok(tcps_window(&s, 1 << 20, 1 << 20), "a window that is nearly used up opens");
-	is(s.rcv_edge - s.rcv_acked, 65535, "as far as it goes");
+	is(s.rcv_edge - s.rcv_acked, 65535,
+	   "a window opens as far as the field goes");
 	established_ws(5);
-	is(s.snd_wnd, WND << 5, "with a scale it is scaled");
+	is(s.snd_wnd, WND << 5, "a window with a scale is scaled");
 }
 
 static void sender_sws(void)
 {
 	established();
 	is(sent(WND - 100), WND - 100, "almost all of the window");
-	is(tcps_may_send(&s), 0, "the rest is too small to go by itself");
+	is(tcps_may_send(&s), 0,
+	   "the rest of the window is too small to go by itself");
 	IN(.ack = 50000);
-	is(tcps_may_send(&s), 50100, "with an ACK it goes with more");
+	is(tcps_may_send(&s), 50100, "the rest of the window goes with an ACK");
 
 	connecting(0, MSS);
 	tcps_connected(&s, now);
@@ -1212,7 +1293,7 @@ static void sender_sws(void)
 	tcps_sent(&s, 100, now);
 	is(tcps_may_send(&s), 100, "half of a small window may go");
 	tcps_sent(&s, 1, now);
-	is(tcps_may_send(&s), 0, "less may not");
+	is(tcps_may_send(&s), 0, "less than half of a small window may not go");
 }
 
 static void acknowledge_is_clamped(void)
@@ -1220,12 +1301,14 @@ static void acknowledge_is_clamped(void)
 	established();
 	IN(.len = 1000);
 	tcps_acknowledge(&s, irs + 1001);
-	is(rel_rcv(s.rcv_acked), 1000, "never more than the guest sent");
+	is(rel_rcv(s.rcv_acked), 1000,
+	   "no more is acknowledged than the guest sent");
 	tcps_acknowledge(&s, irs + 10);
-	is(rel_rcv(s.rcv_acked), 1000, "never back");
+	is(rel_rcv(s.rcv_acked), 1000, "an acknowledgement never moves back");
 	IN(.len = 1000);
 	tcps_acknowledge(&s, irs + 1500);
-	is(rel_rcv(s.rcv_acked), 1500, "what the peer has, where it is far away");
+	is(rel_rcv(s.rcv_acked), 1500,
+	   "for a far peer its own acknowledgement counts");
 	tcps_acknowledge(&s, irs - 5);
 	is(rel_rcv(s.rcv_acked), 1500, "a count before the first byte is none");
 }
