@@ -141,7 +141,7 @@ static void entries(void)
 	a = take(IPPROTO_TCP);
 	b = take(IPPROTO_UDP);
 	ok(a && b && a != b, "two flows are two entries");
-	is(t.count, 2, "and are counted");
+	is(t.count, 2, "two flows are counted");
 	ok(flow_at(&t, flow_index(&t, b)) == b, "a flow is found by its index");
 	ok(!flow_at(&t, 2) && !flow_at(&t, FLOW_MAX) && !flow_at(&t, FLOW_NONE),
 	   "no other index is a flow");
@@ -151,14 +151,16 @@ static void entries(void)
 	gen = b->gen;
 	flow_free(&t, &l, b);
 	is(t.count, 1, "a flow that ended is not counted");
-	ok(!flow_at(&t, index), "nor found by its index");
+	ok(!flow_at(&t, index), "a flow that ended is not found by its index");
 	c = take(IPPROTO_TCP);
-	is(flow_index(&t, c), index, "its entry is used again");
-	ok(c->gen != gen, "with another generation");
+	is(flow_index(&t, c), index,
+	   "the entry of a flow that ended is used again");
+	ok(c->gen != gen, "a used entry has another generation");
 	for (i = 0; i < sizeof(c->priv); i++)
 		dirty += c->priv[i];
-	ok(!dirty && !c->hashed && !timer_armed(&c->timer), "and clean");
-	ok(!c->list, "and on no list");
+	ok(!dirty && !c->hashed && !timer_armed(&c->timer),
+	   "a used entry is clean");
+	ok(!c->list, "a used entry is on no list");
 
 	wheel_arm(&l.wheel, &c->timer, 2000);
 	flow_free(&t, &l, c);
@@ -175,18 +177,21 @@ static void references(void)
 	a = make(IPPROTO_ICMP, 7, PIF_TAP);
 	ref = flow_ref(a, TGT);
 	is(ref.kind, REF_ICMP, "a reference tells the kind of its flow");
-	is(ref.side, TGT, "and the side");
-	ok(flow_from_ref(&t, ref) == a, "and gives the flow back");
+	is(ref.side, TGT, "a reference tells the side of its flow");
+	ok(flow_from_ref(&t, ref) == a, "a reference gives the flow back");
 	other = ref;
 	other.gen++;
-	ok(!flow_from_ref(&t, other), "another generation is refused");
+	ok(!flow_from_ref(&t, other),
+	   "a reference of another generation is refused");
 	other = ref;
 	other.index = (1U << LOOP_INDEX_BITS) - 1;
-	ok(!flow_from_ref(&t, other), "an index beyond the table is refused");
+	ok(!flow_from_ref(&t, other),
+	   "a reference beyond the table is refused");
 	flow_free(&t, &l, a);
-	ok(!flow_from_ref(&t, ref), "a flow that ended is refused");
+	ok(!flow_from_ref(&t, ref),
+	   "a reference to a flow that ended is refused");
 	ok(take(IPPROTO_TCP) == a && !flow_from_ref(&t, ref),
-	   "also when its entry is used again");
+	   "a reference to a flow that ended is refused when its entry is used again");
 }
 
 static void lookups(void)
@@ -200,12 +205,13 @@ static void lookups(void)
 	f = between(IPPROTO_TCP, 7, PIF_TAP, 8, FLOW_INI);
 	ok(flow_lookup(&t, IPPROTO_TCP, PIF_TAP, &s, &side) == f && side == INI,
 	   "a side that was put in is found");
-	ok(!find(IPPROTO_TCP, 8, PIF_HOST), "one that was not isn't");
+	ok(!find(IPPROTO_TCP, 8, PIF_HOST),
+	   "a side that was not put in is not found");
 	flow_free(&t, &l, f);
 	f = between(IPPROTO_TCP, 7, PIF_TAP, 8, FLOW_INI | FLOW_TGT);
 	s = side_of(8);
 	ok(flow_lookup(&t, IPPROTO_TCP, PIF_HOST, &s, &side) == f && side == TGT,
-	   "the other side is found as such");
+	   "the other side is found as the other side");
 	ok(!find(IPPROTO_UDP, 7, PIF_TAP), "another protocol is another flow");
 	ok(!find(IPPROTO_TCP, 7, PIF_HOST), "another interface is another flow");
 	ok(!find(IPPROTO_TCP, 9, PIF_TAP), "another port is another flow");
@@ -262,7 +268,7 @@ static void against_reference(void)
 	is(ghosts, 0, "60 000 changes: nothing that ended is found");
 	for (i = n = 0; i < FLOW_MAX - SOME; i++)
 		n += !find(IPPROTO_UDP, 1000000 + i, PIF_TAP);
-	is(n, 0, "all neighbours are still found");
+	is(n, 0, "60 000 changes: all neighbours are still found");
 }
 
 static void full(void)
@@ -278,8 +284,8 @@ static void full(void)
 		flow_set_rank(&t, f, FLOW_KEPT);
 	}
 	is(i, FLOW_MAX, "the table takes as many flows as it says");
-	ok(!take(IPPROTO_UDP), "and refuses one more");
-	is(t.count, FLOW_MAX, "which is not counted");
+	ok(!take(IPPROTO_UDP), "a full table refuses one more flow");
+	is(t.count, FLOW_MAX, "a refused flow is not counted");
 
 	alarm(20);		/* with no empty slot the search has no end */
 	ok(!find(IPPROTO_TCP, FLOW_MAX + 1, PIF_TAP),
@@ -291,8 +297,9 @@ static void full(void)
 	for (i = 0; i < sizeof(t.hash) / sizeof(t.hash[0]); i++)
 		n += !!t.hash[i];
 	is(n, 0, "when all have ended, the hash is empty");
-	is(t.count, 0, "and so is the table");
-	ok(take(IPPROTO_TCP), "and it takes flows again");
+	is(t.count, 0, "when all have ended, the table is empty");
+	ok(take(IPPROTO_TCP),
+	   "when all have ended, the table takes flows again");
 }
 
 /* @n flows of @class that hold a descriptor each; how many there are */
@@ -327,31 +334,37 @@ static void shares(void)
 	flow_limit_fds(&t, 320);
 	is(fill(FLOW_STREAM, 400, FLOW_KEPT, 0), 268,
 	   "established connections leave the others their shares");
-	is(nevicted, 0, "and end none of themselves");
+	is(nevicted, 0, "established connections end none of themselves");
 	is(fill(FLOW_DATAGRAM, 41, FLOW_ANSWERED, 0), 41,
 	   "datagrams have their share beside them");
-	is(fill(FLOW_ECHO, 11, FLOW_PENDING, 0), 11, "and echo has its own");
-	is(nevicted, 0, "and nothing had to end for that");
-	is(fill(FLOW_ECHO, 5, FLOW_PENDING, 0), 5, "more echo is there");
-	ok(nevicted == 5 && held(FLOW_ECHO) == 11, "at the cost of echo");
+	is(fill(FLOW_ECHO, 11, FLOW_PENDING, 0), 11,
+	   "echo has its share beside streams and datagrams");
+	is(nevicted, 0, "no flow has to end within the shares");
+	is(fill(FLOW_ECHO, 5, FLOW_PENDING, 0), 5,
+	   "more echo than its share is accepted");
+	ok(nevicted == 5 && held(FLOW_ECHO) == 11,
+	   "more echo than its share ends other echo");
 
 	reset();
 	flow_limit_fds(&t, 320);
 	is(fill(FLOW_ECHO, 1000, FLOW_PENDING, 0), 1000,
-	   "echo goes on beyond what there is");
-	is(held(FLOW_ECHO), 320, "and may use all while nobody needs it");
+	   "echo goes on beyond the limit");
+	is(held(FLOW_ECHO), 320,
+	   "echo may use all while no other class needs it");
 	is(fill(FLOW_STREAM, 270, FLOW_KEPT, 0), 268,
 	   "streams take their share back");
-	is(fill(FLOW_DATAGRAM, 41, FLOW_PENDING, 0), 41, "and datagrams theirs");
+	is(fill(FLOW_DATAGRAM, 41, FLOW_PENDING, 0), 41,
+	   "datagrams take their share back");
 	is(held(FLOW_ECHO), 11, "echo keeps its share");
 
 	reset();
 	flow_limit_fds(&t, 320);
 	fill(FLOW_DATAGRAM, 500, FLOW_ANSWERED, 0);
-	is(held(FLOW_DATAGRAM), 320, "so may datagrams");
+	is(held(FLOW_DATAGRAM), 320,
+	   "datagrams may use all while no other class needs it");
 	is(fill(FLOW_STREAM, 270, FLOW_KEPT, 0), 268,
-	   "which yield to streams as well");
-	is(held(FLOW_DATAGRAM), 52, "but not below what others leave");
+	   "datagrams yield to streams");
+	is(held(FLOW_DATAGRAM), 52, "datagrams keep the rest beside streams");
 }
 
 static void least_useful(void)
@@ -363,12 +376,14 @@ static void least_useful(void)
 	fill(FLOW_STREAM, 32, FLOW_PENDING, 5000);
 	ok(!flow_make_room(&t, FLOW_STREAM, 1, 5999),
 	   "half-open connections have a second for an answer");
-	ok(flow_make_room(&t, FLOW_STREAM, 1, 6000), "and may end after that");
-	ok(evicted == &t.flow[0], "the oldest first");
+	ok(flow_make_room(&t, FLOW_STREAM, 1, 6000),
+	   "half-open connections may end after a second");
+	ok(evicted == &t.flow[0], "the oldest half-open connection ends first");
 	flow_set_rank(&t, &t.flow[1], FLOW_KEPT);
 	with_fds(IPPROTO_TCP, 1, 6000);
 	with_fds(IPPROTO_TCP, 1, 6000);
-	ok(evicted == &t.flow[2], "one that was established is passed over");
+	ok(evicted == &t.flow[2],
+	   "a connection that was established is passed over");
 
 	reset();
 	flow_limit_fds(&t, 3);
@@ -384,7 +399,7 @@ static void least_useful(void)
 	flow_set_rank(&t, c, FLOW_ANSWERED);	/* its entry was used again */
 	c->last_ms = 70;
 	with_fds(IPPROTO_UDP, 1, 80);
-	ok(evicted == b, "then the longest idle of those with one");
+	ok(evicted == b, "the longest idle of those with an answer ends then");
 
 	reset();
 	flow_limit_fds(&t, 2);
@@ -404,7 +419,7 @@ static void least_useful(void)
 		.proto = IPPROTO_UDP, .class = FLOW_DATAGRAM, .fds = 1, .keep = a,
 	}, 5000);
 	ok(evicted == b && c, "a flow that is still needed is passed over");
-	is(a->rank, FLOW_PENDING, "and is what it was before");
+	is(a->rank, FLOW_PENDING, "a flow that is still needed keeps its rank");
 	ok(flow_has_room(&t, FLOW_DATAGRAM, 0) &&
 	   !flow_has_room(&t, FLOW_DATAGRAM, 1),
 	   "without ending others there is room for a flow without descriptors");
@@ -417,9 +432,10 @@ static void least_useful(void)
 	   evicted == a && nevicted == 1,
 	   "flows without a descriptor don't end for want of descriptors");
 	flow_free(&t, &l, &t.flow[1]);
-	is(held(FLOW_DATAGRAM), 0, "what a flow held is free when it ends");
+	is(held(FLOW_DATAGRAM), 0,
+	   "descriptors of a flow are free when it ends");
 	ok(!flow_make_room(&t, FLOW_STREAM, 3, 30),
-	   "more than there is can't be had");
+	   "more descriptors than the limit can't be had");
 
 	reset();
 	flow_limit_fds(&t, 64);
@@ -427,7 +443,7 @@ static void least_useful(void)
 	ok(flow_evict(&t, FLOW_STREAM, 20) && evicted == &t.flow[0],
 	   "without descriptors in the kernel, the same flow would end");
 	reset();
-	ok(!flow_evict(&t, FLOW_STREAM, 20), "and none if there is none");
+	ok(!flow_evict(&t, FLOW_STREAM, 20), "without a flow none would end");
 }
 
 static void sides(void)
@@ -513,7 +529,8 @@ static void lists(void)
 	flow_list_remove(&t, b);
 	ok(flow_list_pop(&t, &one) == a && flow_list_pop(&t, &one) == c &&
 	   !flow_list_pop(&t, &one), "flows leave a list in the order they came");
-	ok(!a->list && !b->list && !one.count, "and are on none after that");
+	ok(!a->list && !b->list && !one.count,
+	   "flows that left a list are on none");
 	flow_list_remove(&t, b);
 	ok(!b->list, "a flow on no list can be removed");
 
