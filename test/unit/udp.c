@@ -220,8 +220,9 @@ static void test_both_ways(void)
 	for (i = 0; i < 4; i++) {
 		guest_sends(gateway(), GPORT, port, sizes[i]);
 		is(get(s, &from), sizes[i], "a datagram comes out");
-		ok(!memcmp(buf, data, sizes[i]), "with its bytes");
-		is(from, GPORT, "from the guest's port");
+		ok(!memcmp(buf, data, sizes[i]),
+		   "a datagram has the guest's bytes");
+		is(from, GPORT, "a datagram comes from the guest's port");
 		fake.n = 0;
 		put(s, from, sizes[i]);
 		turn();
@@ -230,10 +231,10 @@ static void test_both_ways(void)
 	}
 	guest_sends(gateway(), GPORT, port, v4 ? 65507 : 65527);
 	is(get(s, &from), v4 ? 65507 : 65527, "the largest datagram comes out");
-	is(get(s, &from), -1, "it comes out once");
-	is(peers(), 1, "all that is one flow");
+	is(get(s, &from), -1, "the largest datagram comes out once");
+	is(peers(), 1, "all datagrams to a peer are one flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
-	   "all that takes one descriptor");
+	   "all datagrams of a port take one descriptor");
 	close(s);
 	teardown();
 }
@@ -253,8 +254,8 @@ static void test_segments(void)
 		if (get(s, &from) != 1000 || memcmp(buf, data + i * 1000, 1000))
 			break;
 	is(i, 64, "an unsegmented frame comes out as datagrams");
-	is(get(s, &from), 900, "the last is shorter");
-	is(get(s, &from), -1, "and that is all");
+	is(get(s, &from), 900, "the last datagram of a frame is shorter");
+	is(get(s, &from), -1, "no datagram follows the last one of a frame");
 
 	for (i = 0; i < 6; i++)
 		p[i] = packet(i, gateway(), GPORT, port,
@@ -262,13 +263,13 @@ static void test_segments(void)
 	udp_tap_input(&udp, p, 6);
 	for (i = 0; i < 6; i++)
 		is(get(s, &from), ((const int[]){ 9, 9, 5, 0, 9, 12 })[i],
-		   "sizes in a row are kept");
+		   "sizes of datagrams in a row are kept");
 
 	for (i = 0; i < 6; i++)
 		p[i] = packet(i, gateway(), GPORT, port, 30000, 0);
 	udp_tap_input(&udp, p, 6);
 	for (i = 0; i < 6; i++)
-		is(get(s, &from), 30000, "so are large ones");
+		is(get(s, &from), 30000, "sizes of large datagrams are kept");
 	close(s);
 	teardown();
 }
@@ -286,17 +287,19 @@ static void test_refused(void)
 	ok(fake.n == 1 && sent(0, &p) && p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6),
 	   "a closed port is an ICMP error");
 	is(p.icmp.type << 8 | p.icmp.code, v4 ? 0x0303 : 0x0104,
-	   "port unreachable");
+	   "a closed port is told as port unreachable");
 	memcpy(&h, p.payload.p + (v4 ? 20 : 40), sizeof(h));
 	ok(ntohs(h.sport) == GPORT && ntohs(h.dport) == port,
-	   "about what the guest sent");
+	   "the ICMP error quotes the guest's datagram");
 	ok(!memcmp(p.payload.p + (v4 ? 12 : 8), wire.sent[0].b + (v4 ? 26 : 22),
-		   v4 ? 8 : 32), "with the addresses that it used");
+		   v4 ? 8 : 32),
+		   "the ICMP error has the addresses that the guest used");
 
 	fake.n = 0;
 	guest_sends(gateway(), GPORT, port, 100);
 	turn();
-	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP, "each time");
+	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP,
+	   "each datagram to a closed port gets an ICMP error");
 
 	fake.n = 0;
 	guest_sends(gateway(), port, port, 100);
@@ -334,7 +337,7 @@ static void test_fragments(void)
 			next++;
 	}
 	ok(fake.n > 4, "without large frames there are fragments");
-	is(next, 4, "which are all datagrams, in order");
+	is(next, 4, "fragments make all datagrams, in order");
 	close(s);
 	teardown();
 }
@@ -383,7 +386,7 @@ static void test_pack(void)
 		good &= next == n;
 	}
 	ok(good, "datagrams keep their sizes and their order");
-	ok(frames < 20 * n, "though some travel together");
+	ok(frames < 20 * n, "some datagrams travel together");
 	close(s);
 	teardown();
 }
@@ -403,13 +406,13 @@ static void test_no_room(void)
 	put(s, from, 10);
 	put(s, from, 20);
 	turn();
-	is(fake.n, 0, "nothing goes where there is no room");
-	is(epoll_wait(loop.epfd, &ev, 1, 0), 0, "and nothing spins");
+	is(fake.n, 0, "without room no datagram goes");
+	is(epoll_wait(loop.epfd, &ev, 1, 0), 0, "without room no event spins");
 	fake.room = FAKE_FRAMES;
 	udp_tap_writable(&udp);
 	turn();
 	ok(fake.n == 2 && sent(0, &p) && p.payload.len == 10 && sent(1, &p) &&
-	   p.payload.len == 20, "nothing is lost");
+	   p.payload.len == 20, "once there is room, no datagram is lost");
 	close(s);
 	teardown();
 }
@@ -432,22 +435,25 @@ static void test_time(void)
 	setup(TAP_JUMBO, 1500);
 	s = server(&port);
 	guest_sends(gateway(), GPORT, port, 1);
-	is(flows_after(50000), 1, "a flow lives");
+	is(flows_after(50000), 1, "a flow lives without answers");
 	guest_sends(gateway(), GPORT, port, 1);
-	is(flows_after(50000), 1, "longer if it is used");
-	is(flows_after(80000), 0, "and ends if it is not");
+	is(flows_after(50000), 1, "a flow lives longer if it is used");
+	is(flows_after(80000), 0, "a flow ends if it is not used");
 
 	guest_sends(gateway(), GPORT, port, 1);
 	while (get(s, &from) >= 0)
 		;
 	put(s, from, 1);
 	turn();
-	is(flows_after(170000), 1, "longer once there was an answer");
-	is(flows_after(40000), 0, "but not for ever");
+	is(flows_after(170000), 1,
+	   "a flow lives longer once there was an answer");
+	is(flows_after(40000), 0,
+	   "a flow with an answer does not live for ever");
 
 	guest_sends(gateway(), GPORT, 53, 1);
-	is(flows_after(10000), 1, "a question to a name server");
-	is(flows_after(10000), 0, "does not keep its port for long");
+	is(flows_after(10000), 1, "a question to a name server is a flow");
+	is(flows_after(10000), 0,
+	   "a question to a name server does not keep its port for long");
 	close(s);
 	teardown();
 }
@@ -468,8 +474,9 @@ static void test_nowhere(void)
 	turn();
 	is(flows.count, 0, "no flow for DHCP, port 0, a node's own groups, or "
 	   "with --no-udp");
-	is(udp.dropped, v4 ? 8 : 7, "each is counted");
-	is(fake.n, 0, "and not answered");
+	is(udp.dropped, v4 ? 8 : 7,
+	   "each datagram that goes nowhere is counted");
+	is(fake.n, 0, "datagrams that go nowhere are not answered");
 	teardown();
 }
 
@@ -547,18 +554,18 @@ static void test_inbound(bool dual)
 	put(s[1], port, 0);
 	put(s[0], port, 3000);
 	udp_listen_event(&udp, l, &r, port, 0);
-	is(fake.n, 3, "what comes to a forwarded port goes to the guest");
+	is(fake.n, 3, "datagrams to a forwarded port go to the guest");
 	ok(is_inbound(0, pport[0], 10) && is_inbound(1, pport[1], 0) &&
 	   is_inbound(2, pport[0], 3000),
-	   "to its port there, from the gateway, in order");
-	is(peers(), 2, "one flow for each peer");
+	   "forwarded datagrams have the guest's port and the gateway's address, in order");
+	is(peers(), 2, "each peer of a forwarded port has one flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 0,
 	   "flows of a listening socket hold no descriptor");
 
 	guest_answers(100);
-	is(get(s[0], &from), 100, "an answer goes back");
-	is(from, port, "from the port that was dialled");
-	is(get(s[1], &from), -1, "to whom it is for alone");
+	is(get(s[0], &from), 100, "an answer goes back to the peer");
+	is(from, port, "an answer comes from the port that was dialled");
+	is(get(s[1], &from), -1, "an answer goes to its peer alone");
 
 	fake.n = 0;
 	put(s[0], port, 20);
@@ -566,7 +573,7 @@ static void test_inbound(bool dual)
 	ok(fake.n == 1 && is_inbound(0, pport[0], 20),
 	   "more datagrams of a peer get to the guest");
 	is(flows_after(170000), 1, "the flow with an answer lives longer");
-	is(flows_after(40000), 0, "and ends");
+	is(flows_after(40000), 0, "the flow with an answer ends, too");
 
 	close(s[0]);
 	close(s[1]);
@@ -594,7 +601,7 @@ static void test_listener_gone(void)
 	udp_listener_gone(&udp);
 	guest_answers(5);
 	is(get(s, &from) == 5 && from == other, 0,
-	   "nothing leaves by a descriptor that is another socket now");
+	   "no datagram leaves by a descriptor that is another socket now");
 	close(o);
 	close(l);
 	close(s);
@@ -620,7 +627,7 @@ static void test_inbound_same(void)
 	udp_listen_event(&udp, l, &r, port, 0);
 	ok(fake.n == 1 && is_inbound(0, pport, 33),
 	   "a peer that the guest talks to may use the forwarded port, too");
-	is(peers(), 1, "the guest can't tell: it stays one flow");
+	is(peers(), 1, "a peer that uses both ports stays one flow");
 	close(l);
 	close(s);
 	teardown();
@@ -656,8 +663,9 @@ static void test_same_name(void)
 	   p.payload.len == 20 && ntohs(p.udp.sport) != pport,
 	   "a second peer that is shown by the same address gets another port");
 	guest_answers(100);
-	is(get(s[1], &from), 100, "an answer to it reaches it");
-	is(get(s[0], &from), -1, "an answer to it reaches nobody else");
+	is(get(s[1], &from), 100, "an answer to the second peer reaches it");
+	is(get(s[0], &from), -1,
+	   "an answer to the second peer does not reach the first");
 	close(l);
 	close(s[0]);
 	close(s[1]);
@@ -689,11 +697,11 @@ static void test_many_flows(void)
 	}
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 8,
 	   "there are never more sockets than there may be");
-	is(from, GPORT + 30, "a new one always finds room");
+	is(from, GPORT + 30, "a new flow always finds room");
 	fake.n = 0;
 	put(s, GPORT, 7);
 	turn();
-	ok(fake.n == 1, "one that is in use is not what ends");
+	ok(fake.n == 1, "a flow in use is not evicted");
 	close(s);
 	teardown();
 }
