@@ -212,22 +212,24 @@ static void test_both_ways(void)
 		listen_event(l, &r, port);
 		turn();
 		is(get(server, &mapped), sizes[i], "a datagram arrives");
-		ok(!memcmp(buf, data, sizes[i]), "with its bytes");
+		ok(!memcmp(buf, data, sizes[i]),
+		   "a datagram arrives with its bytes");
 		put(server, mapped, sizes[i]);
 		turn();
-		is(get(c[0], &from), sizes[i], "the answer, too");
-		is(from, port, "from whom was asked");
+		is(get(c[0], &from), sizes[i], "the answer arrives");
+		is(from, port, "the answer comes from the port that was asked");
 	}
 	put(c[1], port, 5);
 	listen_event(l, &r, port);
 	turn();
-	is(get(server, &from), 5, "somebody else is heard");
-	ok(from != mapped, "who is another one for the target");
+	is(get(server, &from), 5, "a second client is heard");
+	ok(from != mapped, "a second client has another port for the target");
 	put(server, from, 6);
 	turn();
-	is(get(c[1], &from), 6, "and answered");
-	is(get(c[0], &from), -1, "alone");
-	is(flows.count, 2, "one flow a peer");
+	is(get(c[1], &from), 6, "a second client is answered");
+	is(get(c[0], &from), -1,
+	   "the answer to the second client goes to it alone");
+	is(flows.count, 2, "each client has one flow");
 
 	close(c[0]);
 	close(c[1]);
@@ -302,7 +304,7 @@ static void test_segments(void)
 		    memcmp(buf, data + i * 1000, 1000))
 			break;
 	is(i, 20, "segments arrive as datagrams");
-	is(get(server, &from), 300, "the last is shorter");
+	is(get(server, &from), 300, "the last segment is shorter");
 	close(c);
 	close(server);
 	close(l);
@@ -354,8 +356,8 @@ static void test_ends(void)
 	setup();
 	put(c, port, 1);
 	listen_event(l, &r, port);
-	is(flows_after(50000), 1, "a flow lives");
-	is(flows_after(30000), 0, "not long, if nobody answers");
+	is(flows_after(50000), 1, "a flow lives without an answer");
+	is(flows_after(30000), 0, "a flow without an answer ends soon");
 
 	put(c, port, 1);
 	listen_event(l, &r, port);
@@ -363,7 +365,7 @@ static void test_ends(void)
 		;
 	put(server, from, 1);
 	turn();
-	is(flows_after(170000), 1, "longer, if somebody does");
+	is(flows_after(170000), 1, "a flow with an answer lives longer");
 
 	flows.ops = ops;
 	flow_limit_fds(&flows, 3);
@@ -376,7 +378,7 @@ static void test_ends(void)
 		listen_event(l, &r, port);
 		close(s);
 	}
-	is(flows.count, 3, "there are never too many");
+	is(flows.count, 3, "there are never too many flows");
 	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = 0;
 	our = 0;
 	close(c);
@@ -409,7 +411,7 @@ static void test_closed_port(void)
 	put(c, port, 7);
 	listen_event(l, &r, port);
 	turn();
-	is(get(server, &from), 7, "and may be opened later");
+	is(get(server, &from), 7, "a closed port may be opened later");
 	close(c);
 	close(server);
 	close(l);
@@ -439,7 +441,8 @@ static void test_other_target(void)
 	v4 = !v4;
 	turn();
 	is(get(c, &from), 7, "the answer comes back");
-	is(from, port, "from whom was asked");
+	is(from, port,
+	   "the answer of the other family comes from the port that was asked");
 
 	close(server);
 	server = bound(false, &to);
@@ -449,7 +452,8 @@ static void test_other_target(void)
 	put(c, port, 9);
 	listen_event(l, &r, port);
 	turn();
-	is(get(server, &from), 9, "after another refusal, to the first again");
+	is(get(server, &from), 9,
+	   "a datagram goes back to the first family after another refusal");
 	close(c);
 	close(server);
 	close(l);
