@@ -327,7 +327,7 @@ static void test_udp_groups(void)
 	len = sizeof(sa);
 	ok(!getsockname(l.l[0].fd, &sa.sa, &len) &&
 	   sa.sin.sin_addr.s_addr == htonl(0xe00000fb),
-	   "it is bound to the group's address alone");
+	   "the socket of a group is bound to its address alone");
 	listen_close(&l);
 	close(other);
 
@@ -654,9 +654,9 @@ static void test_scan(void)
 
 	begin_scan(1, 65535);
 	is(bind_all(), 0, "rules that scan bind nothing themselves");
-	is(l.count, 0, "nothing is bound yet");
+	is(l.count, 0, "before the first scan no port is bound");
 	ok(scan_needed(&sc, true) && scan_needed(&sc, false),
-	   "both sides have to be asked");
+	   "rules of both sides need scans of both");
 	start_scan();
 	ok(ours(IPPROTO_TCP, false, 7000) && connects("127.0.0.1", 7000),
 	   "a TCP port of the namespace is bound on the host at once");
@@ -906,7 +906,7 @@ static void test_dump(void)
 	*error_message(5) = -EPERM;
 	is(walk(), -EPERM, "an error in a dump is returned");
 	*error_message(5) = -ENOENT;
-	is(walk(), 0, "a family unknown has no sockets");
+	is(walk(), 0, "an unknown family has no sockets");
 	*error_message(5) = 3;
 	is(walk(), -EBADMSG, "a positive error is refused");
 	message(NLMSG_ERROR, 5, 2);
