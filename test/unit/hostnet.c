@@ -40,7 +40,7 @@ static void test_hop_on(void)
 
 	ok(hop_on(&r, 3) == &r.hops[2],
 	   "of the next hops over an interface a live one is preferred");
-	ok(!hop_on(&r, 4), "over another interface there is none");
+	ok(!hop_on(&r, 4), "over another interface there is no next hop");
 }
 
 static void feed_route(const char *dst, unsigned len, unsigned oif,
@@ -70,10 +70,10 @@ static void test_collect_routes(void)
 		feed_route("203.0.113.9", 32, 3, "198.51.100.7");
 	is(host.nroutes, HOSTNET_ROUTES_MAX,
 	   "routes are collected up to a limit");
-	is(host.routes_lost, 1, "what is lost is counted");
+	is(host.routes_lost, 1, "routes beyond the limit are counted");
 	feed_route("0.0.0.0", 0, 3, "198.51.100.1");
 	ok(!host.routes[HOSTNET_ROUTES_MAX - 1].dst_len,
-	   "a default route finds room");
+	   "a default route finds room beyond the limit");
 	is(probe.ncands, 2, "both default routes are candidates");
 
 	for (i = 0; i < CANDS_MAX; i++)
@@ -86,7 +86,8 @@ static void test_collect_routes(void)
 	   "an IPv6 route without metric has the default one");
 	probe.oif = 4;
 	feed_route("::", 0, 3, "fe80::1");
-	is(probe.ncands, 1, "routes over others than the wanted are left out");
+	is(probe.ncands, 1,
+	   "routes over other interfaces than the given one are left out");
 }
 
 static void feed_addr(const char *addr, unsigned len, unsigned index,
@@ -167,7 +168,7 @@ static void test_addr_order_v6(void)
 		feed_addr("2001:db8::2", 64, 3, 0, RT_SCOPE_UNIVERSE);
 	is(host.naddrs, HOSTNET_ADDRS_MAX,
 	   "addresses are collected up to a limit");
-	is(host.addrs_lost, 7, "what is lost is counted");
+	is(host.addrs_lost, 7, "addresses beyond the limit are counted");
 }
 
 static void test_prefixes(void)
@@ -213,7 +214,7 @@ static void test_onlink_better(void)
 	ok(onlink_better(&none, 3, 5) && !onlink_better(&none, 5, 3),
 	   "the first interface on the link is taken");
 	ok(onlink_better(&prefer, 7, 3) && !onlink_better(&prefer, 3, 7),
-	   "the other family's template comes before it");
+	   "the other family's template comes before the first interface");
 }
 
 static void test_local_route(void)
@@ -407,7 +408,7 @@ static void test_host_interface(void)
 	is(net.ip4.ifindex, 3, "the interface that was given is the template");
 	util_strcpy(conf.ifname_opt, IFNAMSIZ, "e4");
 	is(hostnet_init(&net, &conf), -ENODEV,
-	   "one that is not there is an error");
+	   "a given interface that is not there is an error");
 }
 
 int main(void)
