@@ -89,7 +89,7 @@ static void test_walk_strangers(void)
 	msg->nlmsg_pid = PORT + 1;
 	data_message();
 	is(walk(), 1, "the answer to an earlier request is not ours");
-	is(seen, 1, "nor is that to somebody else");
+	is(seen, 1, "the answer to another program is not ours");
 
 	begin();
 	message(NLMSG_NOOP, NULL, 0);
@@ -270,8 +270,8 @@ static void test_route_no_interest(void)
 	attr_num(RTA_TABLE, 1000);
 	is(parse_route(AF_INET), -ESRCH, "a table above 255 is not the main one");
 	is(nl_parse_route_of_any(msg, AF_INET, &route), 0,
-	   "which may be wanted");
-	is(route.table, 1000, "then it is told");
+	   "a table above 255 may be wanted");
+	is(route.table, 1000, "the number of a table above 255 is told");
 	begin();
 	route_message(AF_INET, 0);
 	rtm_of()->rtm_type = RTN_UNREACHABLE;
@@ -307,8 +307,9 @@ static void test_route_malformed(void)
 		is(parse_route(AF_INET), -EBADMSG, t[i].name);
 	}
 	a->rta_len = 6;
-	is(parse_route(AF_INET), 0, "a number of two bytes");
-	is(route.nhops, 0, "is no interface");
+	is(parse_route(AF_INET), 0,
+	   "a route with an interface of two bytes is read");
+	is(route.nhops, 0, "an interface of two bytes is none");
 
 	begin();
 	message(RTM_NEWROUTE, "short", 5);
@@ -319,7 +320,8 @@ static void test_route_malformed(void)
 	is(parse_route(AF_INET), -EBADMSG, "an IPv4 prefix of 33 is refused");
 	begin();
 	route_message(AF_INET, 24);
-	is(parse_route(AF_INET), -EBADMSG, "a prefix of nothing is refused");
+	is(parse_route(AF_INET), -EBADMSG,
+	   "a prefix length without an address is refused");
 	begin();
 	route_message(AF_INET6, 24);
 	attr_ip(RTA_DST, "203.0.113.0");
@@ -393,8 +395,9 @@ static void test_nexthop(void)
 	begin();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr(NHA_GROUP, g, sizeof(g) - 1);
-	is(nl_parse_nexthop(msg, &x), 0, "a group of them is read");
-	ok(x.nids == 2 && x.ids[1] == 8, "whole members only");
+	is(nl_parse_nexthop(msg, &x), 0, "a group of nexthop objects is read");
+	ok(x.nids == 2 && x.ids[1] == 8,
+	   "a group of nexthop objects has whole members only");
 	begin();
 	message(RTM_NEWNEXTHOP, &nhm, sizeof(nhm));
 	attr(NHA_BLACKHOLE, NULL, 0);
