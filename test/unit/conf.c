@@ -763,13 +763,13 @@ static void help_and_version(void)
 {
 	is(result_of("pasta --help"), CONF_HELP, "--help is found");
 	is(result_of("pasta -h --nonsense"), CONF_HELP,
-	   "what follows --help does not matter");
+	   "options behind --help do not matter");
 	is(result_of("pasta --nonsense --help"), CONF_UNKNOWN,
-	   "what precedes --help does");
+	   "options before --help do matter");
 	is(result_of("pasta --config-net --version"), CONF_VERSION,
 	   "--version is found");
 	is(result_of("passt --version"), CONF_VERSION,
-	   "the same for passt");
+	   "options behind --help do not matter for passt");
 	is(result_of("pasta --host-lo-to-ns-lo --version"), CONF_VERSION,
 	   "a caller may ask whether an option is known");
 	is(result_of("pasta x --version"), CONF_RUN,
@@ -827,11 +827,12 @@ static void lists(void)
 	many[sizeof(many) - 4] = 0;
 	ok(conf_parse_argv(&c, &rules, 3, (argv[2] = many, argv), error,
 			   sizeof(error)) == CONF_RUN &&
-	   c.nsearch == CONF_SEARCH_MAX, "as many domains as there is room");
+	   c.nsearch == CONF_SEARCH_MAX,
+	   "a search list has as many domains as there is room");
 	many[sizeof(many) - 4] = ' ';
 	many[sizeof(many) - 2] = 0;
 	is(conf_parse_argv(&c, &rules, 3, argv, error, sizeof(error)), CONF_BAD,
-	   "one more is an error");
+	   "a search list with one domain more is an error");
 	ok(!strcmp(error, "Too many domains in --search with 'x': expected up"
 		   " to 32"), "which says how many");
 }
@@ -852,7 +853,7 @@ static void thousand_rules(void)
 	}
 	is(conf_parse_argv(&c, &rules, 2049, argv, error, sizeof(error)), CONF_RUN,
 	   "-t a thousand times");
-	is(rules.n, 1024 + 3, "that many rules, and the defaults");
+	is(rules.n, 1024 + 3, "1024 rules are there beside the defaults");
 }
 
 /* No name, no words, far too long words: nothing to crash about */
