@@ -414,8 +414,8 @@ static int opt_mtu(const struct dhcp_answer *a, uint8_t *b)
 {
 	if (a->net->mtu < CONF_MTU_MIN_IPV4 || a->net->mtu > UINT16_MAX)
 		return NO_OPTION;
-	b[0] = (uint8_t)(a->net->mtu >> 8);
-	b[1] = (uint8_t)a->net->mtu;
+	b[0] = a->net->mtu >> 8;
+	b[1] = a->net->mtu;
 	return 2;
 }
 
@@ -598,7 +598,7 @@ static uint8_t *write_search(const struct dhcp_answer *a, uint8_t *b)
 		if (len > DHCP_OPT_LEN_MAX)
 			len = DHCP_OPT_LEN_MAX;
 		*b++ = DHCP_OPT_SEARCH;
-		*b++ = (uint8_t)len;
+		*b++ = len;
 		memcpy(b, a->search + at, len);
 		b += len;
 		at += len;
@@ -633,7 +633,7 @@ static size_t write_options(struct dhcp_answer *a, uint8_t *b, size_t room)
 		if (len == NO_OPTION)
 			continue;
 		b[0] = o->code;
-		b[1] = (uint8_t)len;
+		b[1] = len;
 		b += 2 + len;
 	}
 	*b++ = DHCP_OPT_END;

@@ -101,7 +101,7 @@ size_t domain_encode(const char *name, uint8_t *to, size_t room)
 	while (left) {
 		size_t len = strcspn(name, ".");
 
-		*to++ = (uint8_t)len;
+		*to++ = len;
 		memcpy(to, name, len);
 		to += len;
 		name += len + (left > len);

@@ -187,7 +187,7 @@ static void put_rdnss(struct ndp_reply *r, const struct dns *d)
 {
 	struct ndp_opt_rdnss opt = {
 		.type = NDP_OPT_RDNSS,
-		.len8 = (uint8_t)(1 + 2 * d->n6),
+		.len8 = 1 + 2 * d->n6,
 		.lifetime_s = htonl(NDP_ROUTER_LIFETIME_S),
 	};
 	unsigned i;
@@ -217,7 +217,7 @@ static void put_dnssl(struct ndp_reply *r, const struct dns *d)
 	if (len == sizeof(opt))
 		return;
 	len = (len + 7) & ~(size_t)7;
-	opt.len8 = (uint8_t)(len / 8);
+	opt.len8 = len / 8;
 	memcpy(list, &opt, sizeof(opt));
 	ndp_put(r, list, len);
 }

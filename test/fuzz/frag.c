@@ -25,7 +25,7 @@ static union inany src[2], dst[2];
 
 static uint8_t byte_at(size_t i)
 {
-	return (uint8_t)(i * 31 + (i >> 8));
+	return i * 31 + (i >> 8);
 }
 
 static void check(const struct pkt *p)
@@ -52,7 +52,7 @@ static bool make(struct pkt *p, const uint8_t *r, const uint8_t *payload)
 		.kind = PKT_FRAGMENT, .src = src[v4], .dst = dst[v4], .ttl = 1,
 		.proto = r[0] & TCP ? IPPROTO_TCP : IPPROTO_UDPLITE,
 		.frag_more = r[0] & MORE, .frag_id = r[1],
-		.frag_off = (uint16_t)((r[2] << 8 | r[3]) * 8),
+		.frag_off = (r[2] << 8 | r[3]) * 8,
 		.payload = view_of(payload, (size_t)(r[4] << 8 | r[5])),
 		.off.csum_partial = true,
 	};

@@ -13,7 +13,7 @@
 static int ping_bind(int reuse, int id)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)id) };
+				 .sin_port = htons(id) };
 	int s = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
 
 	if (s < 0)

@@ -43,7 +43,7 @@ static uint16_t fold(uint32_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	return sum;
 }
 
 /* IP header and pseudo-header sum of a TCP packet of @l4len bytes at @p */
@@ -54,7 +54,7 @@ static size_t put_ip(const struct peer *c, uint8_t *p, size_t l4len,
 		struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64,
 				    .protocol = IPPROTO_TCP };
 
-		ip.tot_len = htons((uint16_t)(20 + l4len));
+		ip.tot_len = htons(20 + l4len);
 		inet_pton(AF_INET, PEER4, &ip.saddr);
 		inet_pton(AF_INET, OUR4, &ip.daddr);
 		ip.check = htons((uint16_t)~fold(sum16(&ip, 20, 0)));
@@ -65,7 +65,7 @@ static size_t put_ip(const struct peer *c, uint8_t *p, size_t l4len,
 		struct ip6_hdr ip = { .ip6_src = IN6ADDR_ANY_INIT };
 
 		ip.ip6_vfc = 0x60;
-		ip.ip6_plen = htons((uint16_t)l4len);
+		ip.ip6_plen = htons(l4len);
 		ip.ip6_nxt = IPPROTO_TCP;
 		ip.ip6_hlim = 64;
 		inet_pton(AF_INET6, PEER6, &ip.ip6_src);
@@ -97,19 +97,19 @@ static ssize_t put_tcp(struct peer *c, uint8_t flags, size_t dlen)
 	th.th_dport = htons(PORT);
 	th.th_seq = htonl(c->snd);
 	th.th_ack = htonl(flags & TH_ACK ? c->rcv : 0);
-	th.th_off = (uint8_t)(thlen / 4) & 0xf;
+	th.th_off = thlen / 4;
 	th.th_flags = flags;
 	th.th_sum = htons(fold(pseudo));
 	memcpy(eth + 14 + iplen, &th, sizeof(th));
 	if (flags & TH_SYN)		/* MSS 1400, NOP, window scale 10 */
 		memcpy(eth + 14 + iplen + 20, "\2\4\x05\x78\1\3\3\x0a", 8);
 	for (i = 0; i < dlen; i++)
-		eth[14 + iplen + thlen + i] = (uint8_t)(i * 7 % 251);
+		eth[14 + iplen + thlen + i] = i * 7 % 251;
 
 	vh->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	vh->csum_start = (uint16_t)(14 + iplen);
+	vh->csum_start = 14 + iplen;
 	vh->csum_offset = 16;
-	vh->hdr_len = (uint16_t)(14 + iplen + thlen);
+	vh->hdr_len = 14 + iplen + thlen;
 	if (dlen > MSS) {
 		vh->gso_size = MSS;
 		vh->gso_type = c->af == AF_INET ? VIRTIO_NET_HDR_GSO_TCPV4

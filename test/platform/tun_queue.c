@@ -30,13 +30,13 @@ static size_t put_udp(size_t dlen)
 	link_ioctl(SIOCGIFHWADDR, &ifr, "tap0");
 	memcpy(eth, ifr.ifr_hwaddr.sa_data, 6);
 	memcpy(eth + 6, "\x02\0\0\0\0\x02\x08\0", 8);
-	ip.tot_len = htons((uint16_t)(28 + dlen));
+	ip.tot_len = htons(28 + dlen);
 	inet_pton(AF_INET, PEER4, &ip.saddr);
 	inet_pton(AF_INET, OUR4, &ip.daddr);
 	for (i = 0; i < 10; i++)
 		sum += w[i];
 	ip.check = (uint16_t)~((sum & 0xffff) + (sum >> 16));
-	uh.uh_ulen = htons((uint16_t)(8 + dlen));
+	uh.uh_ulen = htons(8 + dlen);
 	memcpy(eth + 14, &ip, 20);
 	memcpy(eth + 34, &uh, 8);
 	return sizeof(struct virtio_net_hdr) + 42 + dlen;

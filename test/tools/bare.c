@@ -36,7 +36,7 @@ static void start(const char *port, const char *netns)
 {
 	int fd, one = 1;
 
-	lo.sin_port = htons((uint16_t)atoi(port));
+	lo.sin_port = htons(atoi(port));
 	lo.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0)

@@ -89,7 +89,7 @@ static void fill_pattern(void)
 		x ^= x << 13;
 		x ^= x >> 17;
 		x ^= x << 5;
-		pattern[i] = (uint8_t)(x >> 11);
+		pattern[i] = x >> 11;
 	}
 }
 
@@ -283,7 +283,7 @@ static void options(int argc, char **argv)
 		case 'w': o.wait = true; break;
 		case 'R': o.reset = true; break;
 		case 'q': o.quiet = true; break;
-		case 'b': o.sport = (uint16_t)number(optarg); break;
+		case 'b': o.sport = number(optarg); break;
 		case 'p':
 			o.pause_at = number(optarg);
 			if (strchr(optarg, ':'))

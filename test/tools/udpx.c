@@ -79,7 +79,7 @@ static int flow_open(int i)
 	if (o.sport) {
 		struct sockaddr_in6 a = {
 			.sin6_family = (sa_family_t)o.to->ai_family,
-			.sin6_port = htons((uint16_t)(o.sport + i)),
+			.sin6_port = htons(o.sport + i),
 		};
 
 		if (bind(s, (void *)&a, o.to->ai_addrlen))
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 		case 's': o.size = (size_t)atoi(optarg); break;
 		case 'n': o.flows = atoi(optarg); break;
 		case 'c': o.count = atoi(optarg); break;
-		case 'p': o.sport = (uint16_t)atoi(optarg); break;
+		case 'p': o.sport = atoi(optarg); break;
 		case 't': o.timeout_ms = atoi(optarg); break;
 		default: return 2;
 		}
