@@ -32,7 +32,7 @@ static struct rules rules;
 static const struct {
 	const char *line, *want;
 } cases[] = {
-	/* Mode, and what follows the options */
+	/* Mode, and arguments behind the options */
 	{ "pasta", "mode=pasta kind=spawn cmd=SHELL fg mtu=65520" },
 	{ "passt -F 100", "mode=passt kind=fd fd=100 one_off" },
 	{ "/opt/passt.avx2 -F 100", "mode=passt" },
@@ -481,7 +481,7 @@ static const struct {
 	{ P "-4 -t [::]/80", "!Invalid value '[::]/80' for --tcp-ports:"
 	  " an IPv6 address, and there is no IPv6" },
 
-	/* What is to come */
+	/* Expected results */
 	{ V "--vhost-user", "!--vhost-user is not built yet" },
 	{ V "--print-capabilities", "!--print-capabilities is not built yet" },
 	{ V "--repair-path x", "!--repair-path is not built yet" },

@@ -34,8 +34,7 @@ static void setup(void)
 	hostnet.ip6.our_ll = addr("fe80::1");
 }
 
-/* Fields that matter: what is dialled, with which protocol, and what comes out;
- * NULL: refused */
+/* Dialled address and protocol, and the expected destination; NULL if refused */
 static const struct {
 	const char *dial;
 	uint8_t proto;
@@ -188,7 +187,7 @@ static void test_errors(void)
 	   "without a gateway, such an error has the dialled address");
 }
 
-/* Names: what is configured, and what is dialled */
+/* Names: configuration, dialled address, and expected destination */
 enum {
 	FORWARD = 1, HOST = 2, LOCAL_RESOLVER = 4, GW_RESOLVER = 8,
 	MAP_GUEST = 16, NO_MAP = 32, OTHER_FORWARD = 64, RESOLVER4 = 128,
@@ -356,7 +355,7 @@ static void test_outbound(void)
 	   "sockets on loopback are not bound to it");
 }
 
-/* Inbound: what is seen of the guest, options, who comes, where it goes */
+/* Inbound: known addresses and options, source, and expected destination */
 enum {
 	SEEN = 1, SEEN_LL = 2, PASST = 4, NO_SPLICE = 8, SPLICE_ONLY = 16,
 	LO_TO_LO = 32, MAPS = 64, NO_ADDR = 128, NO_GW = 256, GW_LL = 512,
@@ -518,7 +517,7 @@ static void test_no_bypass(void)
 	   PIF_TAP, "while the namespace has no helper, it uses the tap");
 }
 
-/* From the namespace to the host: what it dialled, how its address came */
+/* From the namespace to the host: dialled address, and expected source */
 enum { GIVEN = 1, LOCAL_MODE = 2, OFF4 = 4, NO_HOST = 8 };
 
 static const struct {
@@ -598,7 +597,7 @@ static void test_from_ns(void)
 	}
 }
 
-/* Past the tap: who dialled what, where it goes, and where in case of a refusal */
+/* Past the tap: source, dialled address, and expected targets in their order */
 enum { FROM_NS = 1, LO = 2, NO_TAP = 4, NO_IP6 = 8 };
 
 static const struct {
@@ -698,7 +697,7 @@ static void test_scope(void)
 	   "without one, a name server has the template interface");
 }
 
-/* What the guest sees of a datagram it did not ask for; NULL: it gets none */
+/* Source that the guest sees of an unasked datagram; NULL if it gets none */
 static const char *shown_as(const char *from)
 {
 	static const struct guest nobody;

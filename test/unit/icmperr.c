@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Errors about flows whose two sides are of different families: what the guest gets
+ * Errors about flows whose two sides are of different families, as the guest gets them
  */
 
 #include "icmperr.h"
@@ -61,7 +61,7 @@ static struct flowside host_of(bool tap_v4)
 	};
 }
 
-/* What the host's side says, and what the guest is to get */
+/* Errors of the host's side, and the expected ones of the guest */
 static const struct {
 	bool tap_v4;
 	uint8_t type, code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Connections to listening sockets: where they go, how many at a time, and what
- * happens without descriptors
+ * Connections to listening sockets: where they go, how many are accepted at a time, and
+ * how they wait for descriptors
  */
 
 #include "../../inbound.h"
@@ -42,7 +42,7 @@ static struct inbound b;
 static struct nshelper nsh;
 static int clients[CLIENTS], nclients;
 
-/* What the modules that the linker replaces were given, see the Makefile */
+/* Arguments of the functions that the linker replaces, see the Makefile */
 static struct {
 	unsigned tap, splice, datagrams, solicited;
 	bool from_ns;
@@ -125,7 +125,7 @@ static struct fwd_rule *rule(uint8_t proto, uint16_t port, uint16_t to)
 	return r;
 }
 
-/* turn() - What the loop would do once: number of events */
+/* turn() - Handle events once as the loop does; number of events */
 static int turn(void)
 {
 	struct epoll_event ev[8];
@@ -238,8 +238,8 @@ static int dial_from(const char *source, const char *addr, uint16_t port)
 	return clients[nclients++] = fd;
 }
 
-/* A socket of the namespace: who may use it? On the loopback device, others of
- * the address's subnet arrive as well, like those of a stranger elsewhere */
+/* Which sources may use a socket of the namespace? On the loopback device, addresses of
+ * its subnet arrive as well, like those of strangers elsewhere */
 static void test_from_ns(void)
 {
 	int fd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules to bound sockets, in a network namespace of our own; and the search, with
- * what the kernel really says in there
+ * Rules to bound sockets, in a network namespace of our own; and the scan, with the
+ * kernel's real answers in there
  */
 
 #include "../../listen.h"
@@ -38,7 +38,7 @@ static unsigned nlist;
 static char said[4096];			/* the last messages */
 static int said_fd;
 
-/* What is logged goes to a file; said is what was written since the last call */
+/* Messages go to a file; @said gets those since the last call */
 static void hear(void)
 {
 	ssize_t n;
@@ -140,7 +140,7 @@ static bool is_free(int type, uint16_t port)
 	return fd >= 0;
 }
 
-/* ours() - Is there a socket on a port, of whatever address? */
+/* ours() - Is there a socket on a port, of any address? */
 static bool ours(uint8_t proto, bool in_ns, uint16_t port)
 {
 	uint32_t i;
@@ -804,7 +804,7 @@ static void rule_at(const char *addr, unsigned first, unsigned last, bool scan)
 	r->addr = ip(addr);
 }
 
-/* Each address has its own socket, also of rules that take what they get */
+/* Each address has its own socket, also of best-effort rules */
 static void test_scan_addresses(void)
 {
 	int ns = ns_sock(SOCK_STREAM, "", 7000);
@@ -831,7 +831,7 @@ static void test_scan_addresses(void)
 	stop();
 }
 
-/* What the kernel never says, and what it does ---------------------------------- */
+/* Answers of the kernel, valid and not ------------------------------------- */
 
 static uint32_t part[1024];
 static size_t part_len;
@@ -941,7 +941,7 @@ static bool up(const char *name)
 	return !rc;
 }
 
-/* A second namespace, with somebody in it who makes sockets */
+/* A second namespace, with a helper in it that makes sockets */
 static bool namespaces(void)
 {
 	int ends[2];

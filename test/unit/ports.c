@@ -4,7 +4,7 @@
  *
  * A line is a mode and pairs of a letter and a specification. For right ones,
  * the rules that follow, each as LETTER ADDR%IF:FIRST-LAST>TO, with "weak" and
- * "scan" after it; for wrong ones what the message is to contain after the
+ * "scan" after it; for wrong ones the text that the message has to contain after the
  * specification that it quotes, which is the last one.
  */
 
@@ -290,7 +290,7 @@ static const struct row bad[] = {
 	{ "pasta T 53 T 53:5353",
 	  "port 53 leads to 5353, conflicts with '53', where it leads to 53" },
 
-	/* What is not printed as it is */
+	/* Specifications that are printed in another form */
 	{ "pasta t 80\n90", "'80?90'" IS_NO_PORT },
 	{ "pasta t \x1b[2J/80", "'?[2J' is no address" },
 };

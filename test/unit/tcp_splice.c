@@ -3,7 +3,7 @@
  * Bypassed connections, with real sockets on loopback: a client, an accepted
  * socket and one dialled by tcp_splice.c, a server; this file is the event loop
  *
- * What hurt the users of such programs, and where it is shown not to:
+ * Defects that hurt users of such programs, and the tests that exclude them:
  *
  *   13  RST turned into FIN               resets
  *   17  one bad flow ends the daemon      no_descriptors
@@ -103,7 +103,7 @@ static void settle(void)
 		;
 }
 
-/* What the kernel still has to tell comes to an end; what spins does not */
+/* Handle events until there are no more; a connection that spins never gets there */
 static bool quiet(void)
 {
 	int i;
@@ -132,7 +132,7 @@ static int client_of(int listening)
 static bool from_ns = true;	/* for the next hand_over(): where it comes from */
 static union inany other[FWD_TARGETS - 1];	/* of the next hand_over() */
 
-/* hand_over() - The other end of who called, for a server at @port */
+/* hand_over() - Start a connection for a client, to a server at @port */
 static void hand_over(uint16_t port)
 {
 	struct flowside ini = { .oaddr = lo(), .eaddr = lo(), .oport = 80,
@@ -605,7 +605,7 @@ static void end_before_connect(void)
 	finish(p);
 }
 
-/* early_data() - What came before the connection was accepted */
+/* early_data() - Data that came before the connection was accepted */
 static void early_data(void)
 {
 	struct pair p = { .client = client_of(front) };
@@ -770,7 +770,7 @@ static void no_descriptors(void)
 	fd = dup(0);
 	close(fd);
 	low = rl;
-	low.rlim_cur = fd + 2;		/* for the client and what is accepted */
+	low.rlim_cur = fd + 2;		/* for the client and the accepted socket */
 	setrlimit(RLIMIT_NOFILE, &low);
 	p.client = dial(back_port);
 	setrlimit(RLIMIT_NOFILE, &rl);

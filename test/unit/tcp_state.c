@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What TCP decides: segments, socket events and timers, as conversations
+ * Decisions of TCP on segments, socket events and timers, as conversations
  *
  * Nothing is sent here and no time passes but in arguments. A segment is a
  * template, that is an acknowledgement of all that was sent with a window of
@@ -8,7 +8,7 @@
  * first byte is 0, ours too, so SYNs are at -1; all is run at several initial
  * numbers, so that each conversation also crosses 2^31 and 2^32.
  *
- * What hurt the users of such programs, and where it is shown not to:
+ * Defects that hurt users of such programs, and the tests that exclude them:
  *
  *    1  FIN out of order eats data        data_table, fin_out_of_order
  *    2  our FIN overtakes data            fin_after_data, fin_zero_window
@@ -31,7 +31,7 @@
  *   18  busy while blocked                blocked_sleeps; epoll: frame
  *   20  MSS over the MTU                  options_table
  *   21  tiny packets                      sender_sws
- *   22  ACK of what was never sent        acknowledge_is_clamped
+ *   22  ACK of data never sent            acknowledge_is_clamped
  */
 
 #include "tcp_state.h"
@@ -53,7 +53,7 @@ static uint32_t irs, iss;		/* of the first data byte, ours and theirs */
 static struct tcps s;
 static uint64_t now;
 
-/* A segment in relative numbers: template and what differs */
+/* A segment in relative numbers: the template with other fields */
 #define SEG(...) ((struct tcp_seg){ .flags = TCPF_ACK, .wnd = WND, .ws = -1, \
 				    .seq = s.rcv_nxt - irs, \
 				    .ack = s.snd_max - iss, __VA_ARGS__ })
@@ -101,7 +101,7 @@ static void established(void)
 	established_ws(0);
 }
 
-/* sent() - What pump() would do with @bytes in the socket */
+/* sent() - Do as pump() with @bytes in the socket */
 static uint32_t sent(uint32_t bytes)
 {
 	uint32_t sum = 0, can;
@@ -1044,7 +1044,7 @@ static void zero_window(void)
 	is(sent(1005), 1000, "data goes as far as the window opened");
 	ok(tcps_next_timer(&s) <= now + 1000, "a fresh timer watches the data");
 
-	/* What was taken back is acknowledged after all, the window stays shut */
+	/* Data that was taken back is acknowledged after all, the window stays shut */
 	established();
 	sent(2000);
 	IN(.ack = 0, .wnd = 0);
@@ -1265,7 +1265,7 @@ static void window_field(void)
 	   "without a scale no more is promised");
 	is(s.snd_wnd, WND,
 	   "without a scale the guest's window is taken as it is");
-	s.rcv_mss = 65480;		/* more than half of what they can see */
+	s.rcv_mss = 65480;		/* more than half of the largest window */
 	IN(.len = 64400);
 	tcps_acknowledge(&s, s.rcv_nxt);
 	ok(tcps_window(&s, 1 << 20, 1 << 20), "a window that is nearly used up opens");

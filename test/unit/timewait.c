@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TIME-WAIT: what a connection that has ended still answers, and what it does not */
+/* TIME-WAIT: segments that an ended connection still answers, and others */
 
 #include "timewait.h"
 
@@ -86,7 +86,7 @@ static void segments(void)
 		   t[i].name);
 }
 
-/* others() - Whoever is not in the table is not answered for */
+/* others() - Connections that are not in the table get no answer */
 static void others(void)
 {
 	const struct tcp_seg fin = {

@@ -2,8 +2,8 @@
 /*
  * Datagrams between a guest made of frames and real sockets on the loopback
  *
- * The guest dials the gateway, which stands for the host's loopback; what it
- * sends is made by frame.c and parsed again, what it gets is kept by a fake tap.
+ * The guest dials the gateway, which stands for the host's loopback; its
+ * frames are made by frame.c and parsed again, a fake tap keeps those to it.
  */
 
 #include "udp.h"
@@ -113,7 +113,7 @@ static int server(uint16_t *port)
 	return fd;
 }
 
-/* Bytes received, -1 if there are none; who sent is in @from */
+/* Bytes received, -1 if there are none; @from gets the sender */
 static ssize_t get(int fd, uint16_t *from)
 {
 	union sockaddr_inany sa;
@@ -186,7 +186,7 @@ static void turn(void)
 	}
 }
 
-/* What the tap was given, as a packet */
+/* Parse a frame that the tap was given */
 static bool sent(unsigned i, struct pkt *p)
 {
 	struct rx_offload off = fake_offload(&fake.sent[i]);
@@ -309,7 +309,7 @@ static void test_refused(void)
 	teardown();
 }
 
-/* Three datagrams of the host over the MTU, one within: what the guest gets */
+/* Three datagrams of the host over the MTU and one within arrive at the guest */
 static void test_fragments(void)
 {
 	static const size_t sizes[] = { 3000, 100, 65000, 2000 };
@@ -516,7 +516,7 @@ static void guest_answers(size_t len)
 	guest_sends(to, ntohs(p.udp.dport), ntohs(p.udp.sport), len);
 }
 
-/* Is it what peer @port sent to the guest, @len bytes to port 7777? */
+/* Is this the datagram of peer @port to port 7777 of the guest, @len bytes? */
 static bool is_inbound(unsigned i, uint16_t port, size_t len)
 {
 	union inany gw = addr(gateway());

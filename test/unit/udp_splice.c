@@ -108,7 +108,7 @@ static int listener(uint16_t *port)
 	return fd;
 }
 
-/* What a listening socket got goes past the tap; on the host, udp.c reads it */
+/* Pass datagrams of a listening socket past the tap; on the host, udp.c reads them */
 static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 {
 	static uint8_t in[UDP_RX_MSGS][65536];
