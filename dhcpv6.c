@@ -109,7 +109,7 @@ static const struct msg_rule {
 	[DHCP6_INFO_REQUEST] = { true, .client = MAY, .server = MAY },
 };
 
-/* The message ------------------------------------------------------------- */
+/* The message -------------------------------------------------------------- */
 
 /* The bytes behind the first @skip, which must exist */
 static struct view after(struct view v, size_t skip)
@@ -311,7 +311,7 @@ static bool is_requested(const struct dhcpv6_request *q, uint16_t code)
 	return false;
 }
 
-/* The reply --------------------------------------------------------------- */
+/* The reply ---------------------------------------------------------------- */
 
 static void dhcpv6_put(struct dhcpv6_answer *r, const void *data, size_t len)
 {
