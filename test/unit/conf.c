@@ -819,9 +819,10 @@ static void lists(void)
 	   "blanks separate domains");
 	argv[2] = bad;
 	is(conf_parse_argv(&c, &rules, 3, argv, error, sizeof(error)), CONF_BAD,
-	   "newlines do not");
+	   "a newline in a domain is an error");
 	ok(!strcmp(error, "Invalid domain 'b?c' in --search: expected names"
-		   " with dots between them, or 'none'"), "they are not quoted");
+		   " with dots between them, or 'none'"),
+		   "a newline is not quoted");
 	for (size_t i = 0; i < sizeof(many); i++)
 		many[i] = i & 1 ? ' ' : 'x';
 	many[sizeof(many) - 4] = 0;

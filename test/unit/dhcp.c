@@ -685,7 +685,7 @@ static void test_no_answer(void)
 	}
 	conf.no_dhcp = true;
 	typed(DHCP_DISCOVER);
-	ok(!answered(), "--no-dhcp");
+	ok(!answered(), "with --no-dhcp there is no answer");
 	setup();
 	hostnet.ip4.enabled = false;
 	ok(!answered(), "without IPv4 there is no answer");
@@ -739,7 +739,7 @@ static void test_malformed(void)
 	ok(!answered(), "an INFORM from broadcast is dropped");
 	typed(DHCP_DISCOVER);
 	pkt.src = addr("2001:db8::1");
-	ok(!answered(), "over IPv6");
+	ok(!answered(), "a message over IPv6 is dropped");
 }
 
 static void test_malformed_options(void)

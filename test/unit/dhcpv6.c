@@ -327,7 +327,7 @@ static void test_type(unsigned i)
 	union inany to;
 	char name[64];
 
-	snprintf(name, sizeof(name), "message %u: ", type);
+	snprintf(name, sizeof(name), "a message of type %u is answered", type);
 	message(type);
 	ids(types[i].server);
 	ia(DHCP6_OPT_IA_NA, 7, GUEST, NULL);

@@ -16,8 +16,9 @@ static const struct {
 	size_t room, len;
 	const char *claim;
 } encoded[] = {
-	{ "a", "\1a", 255, 3, "one label" },
-	{ "example.com", "\7example\3com", 255, 13, "two labels" },
+	{ "a", "\1a", 255, 3, "a name may have one label" },
+	{ "example.com", "\7example\3com", 255, 13,
+	  "a name may have two labels" },
 	{ "example.com.", "\7example\3com", 255, 13, "a name may have a final dot" },
 	{ "a b.c", "\3a b\1c", 255, 7, "any byte may be in a label" },
 	{ "example.com", "\7example\3com", 13, 13, "a name may use all the room" },

@@ -89,7 +89,7 @@ static const struct {
 	{ false, 3, 4, 0, 2, 0, 1280, "ICMP fragmentation needed, no MTU" },
 	{ false, 3, 9, 0, 1, 1, 0, "ICMP network prohibited" },
 	{ false, 3, 10, 0, 1, 1, 0, "ICMP host prohibited" },
-	{ false, 3, 13, 0, 1, 1, 0, "ICMP prohibited" },
+	{ false, 3, 13, 0, 1, 1, 0, "ICMP communication prohibited" },
 	{ false, 3, 15, 0, 1, 1, 0, "ICMP precedence cutoff" },
 	{ false, 3, 200, 0, 1, 0, 0, "ICMP unreachable, unknown code" },
 	{ false, 11, 0, 0, 3, 0, 0, "ICMP time exceeded" },

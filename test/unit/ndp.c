@@ -304,7 +304,7 @@ static void test_off(void)
 	ok(answered(ns(GUEST, GW)),
 	   "with --no-ra solicitations of neighbours are answered");
 	conf.no_ndp = true;
-	ok(!answered(ns(GUEST, GW)), "--no-ndp: neither");
+	ok(!answered(ns(GUEST, GW)), "with --no-ndp nothing is answered");
 	conf.no_ndp = false;
 	hostnet.ip6.enabled = false;
 	ok(!answered(ns(GUEST, GW)), "without IPv6 nothing is answered");

@@ -63,7 +63,8 @@ static const struct {
 	  "the last line needs no newline" },
 	{ "nameserver\t 192.0.2.1 \t\n", "192.0.2.1", "",
 	  "blanks and tabs may stand around a server" },
-	{ "nameserver 192.0.2.1\r\n", "192.0.2.1", "", "CR LF" },
+	{ "nameserver 192.0.2.1\r\n", "192.0.2.1", "",
+	  "lines may end with CR LF" },
 	{ "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
 	  "nameserver 192.0.2.2\n", "192.0.2.1 2001:db8::1 192.0.2.2", "",
 	  "several servers keep their order" },
@@ -72,7 +73,7 @@ static const struct {
 	{ "nameserver192.0.2.1\n", "", "", "keywords end with a blank" },
 	{ "nameservers 192.0.2.1\n", "", "", "longer keywords are ignored" },
 	{ "#nameserver 192.0.2.1\n;nameserver 192.0.2.2\n"
-	  "# nameserver 192.0.2.3\n", "", "", "comments" },
+	  "# nameserver 192.0.2.3\n", "", "", "comments are ignored" },
 	{ "nameserver 192.0.2.1 # mine\n", "192.0.2.1", "",
 	  "words behind a server are ignored" },
 	{ "nameserver 192.0.2.1 192.0.2.2\n", "192.0.2.1", "",
@@ -82,13 +83,16 @@ static const struct {
 	{ "nameserver 192.0.2.1.\n", "", "",
 	  "a server with a dot attached is invalid" },
 	{ "nameserver 192.0.2.256\n", "", "", "a number too large is invalid" },
-	{ "nameserver 0300.0.2.1\n", "192.0.2.1", "", "octal" },
-	{ "nameserver 0xc0.0.2.0x1\n", "192.0.2.1", "", "hexadecimal" },
+	{ "nameserver 0300.0.2.1\n", "192.0.2.1", "",
+	  "an IPv4 address may be octal" },
+	{ "nameserver 0xc0.0.2.0x1\n", "192.0.2.1", "",
+	  "an IPv4 address may be hexadecimal" },
 	{ "nameserver 192.513\n", "192.0.2.1", "",
 	  "an IPv4 address may have two parts" },
 	{ "nameserver 3221225985\n", "192.0.2.1", "",
 	  "an IPv4 address may have one part" },
-	{ "nameserver 127.1\n", "127.0.0.1", "", "loopback, short" },
+	{ "nameserver 127.1\n", "127.0.0.1", "",
+	  "an IPv4 address may be short" },
 	{ "nameserver 0.0.0.0\nnameserver ::\n", "127.0.0.1 ::1", "",
 	  "an unspecified address becomes loopback" },
 	{ "nameserver ::ffff:192.0.2.1\n", "192.0.2.1", "",
@@ -217,7 +221,8 @@ static const struct {
 	  "servers of a disabled family are not handed out" },
 	{ DNS, "nameserver 192.0.2.1\n", "203.0.113.5 2001:db8:5::5", "", "",
 	  "-D goes before the file" },
-	{ NONE, "nameserver 192.0.2.1\n", "", "", "", "-D none" },
+	{ NONE, "nameserver 192.0.2.1\n", "", "", "",
+	  "with '-D none' no server is handed out" },
 	{ 0, "nameserver 127.0.0.53\nnameserver ::1\n",
 	  "198.51.100.1 2001:db8::1", "127.0.0.53", "::1",
 	  "servers on loopback are the gateway" },
@@ -368,7 +373,7 @@ static void test_search(void)
 	   "the search list of -S goes before the file's");
 	conf.nsearch = 0;
 	apply("search a.example b.example\n");
-	ok(!dns.nsearch, "-S none");
+	ok(!dns.nsearch, "with '-S none' no domain is handed out");
 	setup(NOT);
 	apply("search a.example b.example\n");
 	ok(!dns.nsearch, "with --no-dhcp-search no domain is handed out");

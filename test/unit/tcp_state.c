@@ -291,7 +291,7 @@ static void active_table(void)
 		const char *name;
 	} t[] = {
 		{ 0, TCPF_SYN | TCPF_ACK, ACT_ACK | ACT_SEND, TCPS_ESTABLISHED,
-		  "right SYN-ACK" },
+		  "SYN-ACK of our SYN: established" },
 		{ 1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
 		  "SYN-ACK of what was never sent: RST" },
 		{ -1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
@@ -759,7 +759,7 @@ static void fin_after_data(void)
 	ok(tcps_fin_may_send(&s), "the FIN may go behind all data");
 	tcps_fin_sent(&s, now);
 	is(rel_snd(s.snd_max), WND + 1, "the FIN counts one");
-	ok(!tcps_fin_may_send(&s), "once");
+	ok(!tcps_fin_may_send(&s), "the FIN may go only once");
 	IN(.ack = WND);
 	is(s.in, IN_EOF, "data acknowledged is not the FIN acknowledged");
 	is(rel_snd(tcps_acked_data(&s)), WND,
@@ -1320,7 +1320,7 @@ static void poll_timer(void)
 	sent(10);
 	is(tcps_next_timer(&s), now + 10, "the earliest timer is next");
 	is(fire(), ACT_POLL, "the socket is asked");
-	is(s.poll_at, 0, "once");
+	is(s.poll_at, 0, "the socket is asked once");
 }
 
 int main(void)

@@ -334,7 +334,8 @@ static void test_other_port(void)
 	turn();
 	is(flows.count, 1, "an answer from a port that can't be bound on the "
 	   "other side starts no flow");
-	is(get(c, &from), -1, "such an answer is lost");
+	is(get(c, &from), -1,
+	   "an answer from a port that can't be bound is lost");
 	put(server, mapped, 7);
 	turn();
 	is(get(c, &from), 7, "after such an answer the flow goes on");
