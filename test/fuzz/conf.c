@@ -146,7 +146,7 @@ static void check_conf(const struct conf *c)
 	check_rules(c);
 }
 
-/* Fill in facts of the host, which are looked up after parsing */
+/* Check that ports of clients can be cut out, as is done after parsing */
 static void check_ephemeral(const struct conf *c)
 {
 	const struct fwd_rule *r = NULL;
