@@ -3,20 +3,20 @@
  * flow.c - The flow table: index, hash, two sides, lifetimes, shares
  *
  * Entries lie in one array; free ones form a list, and entries beyond @high have
- * never been touched, so that memory is used only for what was needed. The hash
+ * never been touched, so that they cost no memory. The hash
  * is open addressing with linear probing and backward-shift deletion (Knuth,
  * TAOCP vol. 3, 6.4, Algorithm R), at most half full even with both sides of
  * every flow in it, keyed with SipHash so that a guest can't choose colliding
  * flows.
  *
- * Entries and descriptors are limited, and no class of flows may take what the
- * others need. Each class has a share of both:
+ * Entries and descriptors are limited, and no class of flows may take the shares of
+ * the others. Each class has a share of both:
  *
- *	stream		what the others leave, about 27/32
+ *	stream		the rest, about 27/32
  *	datagram	1/8, rounded up
  *	echo		1/32, rounded up
  *
- * What is free, datagrams and echo may use beyond their share. Established
+ * Datagrams and echo may exceed their share while entries are free. Established
  * connections can't be evicted, so streams stay within theirs. If nothing is
  * free, a class that has less than its share takes from one that has more, and a
  * class that has its share or more takes from itself. Either way the least
@@ -119,7 +119,7 @@ uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
 }
 
 /**
- * flow_init() - An empty table
+ * flow_init() - Make an empty table
  * @t:		The table, zeroed memory
  * @key:	Random key for the hash
  */
@@ -147,7 +147,7 @@ void flow_limit_fds(struct flow_table *t, uint32_t fds)
 	t->pool[FLOW_FDS].total = fds;
 }
 
-/* Queues of flows that may be evicted */
+/* Queues of flows that may be evicted ------------------------------------ */
 
 static struct flow_queue *queue_of(struct flow_table *t, const struct flow *f)
 {
@@ -182,8 +182,8 @@ static void queue_remove(struct flow_table *t, struct flow *f)
 		t->flow[f->newer].older = f->older;
 }
 
-/* The longest idle flow of a queue, or of the REQUEUE_MAX at its head if they all had
- * packets since they were queued; NULL if it is empty */
+/* Find the longest idle flow of a queue, or of the REQUEUE_MAX at its head if they all
+ * had packets since they were queued; NULL if it is empty */
 static struct flow *queue_oldest(struct flow_table *t,
 				 const struct flow_queue *q)
 {
@@ -219,7 +219,7 @@ void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank)
 		queue_append(t, f);
 }
 
-/* Shares */
+/* Shares ----------------------------------------------------------------- */
 
 /* How much of a resource a class can always have */
 static uint32_t share(const struct flow_pool *p, enum flow_class class)
@@ -276,7 +276,7 @@ static struct flow *least_useful(struct flow_table *t, enum flow_class class,
 	return class == FLOW_STREAM ? NULL : young;
 }
 
-/* Whose flow is to end so that @class can have more of a resource? */
+/* Class that loses a flow, so that @class can have more of a resource */
 static enum flow_class who_yields(const struct flow_pool *p,
 				  enum flow_class class)
 {
@@ -313,9 +313,9 @@ static bool evict_for(struct flow_table *t, enum flow_class class,
 }
 
 /**
- * flow_evict() - End a flow, because the kernel has no descriptors left
+ * flow_evict() - Evict a flow, because the kernel has no descriptors left
  * @t:		The table
- * @class:	Who needs one
+ * @class:	Class that needs one
  * @now_ms:	Time, CLOCK_MONOTONIC
  *
  * Return: false if none may end
@@ -326,7 +326,7 @@ bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms)
 }
 
 /**
- * flow_make_room() - See to it that a flow can be had, by ending others
+ * flow_make_room() - Make sure that a flow can start, by evicting others
  * @t:		The table
  * @class:	Of the flow
  * @fds:	Descriptors that it is to hold
@@ -352,7 +352,7 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 }
 
 /**
- * flow_has_room() - Can a flow be had without ending another one?
+ * flow_has_room() - Can a flow start without evicting another one?
  * @t:		The table
  * @class:	Of the flow
  * @fds:	Descriptors that it is to hold
@@ -450,7 +450,7 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 	return f;
 }
 
-/* hash_remove() - Empty a slot, move up what would no longer be found */
+/* hash_remove() - Empty a slot, move up entries that would not be found any more */
 static void hash_remove(struct flow_table *t, uint32_t slot)
 {
 	uint32_t hole = slot, i = slot;
@@ -634,7 +634,7 @@ bool flow_any_unfinished(struct flow_table *t)
 	return false;
 }
 
-/* Lists of pending work */
+/* Lists of pending work -------------------------------------------------- */
 
 /**
  * flow_list_init() - An empty list
@@ -705,7 +705,7 @@ struct flow *flow_list_pop(struct flow_table *t, struct flow_list *l)
 	return f;
 }
 
-/* For the log */
+/* For the log ------------------------------------------------------------ */
 
 /* "ADDR:PORT", with brackets for IPv6; "*:PORT" where the kernel chooses */
 static size_t put_endpoint(char *buf, size_t size, const union inany *a,
@@ -725,7 +725,7 @@ static size_t put_endpoint(char *buf, size_t size, const union inany *a,
 	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
-/* Who dials whom on one side */
+/* "INTERFACE FROM > TO" of one side, in the direction of the first packet */
 static size_t put_side(char *buf, size_t size, const struct flow *f,
 		       unsigned side)
 {

@@ -52,7 +52,7 @@ enum { INI = 0, TGT = 1 };		/* initiating and target side */
 /* Bits for both, where a set of sides is meant */
 enum { FLOW_INI = 1 << INI, FLOW_TGT = 1 << TGT };
 
-/* What a flow competes as: TCP on either path, UDP on either path, echo */
+/* Classes that compete: TCP on either path, UDP on either path, echo */
 enum flow_class { FLOW_STREAM, FLOW_DATAGRAM, FLOW_ECHO, FLOW_CLASSES };
 
 /* How much is lost if a flow is evicted: the lowest rank goes first */
@@ -62,7 +62,7 @@ enum flow_rank {
 	FLOW_KEPT,			/* an established connection: stays */
 };
 
-/* What flows compete for */
+/* Resources that they compete for */
 enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
 
 /**
@@ -157,9 +157,9 @@ struct flow_queue {
 };
 
 /**
- * struct flow_pool - One resource, and who holds how much of it
- * @total:	What there is
- * @held:	By each class
+ * struct flow_pool - One resource
+ * @total:	Amount that all flows may hold together
+ * @held:	Amount that each class holds
  */
 struct flow_pool {
 	uint32_t total, held[FLOW_CLASSES];
@@ -170,7 +170,7 @@ struct flow_pool {
  * @count:	Flows at the moment
  * @high:	Entries from here on were never used
  * @first_free:	Index of a free entry below @high, FLOW_NONE: none
- * @pool:	What there is of each resource
+ * @pool:	Amounts of each resource
  * @queue:	Flows that may be evicted; [1]: those with descriptors
  * @ops:	Modules, indexed by the kind of a flow; NULL: nothing is evicted
  * @evicted:	Number of evicted flows of each class

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * passt.c - From main() to the event loop, and what is connected to what
+ * passt.c - From main() to the event loop, and the wiring of all modules
  *
  * struct passt holds one struct of each module and is seen nowhere else: a
- * module gets what it needs at its init, and calls upwards only through the
+ * module gets the others that it needs at its init, and calls upwards only through the
  * callbacks set here. main() is the list of stages. Each uses a right that the
  * next ones do without:
  *
@@ -15,11 +15,11 @@
  *	datapath	modules; sockets that need a privilege are bound here
  *	sandbox		leaves the host's files and namespaces, goes to the
  *			background, seals itself
- *	ready		whoever started us may go on, the command runs
- *	loop		reads what others send: all that is hostile
+ *	ready		lets the process that started us go on, and the command run
+ *	loop		reads input of others, all of which may be hostile
  *
- * Start-up ends with a message and status 1 whatever fails; from the loop on
- * nothing that is received ends the program.
+ * Any failure during the start ends the program with a message and status 1; from the
+ * loop on nothing that is received ends it.
  */
 
 #include <assert.h>
@@ -72,28 +72,28 @@
 #include "util.h"
 
 #define EVENTS_MAX	64		/* of one turn */
-#define DRAIN_MS	5000		/* for what an ended command has sent */
+#define DRAIN_MS	5000		/* for data that an ended command has sent */
 #define FDS_RESERVE	(2 * TCP_SPLICE_PIPES + 16)	/* and files of our own */
 
 /**
  * struct passt - All there is
- * @conf:	What the user asked for
- * @hostnet:	Network of the host, and what the other side gets of it
- * @guest:	What was learned from the other side
+ * @conf:	Options of the command line
+ * @hostnet:	Network of the host, and the part of it that the other side gets
+ * @guest:	Addresses learned from the other side
  * @dns:	Name servers and search list, kept up to date by @follower
- * @identity:	Who to become
+ * @identity:	User and group to become
  * @ns:		Namespace that we serve (pasta)
  * @nsh:	Sockets of that namespace
  * @client:	Socket for virtual machines (passt)
  * @loop:	Events and timers
- * @tap:	What protocols see: @tun or @stream, or @pcap before it
- * @tap_fd:	Descriptor of it, @tun_info what it can do
+ * @tap:	Tap as protocols see it: @tun or @stream, or @pcap before it
+ * @tap_fd:	Its descriptor; @tun_info has its features
  * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
  * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
  * @signal_fd:	Signals as events
  * @fds:	Limit of open files, @fds_budget: for flows and listening sockets
  * @stats_timer:	For the next lines of --stats
- * @backend:	Counts frames, whatever wraps it
+ * @backend:	Backend of @tap, which counts frames
  * @ns_fd:	Keeps the namespace of an ended command, -1: joined
  * @drain_timer:	Limit for that, armed once the command has ended
  * @ended:	It has, with @status
@@ -162,7 +162,7 @@ static void tap_fd_move(struct passt *s)
 		die_errno("Couldn't use descriptor %d of --fd", fd);
 }
 
-/* What the user named is opened with the user's rights, in the host */
+/* Open files that the user named with the user's rights, in the host */
 static void files_open(struct passt *s)
 {
 	const struct conf *c = s->conf;
@@ -189,7 +189,7 @@ static void files_open(struct passt *s)
 	log_connect_syslog();
 	pasta_init(&s->ns);
 	if (pasta_find(&s->ns, c))
-		exit(1);		/* it said why */
+		exit(1);		/* the error was logged */
 }
 
 /* Host --------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void tap_open(struct passt *s)
 	s->client.fd = s->ns_fd = -1;
 	if (c->mode == MODE_PASST && c->fd_tap < 0) {
 		if (client_listen(&s->client, c))
-			exit(1);	/* it said why */
+			exit(1);	/* the error was logged */
 		isolation_close_inherited(-1);
 		return;
 	}
@@ -231,7 +231,7 @@ static void tap_open(struct passt *s)
 	s->tap_fd = pasta_open(&s->ns, c, &s->rules, &s->hostnet,
 			       &s->identity, &s->tun_info);
 	if (s->tap_fd < 0)
-		exit(1);		/* it said why */
+		exit(1);		/* the error was logged */
 	if (c->netns_kind == NETNS_SPAWN)
 		s->ns_fd = ioctl(s->tap_fd, SIOCGSKNS);
 	if (c->splice_only) {
@@ -312,7 +312,7 @@ static void guest_mac_init(struct passt *s)
 		guest_set_mac(&s->guest, mac);
 }
 
-/* All modules above the tap, in the order in which they need each other */
+/* Set up all modules above the tap, in the order in which they need each other */
 static void protocols_init(struct passt *s)
 {
 	const struct hostnet *net = &s->hostnet;
@@ -336,7 +336,7 @@ static void protocols_init(struct passt *s)
 	guest_mac_init(s);
 }
 
-/* Flows may have the descriptors that listening sockets leave */
+/* Give flows the descriptors that listening sockets leave */
 static void fds_share(struct passt *s)
 {
 	uint32_t listening = s->listen.count;
@@ -345,7 +345,7 @@ static void fds_share(struct passt *s)
 				  s->fds_budget - listening : 0);
 }
 
-/* Of the limit, what is in use for other purposes or will be is not for flows */
+/* Give flows the descriptors that are not in use, or reserved, for other purposes */
 static void fds_budget(struct passt *s)
 {
 	unsigned used = util_fds_used(s->loop.epfd) - s->listen.count;
@@ -359,7 +359,7 @@ static void fds_budget(struct passt *s)
 	fds_share(s);
 }
 
-/* Sockets for the ports, which may need a privilege; the first look who listens */
+/* Bind forwarded ports while we have privileges, then scan for listeners once */
 static void ports_open(struct passt *s)
 {
 	struct nshelper *nsh = s->nsh.fd >= 0 ? &s->nsh : NULL;
@@ -379,7 +379,7 @@ static void ports_open(struct passt *s)
 	tcp_splice_init(&s->tcp_splice, s->conf, &s->hostnet, &s->dns,
 			&s->flows, &s->loop, nsh);
 	if (listen_apply(l, &s->rules))
-		exit(1);		/* it said why */
+		exit(1);		/* the error was logged */
 	if (scan_needed(&s->scan, false))
 		host = sockdiag_open();
 	if (scan_needed(&s->scan, true))
@@ -416,7 +416,7 @@ static void stats_init(struct passt *s)
 			  s->loop.now_ms + s->conf->stats_s * 1000ULL);
 }
 
-/* The tap, and what hangs on it */
+/* Set up the tap and all modules that use it */
 static void datapath_init(struct passt *s)
 {
 	const struct conf *c = s->conf;
@@ -452,7 +452,7 @@ static void datapath_init(struct passt *s)
 	stats_init(s);
 }
 
-/* Work that is left from this turn: true if there is more for the next */
+/* Do the work that is left of this turn; return true if there is more for the next */
 static bool datapath_run(struct passt *s)
 {
 	bool busy = tcp_run_ready(&s->tcp);
@@ -464,14 +464,14 @@ static bool datapath_run(struct passt *s)
 
 /* Sandbox ------------------------------------------------------------------ */
 
-/* In the foreground: wait for the daemon, then it is the one to look after */
+/* Wait in the foreground until the daemon is ready, then exit with its status */
 static _Noreturn void background_parent(struct passt *s, int ready, pid_t pid)
 {
 	int status;
 	char c;
 
 	if (read(ready, &c, 1) != 1) {
-		/* It said why, unless it was killed */
+		/* The child has logged its error, unless it was killed */
 		if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
 			err("Killed by signal %d", WTERMSIG(status));
 		_exit(1);
@@ -484,7 +484,7 @@ static _Noreturn void background_parent(struct passt *s, int ready, pid_t pid)
 	_exit(0);
 }
 
-/* The daemon is the child; its parent stays until it is ready */
+/* Fork the daemon; the parent stays until it is ready */
 static void background(struct passt *s)
 {
 	int ready[2];
@@ -507,7 +507,7 @@ static void background(struct passt *s)
 		die_errno("Couldn't start a session");
 }
 
-/* Signals are events: in the process that stays, and not before */
+/* Turn signals into events, in the process that stays and not before */
 static void signals_init(struct passt *s)
 {
 	const union epoll_ref ref = { .kind = REF_SIGNAL };
@@ -525,10 +525,10 @@ static void signals_init(struct passt *s)
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->signal_fd < 0 ||
 	    loop_add(&s->loop, s->signal_fd, EPOLLIN, ref))
-		die_errno("Couldn't have signals as events");
+		die_errno("Couldn't create a signalfd");
 }
 
-/* After this, messages go elsewhere, and nobody waits for our output to end */
+/* Log to file or syslog from now on, and release the caller's stdio */
 static void stdio_close(struct passt *s)
 {
 	int fd;
@@ -538,13 +538,13 @@ static void stdio_close(struct passt *s)
 		dup2(s->null_fd, fd);
 }
 
-/* Of the process that follows resolv.conf: it may read files, and little more */
+/* Seal the process that follows resolv.conf: it may read files, and little more */
 static void follower_seal(int keep)
 {
 	isolation_follower(&p.identity, keep);
 }
 
-/* Before the sandbox: it has to see the host's files */
+/* Start the follower before the sandbox: it has to see the host's files */
 static void follower_start(struct passt *s)
 {
 	resolv_follow(&s->follower, s->conf, &s->hostnet, follower_seal);
@@ -556,7 +556,7 @@ static void sandbox(struct passt *s)
 {
 	follower_start(s);
 	if (isolation_detach(&s->identity, !s->conf->foreground))
-		exit(1);		/* it said why */
+		exit(1);		/* the error was logged */
 	if (!s->conf->foreground)
 		background(s);
 	else if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, getpid()))
@@ -575,7 +575,7 @@ static void tell_ready(struct passt *s)
 {
 	if (s->ready_fd >= 0) {
 		if (write(s->ready_fd, "", 1) != 1)
-			die("Whoever started us is gone");
+			die("The parent process has exited");
 		close(s->ready_fd);
 	}
 	command_start(&s->ns.command);
@@ -584,7 +584,7 @@ static void tell_ready(struct passt *s)
 /* Loop --------------------------------------------------------------------- */
 
 /*
- * The command has ended. What it sent may still be in its kernel's buffers, and
+ * The command has ended. Its last data may still be in its kernel's buffers, and
  * would have been delivered natively: it gets some time for that.
  */
 static void command_event(struct passt *s)
@@ -602,7 +602,7 @@ static void command_event(struct passt *s)
 		  s->loop.now_ms + DRAIN_MS);
 }
 
-/* UDP flows of listening sockets that are closed end */
+/* End the UDP flows of listening sockets that are closed */
 static void udp_listeners_gone(struct passt *s)
 {
 	udp_listener_gone(&s->udp);
@@ -666,7 +666,7 @@ static void netns_event(struct passt *s, union epoll_ref ref)
 	quit(s, 0);
 }
 
-/* The one switch over what an event can be about */
+/* Hand an event to its module: the one switch over all kinds */
 static void event_dispatch(struct passt *s, union epoll_ref ref,
 			   uint32_t events)
 {
@@ -718,7 +718,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		netns_event(s, ref);
 		break;
 	case REF_SIGNAL:
-		debug("The command has left data that nobody takes");
+		debug("Data of the ended command was not delivered in time");
 		quit(s, s->status);
 		break;
 	case REF_STATS:
@@ -747,7 +747,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	}
 }
 
-/* All timers that are due; those armed on the way wait for the next turn */
+/* Run all timers that are due; those armed on the way wait for the next turn */
 static void timers_run(struct passt *s)
 {
 	struct timer *t;
@@ -797,7 +797,7 @@ int main(int argc, char **argv)
 	command_event(&p);		/* it may have ended by now */
 
 	status = loop_run(&p);
-	listen_close(&p.listen);	/* for who comes next */
+	listen_close(&p.listen);	/* the next instance may bind them */
 	pasta_close(&p.ns, p.tap_fd);
 	_exit(status);
 }
