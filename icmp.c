@@ -6,7 +6,7 @@
  * through SOCK_DGRAM sockets, one identifier each, if net.ipv4.ping_group_range
  * has their group. A flow is one identifier of the guest, to any number of
  * destinations: its socket is not connected (connect() would not filter
- * replies), and what comes back says from whom. Destinations on the host itself
+ * replies), and replies carry their source. Destinations on the host itself
  * are a flow of their own, since its socket uses no interface.
  *
  * The socket is bound to the guest's identifier where that is free.
@@ -15,10 +15,10 @@
  * one, and it is translated back here.
  *
  * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are
- * those of what we send: the host is no hop, the first router that answers to a
+ * set on our requests: the host is no hop, the first router that answers to a
  * small TTL is the host's. A request over the MTU of the way out, not to be
  * fragmented, is answered with that MTU, and sent all the same, in fragments, since
- * the guest's kernel sets that for what it believes to be the MTU (udp_tx.c). Other
+ * the guest's kernel sets that for the MTU that it knows (udp_tx.c). Other
  * errors from the network come through the error queue, see icmperr.c.
  *
  * Idle flows end after 60 s (RFC 5508, REQ-2).
@@ -54,7 +54,8 @@
  * @v4:		Family
  * @hops:	As set on the socket
  * @id:		Identifier that the guest knows
- * @real, @asked:	An address of the host, and what the guest calls it; unset: none
+ * @real, @asked:	An address of the host, and the address that the guest uses for
+ *		it; unset: none
  */
 struct icmp_flow {
 	int fd;
@@ -65,7 +66,7 @@ struct icmp_flow {
 };
 static_assert(sizeof(struct icmp_flow) <= FLOW_PRIV, "fits into a flow");
 
-static struct icmp_flow *priv(struct flow *f)
+static struct icmp_flow *icmp_flow(struct flow *f)
 {
 	return (struct icmp_flow *)f->priv;
 }
@@ -78,7 +79,7 @@ static uint8_t icmp_proto(bool v4)
 /**
  * icmp_init() - No flows
  * @m:		Zeroed
- * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
+ * @conf, @guest, @dns, @flows, @tap, @loop:	Modules and data that it uses
  */
 void icmp_init(struct icmp *m, const struct conf *conf,
 	       const struct hostnet *net, const struct guest *guest,
@@ -138,8 +139,8 @@ static void complain(struct icmp *m, int error)
 }
 
 /* #syscalls close */
-static struct flow *flow_new(struct icmp *m, const struct flowside *key,
-			     const struct flowside *host, be16 id, int *error)
+static struct flow *echo_start(struct icmp *m, const struct flowside *key,
+			       const struct flowside *host, be16 id, int *error)
 {
 	bool v4 = inany_is_v4(&key->eaddr);
 	int fd = socket_new(m, host, id), rc;
@@ -161,7 +162,7 @@ static struct flow *flow_new(struct icmp *m, const struct flowside *key,
 	if (!f)
 		goto fail;
 
-	mf = priv(f);
+	mf = icmp_flow(f);
 	mf->fd = fd;
 	mf->v4 = v4;
 	mf->id = id;
@@ -179,10 +180,10 @@ fail:
 	return NULL;
 }
 
-/* The flow of a guest's address and identifier, whomever it is to reach from
- * the same address of the host */
-static struct flow *flow_get(struct icmp *m, const struct pkt *p,
-			     const struct flowside *host, int *error)
+/* The flow of a guest's address and identifier, for all destinations that are reached
+ * from the same address of the host */
+static struct flow *echo_flow(struct icmp *m, const struct pkt *p,
+			      const struct flowside *host, int *error)
 {
 	const struct flowside key = {
 		.eaddr = p->src, .eport = ntohs(p->icmp.echo.id),
@@ -193,7 +194,7 @@ static struct flow *flow_get(struct icmp *m, const struct pkt *p,
 	struct flow *f;
 
 	f = flow_lookup(m->flows, proto, PIF_TAP, &key, NULL);
-	return f ? f : flow_new(m, &key, host, p->icmp.echo.id, error);
+	return f ? f : echo_start(m, &key, host, p->icmp.echo.id, error);
 }
 
 /* Echo header of a packet of ours that was quoted, as the guest sent it: with
@@ -211,7 +212,7 @@ static struct icmp_hdr original_header(const struct icmp_flow *mf,
 	return h;
 }
 
-/* What the guest calls this address of the host side */
+/* Translate an address of the host side to the one that the guest uses for it */
 static union inany guest_name(const struct icmp_flow *mf, const union inany *a)
 {
 	return inany_equals(a, &mf->real) ? mf->asked : *a;
@@ -219,7 +220,7 @@ static union inany guest_name(const struct icmp_flow *mf, const union inany *a)
 
 static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 {
-	const struct icmp_flow *mf = priv(f);
+	const struct icmp_flow *mf = icmp_flow(f);
 	const struct flowside host = { .eaddr = e->dst };
 	const struct flowside tap = {
 		.eaddr = f->side[INI].eaddr, .oaddr = guest_name(mf, &e->dst),
@@ -235,12 +236,12 @@ static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 		     icmp_proto(mf->v4), &h, sizeof(h));
 }
 
-/* Pass on what the error queue holds; return the MTU that a request was over,
+/* Pass on the errors in the queue; return the MTU that a request was over,
  * if the host itself says so, else 0 */
 /* #syscalls getsockopt */
 static uint32_t read_errors(struct icmp *m, struct flow *f)
 {
-	struct icmp_flow *mf = priv(f);
+	struct icmp_flow *mf = icmp_flow(f);
 	socklen_t len = sizeof(int);
 	struct icmperr e;
 	uint32_t mtu = 0;
@@ -268,7 +269,7 @@ static uint32_t read_errors(struct icmp *m, struct flow *f)
  * @m:		ICMP
  * @f:		The flow
  * @p:		Packet of the guest
- * @host:	Whom it is for
+ * @host:	Host side: the destination is the endpoint
  * @mtu:	Set to the MTU that it is over, 0 if it is not, or not known
  *
  * Return: 0 or a positive errno. A failure may be about an earlier request:
@@ -291,7 +292,7 @@ static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
 				      VIEW_PARTS_MAX);
 	mh.msg_namelen = inany_to_sockaddr(&host->eaddr, 0, scope, &sa);
 	for (i = 0; i < 2; i++) {
-		if (sendmsg(priv(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		if (sendmsg(icmp_flow(f)->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return 0;
 		error = errno;
 		if (error == EAGAIN)
@@ -327,7 +328,7 @@ static void refuse(struct icmp *m, const struct pkt *p,
 static int send_fragmented(struct icmp *m, struct flow *f, const struct pkt *p,
 			   const struct flowside *host)
 {
-	struct icmp_flow *mf = priv(f);
+	struct icmp_flow *mf = icmp_flow(f);
 	uint32_t mtu = 0;
 	int error;
 
@@ -347,11 +348,11 @@ static bool forward(struct icmp *m, const struct pkt *p)
 
 	if (!fwd_from_tap(m->conf, m->net, m->dns, IPPROTO_ICMP, &tap, &host))
 		return false;
-	f = flow_get(m, p, &host, &error);
+	f = echo_flow(m, p, &host, &error);
 	if (!f) {
 		complain(m, error);
 	} else {
-		struct icmp_flow *mf = priv(f);
+		struct icmp_flow *mf = icmp_flow(f);
 
 		hostsock_set_hops(mf->fd, mf->v4, &mf->hops, p->ttl, p->tos,
 				  p->df);
@@ -389,7 +390,7 @@ void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n)
 /* #syscalls recvmsg */
 static bool read_reply(struct icmp *m, struct flow *f)
 {
-	struct icmp_flow *mf = priv(f);
+	struct icmp_flow *mf = icmp_flow(f);
 	union { size_t align; uint8_t buf[128]; } control;
 	union sockaddr_inany sa = { .sa.sa_family = AF_UNSPEC };
 	struct iovec iov = { m->buf, sizeof(m->buf) };
@@ -458,7 +459,7 @@ void icmp_evict(void *ctx, struct flow *f)
 {
 	struct icmp *m = ctx;
 
-	close(priv(f)->fd);		/* epoll forgets it, too */
+	close(icmp_flow(f)->fd);		/* epoll forgets it, too */
 	flow_free(m->flows, m->loop, f);
 }
 
