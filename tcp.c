@@ -10,10 +10,10 @@
  *
  * Resets. A peer's reset, like any error of the socket, leaves its receive queue
  * readable: @failed sockets are read to the end, the guest gets all of it, and then
- * a RST. What the guest sends meanwhile is acknowledged and dropped: a guest that
+ * a RST. Data that the guest sends meanwhile is acknowledged and dropped: a guest that
  * waits for its upload to end before it reads would never get there. After a reset
- * by the guest, the socket first sends what it and the pool still have: such a flow
- * is @draining, the guest no longer has a part in it, and what the peer sends is
+ * by the guest, the socket first sends the data that it and the pool still have: such
+ * a flow is @draining, the guest no longer has a part in it, and data of the peer is
  * dropped.
  *
  * Sockets are watched edge-triggered. @readable remembers an edge until a read
@@ -40,7 +40,7 @@
 
 #define SYSCTL		"/proc/sys/net/ipv4/"
 
-/* Batches of segments */
+/* Batches of segments ---------------------------------------------------- */
 
 static void parse_syn_options(const struct pkt *p, struct tcp_seg *g)
 {
@@ -96,7 +96,7 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
 /*
  * undelivered() - Bytes of the guest that were never sent to the peer
  *
- * A kernel sends its RST behind what is in flight, too, and does not wait until
+ * A kernel sends its RST behind data in flight, too, and does not wait until
  * that is acknowledged.
  */
 /* #syscalls ioctl */
@@ -154,7 +154,7 @@ static void guest_reset(struct tcp *t, struct flow *f)
 	drain(t, f);
 }
 
-/* segment() - Let the state decide, collect what is to be done */
+/* segment() - Let the state decide, and collect the actions */
 static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 		    const struct tcp_seg *g)
 {
@@ -203,7 +203,7 @@ static bool close_if_done(struct tcp *t, struct flow *f)
 	return true;
 }
 
-/* run_work() - What the segments of a flow in this batch came to */
+/* run_work() - Perform the actions for the segments of a flow in this batch */
 static void run_work(struct tcp *t, struct tcp_work *w)
 {
 	struct flow *f = w->flow;
@@ -273,8 +273,8 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 		segment_of(p, &g);
 		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
 		if (f && g.flags & (TCPF_SYN | TCPF_RST) && tcp_conn(f)->work) {
-			/* What came before may be the end of the flow, or be
-			 * data that a RST must not overtake */
+			/* Earlier segments may end the flow, or have data that
+			 * a RST must not overtake */
 			run_work(t, &t->work[tcp_conn(f)->work - 1]);
 			f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap,
 					NULL);

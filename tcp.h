@@ -21,10 +21,10 @@
 struct counters;
 
 /**
- * struct tcp_work - What one batch of segments brought for one flow
+ * struct tcp_work - Segments of one batch for one flow
  * @flow:	The flow, NULL: it ended in this batch
  * @acts:	ACT_*, of all its segments
- * @holes:	How many were beyond what is next
+ * @holes:	Number of segments beyond the next expected one
  * @data, @count, @bytes:	Payload taken, of one segment each
  */
 struct tcp_work {
@@ -48,7 +48,7 @@ struct tcp {
 	struct flow_table *flows;
 	struct tap *tap;
 	struct loop *loop;
-	struct tcps_syn syn;		/* how the host repeats a SYN */
+	struct tcps_syn syn;		/* how the host retransmits a SYN */
 	uint64_t iss_key[2];
 	struct flow_list ready, blocked;	/* work left; waits for the tap */
 	struct tcp_stats stats;

@@ -14,7 +14,7 @@
 #include "log.h"
 #include "wire.h"
 
-/* Frames towards the guest */
+/* Segments without payload ----------------------------------------------- */
 
 struct frame_addr tcp_frame_addr(const struct tcp *t,
 				 const struct flowside *tap)
@@ -97,8 +97,8 @@ bool tcp_send_rst(struct tcp *t, struct flow *f)
 		return tcp_send_ctl(t, flow_tap_side(f), TCPF_RST, s->snd_max, 0, 0,
 				    NULL, 0);
 
-	/* What was taken back because of a closed window never arrived; what
-	 * was taken back to be sent again may have */
+	/* Data taken back because of a closed window never arrived; data taken
+	 * back to be retransmitted may have */
 	return tcp_send_ctl(t, flow_tap_side(f), TCPF_RST | TCPF_ACK,
 			    s->snd_wnd ? s->snd_max : s->snd_nxt, s->rcv_nxt, 0,
 			    NULL, 0);
@@ -117,7 +117,7 @@ void tcp_answer_rst(struct tcp *t, const struct flowside *tap,
 	tcp_send_ctl(t, tap, flags, seq, ack, 0, NULL, 0);
 }
 
-/* The flow as a whole */
+/* Timer and end ---------------------------------------------------------- */
 
 void tcp_trace(const struct tcp *t, const struct flow *f, const char *what)
 {
@@ -126,7 +126,7 @@ void tcp_trace(const struct tcp *t, const struct flow *f, const char *what)
 	debug("%s: %s", flow_str(t->flows, f, buf), what);
 }
 
-/* tcp_end() - Close the socket, by RST if so, and forget the flow */
+/* tcp_end() - Close the socket, with a RST if @rst, and free the flow */
 /* #syscalls close setsockopt */
 void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why)
 {
@@ -145,7 +145,7 @@ void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why)
 }
 
 /**
- * tcp_evict() - End a connection that is not established, or not any more
+ * tcp_evict() - Evict a connection that is not established, or not any more
  * @t:		TCP
  * @f:		The flow
  *

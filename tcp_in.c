@@ -29,20 +29,15 @@
 /* Of one peek: NO_OFFSET_MAX bytes to skip, and frames, of which one always fits */
 #define PEEK_IOVS	(4 + TAP_TX_BATCH + VIEW_PARTS_MAX)
 
-static bool flow_is_v4(const struct flow *f)
-{
-	return inany_is_v4(&flow_tap_side(f)->eaddr);
-}
-
 /*
  * grow_rcvbuf() - Let the receive buffer of a far peer grow as natively
  *
- * The kernel sizes it by what was taken from the queue in a round trip, less what
- * is still in it (tcp_rcv_space_adjust()), and measures at the first recv() of the
+ * The kernel sizes it by the bytes taken from the queue in a round trip, less those
+ * still in it (tcp_rcv_space_adjust()), and measures at the first recv() of the
  * next: which is a peek, with a burst in the queue, so that the buffer may never
  * grow. So measure here, and ask for room by SO_RCVLOWAT, which since 4.18 makes
  * it, within tcp_rmem, and leaves the kernel's own sizing as it is. Four times
- * what came in the last round trip is room for a slow start.
+ * the bytes of the last round trip is room for a slow start.
  */
 static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
@@ -67,7 +62,7 @@ static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 }
 
 /*
- * tcp_consume() - Discard from the receive queue what the guest acknowledged
+ * tcp_consume() - Discard acknowledged data from the receive queue
  *
  * While more is in flight that can wait, unless each peek has to copy it again.
  */
@@ -93,7 +88,7 @@ void tcp_consume(struct tcp *t, struct flow *f)
 /*
  * peek_prepare() - Make the next MSG_PEEK begin at snd_nxt
  *
- * Return: parts of @iov used up for what is to be skipped; negative errno
+ * Return: parts of @iov used up for bytes to be skipped; negative errno
  */
 static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
 			uint32_t *skip)
@@ -140,7 +135,7 @@ static uint32_t frame_payload_max(const struct tcp *t, bool v4, uint16_t mss)
  * fill_frames() - Headers for @len bytes peeked into @n frames; frames used
  *
  * The last has PSH. The queue may be at its end although the frames are full, and
- * without PSH some guests keep what came from their application for a while (RFC
+ * without PSH some guests keep the data of their application for a while (RFC
  * 9293, 3.9.1.2: it must be in the last segment).
  */
 static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
@@ -217,7 +212,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 {
 	struct iovec iov[PEEK_IOVS];
 	struct tcp_conn *c = tcp_conn(f);
-	bool v4 = flow_is_v4(f);
+	bool v4 = inany_is_v4(&flow_tap_side(f)->eaddr);
 	uint32_t max = frame_payload_max(t, v4, c->s.mss), skip, want = 0;
 	unsigned n = (can + max - 1) / max, i;
 	struct msghdr mh = { .msg_iov = iov };
@@ -257,7 +252,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	rc -= skip;
 	if (rc <= 0) {
 		/* A read that has to skip ends at urgent data, too: there is more
-		 * once the guest has acknowledged what is before */
+		 * once the guest has acknowledged the data before it */
 		c->readable = skip && c->urgent;
 		if (!skip || (c->rdhup && !c->urgent))
 			tcps_eof(&c->s);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tcp_out.c - TCP, guest to peer: from segments to a socket, and what is acknowledged
+ * tcp_out.c - TCP, guest to peer: from segments to a socket; acknowledgements
  *
- * Guest to peer. The segments of a batch are sorted by flow; what is in order
- * goes to the socket with one sendmsg() per flow and batch, what the socket does
- * not take to the overflow pool. Then one ACK: of what the kernel accepted, if
- * the peer is near (on this machine or under 1 ms away); else of what the peer
- * acknowledged, that is all given to the socket less SIOCOUTQ. While the latter
+ * Guest to peer. The segments of a batch are sorted by flow; data in order goes to
+ * the socket with one sendmsg() per flow and batch, the rest that the socket does
+ * not take to the overflow pool. Then one ACK: for the data that the kernel accepted,
+ * if the peer is near (on this machine or under 1 ms away); else for the data that
+ * the peer acknowledged, that is all given to the socket less SIOCOUTQ. While the latter
  * lags behind, a timer polls it, as the kernel tells nobody.
  *
  * The window to the guest is the room in the send buffer. The kernel counts room
@@ -126,7 +126,7 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 }
 
 /*
- * tcp_resend_refused() - Have the guest resend what was refused, if there is room
+ * tcp_resend_refused() - Make the guest resend refused data, if there is room now
  *
  * It does so at once after three duplicates (RFC 5681, 3.2), else only after its
  * timer.

@@ -38,10 +38,11 @@
  * @snd_base:	Sequence number of the first byte in the receive queue
  * @peek_pos:	Offset that the kernel has for MSG_PEEK
  * @ratio:	Payload per truesize in the send queue, of TCP_RATIO_ONE
- * @poll_ms:	How often to ask what the peer acknowledged, @poll_now: at present
- * @in_bytes:	Taken from the receive queue since @in_start, ms
- * @in_space:	Most of it in a round trip so far
- * @rtt_ms:	Round trip to the peer as the handshake took
+ * @poll_ms:	Shortest interval of asking how much the peer acknowledged, ms
+ * @poll_now:	Present interval, ms
+ * @in_bytes:	Bytes taken from the receive queue since @in_start, ms
+ * @in_space:	Largest @in_bytes seen in one round trip
+ * @rtt_ms:	Round-trip time measured during the handshake, ms
  * @size:	Send buffer as last seen, payload bytes
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @near:	The peer is on this machine or under 1 ms away

@@ -2,18 +2,18 @@
 /*
  * tcp_splice.c - TCP between the host and the namespace without a tap
  *
- * A connection whose both ends are on this machine is two sockets: the one that
+ * A connection between two programs of this machine is two sockets: the one that
  * was accepted (side INI) and one that is connected on the other side of the
- * namespace's border (TGT). What comes from one goes to the other, each direction
+ * namespace's border (TGT). Data of one goes to the other, each direction
  * on its own:
  *
  *	small data	recv() into a buffer, send(): two calls for one message
  *	bulk		splice() through a pipe that is empty before and after, once
  *			a recv() has filled the buffer
- *	the rest	what the other socket did not take waits in the pipe, which
+ *	the rest	data that the other socket did not take waits in the pipe, which
  *			stays with the direction until it is empty again
  *
- * Pipes are lent: a connection that is idle, or whose reader keeps up, has none,
+ * Pipes are lent: a connection that is idle, or has a fast reader, has none,
  * so that it costs two descriptors. There are at most TCP_SPLICE_PIPES of them.
  * If none can be had, data is peeked at and taken from its socket only as far as
  * the other one took it: slower, but nothing is lost and nothing has to wait.
@@ -34,7 +34,7 @@
  * turn is over before that.
  *
  * A connection that was dialled by a loopback address and is refused on the other
- * side is tried at the next address that may be meant, see fwd_targets(); what it has
+ * side is tried at the next address that may be meant, see fwd_targets(); data that it has
  * sent by then waits in its pipe.
  *
  * If the namespace has no socket to give for the moment (see nshelper.c), an accepted
@@ -42,10 +42,10 @@
  *
  * FIN stays FIN: the end of one stream, once all before it was written, is a
  * shutdown() of the other. RST stays RST: an error of either socket closes both
- * with SO_LINGER 0. But the kernel keeps what a socket has received before a reset,
+ * with SO_LINGER 0. But the kernel keeps data that a socket received before a reset,
  * so all of that is sent by the other socket first, as long as it makes progress,
  * and as no other flow needs the room.
- * What comes from that other socket meanwhile is dropped, since a program that
+ * Data from that other socket is dropped meanwhile, since a program that
  * wants to finish its upload before it reads would never get there.
  */
 
@@ -97,7 +97,7 @@ struct splice_dir {
 };
 
 /**
- * struct splice_conn - What a flow is to this file
+ * struct splice_conn - Private state of a flow
  * @sock:	By side
  * @dir:	By the side that is read
  * @other:	Addresses to try if nobody listens, unset: none
@@ -132,9 +132,9 @@ static void trace_flow(const struct tcp_splice *s, const struct flow *f,
 	debug("%s: bypass, %s", flow_str(s->flows, f, buf), what);
 }
 
-/* Pipes -------------------------------------------------------------------- */
+/* Pipes ------------------------------------------------------------------ */
 
-/* Is what read from a socket by recv() sure to find room? */
+/* Get a spare pipe, so that all that recv() takes can be kept */
 /* #syscalls:pasta pipe2 fcntl close */
 static bool pipe_at_hand(struct tcp_splice *s)
 {
@@ -173,7 +173,7 @@ static void pipe_return(struct tcp_splice *s, struct splice_pipe p, bool empty)
 	s->pipes--;
 }
 
-/* The end ------------------------------------------------------------------- */
+/* The end ---------------------------------------------------------------- */
 
 /* #syscalls:pasta close */
 static void close_socket(int fd, bool rst)
@@ -214,10 +214,10 @@ void tcp_splice_evict(void *ctx, struct flow *f)
 	end_flow(s, f, true, "gives way to others");
 }
 
-/* Data ---------------------------------------------------------------------- */
+/* Data ------------------------------------------------------------------- */
 
 /*
- * side_failed() - A socket has an error: read what it still has, to the end
+ * side_failed() - Note an error of a socket: it is still read to its end
  * @error:	EPIPE, after a reset, is the kernel's way to say that a FIN came first
  */
 static void side_failed(struct splice_conn *c, unsigned side, int error)
@@ -274,7 +274,7 @@ static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
 	return 0;
 }
 
-/* was_read() - What a read of @n bytes, @want were asked for, tells */
+/* was_read() - Update readable and eof after reading @n of @want bytes */
 static void was_read(struct splice_dir *d, ssize_t n, size_t want)
 {
 	if (!n)
@@ -305,7 +305,7 @@ static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 }
 
 /*
- * move_careful() - Without a pipe: take only what the other socket took
+ * move_careful() - Without a pipe: take only as much as the other socket took
  *
  * Return: bytes moved, or negative errno
  */
@@ -438,7 +438,7 @@ static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 	pass_fin(c, from);
 }
 
-/* bytes_left() - Not yet sent of what came from a side that has failed */
+/* bytes_left() - Bytes received from a failed side that are not sent yet */
 /* #syscalls:pasta ioctl */
 static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 {
@@ -507,7 +507,7 @@ static void run(struct tcp_splice *s, struct flow *f)
 	}
 }
 
-/* Reaching the other side ----------------------------------------------------- */
+/* Reaching the other side ------------------------------------------------ */
 
 /* other_socket() - A socket on the side that is dialled, or negative errno */
 static int other_socket(struct tcp_splice *s, bool from_ns,
@@ -523,10 +523,10 @@ static int other_socket(struct tcp_splice *s, bool from_ns,
 }
 
 /*
- * send_early() - What has come while the connection waited to be accepted
+ * send_early() - Forward data that arrived before accept()
  *
  * connect() says EINPROGRESS, but where no network is in between the handshake is
- * over by then. Who listens there finds the request beside the connection, and
+ * over by then. The listener finds the request beside the connection, and
  * need not be woken up twice. If it is not over, the data waits in a pipe.
  *
  * Return: 0, or negative errno: a socket has failed
@@ -617,11 +617,11 @@ static int dial(struct tcp_splice *s, struct flow *f)
 	return rc ? rc : watch(s, f, TGT);
 }
 
-/* Events --------------------------------------------------------------------- */
+/* Events ----------------------------------------------------------------- */
 
 /**
  * tcp_splice_event() - epoll reported something on one of a flow's sockets
- * @side:	Whose: INI or TGT
+ * @side:	Side of the socket: INI or TGT
  * @events:	EPOLL*
  */
 void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
@@ -675,7 +675,7 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 	return s->ready.count;
 }
 
-/* New flows ------------------------------------------------------------------ */
+/* New flows -------------------------------------------------------------- */
 
 /* refuse() - End a new flow: the other side, or a socket, can't be had */
 static void refuse(struct tcp_splice *s, struct flow *f, int rc)
@@ -714,11 +714,11 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  * @s:		Bypassed connections
  * @fd:		Connected socket, non-blocking: is ours from now on
  * @from_ns:	It was accepted in the namespace, else on the host
- * @ini:	Its side: the one who dialled is the endpoint
- * @tgt:	Whom to connect to (endpoint), on the other side
+ * @ini:	Its side: the client is the endpoint
+ * @tgt:	Side to connect to: its endpoint
  * @other:	To be tried if nobody listens there, FWD_TARGETS - 1, may be unset
  *
- * If that is not possible, the one who dialled gets a reset.
+ * If that is not possible, the client gets a reset.
  */
 void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 			 const struct flowside *ini,

@@ -21,7 +21,7 @@ struct nshelper;
 #define TCP_SPLICE_PIPE_BYTES	(256U << 10)	/* of each */
 #define TCP_SPLICE_BUF		(64U << 10)
 
-/* An empty pipe, or one with what a socket did not take */
+/* A pipe, empty or with data that a socket did not take */
 struct splice_pipe {
 	int rd, wr;
 };

@@ -21,7 +21,7 @@
 #define POLL_MAX_MS	10
 #define SOURCE_TRIES	64		/* ports for a mapped peer */
 
-/* Of the guest */
+/* Begun by the guest ----------------------------------------------------- */
 
 /* initial_seq() - For a connection between these addresses and ports, RFC 6528 */
 static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
@@ -66,7 +66,7 @@ static bool is_shortage(int error)
 }
 
 /*
- * tcp_connect_failed() - Tell the guest what a native connect() would have told
+ * tcp_connect_failed() - Report to the guest as a native connect() would
  *
  * Stay silent on ETIMEDOUT: the guest's own SYN timer reports it. Likewise without
  * resources: the guest retransmits its SYN, and there may be some by then.
@@ -113,7 +113,7 @@ void tcp_connected(struct tcp *t, struct flow *f)
 	tcp_trace(t, f, c->near ? "connected, near" : "connected");
 }
 
-/* set_options() - What every socket of a flow has */
+/* set_options() - Set the options that every socket of a flow has */
 static void set_options(struct tcp *t, struct flow *f)
 {
 	static const int one = 1, zero = 0;
@@ -135,7 +135,7 @@ static int watch_socket(struct tcp *t, struct flow *f)
 			flow_ref(f, !flow_tap_index(f)));
 }
 
-/* bind_source() - Where the user said what address to come from */
+/* bind_source() - Bind to the --outbound address, if one was given */
 static int bind_source(struct tcp *t, struct flow *f)
 {
 	static const int one = 1;
@@ -244,9 +244,9 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 	tcp_connect_failed(t, f, -rc);
 }
 
-/* Connections that the host side starts */
+/* Begun by the host side ------------------------------------------------- */
 
-/* reset_stale() - End a flow whose socket the kernel no longer has */
+/* reset_stale() - End a flow: its connection has ended in the kernel */
 static void reset_stale(struct tcp *t, struct flow *f)
 {
 	tcp_send_rst(t, f);
@@ -299,11 +299,11 @@ static bool free_port(struct tcp *t, const struct flowside *host,
  * @t:		TCP
  * @fd:		Connected socket, non-blocking: is ours from now on
  * @host:	Host side: the peer is the endpoint
- * @tap:	Tap side: the guest is the endpoint, ours is what it is to see as
+ * @tap:	Tap side: the guest is the endpoint, our address and port stand for
  *		the peer; another port is chosen if that is taken, see free_port()
  *
  * The peer's connection is complete, so it learns by a reset if the guest
- * refuses or never answers. What it sends in the meantime stays in the socket.
+ * refuses or never answers. Its data stays in the socket until then.
  */
 void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		  const struct flowside *tap)

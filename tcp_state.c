@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tcp_state.c - What TCP decides: no system call, time is an argument
+ * tcp_state.c - Decisions of TCP: no system call, time is an argument
  *
  * The guest speaks TCP with us; the peer's half of the connection is the host
  * kernel's socket. So this is RFC 9293 seen from one side, with these
@@ -8,10 +8,10 @@
  *
  * - Nothing is buffered here. Towards the guest, the socket's receive queue is
  *   the retransmission queue: to resend is to set snd_nxt back and peek again.
- *   From the guest, only segments in order are taken; what is out of order is
+ *   From the guest, only segments in order are taken; one out of order is
  *   answered with a duplicate ACK, because on this link frames are lost only
- *   together with what follows them.
- * - rcv_acked trails rcv_nxt: what the peer has not acknowledged is not
+ *   together with the next ones.
+ * - rcv_acked trails rcv_nxt: data that the peer has not acknowledged is not
  *   acknowledged to the guest either, if the peer is far away.
  * - The right edge of our window, rcv_edge, is promised room in the socket.
  *
@@ -41,10 +41,10 @@
  *
  * A reset does not overtake data. Natively the receive queue of a connection stays
  * readable after a RST. The guest's kernel keeps its own queue likewise, but not
- * what is still in our socket's. So after tcps_reset_due(), data is sent on,
+ * data that is still in our socket's. So after tcps_reset_due(), data is sent on,
  * retransmitted as ever, and tcps_reset_now() tells when the guest has all of it,
  * or doesn't acknowledge it any more. In the other direction tcps_drain() waits for
- * the socket to send what it has. Both end at the latest RESET_WAIT_MS after the
+ * the socket to send all it has. Both end at the latest RESET_WAIT_MS after the
  * last progress.
  */
 
@@ -85,7 +85,7 @@ static inline uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* syn_options() - What both SYNs agree on (RFC 9293 3.7.1, RFC 7323 2.2) */
+/* syn_options() - Take the options that both SYNs have (RFC 9293 3.7.1, RFC 7323 2.2) */
 static void syn_options(struct tcps *s, const struct tcp_seg *syn,
 			uint16_t mss_max, bool v4)
 {
@@ -117,8 +117,8 @@ static void syn_options(struct tcps *s, const struct tcp_seg *syn,
  * old connection (RFC 9293, 3.6.1), so the clock has to outrun the data of fast
  * connections. The classic tick of 4 us stands for 250 kB/s; a tick of 64 ns
  * stands for 16 MB/s, as in today's kernels. The numbers then wrap after 274 s,
- * and half of that is still more than the 60 s that TIME-WAIT lasts. For what is
- * faster, see timewait_seq().
+ * and half of that is still more than the 60 s that TIME-WAIT lasts. Faster
+ * connections are the matter of timewait_seq().
  */
 uint32_t tcps_initial_seq(uint32_t hash, uint64_t now_ms)
 {
@@ -207,7 +207,7 @@ static void alive(struct tcps *s, uint64_t now_ms)
  * rst_in() - RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2: exactly the
  * next sequence number resets, another one in the window is challenged, and so is
  * its edge: a guest that filled the window, of which a part was lost or refused,
- * has its next byte there. What we acknowledged last is as good as exact: a guest
+ * has its next byte there. Our last acknowledgement is as good as exact: a guest
  * that lost the connection takes it from our ACK.
  */
 static void rst_in(const struct tcps *s, const struct tcp_seg *g,
@@ -326,7 +326,7 @@ static void window_in(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 		a->acts |= ACT_SEND;
 
 	if (!wnd) {
-		/* Shrunk below what is in flight: that is not lost, only not
+		/* Shrunk below the data in flight: that is not lost, only not
 		 * wanted yet (RFC 9293, 3.8.6) */
 		rewind_to_una(s);
 		s->retries = 0;		/* the guest lives: probe for ever */
@@ -343,7 +343,7 @@ static bool ack_in(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 	bool dup;
 
 	if (seq_lt(s->snd_max, g->ack)) {
-		a->acts |= ACT_ACK;	/* acknowledges what was never sent */
+		a->acts |= ACT_ACK;	/* acknowledges data never sent */
 		return false;
 	}
 	if (seq_lt(g->ack, s->snd_una))
@@ -426,9 +426,9 @@ static void data_in(struct tcps *s, const struct tcp_seg *g, struct tcp_acts *a)
  * @s:		State
  * @g:		The segment
  * @now_ms:	Time
- * @a:		What to do: set by this function
+ * @a:		Actions: set by this function
  *
- * rcv_nxt counts what is to be taken (@a->take) as taken: tcps_refused() takes it
+ * rcv_nxt counts @a->take bytes as taken already: tcps_refused() takes them
  * back. (RFC 9293, 3.10.7)
  */
 void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
@@ -464,7 +464,7 @@ void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 }
 
 /**
- * tcps_refused() - There was no room for the last @bytes of what was taken
+ * tcps_refused() - There was no room for the last @bytes that were taken
  */
 void tcps_refused(struct tcps *s, uint32_t bytes)
 {
@@ -651,7 +651,7 @@ uint32_t tcps_acked_data(const struct tcps *s)
  * @fin:	The peer's FIN had come before
  * @now_ms:	Time
  *
- * What the socket still has is to be sent as before, up to tcps_eof().
+ * Data that the socket still has is sent as before, up to tcps_eof().
  */
 void tcps_reset_due(struct tcps *s, bool fin, uint64_t now_ms)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tcp_state.h - What TCP decides: no system call, time is an argument
+ * tcp_state.h - Decisions of TCP: no system call, time is an argument
  */
 
 #ifndef TCP_STATE_H
@@ -23,9 +23,9 @@ enum tcps_phase {
 };
 
 /**
- * struct tcps_syn - How often and how fast a SYN of ours is repeated
- * @linear:	So often at the first interval (tcp_syn_linear_timeouts),
- * @retries:	then so often at doubled ones (tcp_syn_retries)
+ * struct tcps_syn - Retransmissions of a SYN of ours
+ * @linear:	Number at the first interval (tcp_syn_linear_timeouts)
+ * @retries:	Number at doubled intervals, after these (tcp_syn_retries)
  */
 struct tcps_syn {
 	uint8_t linear, retries;
@@ -58,7 +58,7 @@ enum tcps_in {
  *		without backing off
  * @syn_hurried: Our SYN was retransmitted ahead of its timer since that last fired
  * @recovering:	A retransmission is under way up to @recover
- * @reset:	The peer has reset the connection: a RST follows what it had sent
+ * @reset:	The peer has reset the connection: a RST follows its data
  * @reset_fin:	and its FIN, which had come before the reset
  * @persist:	Data waits for the guest's window, nothing is in flight
  * @v4:	IPv4, for the default of the MSS
@@ -76,7 +76,7 @@ enum tcps_in {
  * @rcv_edge:	Right edge of our window; never moves left
  * @rto_ms:	Current retransmission time-out
  * @rtx_at:	When to resend or probe a window, ms; 0: never
- * @poll_at:	When to ask the socket what the peer acknowledged; 0: never
+ * @poll_at:	When to ask the socket how much the peer acknowledged, ms; 0: never
  * @alive_at:	When to probe an idle guest
  */
 struct tcps {
@@ -111,7 +111,7 @@ struct tcp_seg {
 	uint32_t len;
 };
 
-/* What is to be done; tcp.c does it */
+/* Actions, which tcp.c performs */
 enum {
 	ACT_ACK		= 1 << 0,	/* acknowledge, whether there is news or not */
 	ACT_DATA	= 1 << 1,	/* data or FIN taken: acknowledge if it is new */

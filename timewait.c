@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * timewait.c - What is still said on connections that have ended in order
+ * timewait.c - Answers to segments of connections that have ended
  *
  * If the guest's FIN comes last, the last word is an ACK of ours. Should that be
  * lost, the guest sends its FIN again, perhaps with data before it, and a RST
  * would tell its application of a failure that was none. TIME-WAIT is there for
  * this (RFC 9293, 3.6), but a flow and its timer are too much for one ACK: so
- * what is needed for it goes to a table of fixed size, where a newer connection
+ * its numbers go to a table of fixed size, where a newer connection
  * takes the place of an older one by its hash.
  *
- * An entry has no time-out. It answers only who has acknowledged our FIN, to the
- * byte, and says again what we had acknowledged: a new connection between the
+ * An entry has no time-out. It answers only a segment that acknowledges our FIN, to
+ * the byte, and repeats our last acknowledgement: a new connection between the
  * same ports has other numbers, and a flow, which is looked for first. A guest
  * that was put back to an earlier state has other numbers, too, and is reset:
- * to our ACK, of what it has yet to send, it would answer with an ACK (RFC 9293,
+ * to our ACK of data it has yet to send, it would answer with an ACK (RFC 9293,
  * 3.10.7.4, fifth), and so on. For the same reason a segment without data and
  * FIN is never answered by an ACK.
  *
@@ -73,8 +73,8 @@ uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
  * @w:		The table
  * @hash, @tap:	As for timewait_add()
  * @g:		The segment
- * @ack:	For TIMEWAIT_ACK: acknowledgement number of the answer, whose sequence
- *		number is what @g acknowledges (RFC 9293, 3.10.7.4)
+ * @ack:	For TIMEWAIT_ACK: acknowledgement number of the answer; its sequence
+ *		number is that of the acknowledgement in @g (RFC 9293, 3.10.7.4)
  */
 enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 				    const struct flowside *tap,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * timewait.h - What is still said on connections that have ended in order
+ * timewait.h - Answers to segments of connections that have ended
  */
 
 #ifndef TIMEWAIT_H
@@ -29,9 +29,9 @@ struct timewait {
 };
 
 enum timewait_answer {
-	TIMEWAIT_UNKNOWN,		/* not of what ended there: RST */
+	TIMEWAIT_UNKNOWN,		/* of another connection: RST */
 	TIMEWAIT_SILENCE,		/* an ACK, nothing to be acknowledged */
-	TIMEWAIT_ACK,			/* our last ACK was lost: say it again */
+	TIMEWAIT_ACK,			/* our last ACK was lost: repeat it */
 };
 
 uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
