@@ -77,7 +77,7 @@ static uint8_t icmp_proto(bool v4)
 }
 
 /**
- * icmp_init() - No flows
+ * icmp_init() - Start without flows
  * @m:		Zeroed
  * @conf, @guest, @dns, @flows, @tap, @loop:	Modules and data that it uses
  */
@@ -127,8 +127,7 @@ static int socket_new(const struct icmp *m, const struct flowside *host,
 static void complain(struct icmp *m, int error)
 {
 	if (error != EACCES && error != EPERM) {
-		warn_limited("ICMP: no socket for a new flow (error %i)",
-			     error);
+		warn_limited_rc(error, "ICMP: no socket for a new flow");
 		return;
 	}
 	if (m->warned)
@@ -310,7 +309,7 @@ static bool is_request(const struct pkt *p)
 	       && !p->icmp.code;
 }
 
-/* Tell the guest why a request got nowhere, if it concerns it */
+/* Report to the guest why a request was not sent, unless the reason is our own */
 static void refuse(struct icmp *m, const struct pkt *p,
 		   const struct flowside *host, int error, uint32_t mtu)
 {
@@ -450,7 +449,7 @@ void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 }
 
 /**
- * icmp_evict() - End a flow
+ * icmp_evict() - End a flow, because it is idle or others need the room
  * @m:		ICMP
  * @f:		The flow
  */

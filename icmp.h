@@ -18,8 +18,8 @@ struct counters;
 
 /**
  * struct icmp - All of ICMP and ICMPv6 echo
- * @warned:	Said that the host does not allow ping sockets
- * @dropped:	Requests that went nowhere
+ * @warned:	The warning that the host allows no ping sockets was printed
+ * @dropped:	Requests that were not sent
  * @lost:	Replies that did not fit into the tap
  * @buf:	A reply, of no meaning between calls
  */

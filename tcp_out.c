@@ -165,7 +165,7 @@ void tcp_socket_failed(struct tcp *t, struct flow *f, int error)
 	if (c->failed)
 		return;
 	tcp_trace(t, f, "socket error");
-	debug("socket error %d", error);
+	debug_rc(error, "socket error");
 	c->failed = c->readable = c->rdhup = c->near = true;
 	tcp_give_way(t, f);
 	spill_release(&t->spill, &c->spill);

@@ -47,16 +47,16 @@
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @near:	The peer is on this machine or under 1 ms away
  * @peek_off:	The socket knows SO_PEEK_OFF
- * @readable:	An edge told of data, and no short read came since
+ * @readable:	EPOLLIN was reported, and no short read came since
  * @rdhup:	The peer's FIN has arrived
- * @urgent:	So has urgent data: reads stop at its mark
- * @armed:	EPOLLOUT will come
- * @starved:	Data was refused: tell the guest when there is room
+ * @urgent:	Urgent data has arrived: reads stop at its mark
+ * @armed:	EPOLLOUT is armed
+ * @starved:	Data of the guest was refused: tell it when there is room
  * @failed:	The socket has an error: a RST follows the data that it still has
  * @draining:	The guest has reset the connection: the peer gets a RST after the
  *		data that the socket still has, @in_space bytes when last seen
- * @ack_due:	An ACK found no frame
- * @dying:	A RST found no frame, nothing else is left to do
+ * @ack_due:	An ACK is due that found no frame
+ * @dying:	A RST is due that found no frame; the flow ends after it
  */
 struct tcp_conn {
 	struct tcps s;

@@ -70,7 +70,6 @@
 #include "log.h"
 #include "loop.h"
 #include "nshelper.h"
-#include "util.h"
 
 #define SPLICE_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 #define TURN_BYTES	(1U << 20)	/* per direction and turn */
@@ -81,14 +80,14 @@
 
 /**
  * struct splice_dir - One direction of a connection
- * @pipe:	Holds @held bytes, if that is not 0
+ * @pipe:	Pipe that holds @held bytes, if @held is not 0
  * @readable, @writable:	See above
- * @rdhup:	The end of the stream has come to the socket that is read
- * @urgent:	So has urgent data
- * @bulk:	splice() first
- * @eof:	The end was read
- * @fin:	and passed on
- * @fin_first:	It came before the error of the socket that is read
+ * @rdhup:	EPOLLRDHUP was reported for the socket that is read
+ * @urgent:	Urgent data has arrived there
+ * @bulk:	Try splice() before recv()
+ * @eof:	The end of the stream was read
+ * @fin:	The end was passed on by shutdown()
+ * @fin_first:	The end came before the error of the socket that is read
  */
 struct splice_dir {
 	struct splice_pipe pipe;
@@ -98,15 +97,15 @@ struct splice_dir {
 
 /**
  * struct splice_conn - Private state of a flow
- * @sock:	By side
- * @dir:	By the side that is read
+ * @sock:	Sockets, by side
+ * @dir:	Directions, by the side that is read
  * @other:	Addresses to try if nobody listens, unset: none
- * @connected:	TGT is
+ * @connected:	The socket of TGT is connected
  * @waiting:	There is no socket for TGT yet, and none is watched
- * @failed:	By side: the socket has an error
+ * @failed:	The socket has an error, by side
  * @left:	Bytes still to be sent before a reset, when last seen
- * @poll_ms:	Until the next look
- * @give_up:	Without progress, time of the reset, ms
+ * @poll_ms:	Interval until @left is looked at again, ms
+ * @give_up:	Time of the reset if there is no progress, ms
  */
 struct splice_conn {
 	int sock[2];
@@ -203,7 +202,7 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 }
 
 /**
- * tcp_splice_evict() - End a connection that is not established, or not any more
+ * tcp_splice_evict() - Evict a connection that is not established, or not any more
  * @s:		Bypassed connections
  * @f:		The flow
  */
@@ -680,12 +679,9 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 /* refuse() - End a new flow: the other side, or a socket, can't be had */
 static void refuse(struct tcp_splice *s, struct flow *f, int rc)
 {
-	char buf[UTIL_ERROR_STRLEN];
-
 	if (conn(f)->sock[TGT] < 0) {
 		s->stats.refused++;
-		warn_limited("No socket for a new connection: %s",
-			     util_strerror(rc, buf));
+		warn_limited_rc(rc, "No socket for a new connection");
 	}
 	end_flow(s, f, true, "refused");
 }
@@ -716,7 +712,7 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  * @from_ns:	It was accepted in the namespace, else on the host
  * @ini:	Its side: the client is the endpoint
  * @tgt:	Side to connect to: its endpoint
- * @other:	To be tried if nobody listens there, FWD_TARGETS - 1, may be unset
+ * @other:	FWD_TARGETS - 1 addresses to try if nobody listens there; unset: none
  *
  * If that is not possible, the client gets a reset.
  */

@@ -14,7 +14,6 @@
 #include "icmperr.h"
 #include "inany.h"
 #include "log.h"
-#include "util.h"
 #include "wire.h"
 
 #define NEAR_RTT_US	1000
@@ -207,7 +206,6 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		  const struct tcp_seg *g)
 {
 	bool v4 = inany_is_v4(&tap->eaddr);
-	char buf[UTIL_ERROR_STRLEN];
 	struct flowside host;
 	struct tcp_conn *c;
 	struct flow *f;
@@ -235,8 +233,7 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		return;
 	if (c->sock < 0) {
 		t->stats.refused_fd++;
-		warn_limited("No socket for a new connection: %s",
-			     util_strerror(rc, buf));
+		warn_limited_rc(rc, "No socket for a new connection");
 		/* The retransmitted SYN may find one */
 		if (rc == -EMFILE || rc == -ENFILE)
 			flow_evict(t->flows, FLOW_STREAM, t->loop->now_ms);

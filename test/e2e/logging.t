@@ -246,7 +246,7 @@ daemon_lines() {
 	said "$1" "TCP .*: new" "$2: connections"
 	said "$1" "UDP .*: new" "$2: datagrams"
 	said "$1" "connection failed" "$2: what is refused"
-	said "$1" "socket error 104" "$2: what is reset"
+	said "$1" "socket error: Connection reset by peer" "$2: what is reset"
 	said "$1" "Frame of [0-9]+ bytes dropped: " "$2: bad frames"
 }
 
@@ -263,16 +263,16 @@ is $? 1 "--trace to a log file: the status is the command's"
 le "$(stat -c %s "$T/home/log")" 40960 "  it stays within its limit"
 rewritten "$T/home/log"
 ok $? "  and was rewritten on the way"
-said "$T/home/log" "socket error 104" "  the newest lines are there"
+said "$T/home/log" "socket error: Connection reset by peer" "  the newest lines are there"
 
 has_name() { [ "$(cat "/proc/$1/comm")" = "$2" ]; }
 
 # logged_reset PID: what there was no room for is lost: then once more
 logged_reset() {
-	grep -q "socket error 104" "$T/home/syslog" && return
+	grep -q "socket error: Connection reset by peer" "$T/home/syslog" && return
 	as_user nsenter -t "$1" -U --preserve-credentials -n -- \
 		bash -c "$(declare -f be_reset); be_reset"
-	wait_for -t 1 grep -q "socket error 104" "$T/home/syslog"
+	wait_for -t 1 grep -q "socket error: Connection reset by peer" "$T/home/syslog"
 }
 
 # In the background, nobody but the system logger hears it
