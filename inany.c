@@ -162,3 +162,23 @@ bool inany_from_sockaddr(const union sockaddr_inany *sa, union inany *a,
 		*port_host = ntohs(port);
 	return true;
 }
+
+/**
+ * inany_prefix_equals() - Are the first bits of two addresses equal?
+ * @a, @b:	Addresses; those of different families are never equal
+ * @len:	Number of bits, 0 to 32 for IPv4, else 0 to 128
+ */
+bool inany_prefix_equals(const union inany *a, const union inany *b,
+			 unsigned len)
+{
+	unsigned bytes, bits;
+
+	if (inany_is_v4(a) != inany_is_v4(b))
+		return false;
+	len += inany_is_v4(a) ? 96 : 0;
+	bytes = len / 8;
+	bits = len % 8;
+	return !memcmp(a->a6.s6_addr, b->a6.s6_addr, bytes) &&
+	       (!bits || !((a->a6.s6_addr[bytes] ^ b->a6.s6_addr[bytes]) >>
+			   (8 - bits)));
+}

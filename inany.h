@@ -70,6 +70,8 @@ bool inany_is_loopback(const union inany *a);
 bool inany_is_multicast(const union inany *a);
 bool inany_is_linklocal(const union inany *a);
 bool inany_is_unicast(const union inany *a);
+bool inany_prefix_equals(const union inany *a, const union inany *b,
+			 unsigned len);
 
 const char *inany_ntop(const union inany *a, char *buf, size_t size);
 bool inany_pton(const char *s, union inany *a);

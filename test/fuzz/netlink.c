@@ -6,12 +6,19 @@
  * port are expected to be those of its first message. The collected facts must be
  * within bounds and consistent for any input.
  *
- * hostnet.c is included for its static functions, under other names, since its
- * object file may be linked, too.
+ * hostnet.c and probe.c are included for their static functions, under other
+ * names, since their object files may be linked, too.
  */
 
 #define hostnet_init		included_hostnet_init
 #define hostnet_ephemeral	included_hostnet_ephemeral
+#define probe_init	included_probe_init
+#define probe_policy	included_probe_policy
+#define probe_main	included_probe_main
+#define probe_onlink	included_probe_onlink
+#define probe_addrs	included_probe_addrs
+#define probe_routes	included_probe_routes
+#include "../../probe.c"
 #include "../../hostnet.c"
 
 #include <stdlib.h>
@@ -68,7 +75,7 @@ static void check(bool v4)
 {
 	unsigned i;
 
-	must(probe.ncands <= CANDS_MAX && host.naddrs <= HOSTNET_ADDRS_MAX &&
+	must(probe.ncands <= PROBE_CANDS_MAX && host.naddrs <= HOSTNET_ADDRS_MAX &&
 	     host.nroutes <= HOSTNET_ROUTES_MAX);
 	for (i = 0; i < host.nroutes; i++)
 		check_route(&host.routes[i], v4);

@@ -2,8 +2,8 @@
 /*
  * The interface, address and routes that are the template
  *
- * hostnet.c is included for its static functions, under other names, since its
- * object file is linked, too.
+ * hostnet.c and probe.c are included for their static functions, under other
+ * names, since their object files are linked, too.
  */
 
 #include "nlmsg.h"
@@ -16,6 +16,13 @@ static int fake_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg);
 #define hostnet_ephemeral	included_hostnet_ephemeral
 #define nl_get_link		fake_link
 #define nl_talk			fake_talk
+#define probe_init	included_probe_init
+#define probe_policy	included_probe_policy
+#define probe_main	included_probe_main
+#define probe_onlink	included_probe_onlink
+#define probe_addrs	included_probe_addrs
+#define probe_routes	included_probe_routes
+#include "../../probe.c"
 #include "../../hostnet.c"
 
 /* The choice of a template */
@@ -76,9 +83,9 @@ static void test_collect_routes(void)
 	   "a default route finds room beyond the limit");
 	is(probe.ncands, 2, "both default routes are candidates");
 
-	for (i = 0; i < CANDS_MAX; i++)
+	for (i = 0; i < PROBE_CANDS_MAX; i++)
 		feed_route("0.0.0.0", 0, 3, "198.51.100.1");
-	is(probe.ncands, CANDS_MAX, "candidates are collected up to a limit");
+	is(probe.ncands, PROBE_CANDS_MAX, "candidates are collected up to a limit");
 
 	probe_reset(AF_INET6);
 	feed_route("::", 0, 3, "fe80::1");
@@ -189,12 +196,12 @@ static void test_prefixes(void)
 	is(prefix_guess(&b, &host), 29,
 	   "an address of the host's network has as many");
 	a = ip("198.51.100.14");
-	ok(prefix_equals(&a, &b, 28) && !prefix_equals(&a, &b, 29),
+	ok(inany_prefix_equals(&a, &b, 28) && !inany_prefix_equals(&a, &b, 29),
 	   "prefixes are compared by bits");
 	a = ip("::ffff:198.51.100.6");
-	ok(prefix_equals(&a, &b, 32), "a mapped address is the IPv4 one");
+	ok(inany_prefix_equals(&a, &b, 32), "a mapped address is the IPv4 one");
 	a = ip("2001:db8::1");
-	ok(!prefix_equals(&a, &b, 0), "families have no prefix in common");
+	ok(!inany_prefix_equals(&a, &b, 0), "families have no prefix in common");
 }
 
 static void test_eui64(void)
