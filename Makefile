@@ -68,10 +68,10 @@ qrap: qrap.c
 # whose frames are cut into pieces (test/frame/scatter.c)
 SCATTER := tap_stream_init tap_tun_init tap_rx_frame
 frames:
-	$(Q)$(MAKE) --no-print-directory B=build/small PROG=build/small/passt build/small/passt \
-		CPPFLAGS=-DFLOW_BITS=4
-	$(Q)$(MAKE) --no-print-directory B=build/scatter PROG=build/scatter/passt build/scatter/passt \
-		EXTRA=build/scatter/scatter.o \
+	$(Q)$(MAKE) --no-print-directory B=build/small PROG=build/small/passt \
+		build/small/passt CPPFLAGS=-DFLOW_BITS=4
+	$(Q)$(MAKE) --no-print-directory B=build/scatter PROG=build/scatter/passt \
+		build/scatter/passt EXTRA=build/scatter/scatter.o \
 		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
 # musl's compiler wrapper has no -static-pie
