@@ -75,6 +75,9 @@ void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	u->tap = tap;
 	u->loop = loop;
 	u->io = io;
+	u->rx = (struct udp_rx){
+		.conf = conf, .guest = guest, .tap = tap, .io = io,
+	};
 	u->splice = splice;
 	u->listen = listen;
 	flow_list_init(&u->blocked);
@@ -274,23 +277,6 @@ static void set_hops(struct udp_port *port, const struct pkt *p,
 	}
 }
 
-/* How many packets from the first on are alike: one flow, one way to send */
-static unsigned run_len(const struct pkt *p, unsigned n)
-{
-	unsigned i;
-
-	for (i = 1; i < n; i++) {
-		if (p[i].udp.sport != p->udp.sport ||
-		    p[i].udp.dport != p->udp.dport ||
-		    p[i].ttl != p->ttl || p[i].tos != p->tos ||
-		    p[i].df != p->df ||
-		    !inany_equals(&p[i].src, &p->src) ||
-		    !inany_equals(&p[i].dst, &p->dst))
-			break;
-	}
-	return i;
-}
-
 /* A run of datagrams that are alike; how many went nowhere */
 static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
 {
@@ -326,7 +312,7 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 		return;
 	}
 	for (i = 0; i < n; i += run) {
-		run = run_len(&pkts[i], n - i);
+		run = udp_tx_run_len(&pkts[i], n - i);
 		u->dropped += input_run(u, &pkts[i], run);
 	}
 }
@@ -426,21 +412,21 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
  * after it. Return how many */
 static unsigned past_tap(struct udp *u, struct flow *port,
 			 const struct flowside *host,
-			 const struct flowside *tgt, const struct udp_rx *r,
+			 const struct flowside *tgt, const struct udp_rx_batch *b,
 			 unsigned k)
 {
 	const struct udp_port *p = udp_port(port);
-	unsigned n = udp_meta_run(&r->meta[k], r->got - k), i;
+	unsigned n = udp_meta_run(&b->meta[k], b->got - k), i;
 	struct udp_data data[UDP_RX_MSGS];
 
 	udp_port(port)->past_tap = true;
 	udp_touch(u, port, NULL, SEEN_FROM_HOST);
 	for (i = 0; i < n; i++)
-		data[i] = udp_data_of(&r->meta[k + i],
-				      udp_rx_data(u, r, k + i));
+		data[i] = udp_data_of(&b->meta[k + i],
+				      udp_rx_data(&u->rx, b, k + i));
 	if (u->splice)
 		udp_splice_from_host(u->splice, port, p->rule, p->sock.fd, host, tgt,
-				     r->meta[k].scope, data, n);
+				     b->meta[k].scope, data, n);
 	return n;
 }
 
@@ -465,10 +451,10 @@ static void to_group(struct udp *u, struct flow *port,
 /* Set where messages to a forwarded port go, the @k-th first; return for how many.
  * Those which bypass the tap are handed over */
 static unsigned to_forwarded(struct udp *u, struct flow *port,
-			     struct udp_rx *r, unsigned k)
+			     struct udp_rx_batch *b, unsigned k)
 {
 	const struct udp_port *p = udp_port(port);
-	const struct udp_meta *m = &r->meta[k];
+	const struct udp_meta *m = &b->meta[k];
 	const struct flowside host = {
 		.oaddr = m->dst, .oport = p->number,
 		.eaddr = m->src, .eport = m->sport,
@@ -478,7 +464,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	struct flow *f;
 
 	if (inany_is_set(&m->group)) {
-		to_group(u, port, m, &r->side[k]);
+		to_group(u, port, m, &b->side[k]);
 		return 1;
 	}
 	f = udp_flow_by_peer(u, port, &m->dst, &m->src, m->sport);
@@ -487,7 +473,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 				    udp_splice_works(u->splice), p->rule,
 				    &host, &tgt);
 		if (pif == PIF_SPLICE)
-			return past_tap(u, port, &host, &tgt, r, k);
+			return past_tap(u, port, &host, &tgt, b, k);
 		if (pif == PIF_TAP && same_at_tap(u, &m->src, &tgt, &f) && !f)
 			f = udp_flow_start(u, port, &host, PIF_HOST, &tgt,
 					   m->scope);
@@ -496,36 +482,36 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 		u->lost++;
 		return 1;
 	}
-	r->side[k] = *flow_tap_side(f);
+	b->side[k] = *flow_tap_side(f);
 	udp_touch(u, port, f, SEEN_FROM_HOST);
 	return 1;
 }
 
 /* Set where received messages go; those of one sender in a row go the same way */
-static void find_sides(struct udp *u, struct flow *port, struct udp_rx *r)
+static void find_sides(struct udp *u, struct flow *port, struct udp_rx_batch *b)
 {
 	struct udp_port *p = udp_port(port);
 	unsigned k;
 
-	memset(r->side, 0, sizeof(r->side[0]) * r->got);
-	for (k = 0; p->rule && k < r->got; k++)
-		udp_meta_default_dst(&r->meta[k], &p->rule->addr);
+	memset(b->side, 0, sizeof(b->side[0]) * b->got);
+	for (k = 0; p->rule && k < b->got; k++)
+		udp_meta_default_dst(&b->meta[k], &p->rule->addr);
 	p->past_tap = false;
-	for (k = 0; k < r->got; ) {
-		if (k && inany_is_set(&r->side[k - 1].eaddr) &&
-		    udp_meta_is_alike(&r->meta[k - 1], &r->meta[k])) {
-			r->side[k] = r->side[k - 1];
+	for (k = 0; k < b->got; ) {
+		if (k && inany_is_set(&b->side[k - 1].eaddr) &&
+		    udp_meta_is_alike(&b->meta[k - 1], &b->meta[k])) {
+			b->side[k] = b->side[k - 1];
 			k++;
 		} else if (p->rule) {
-			k += to_forwarded(u, port, r, k);
+			k += to_forwarded(u, port, b, k);
 		} else {
-			to_guest_port(u, port, &r->meta[k], &r->side[k]);
+			to_guest_port(u, port, &b->meta[k], &b->side[k]);
 			k++;
 		}
 	}
-	for (k = r->got; k-- > 0; ) {
-		if (inany_is_set(&r->side[k].eaddr)) {
-			p->rx_v4 = inany_is_v4(&r->side[k].eaddr);
+	for (k = b->got; k-- > 0; ) {
+		if (inany_is_set(&b->side[k].eaddr)) {
+			p->rx_v4 = inany_is_v4(&b->side[k].eaddr);
 			break;
 		}
 	}
@@ -536,22 +522,22 @@ static void find_sides(struct udp *u, struct flow *port, struct udp_rx *r)
 static bool read_some(struct udp *u, struct flow *port, unsigned *left)
 {
 	struct udp_port *p = udp_port(port);
-	struct udp_rx r;
+	struct udp_rx_batch b;
 	int got;
 
-	r.v4 = p->rx_v4;
-	r.lend = !p->past_tap && !u->conf->splice_only;
-	got = udp_rx_read(u, p->sock.fd, &p->sizes, *left, &r);
+	b.v4 = p->rx_v4;
+	b.lend = !p->past_tap && !u->conf->splice_only;
+	got = udp_rx_read(&u->rx, p->sock.fd, &p->sizes, *left, &b);
 	if (got == -ENOBUFS)
 		udp_port_block(u, port);
 	else if (got < 0 && (got != -EAGAIN || p->rule))
 		udp_tx_errors(u, port);
 	if (got <= 0)
 		return false;
-	find_sides(u, port, &r);
-	udp_rx_deliver(u, &p->sizes, &r);
+	find_sides(u, port, &b);
+	u->lost += udp_rx_deliver(&u->rx, &p->sizes, &b);
 	*left -= (unsigned)got;
-	return r.got == r.n;
+	return b.got == b.n;
 }
 
 /*

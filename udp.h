@@ -14,6 +14,7 @@
 #include "rules.h"
 #include "types.h"
 #include "udp_msg.h"
+#include "udp_rx.h"
 
 struct counters;
 struct listen;
@@ -38,6 +39,7 @@ struct udp {
 	struct tap *tap;
 	struct loop *loop;
 	struct udp_io *io;
+	struct udp_rx rx;
 	struct udp_splice *splice;
 	const struct listen *listen;
 	struct flow_list blocked;

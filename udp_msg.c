@@ -79,25 +79,6 @@ unsigned udp_meta_run(const struct udp_meta *m, unsigned n)
 	return i;
 }
 
-/**
- * udp_meta_default_dst() - Set the destination, if the socket did not report it
- * @m:		About a message
- * @dst:	Address that the socket is bound to, unset: any
- */
-void udp_meta_default_dst(struct udp_meta *m, const union inany *dst)
-{
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-
-	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
-		return;
-	if (inany_is_set(dst))
-		m->dst = *dst;
-	else if (inany_is_v4(&m->src))
-		m->dst = inany_from_v4(any4);
-	else
-		m->dst = inany_from_v6(&in6addr_any);
-}
-
 /* Messages to send ----------------------------------------------------------- */
 
 /* Append a control message; @mh->msg_control has room */

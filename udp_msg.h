@@ -150,9 +150,25 @@ static inline bool udp_meta_is_alike(const struct udp_meta *a,
 	       inany_equals(&a->group, &b->group);
 }
 
+/* udp_meta_default_dst() - Without a reported destination it is @dst, the address that
+ * the socket is bound to; unset: any */
+static inline void udp_meta_default_dst(struct udp_meta *m,
+					const union inany *dst)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+
+	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
+		return;
+	if (inany_is_set(dst))
+		m->dst = *dst;
+	else if (inany_is_v4(&m->src))
+		m->dst = inany_from_v4(any4);
+	else
+		m->dst = inany_from_v6(&in6addr_any);
+}
+
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm);
 unsigned udp_meta_run(const struct udp_meta *m, unsigned n);
-void udp_meta_default_dst(struct udp_meta *m, const union inany *dst);
 unsigned udp_msg_build(struct udp_io *io, const struct udp_dest *d,
 		       struct udp_cursor c, size_t gso_max,
 		       struct udp_cursor at[UDP_TX_MSGS + 1]);

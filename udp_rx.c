@@ -16,95 +16,95 @@
 
 #include "frame.h"
 #include "guest.h"
-#include "udp.h"
-#include "udp_sock.h"
 #include "wire.h"
 
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 
 /* Room in the lent frames that message @k goes to, */
-static const struct view *rx_room(const struct udp_rx *r, unsigned k)
+static const struct view *rx_room(const struct udp_rx_batch *b, unsigned k)
 {
 	static const struct view nowhere;
 
-	if (!r->frames)
+	if (!b->frames)
 		return &nowhere;
-	return &r->frames[r->pack ? 0 : k].payload;
+	return &b->frames[b->pack ? 0 : k].payload;
 }
 
 /* and where it begins there */
-static size_t rx_offset(const struct udp_rx *r, unsigned k)
+static size_t rx_offset(const struct udp_rx_batch *b, unsigned k)
 {
-	return r->pack ? k * r->head : 0;
+	return b->pack ? k * b->head : 0;
 }
 
 /* Largest datagram that is one packet of the tap's MTU */
-static size_t mtu_payload(const struct udp *u, bool v4)
+static size_t mtu_payload(const struct udp_rx *rx, bool v4)
 {
 	size_t hdrlen = frame_l3_hdrlen(v4) - sizeof(struct eth_hdr) +
 			sizeof(struct udp_hdr);
-	size_t len = u->tap->mtu - hdrlen;
+	size_t len = rx->tap->mtu - hdrlen;
 
 	return len < UDP_LEN_MAX ? len : UDP_LEN_MAX;
 }
 
 /* How to receive, and frames for it; false if the tap has no room */
-static bool rx_prepare(struct udp *u, const struct udp_rx_sizes *sizes,
-		       unsigned want, struct udp_rx *r)
+static bool rx_prepare(const struct udp_rx *rx,
+		       const struct udp_rx_sizes *sizes, unsigned want,
+		       struct udp_rx_batch *b)
 {
-	size_t hdrlen = frame_l3_hdrlen(r->v4) + sizeof(struct udp_hdr);
-	size_t whole = mtu_payload(u, r->v4);
+	size_t hdrlen = frame_l3_hdrlen(b->v4) + sizeof(struct udp_hdr);
+	size_t whole = mtu_payload(rx, b->v4);
 	unsigned lent;
 
-	r->n = lent = want < UDP_RX_MSGS ? want : UDP_RX_MSGS;
-	r->pack = false;
-	r->head = 0;
-	r->frames = NULL;
-	if (!r->lend)
+	b->n = lent = want < UDP_RX_MSGS ? want : UDP_RX_MSGS;
+	b->pack = false;
+	b->head = 0;
+	b->frames = NULL;
+	if (!b->lend)
 		return true;
-	r->pack = sizes->streak == PACK_AFTER && frame_can_uso(u->tap) &&
+	b->pack = sizes->streak == PACK_AFTER && frame_can_uso(rx->tap) &&
 		  sizes->size <= whole;
-	if (r->pack) {
-		r->head = sizes->size;
-		if (r->n > UDP_MESSAGE_MAX / r->head)
-			r->n = (unsigned)(UDP_MESSAGE_MAX / r->head);
+	if (b->pack) {
+		b->head = sizes->size;
+		if (b->n > UDP_MESSAGE_MAX / b->head)
+			b->n = (unsigned)(UDP_MESSAGE_MAX / b->head);
 		lent = 1;
-		r->frames = tap_reserve(u->tap, &lent, hdrlen, r->n * r->head);
+		b->frames = tap_reserve(rx->tap, &lent, hdrlen, b->n * b->head);
 		return lent;
 	}
-	r->head = frame_can_jumbo(u->tap) ? UDP_LEN_MAX : whole;
-	r->frames = tap_reserve(u->tap, &lent, hdrlen, r->head);
-	if (r->n > lent)
-		r->n = lent;
+	b->head = frame_can_jumbo(rx->tap) ? UDP_LEN_MAX : whole;
+	b->frames = tap_reserve(rx->tap, &lent, hdrlen, b->head);
+	if (b->n > lent)
+		b->n = lent;
 	return lent;
 }
 
-/* Ask for as many messages as there are iovecs for, of @r->n */
-static void rx_messages(struct udp_io *io, struct udp_rx *r)
+/* Ask for as many messages as there are iovecs for, of @b->n */
+static void rx_messages(struct udp_io *io, struct udp_rx_batch *b)
 {
 	const unsigned max = sizeof(io->iov) / sizeof(io->iov[0]);
 	unsigned used = 0, k;
 
-	for (k = 0; k < r->n && used < max; k++) {
+	for (k = 0; k < b->n && used < max; k++) {
 		struct iovec *iov = io->iov + used;
-		unsigned parts = view_parts(rx_room(r, k), rx_offset(r, k),
-					    r->head, iov, max - used - 1);
+		unsigned parts = view_parts(rx_room(b, k), rx_offset(b, k),
+					    b->head, iov, max - used - 1);
 
-		if (r->frames && !parts)
+		if (b->frames && !parts)
 			break;
-		udp_msg_expect(io, k, iov, parts, r->head);
+		udp_msg_expect(io, k, iov, parts, b->head);
 		used += parts + 1;
 	}
-	r->n = k;
+	b->n = k;
 }
 
 /* MAC address of the guest, or of a group: RFC 1112, 6.4; RFC 2464, 7 */
-static void dst_mac(const struct udp *u, const union inany *to, uint8_t mac[6])
+static void dst_mac(const struct udp_rx *rx, const union inany *to,
+		    uint8_t mac[6])
 {
 	static const uint8_t v4[3] = { 0x01, 0x00, 0x5e };
 
 	if (!inany_is_multicast(to)) {
-		memcpy(mac, guest_mac(u->guest, to), 6);
+		memcpy(mac, guest_mac(rx->guest, to), 6);
 		return;
 	}
 	memset(mac, 0x33, 2);
@@ -115,64 +115,65 @@ static void dst_mac(const struct udp *u, const union inany *to, uint8_t mac[6])
 	}
 }
 
-static void fill(struct udp *u, const struct flowside *s, struct txframe *tf,
-		 const struct udp_meta *m, size_t len, size_t gso_size)
+static void fill(const struct udp_rx *rx, const struct flowside *s,
+		 struct txframe *tf, const struct udp_meta *m, size_t len,
+		 size_t gso_size)
 {
 	uint8_t mac[6];
 	const struct frame_addr a = {
-		.dst_mac = mac, .src_mac = u->conf->our_mac,
+		.dst_mac = mac, .src_mac = rx->conf->our_mac,
 		.src = &s->oaddr, .dst = &s->eaddr,
 		.ttl = m->ttl, .tos = m->tos,
 	};
 
-	dst_mac(u, &s->eaddr, mac);
+	dst_mac(rx, &s->eaddr, mac);
 	tf->len = len;
-	frame_fill_udp(u->tap, tf, &a, s->oport, s->eport, (uint16_t)gso_size);
+	frame_fill_udp(rx->tap, tf, &a, s->oport, s->eport, (uint16_t)gso_size);
 }
 
 /* May message @k be sent from where it was received? */
-static bool is_in_place(const struct udp_rx *r, unsigned k, size_t total)
+static bool is_in_place(const struct udp_rx_batch *b, unsigned k, size_t total)
 {
-	const struct udp_meta *m = &r->meta[k], *first = &r->meta[0];
+	const struct udp_meta *m = &b->meta[k], *first = &b->meta[0];
 
-	if (!r->frames || m->len > r->head || !inany_is_set(&r->side[k].eaddr) ||
-	    inany_is_v4(&r->side[k].oaddr) != r->v4)
+	if (!b->frames || m->len > b->head || !inany_is_set(&b->side[k].eaddr) ||
+	    inany_is_v4(&b->side[k].oaddr) != b->v4)
 		return false;
-	return !r->pack ||
-	       (m->len && !m->gso_size && !(total % r->head) &&
+	return !b->pack ||
+	       (m->len && !m->gso_size && !(total % b->head) &&
 		m->ttl == first->ttl && m->tos == first->tos &&
-		(!k || flowside_equals(&r->side[k], &r->side[0])));
+		(!k || flowside_equals(&b->side[k], &b->side[0])));
 }
 
 /* Messages at the beginning that are in place; their frames are filled */
-static unsigned rx_in_place(struct udp *u, struct udp_rx *r)
+static unsigned rx_in_place(const struct udp_rx *rx, struct udp_rx_batch *b)
 {
 	size_t total = 0;
 	unsigned k;
 
-	for (k = 0; k < r->got && is_in_place(r, k, total); k++) {
-		const struct udp_meta *m = &r->meta[k];
+	for (k = 0; k < b->got && is_in_place(b, k, total); k++) {
+		const struct udp_meta *m = &b->meta[k];
 
-		if (!r->pack)
-			fill(u, &r->side[k], &r->frames[k], m, m->len,
+		if (!b->pack)
+			fill(rx, &b->side[k], &b->frames[k], m, m->len,
 			     m->gso_size);
 		total += m->len;
 	}
-	if (r->pack && k)
-		fill(u, &r->side[0], &r->frames[0], &r->meta[0], total,
-		     r->head);
+	if (b->pack && k)
+		fill(rx, &b->side[0], &b->frames[0], &b->meta[0], total,
+		     b->head);
 	return k;
 }
 
-/* Send a message that is in a buffer of ours */
-static void rx_copy(struct udp *u, const struct flowside *s,
+/* Send a message that is in a buffer of ours; true if the tap has taken it */
+static bool rx_copy(const struct udp_rx *rx, const struct flowside *s,
 		    const struct udp_meta *m, const uint8_t *data)
 {
 	size_t hdrlen = frame_l3_hdrlen(inany_is_v4(&s->oaddr)) +
 			sizeof(struct udp_hdr);
 	uint8_t mac[6];
 	const struct frame_addr a = {
-		.dst_mac = mac, .src_mac = u->conf->our_mac,
+		.dst_mac = mac, .src_mac = rx->conf->our_mac,
 		.src = &s->oaddr, .dst = &s->eaddr,
 		.ttl = m->ttl, .tos = m->tos,
 	};
@@ -180,44 +181,43 @@ static void rx_copy(struct udp *u, const struct flowside *s,
 	unsigned n = 1;
 	struct view to;
 
-	dst_mac(u, &s->eaddr, mac);
-	if (!m->gso_size) {
-		u->lost += !frame_send_udp(u->tap, &a, s->oport, s->eport,
-					   data, m->len);
-		return;
-	}
-	tf = tap_reserve(u->tap, &n, hdrlen, m->len);
-	if (!n) {
-		u->lost++;
-		return;
-	}
+	dst_mac(rx, &s->eaddr, mac);
+	if (!m->gso_size)
+		return frame_send_udp(rx->tap, &a, s->oport, s->eport, data,
+				      m->len);
+	tf = tap_reserve(rx->tap, &n, hdrlen, m->len);
+	if (!n)
+		return false;
 	to = tf->payload;
 	view_put(&to, data, m->len);
-	fill(u, s, tf, m, m->len, m->gso_size);
-	u->lost += !tap_commit(u->tap, 1);
+	fill(rx, s, tf, m, m->len, m->gso_size);
+	return tap_commit(rx->tap, 1);
 }
 
 /**
- * udp_rx_data() - Message in one piece, outside of the lent frames
- * @u:		UDP
- * @r:		What was received
+ * udp_rx_data() - Move a message out of the lent frames, into one piece
+ * @rx:		The way to the guest
+ * @b:		The batch
  * @k:		Message; to be asked for once
+ *
+ * Return: its bytes
  */
-const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k)
+const uint8_t *udp_rx_data(const struct udp_rx *rx,
+			   const struct udp_rx_batch *b, unsigned k)
 {
-	size_t len = r->meta[k].len < r->head ? r->meta[k].len : r->head;
+	size_t len = b->meta[k].len < b->head ? b->meta[k].len : b->head;
 
-	view_copy(*rx_room(r, k), rx_offset(r, k), u->io->buf[k], len);
-	return u->io->buf[k];
+	view_copy(*rx_room(b, k), rx_offset(b, k), rx->io->buf[k], len);
+	return rx->io->buf[k];
 }
 
 /* What sizes come: the base for receiving into one frame */
-static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx *r)
+static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx_batch *b)
 {
 	unsigned k;
 
-	for (k = 0; k < r->got; k++) {
-		const struct udp_meta *m = &r->meta[k];
+	for (k = 0; k < b->got; k++) {
+		const struct udp_meta *m = &b->meta[k];
 
 		if (m->gso_size || m->len != sizes->size || !m->len)
 			sizes->streak = 0;
@@ -228,58 +228,63 @@ static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx *r)
 }
 
 /**
- * udp_rx_read() - One recvmmsg() for the guest
- * @u:		UDP: its tap, its arrays
+ * udp_rx_read() - Receive a batch for the guest by one recvmmsg()
+ * @rx:		The way to the guest
  * @fd:		Socket
- * @sizes:	Kept from call to call
+ * @sizes:	Sizes of its datagrams, kept from call to call
  * @want:	Messages to ask for, not 0
- * @r:		Filled in but for what the caller sets, to be handed to udp_rx_deliver(); the tap must not be
- *		used before
+ * @b:		The caller has set some fields, the others are filled in. The tap must
+ *		not be used before udp_rx_deliver()
  *
  * Return: messages received; -ENOBUFS: the tap has no room, else negative errno
  */
 /* #syscalls recvmmsg recvmsg */
-int udp_rx_read(struct udp *u, int fd, const struct udp_rx_sizes *sizes,
-		unsigned want, struct udp_rx *r)
+int udp_rx_read(const struct udp_rx *rx, int fd,
+		const struct udp_rx_sizes *sizes, unsigned want,
+		struct udp_rx_batch *b)
 {
 	unsigned k;
 	int got;
 
-	r->got = 0;
-	if (!rx_prepare(u, sizes, want, r))
+	b->got = 0;
+	if (!rx_prepare(rx, sizes, want, b))
 		return -ENOBUFS;
-	rx_messages(u->io, r);
-	got = recvmmsg(fd, u->io->mm, r->n, MSG_DONTWAIT, NULL);
+	rx_messages(rx->io, b);
+	got = recvmmsg(fd, rx->io->mm, b->n, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return errno == ENOBUFS ? -EAGAIN : -errno;
 
-	r->got = (unsigned)got;
-	for (k = 0; k < r->got; k++)
-		udp_meta_get(&r->meta[k], &u->io->mm[k]);
+	b->got = (unsigned)got;
+	for (k = 0; k < b->got; k++)
+		udp_meta_get(&b->meta[k], &rx->io->mm[k]);
 	return got;
 }
 
 /**
  * udp_rx_deliver() - Hand received messages over to the guest
- * @u:		UDP: its tap; counts what is lost
+ * @rx:		The way to the guest
  * @sizes:	As for udp_rx_read()
- * @r:		What was received, with sides
+ * @b:		The batch, with sides
  *
  * Frames end with the commit, so messages that are not in place are moved before.
+ *
+ * Return: frames that the tap had no room for
  */
-void udp_rx_deliver(struct udp *u, struct udp_rx_sizes *sizes,
-		    struct udp_rx *r)
+unsigned udp_rx_deliver(const struct udp_rx *rx, struct udp_rx_sizes *sizes,
+			struct udp_rx_batch *b)
 {
-	unsigned ready = rx_in_place(u, r), frames, k;
+	unsigned ready = rx_in_place(rx, b), lost = 0, frames, k;
 
-	for (k = ready; k < r->got; k++)
-		if (inany_is_set(&r->side[k].eaddr))
-			udp_rx_data(u, r, k);
-	frames = r->pack && ready ? 1 : ready;
+	for (k = ready; k < b->got; k++)
+		if (inany_is_set(&b->side[k].eaddr))
+			udp_rx_data(rx, b, k);
+	frames = b->pack && ready ? 1 : ready;
 	if (frames)
-		u->lost += frames - tap_commit(u->tap, frames);
-	for (k = ready; k < r->got; k++)
-		if (inany_is_set(&r->side[k].eaddr))
-			rx_copy(u, &r->side[k], &r->meta[k], u->io->buf[k]);
-	rx_learn(sizes, r);
+		lost = frames - tap_commit(rx->tap, frames);
+	for (k = ready; k < b->got; k++)
+		if (inany_is_set(&b->side[k].eaddr))
+			lost += !rx_copy(rx, &b->side[k], &b->meta[k],
+					 rx->io->buf[k]);
+	rx_learn(sizes, b);
+	return lost;
 }

@@ -12,7 +12,9 @@
 #include "flow.h"
 #include "udp_msg.h"
 
-struct udp;
+struct conf;
+struct guest;
+struct tap;
 
 /**
  * struct udp_rx_sizes - What sizes a socket gets; zeroed at first
@@ -25,7 +27,18 @@ struct udp_rx_sizes {
 };
 
 /**
- * struct udp_rx - Messages of one recvmmsg() into lent frames
+ * struct udp_rx - The way to the guest
+ * @io:		Arrays for system calls
+ */
+struct udp_rx {
+	const struct conf *conf;
+	const struct guest *guest;
+	struct tap *tap;
+	struct udp_io *io;
+};
+
+/**
+ * struct udp_rx_batch - Messages of one recvmmsg() into lent frames
  * @v4:		Set by the caller: family that the frames are for
  * @lend:	Set by the caller: to receive into frames, false: into buffers,
  *		because datagrams for elsewhere are expected
@@ -35,11 +48,11 @@ struct udp_rx_sizes {
  * @head:	Bytes of each message that go to its place in the frames
  * @pack:	All places are in the first frame, one behind the other; otherwise
  *		each message has a frame of its own
- * @meta:	What is known about each message
+ * @meta:	Facts about each message
  * @side:	Set by the caller for each message: its source as the guest sees it
  *		(ours) and the port of the guest (endpoint); unset endpoint: drop
  */
-struct udp_rx {
+struct udp_rx_batch {
 	bool v4, lend;
 	struct txframe *frames;
 	unsigned n, got;
@@ -49,10 +62,12 @@ struct udp_rx {
 	struct flowside side[UDP_RX_MSGS];
 };
 
-int udp_rx_read(struct udp *u, int fd, const struct udp_rx_sizes *sizes,
-		unsigned want, struct udp_rx *r);
-const uint8_t *udp_rx_data(struct udp *u, const struct udp_rx *r, unsigned k);
-void udp_rx_deliver(struct udp *u, struct udp_rx_sizes *sizes,
-		    struct udp_rx *r);
+int udp_rx_read(const struct udp_rx *rx, int fd,
+		const struct udp_rx_sizes *sizes, unsigned want,
+		struct udp_rx_batch *b);
+const uint8_t *udp_rx_data(const struct udp_rx *rx,
+			   const struct udp_rx_batch *b, unsigned k);
+unsigned udp_rx_deliver(const struct udp_rx *rx, struct udp_rx_sizes *sizes,
+			struct udp_rx_batch *b);
 
 #endif /* UDP_RX_H */

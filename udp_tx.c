@@ -221,6 +221,28 @@ static void send_fragmented(struct run *r, struct udp_cursor *c)
 }
 
 /**
+ * udp_tx_run_len() - How many packets from the first on are alike: of one flow, and
+ *		      to be sent in one way?
+ * @p:		Packets of kind PKT_UDP
+ * @n:		How many there are, not 0
+ */
+unsigned udp_tx_run_len(const struct pkt *p, unsigned n)
+{
+	unsigned i;
+
+	for (i = 1; i < n; i++) {
+		if (p[i].udp.sport != p->udp.sport ||
+		    p[i].udp.dport != p->udp.dport ||
+		    p[i].ttl != p->ttl || p[i].tos != p->tos ||
+		    p[i].df != p->df ||
+		    !inany_equals(&p[i].src, &p->src) ||
+		    !inany_equals(&p[i].dst, &p->dst))
+			break;
+	}
+	return i;
+}
+
+/**
  * udp_tx_run() - Send datagrams that are alike
  * @u:		UDP
  * @o:		How

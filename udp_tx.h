@@ -25,6 +25,7 @@ struct udp_out {
 	struct udp_dest dest;
 };
 
+unsigned udp_tx_run_len(const struct pkt *p, unsigned n);
 void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 		unsigned n);
 void udp_tx_errors(struct udp *u, struct flow *port);
