@@ -20,6 +20,8 @@
 
 #include <string.h>
 
+#include "frame.h"
+
 static uint8_t *slot_data(struct frag_slot *s)
 {
 	return s->l3 + sizeof(struct ip6_hdr);
@@ -177,35 +179,19 @@ static bool slot_add(struct frag_slot *s, const struct pkt *f)
 			   f->payload.len);
 }
 
-/* A header in front of the data, as of a packet that never was fragmented: for
- * quoting, so without a checksum. Return: a view of both */
+/* Put a header in front of the data, as if the packet had never been fragmented: for
+ * quoting. Return: a view of both */
 static struct view put_ip_header(struct frag_slot *s, const struct pkt *p)
 {
-	uint8_t *data = slot_data(s);
-	struct ip4_hdr ip4;
-	struct ip6_hdr ip6;
-
-	if (inany_is_v4(&p->src)) {
-		ip4 = (struct ip4_hdr){
-			.ver_ihl = 0x45, .tos = p->tos,
-			.tot_len = htons((uint16_t)(sizeof(ip4) + s->total)),
-			.id = htons((uint16_t)s->id),
-			.ttl = p->ttl, .proto = p->proto,
-			.src = p->src.v4mapped.a4.s_addr,
-			.dst = p->dst.v4mapped.a4.s_addr,
-		};
-		memcpy(data - sizeof(ip4), &ip4, sizeof(ip4));
-		return view_of(data - sizeof(ip4), sizeof(ip4) + s->total);
-	}
-
-	ip6 = (struct ip6_hdr){
-		.ver_tc_flow = htonl(6U << 28 | (uint32_t)p->tos << 20),
-		.payload_len = htons((uint16_t)s->total),
-		.nexthdr = p->proto, .hop_limit = p->ttl,
-		.src = p->src.a6, .dst = p->dst.a6,
+	const struct frame_addr a = {
+		.src = &p->src, .dst = &p->dst, .ttl = p->ttl, .tos = p->tos,
 	};
-	memcpy(data - sizeof(ip6), &ip6, sizeof(ip6));
-	return view_of(data - sizeof(ip6), sizeof(ip6) + s->total);
+	size_t hdrlen = inany_is_v4(&p->src) ? sizeof(struct ip4_hdr) :
+					       sizeof(struct ip6_hdr);
+	uint8_t *l3 = slot_data(s) - hdrlen;
+
+	frame_put_ip(l3, &a, p->proto, s->total, (uint16_t)s->id, 0);
+	return view_of(l3, hdrlen + s->total);
 }
 
 static const struct pkt *slot_finish(struct frag_pool *pool, struct frag_slot *s)

@@ -93,6 +93,18 @@ static void put_ip6(uint8_t *p, const struct frame_addr *a, const struct l3 *l3)
 	memcpy(p, &ip, sizeof(ip));
 }
 
+/* Write an IP header at @p. Return: its end */
+static uint8_t *put_ip(uint8_t *p, const struct frame_addr *a,
+		       const struct l3 *l3)
+{
+	if (inany_is_v4(a->src)) {
+		put_ip4(p, a, l3);
+		return p + sizeof(struct ip4_hdr);
+	}
+	put_ip6(p, a, l3);
+	return p + sizeof(struct ip6_hdr);
+}
+
 /* Write Ethernet and IP headers at @p. Return: the byte after them */
 static uint8_t *put_l3(uint8_t *p, const struct frame_addr *a,
 		       const struct l3 *l3)
@@ -105,11 +117,25 @@ static uint8_t *put_l3(uint8_t *p, const struct frame_addr *a,
 	memcpy(eth.dst, a->dst_mac, MAC_LEN);
 	memcpy(eth.src, a->src_mac, MAC_LEN);
 	memcpy(p, &eth, sizeof(eth));
-	if (v4)
-		put_ip4(p + sizeof(eth), a, l3);
-	else
-		put_ip6(p + sizeof(eth), a, l3);
-	return p + frame_l3_hdrlen(v4);
+	return put_ip(p + sizeof(eth), a, l3);
+}
+
+/**
+ * frame_put_ip() - Write an IP header without options
+ * @p:		Where to
+ * @a:		Addresses, TTL and TOS; MAC addresses are not used
+ * @proto:	IPPROTO_* of the data that follows
+ * @len:	Bytes of that data
+ * @id, @frag:	IPv4 identification, flags and offset, host order
+ *
+ * Return: where the data begins
+ */
+uint8_t *frame_put_ip(uint8_t *p, const struct frame_addr *a, uint8_t proto,
+		      size_t len, uint16_t id, uint16_t frag)
+{
+	const struct l3 l3 = { proto, len, id, frag };
+
+	return put_ip(p, a, &l3);
 }
 
 /* Fields for a packet with @len bytes of payload: atomic, unless over the MTU */

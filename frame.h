@@ -49,6 +49,8 @@ void frame_fill_udp(struct tap *t, struct txframe *f,
 		    const struct frame_addr *a, uint16_t sport, uint16_t dport,
 		    uint16_t gso_size);
 
+uint8_t *frame_put_ip(uint8_t *p, const struct frame_addr *a, uint8_t proto,
+		      size_t len, uint16_t id, uint16_t frag);
 bool frame_send_l4(struct tap *t, const struct frame_addr *a, uint8_t proto,
 		   void *l4, size_t len, size_t csum_offset);
 bool frame_send_udp(struct tap *t, const struct frame_addr *a, uint16_t sport,

@@ -32,7 +32,6 @@
 
 #include <linux/errqueue.h>
 
-#include "checksum.h"
 #include "frame.h"
 #include "fwd.h"
 #include "guest.h"
@@ -316,35 +315,6 @@ uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu)
 	return mtu + diff > CONF_MTU_MIN_IPV6 ? mtu + diff : CONF_MTU_MIN_IPV6;
 }
 
-/* Header of a packet from the guest with @len bytes behind it, for quoting */
-static size_t put_ip(uint8_t *to, const struct flowside *tap, uint8_t proto,
-		     size_t len)
-{
-	struct ip4_hdr ip4;
-	struct ip6_hdr ip6;
-
-	if (!inany_is_v4(&tap->eaddr)) {
-		ip6 = (struct ip6_hdr){
-			.ver_tc_flow = htonl(6U << 28),
-			.payload_len = htons((uint16_t)len),
-			.nexthdr = proto, .hop_limit = 1,
-			.src = tap->eaddr.a6, .dst = tap->oaddr.a6,
-		};
-		memcpy(to, &ip6, sizeof(ip6));
-		return sizeof(ip6);
-	}
-	ip4 = (struct ip4_hdr){
-		.ver_ihl = 0x45, .frag = htons(IP4_DF),
-		.tot_len = htons((uint16_t)(sizeof(ip4) + len)),
-		.ttl = 1, .proto = proto,
-		.src = tap->eaddr.v4mapped.a4.s_addr,
-		.dst = tap->oaddr.v4mapped.a4.s_addr,
-	};
-	ip4.csum = csum_fold(csum_add(0, &ip4, sizeof(ip4)));
-	memcpy(to, &ip4, sizeof(ip4));
-	return sizeof(ip4);
-}
-
 /* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors about what went to many. Others
  * than "too big", of which IPv6 wants it, but none is told here */
 static bool went_to_many(const struct hostnet *net, const struct flowside *tap)
@@ -394,14 +364,18 @@ void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 		  const struct flowside *tap, const struct flowside *host,
 		  uint8_t proto, const void *l4, size_t l4_len)
 {
-	uint8_t q[sizeof(struct ip6_hdr) + 8 + ICMPERR_DATA];
-	size_t n = put_ip(q, tap, proto, l4_len + e->len);
+	uint8_t q[sizeof(struct ip6_hdr) + 8 + ICMPERR_DATA], *end;
+	const struct frame_addr a = {
+		.src = &tap->eaddr, .dst = &tap->oaddr, .ttl = 1,
+	};
 	struct view quoted;
 
-	memcpy(q + n, l4, l4_len);
-	n += l4_len;
-	memcpy(q + n, e->data, e->len);
-	quoted = view_of(q, n + e->len);
+	end = frame_put_ip(q, &a, proto, l4_len + e->len, 0, IP4_DF);
+	memcpy(end, l4, l4_len);
+	end += l4_len;
+	memcpy(end, e->data, e->len);
+	end += e->len;
+	quoted = view_of(q, (size_t)(end - q));
 	send_quoting(e, t, c, net, g, tap, host, &quoted);
 }
 
