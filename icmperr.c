@@ -246,52 +246,74 @@ void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
 	set_too_big(e, mtu);
 }
 
-/* RFC 7915, 4.2. All types that are passed on have an equivalent */
-static void to_icmp6(struct icmperr *e)
+/* Translate an ICMP error, RFC 7915, 4.2; false if it has no equivalent */
+static bool to_icmp6(struct icmperr *e)
 {
 	if (e->type == ICMP4_TIME_EXCEEDED) {
 		set(e, ICMP6_TIME_EXCEEDED_, e->code, 0);
-		return;
+		return true;
 	}
 	switch (e->code) {
-	case ICMP4_UNREACH_FRAG:
-		set(e, ICMP6_TOO_BIG, 0, icmperr_mtu(true, false, e->word));
-		return;
+	case ICMP4_UNREACH_NET:
+	case ICMP4_UNREACH_HOST:
+	case ICMP4_UNREACH_SRCROUTE:
+	case ICMP4_UNREACH_NET_UNKNOWN:
+	case ICMP4_UNREACH_HOST_UNKNOWN:
+	case ICMP4_UNREACH_ISOLATED:
+	case ICMP4_UNREACH_NET_TOS:
+	case ICMP4_UNREACH_HOST_TOS:
+		set(e, ICMP6_UNREACH, ICMP6_UNREACH_NOROUTE, 0);
+		return true;
+	case ICMP4_UNREACH_PROTO:	/* points to the field in the header */
+		set(e, ICMP6_PARAM_PROBLEM, ICMP6_NEXT_HEADER,
+		    offsetof(struct ip6_hdr, nexthdr));
+		return true;
 	case ICMP4_UNREACH_PORT:
 		set(e, ICMP6_UNREACH, ICMP6_UNREACH_PORT, 0);
-		return;
-	case ICMP4_UNREACH_PROTO: case ICMP4_UNREACH_NET_PROHIBITED:
-	case ICMP4_UNREACH_HOST_PROHIBITED: case ICMP4_UNREACH_ADMIN:
+		return true;
+	case ICMP4_UNREACH_FRAG:
+		set(e, ICMP6_TOO_BIG, 0, icmperr_mtu(true, false, e->word));
+		return true;
+	case ICMP4_UNREACH_NET_PROHIBITED:
+	case ICMP4_UNREACH_HOST_PROHIBITED:
+	case ICMP4_UNREACH_ADMIN:
 	case ICMP4_UNREACH_CUTOFF:
 		set(e, ICMP6_UNREACH, ICMP6_UNREACH_ADMIN_, 0);
-		return;
-	default:
-		set(e, ICMP6_UNREACH, ICMP6_UNREACH_NOROUTE, 0);
+		return true;
+	default:			/* host precedence violation, unknown */
+		return false;
 	}
 }
 
-/* RFC 7915, 5.2 */
-static void to_icmp4(struct icmperr *e)
+/* Translate an ICMPv6 error, RFC 7915, 5.2; false if it has no equivalent. Codes 5
+ * and 6 are not in that table, but refine code 1 (RFC 4443, 3.1) */
+static bool to_icmp4(struct icmperr *e)
 {
 	if (e->type == ICMP6_TIME_EXCEEDED_) {
 		set(e, ICMP4_TIME_EXCEEDED, e->code, 0);
-		return;
+		return true;
 	}
 	if (e->type == ICMP6_TOO_BIG) {
 		set(e, ICMP4_UNREACH, ICMP4_UNREACH_FRAG,
 		    icmperr_mtu(false, true, e->word));
-		return;
+		return true;
 	}
 	switch (e->code) {
-	case ICMP6_UNREACH_PORT:
-		set(e, ICMP4_UNREACH, ICMP4_UNREACH_PORT, 0);
-		return;
-	case ICMP6_UNREACH_ADMIN_: case ICMP6_UNREACH_POLICY:
+	case ICMP6_UNREACH_NOROUTE:
+	case ICMP6_UNREACH_SCOPE:
+	case ICMP6_UNREACH_ADDR:
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_HOST, 0);
+		return true;
+	case ICMP6_UNREACH_ADMIN_:
+	case ICMP6_UNREACH_POLICY:
 	case ICMP6_UNREACH_REJECT:
 		set(e, ICMP4_UNREACH, ICMP4_UNREACH_HOST_PROHIBITED, 0);
-		return;
+		return true;
+	case ICMP6_UNREACH_PORT:
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_PORT, 0);
+		return true;
 	default:
-		set(e, ICMP4_UNREACH, ICMP4_UNREACH_HOST, 0);
+		return false;
 	}
 }
 
@@ -340,10 +362,10 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 
 	if (went_to_many(net, tap))
 		return;
-	if (e->v4 && !inany_is_v4(&tap->eaddr))
-		to_icmp6(&seen);
-	else if (!e->v4 && inany_is_v4(&tap->eaddr))
-		to_icmp4(&seen);
+	if (e->v4 && !inany_is_v4(&tap->eaddr) && !to_icmp6(&seen))
+		return;
+	if (!e->v4 && inany_is_v4(&tap->eaddr) && !to_icmp4(&seen))
+		return;
 	frame_send_icmp_error(t, &a, seen.type, seen.code, seen.word, quoted);
 }
 
