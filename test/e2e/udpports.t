@@ -146,18 +146,23 @@ elsewhere_bypass() {
 	pasta_stop
 }
 
+udp_sockets() { ss -Hanu | wc -l; }
+are_sockets() { [ "$(udp_sockets)" -ge "$1" ]; }
+
 # A port of one namespace is not taken by another one, nor by anybody else
 exclusive() {
-	local dst other=""
+	local dst other="" n
 	pasta_start -u 7500
 	inside udpx echo 0.0.0.0 7500 >/dev/null &
 	wait_for listening udp 7500 inside
+	n=$(udp_sockets)
 	for dst in 239.1.2.3 $PEER4 "$GW4"; do
-		in_ns -- sh -c "udpx ask $dst 7600 -p 7500 -c 1; sleep 1" \
-			>/dev/null 2>&1 &
+		exec_as "$WHO" "$PASTA" -f -q --config-net "${ALONE[@]}" -- \
+			sh -c "udpx ask $dst 7600 -p 7500 -c 1
+				exec sleep infinity" >/dev/null 2>&1 &
 		other+=" $!"
 	done
-	sleep 0.5
+	wait_for are_sockets $((n + 3))
 	t "$WHO: a port that is forwarded to one namespace stays with it, though " \
 		peer udpx ask $HOST4 7500 -n 20 -c 2
 	if [ -n "$NS_ROOT" ]; then
@@ -167,7 +172,7 @@ exclusive() {
 	is "$(as_user udp beside $HOST4 7500)" "" \
 		"$WHO: nor does a process of the same user"
 	# shellcheck disable=SC2086 # several
-	kill $other 2>/dev/null
+	kill $other && wait $other
 	pasta_stop
 }
 
