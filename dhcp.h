@@ -11,9 +11,6 @@
 #include "packet.h"
 #include "types.h"
 
-#define DHCP_PORT_SERVER	67
-#define DHCP_PORT_CLIENT	68
-
 union inany dhcp_server(const struct hostnet *net);
 size_t dhcp_reply(const struct conf *c, const struct hostnet *net,
 		  const struct dns *d, const struct pkt *p, struct datagram *r);

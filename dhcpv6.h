@@ -11,9 +11,6 @@
 #include "packet.h"
 #include "types.h"
 
-#define DHCPV6_PORT_SERVER	547
-#define DHCPV6_PORT_CLIENT	546
-
 size_t dhcpv6_reply(const struct conf *c, const struct hostnet *net,
 		    const struct dns *d, const struct pkt *p,
 		    struct datagram *r);

@@ -180,13 +180,12 @@ void hostsock_recv_errors(int fd, bool v4)
 }
 
 /**
- * hostsock_recv_all() - Have TTL, TOS and errors of datagrams reported
+ * hostsock_recv_hops() - Have TTL and TOS of datagrams reported
  * @fd:		Datagram socket
- * @v4:		Its family
+ * @v4:		Family of the datagrams
  */
-void hostsock_recv_all(int fd, bool v4)
+void hostsock_recv_hops(int fd, bool v4)
 {
-	hostsock_recv_errors(fd, v4);
 	if (v4) {
 		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
 		hostsock_set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
@@ -194,6 +193,31 @@ void hostsock_recv_all(int fd, bool v4)
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	}
+}
+
+/**
+ * hostsock_recv_all() - Have TTL, TOS and errors of datagrams reported
+ * @fd:		Datagram socket
+ * @v4:		Family of the datagrams
+ */
+void hostsock_recv_all(int fd, bool v4)
+{
+	hostsock_recv_errors(fd, v4);
+	hostsock_recv_hops(fd, v4);
+}
+
+/**
+ * hostsock_cookie() - The number of a socket, which no other socket ever gets
+ *
+ * Return: the number, 0 if the descriptor is none of a socket
+ */
+/* #syscalls getsockopt */
+uint64_t hostsock_cookie(int fd)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint64_t number;
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len) ? 0 : number;
 }
 
 /* With "don't fragment", sending a packet larger than the path's MTU is an error.

@@ -30,7 +30,9 @@ int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 void hostsock_no_lowat(int fd);
 void hostsock_set_int(int fd, int level, int option, int value);
 void hostsock_recv_errors(int fd, bool v4);
+void hostsock_recv_hops(int fd, bool v4);
 void hostsock_recv_all(int fd, bool v4);
+uint64_t hostsock_cookie(int fd);
 void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df);
 void hostsock_set_hops(int fd, bool v4, struct hostsock_hops *now, uint8_t ttl,
 		       uint8_t tos, bool df);

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hostsock.h"
 #include "listen_sock.h"
 #include "log.h"
 #include "nshelper.h"
@@ -38,16 +39,6 @@ enum {
 };
 
 /* The table of sockets --------------------------------------------------- */
-
-/* #syscalls getsockopt */
-static uint32_t sock_cookie(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	return (uint32_t)cookie;
-}
 
 static union epoll_ref listener_ref(uint32_t index)
 {
@@ -78,7 +69,8 @@ static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 	s->count++;
 	s->l[i] = (struct listener){
 		.fd = fd, .rule = rules_ref(&s->rules, r).number, .port = port,
-		.next = s->head[kind][port], .cookie = sock_cookie(fd),
+		.next = s->head[kind][port],
+		.cookie = (uint32_t)hostsock_cookie(fd),
 	};
 	s->head[kind][port] = i + 1;
 	return 0;

@@ -55,15 +55,13 @@ static void set_udp_options(int fd, bool v6)
 	int size = 4 << 20;	/* for first datagrams of many peers, as far as allowed */
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	set_on(fd, IPPROTO_IP, IP_RECVTOS);
-	set_on(fd, IPPROTO_IP, IP_RECVTTL);
+	hostsock_recv_hops(fd, true);
 	if (!v6) {
 		set_on(fd, IPPROTO_IP, IP_PKTINFO);
 		return;
 	}
 	set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);	/* of IPv4, too */
-	set_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
-	set_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+	hostsock_recv_hops(fd, false);
 }
 
 /* Scope of a link-local address: the rule's interface or the template interface */

@@ -30,6 +30,7 @@
 #include "log.h"
 #include "nshelper.h"
 #include "util.h"
+#include "wire.h"
 
 enum {
 	SCAN_MS		= 999,		/* at most between searches, see scan_now() */
@@ -289,14 +290,12 @@ static void map_join(struct portmap *m, const struct portmap *other)
 		m->word[i] |= other->word[i];
 }
 
-/* remove_dhcp() - Remove the ports of RFC 2131 and RFC 8415 */
 static void remove_dhcp(struct portmap *udp)
 {
-	static const uint16_t ports[] = { 67, 68, 546, 547 };
-	unsigned i;
-
-	for (i = 0; i < ARRAY_SIZE(ports); i++)
-		portmap_remove(udp, ports[i]);
+	portmap_remove(udp, DHCP_PORT_SERVER);
+	portmap_remove(udp, DHCP_PORT_CLIENT);
+	portmap_remove(udp, DHCPV6_PORT_CLIENT);
+	portmap_remove(udp, DHCPV6_PORT_SERVER);
 }
 
 /*

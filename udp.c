@@ -50,6 +50,7 @@
 #include "udp_sock.h"
 #include "udp_splice.h"
 #include "udp_tx.h"
+#include "wire.h"
 
 #define WANT_MAX	64		/* messages read for one event */
 #define ALTS_MAX	8		/* names that the guest may have for a peer */
@@ -95,15 +96,13 @@ static bool no_resources(int error)
 static bool is_for_service(const struct udp *u, const struct flowside *tap,
 			   bool to_many)
 {
-	static const uint16_t ports[] = { 67, 68, 546, 547 };
-	unsigned i;
-
-	if (!to_many && !fwd_is_ours(u->conf, u->net, &tap->oaddr))
+	switch (tap->oport) {
+	case DHCP_PORT_SERVER: case DHCP_PORT_CLIENT:
+	case DHCPV6_PORT_CLIENT: case DHCPV6_PORT_SERVER:
+		return to_many || fwd_is_ours(u->conf, u->net, &tap->oaddr);
+	default:
 		return false;
-	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (tap->oport == ports[i])
-			return true;
-	return false;
+	}
 }
 
 /* Is this for no single host? */

@@ -208,17 +208,6 @@ void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl)
 
 /* ---- Sockets of others ---- */
 
-/* #syscalls getsockopt */
-static uint64_t cookie(int fd)
-{
-	socklen_t len = sizeof(uint64_t);
-	uint64_t number;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len))
-		return 0;
-	return number;
-}
-
 /**
  * udp_shared_set() - Take note of a socket
  * @s:		Filled in
@@ -235,7 +224,7 @@ void udp_shared_set(struct udp_shared *s, int fd)
 		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
 			   &v6only_len);
 	*s = (struct udp_shared){
-		.fd = fd, .cookie = cookie(fd),
+		.fd = fd, .cookie = hostsock_cookie(fd),
 		.v4 = domain == AF_INET || !v6only, .v6 = domain == AF_INET6,
 	};
 }
@@ -243,7 +232,7 @@ void udp_shared_set(struct udp_shared *s, int fd)
 /* udp_shared_is_there() - Is the descriptor still that socket's? */
 bool udp_shared_is_there(const struct udp_shared *s)
 {
-	return s->cookie && cookie(s->fd) == s->cookie;
+	return s->cookie && hostsock_cookie(s->fd) == s->cookie;
 }
 
 /**

@@ -105,6 +105,11 @@ struct udp_hdr {			/* RFC 768 */
 };
 static_assert(sizeof(struct udp_hdr) == 8, "RFC 768");
 
+enum {					/* RFC 2131, 4.1; RFC 8415, 7.2 */
+	DHCP_PORT_SERVER = 67, DHCP_PORT_CLIENT = 68,
+	DHCPV6_PORT_CLIENT = 546, DHCPV6_PORT_SERVER = 547,
+};
+
 struct icmp_hdr {			/* RFC 792, RFC 4443 2.1: same shape */
 	uint8_t	type, code;
 	be16	csum;
