@@ -2,16 +2,16 @@
 /*
  * frag.c - Reassembly of fragments from the guest
  *
- * A static pool, memory of a slot is touched only as far as its datagram goes.
- * Nothing here waits for a timer: what is too old is noticed when the next
- * fragment comes, and when no slot is free the oldest one makes room.
+ * Slots are in a static pool; memory of a slot is touched only as far as its datagram
+ * goes. There is no timer: slots expire when the next fragment arrives, and if no slot
+ * is free the oldest one is evicted.
  *
  * Rules, the same for both families:
- * - fragments that overlap, or contradict each other about the end, drop their
- *   datagram, including what is still to come of it (RFC 5722, 4); an exact
- *   copy of what is there is ignored (RFC 8200, 4.5)
- * - all but the last are multiples of 8 bytes, which pkt_parse() checked
- * - the first must hold the layer-4 header (RFC 1858, 3)
+ * - Fragments that overlap, or contradict each other about the end, drop their
+ *   datagram, and the fragments still to come (RFC 5722, 4). An exact copy of received
+ *   bytes is ignored (RFC 8200, 4.5).
+ * - All fragments but the last are multiples of 8 bytes, which pkt_parse() checked.
+ * - The first fragment must hold the layer-4 header (RFC 1858, 3).
  *
  * Bits of @map are in units of 8 bytes, so one bitmap test finds overlaps.
  */
@@ -64,7 +64,7 @@ static void slot_expire(struct frag_pool *pool, struct frag_slot *s,
 	s->used = false;
 }
 
-/* The slot of this fragment's datagram: known, free, or the oldest one */
+/* Find the slot of a fragment's datagram, else take a free one or the oldest */
 static struct frag_slot *slot_find(struct frag_pool *pool, const struct pkt *f,
 				   uint64_t now_ms)
 {
@@ -87,7 +87,7 @@ static struct frag_slot *slot_find(struct frag_pool *pool, const struct pkt *f,
 	return best;
 }
 
-/* Mask of bits @from to 63, or to @to (excluded) where that is in this word */
+/* Mask of bits @from to 63, or to @to (excluded) if that is in this word */
 static uint64_t word_mask(unsigned from, unsigned to)
 {
 	uint64_t m = UINT64_MAX << from;
@@ -95,7 +95,7 @@ static uint64_t word_mask(unsigned from, unsigned to)
 	return to < 64 ? m & ~(UINT64_MAX << to) : m;
 }
 
-/* How many of the units @from to @to (excluded) are here */
+/* How many of the units @from to @to (excluded) were received? */
 static unsigned map_count(const uint64_t *map, unsigned from, unsigned to)
 {
 	unsigned n = 0, w;
@@ -120,7 +120,8 @@ static void map_set(uint64_t *map, unsigned from, unsigned to)
 	}
 }
 
-/* RFC 1858, 3: the first one is not tiny; RFC 791, 3.1: the sum is a packet */
+/* RFC 1858, 3: the first fragment is not tiny; RFC 791, 3.1: the end is within the
+ * largest packet */
 static bool is_sane(const struct pkt *f)
 {
 	size_t max = FRAG_LEN_MAX, need = sizeof(struct udp_hdr);
@@ -133,7 +134,7 @@ static bool is_sane(const struct pkt *f)
 	       (f->frag_off || f->payload.len >= need);
 }
 
-/* Do the fragment's place and what is known about the end agree? */
+/* Does the fragment's place agree with the known end of the datagram? */
 static bool end_agrees(const struct frag_slot *s, const struct pkt *f)
 {
 	uint32_t end = f->frag_off + f->payload.len;
@@ -160,7 +161,7 @@ static void slot_store(struct frag_slot *s, const struct pkt *f)
 	}
 }
 
-/* Take one fragment; false if it makes the whole datagram invalid */
+/* Store a fragment; false if it makes the whole datagram invalid */
 static bool slot_add(struct frag_slot *s, const struct pkt *f)
 {
 	unsigned from = f->frag_off / 8;
@@ -212,13 +213,13 @@ static const struct pkt *slot_finish(struct frag_pool *pool, struct frag_slot *s
 }
 
 /**
- * frag_add() - Take a fragment
+ * frag_add() - Add a fragment to its datagram
  * @pool:	The pool, zeroed at start
  * @frag:	Packet of kind PKT_FRAGMENT
  * @now_ms:	CLOCK_MONOTONIC
  *
- * Return: the whole packet, if this was what was missing, valid until the next
- * call; NULL otherwise
+ * Return: the whole packet if no fragment is missing, valid until the next call; else
+ * NULL
  */
 const struct pkt *frag_add(struct frag_pool *pool, const struct pkt *frag,
 			   uint64_t now_ms)

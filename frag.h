@@ -12,25 +12,25 @@
 #include "packet.h"
 #include "wire.h"
 
-#define FRAG_DATAGRAMS	16		/* in the making at a time */
+#define FRAG_DATAGRAMS	16		/* being reassembled at a time */
 #define FRAG_TIMEOUT_MS	5000
 #define FRAG_LEN_MAX	65535		/* bytes behind the IP header */
 #define FRAG_UNITS	((FRAG_LEN_MAX + 7) / 8)
 
 /**
- * struct frag_slot - One datagram in the making
- * @used:	This slot holds one
- * @dead:	It is dropped, with all of its fragments still to come
+ * struct frag_slot - One datagram that is being reassembled
+ * @used:	The slot is in use
+ * @dead:	The datagram is dropped, and so are the fragments still to come
  * @have_first:	@first is set
  * @first:	The fragment at offset 0, without its payload: gives the headers
- * @src, @dst, @id, @proto: What fragments of one datagram have in common; @proto
- *		is 0 for IPv6 (RFC 8200, 4.5)
- * @start_ms:	When the first one came
- * @total:	Bytes of the whole, 0: not known yet
- * @end:	Bytes up to the end of the last fragment seen
- * @received:	Bytes so far
- * @map:	Bit per 8 bytes that are here
- * @l3:		Room for an IP header in front of the data, then the data
+ * @src, @dst, @id, @proto: Key of the datagram's fragments; @proto is 0 for IPv6
+ *		(RFC 8200, 4.5)
+ * @start_ms:	Time of arrival of the first fragment, CLOCK_MONOTONIC
+ * @total:	Length of the datagram, bytes; 0: not known yet
+ * @end:	Largest end of a fragment so far, bytes
+ * @received:	Bytes received so far
+ * @map:	Received bytes, one bit for 8
+ * @l3:		Room for an IP header, then the data
  */
 struct frag_slot {
 	bool used, dead, have_first;
@@ -44,9 +44,9 @@ struct frag_slot {
 };
 
 /**
- * struct frag_pool - All of them
- * @out:	The packet handed out last
- * @dropped:	Datagrams given up: overlapping, contradicting, too late, evicted
+ * struct frag_pool - All datagrams that are being reassembled
+ * @out:	The packet returned last
+ * @dropped:	Datagrams dropped: overlapping, contradicting, expired, evicted
  */
 struct frag_pool {
 	struct frag_slot slot[FRAG_DATAGRAMS];

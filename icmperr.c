@@ -2,24 +2,23 @@
 /*
  * icmperr.c - Errors of the host's sockets, as ICMP errors for the guest
  *
- * With IP_RECVERR the host's kernel keeps the ICMP errors that a socket's
- * packets caused, in the socket's error queue. The guest gets each as if it had
- * come straight from the network: same type and code, the packet it quotes is
+ * With IP_RECVERR the host's kernel keeps the ICMP errors that a socket's packets
+ * caused, in the socket's error queue. The guest gets each error as if it had come
+ * straight from the network: type and code are the same, and the quoted packet is
  * rebuilt with the addresses and ports that the guest knows (RFC 5508, 4.2).
  *
- * Calls on the socket fail for these, too, and for what the host knows by
- * itself (no route, a filter): where no packet told so, the errno does. What is
- * over the MTU of the way out is in the error queue, too, with that MTU and no
+ * Calls on the socket fail for these errors, too. They also fail if the host itself
+ * can't send (no route, a filter): then the guest's error is made from the errno. For
+ * a packet over the MTU of the outgoing interface, the error queue has the MTU and no
  * packet.
  *
- * A flow to a name server may be of another family on the host's side. Then the error
- * is translated as by RFC 7915, 4.2 and 5.2, whose tables are below.
+ * A flow to a name server may have another family on the host's side. Then the error
+ * is translated by the tables of RFC 7915, 4.2 and 5.2, which are below.
  *
- * This way of an error is from the network to the guest. There is none the
- * other way: an error that the guest sends about what it got (port unreachable,
- * say) can't be passed on, because the host takes ICMP from the privileged
- * alone. Whoever sent to the guest gets silence instead, as from a host behind
- * a filter.
+ * Errors are passed from the network to the guest only. An error that the guest sends
+ * about a packet from the network (port unreachable, say) is not passed on, because
+ * sending ICMP takes a privilege on the host. The peer gets no answer, as from a host
+ * behind a filter.
  */
 
 #include "icmperr.h"
@@ -37,7 +36,7 @@
 #include "guest.h"
 #include "wire.h"
 
-/* What of ICMP is passed on: all that says why a packet got no further */
+/* Is this error passed on? All errors are that tell why a packet got no further */
 static bool is_passed_on(const struct icmperr *e)
 {
 	if (e->v4)
@@ -63,7 +62,7 @@ static void set_too_big(struct icmperr *e, uint32_t mtu)
 }
 
 /**
- * icmperr_is_too_big() - Is it about a packet over the MTU? e->word is the MTU
+ * icmperr_is_too_big() - Is the error about a packet over the MTU, @e->word?
  */
 bool icmperr_is_too_big(const struct icmperr *e)
 {
@@ -82,18 +81,18 @@ static bool set_errno(struct icmperr *e, int error)
 		return true;
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
-	case EINVAL:			/* of connect(): no way there */
+	case EINVAL:			/* of connect(): no route */
 		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
 		    e->v4 ? ICMP4_UNREACH_HOST : ICMP6_UNREACH_ADDR, 0);
 		return true;
 	case ENETUNREACH:
 	case ENETDOWN:
 	case ENODEV:
-	case EADDRNOTAVAIL:		/* no source address for it */
+	case EADDRNOTAVAIL:		/* no source address */
 		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
 		    e->v4 ? ICMP4_UNREACH_NET : ICMP6_UNREACH_NOROUTE, 0);
 		return true;
-	case EACCES:			/* a route that says so, or a filter */
+	case EACCES:			/* a prohibiting route, or a filter */
 	case EPERM:
 		set(e, e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH,
 		    e->v4 ? ICMP4_UNREACH_ADMIN : ICMP6_UNREACH_ADMIN_, 0);
@@ -123,7 +122,7 @@ static bool set_extended(struct icmperr *e, const struct sock_extended_err *ee)
 	}
 }
 
-/* An ICMP error came to the address that its packet was sent from */
+/* Get the source of the packet: the address that the ICMP error was sent to */
 static void get_src(struct icmperr *e, const struct cmsghdr *cm)
 {
 	struct in6_pktinfo info6;
@@ -139,7 +138,8 @@ static void get_src(struct icmperr *e, const struct cmsghdr *cm)
 	}
 }
 
-/* Extended error and offender's address out of a control message */
+/* Get the extended error and the offender's address; false if @cm has none, or the
+ * guest is not to get it */
 static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
 {
 	struct {
@@ -163,11 +163,11 @@ static bool from_cmsg(struct icmperr *e, const struct cmsghdr *cm)
 /**
  * icmperr_read() - Take one error from the error queue of a socket
  * @fd:		Socket with IP_RECVERR or IPV6_RECVERR set
- * @v4:		Family of the error, where its destination doesn't say
+ * @v4:		Family of the error, if it has no destination
  * @e:		Filled in
  *
- * Return: 0; -ENOMSG: taken, but none for the guest; -EAGAIN: the queue is
- * empty
+ * Return: 0; -ENOMSG: an error was taken that is not for the guest; -EAGAIN: the
+ * queue is empty
  */
 /* #syscalls recvmsg */
 int icmperr_read(int fd, bool v4, struct icmperr *e)
@@ -206,7 +206,7 @@ int icmperr_read(int fd, bool v4, struct icmperr *e)
 	return rc;
 }
 
-/* An error that the host itself reports */
+/* Fill in an error that the host itself reports */
 static void by_host(const struct flowside *host, struct icmperr *e)
 {
 	e->v4 = inany_is_v4(&host->eaddr);
@@ -217,26 +217,26 @@ static void by_host(const struct flowside *host, struct icmperr *e)
 }
 
 /**
- * icmperr_from_errno() - What a failed call says about a flow
+ * icmperr_from_errno() - Make an error from the errno of a failed call
  * @error:	Positive errno of connect() or of sending
  * @host:	Host side of the flow
  * @e:		Filled in
  *
- * Return: false if the guest is not concerned
+ * Return: false if the guest is not to get it
  */
 bool icmperr_from_errno(int error, const struct flowside *host,
 			struct icmperr *e)
 {
 	by_host(host, e);
 	if (error == ECONNREFUSED)
-		e->offender = host->eaddr;	/* only the peer says so */
+		e->offender = host->eaddr;	/* only the peer refuses */
 	return set_errno(e, error);
 }
 
 /**
- * icmperr_set_too_big() - A packet is over the MTU of the way out
+ * icmperr_set_too_big() - Make an error about a packet over the MTU
  * @host:	Host side of the flow
- * @mtu:	That MTU
+ * @mtu:	MTU of the outgoing interface, bytes
  * @e:		Filled in
  */
 void icmperr_set_too_big(const struct flowside *host, uint32_t mtu,
@@ -318,12 +318,13 @@ static bool to_icmp4(struct icmperr *e)
 }
 
 /**
- * icmperr_mtu() - MTU as the guest has to see it
- * @host_v4:	Family of the host's side, whose MTU it is
+ * icmperr_mtu() - Translate an MTU between families
+ * @host_v4:	Family of the host's side, which has this MTU
  * @tap_v4:	Family of the guest's packets
  * @mtu:	Bytes of an IP packet
  *
- * Return: bytes of a packet of the guest that fits, at least what its family wants
+ * Return: largest packet of the guest that fits, at least the minimum MTU of its
+ * family, bytes
  */
 uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu)
 {
@@ -337,8 +338,8 @@ uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu)
 	return mtu + diff > CONF_MTU_MIN_IPV6 ? mtu + diff : CONF_MTU_MIN_IPV6;
 }
 
-/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors about what went to many. Others
- * than "too big", of which IPv6 wants it, but none is told here */
+/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors for multicast and broadcast. IPv6
+ * exempts Packet Too Big, which never occurs here */
 static bool went_to_many(const struct hostnet *net, const struct flowside *tap)
 {
 	return inany_is_multicast(&tap->oaddr) ||
@@ -370,16 +371,16 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 }
 
 /**
- * icmperr_send() - Pass an error on, with a rebuilt packet
- * @e:		The error; its data follows @l4 in the packet
+ * icmperr_send() - Pass an error on, quoting a rebuilt packet
+ * @e:		The error; its data follow @l4 in the packet
  * @t:		The tap
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		The guest
  * @tap, @host:	Sides of the flow
  * @proto:	IPPROTO_* of the packet
  * @l4:		Layer-4 header as the guest sent it
- * @l4_len:	Bytes of it, at most 8
+ * @l4_len:	Length of @l4, at most 8 bytes
  */
 void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 		  const struct hostnet *net, const struct guest *g,
@@ -402,12 +403,12 @@ void icmperr_send(const struct icmperr *e, struct tap *t, const struct conf *c,
 }
 
 /**
- * icmperr_send_pkt() - Pass an error on, about a packet that is at hand
- * @e:		The error, its data is not looked at
+ * icmperr_send_pkt() - Pass an error on, quoting a packet of the guest
+ * @e:		The error; its data are not used
  * @t:		The tap
  * @c:		Configuration
  * @net:	Network of the host
- * @g:		What is known about the guest
+ * @g:		The guest
  * @tap, @host:	Sides of the flow
  * @p:		The packet
  */

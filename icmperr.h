@@ -16,23 +16,24 @@
 #include "tap.h"
 #include "types.h"
 
-#define ICMPERR_DATA	1232		/* RFC 4443, 2.4 (c): more isn't quoted */
+#define ICMPERR_DATA	1232		/* bytes quoted at most: RFC 4443, 2.4 (c) */
 
 /**
  * struct icmperr - One error, in the terms of its family's ICMP
  * @v4:		Family
- * @local:	Said by the host as it was asked to send: no packet left, @data is
- *		none of it. Who called knows which packet it was
+ * @local:	Reported by the host when sending failed: nothing was sent, @data is
+ *		empty; the caller knows the packet
  * @type, @code:	RFC 792 or RFC 4443
  * @word:	Second word of the message, host order
- * @offender:	Who reported it, on the host side; unset if the host itself did
- * @dst:	Destination of the packet that it is about, on the host side; unset
- *		if unknown
- * @dport:	Its destination port, 0 if it has none
- * @src:	Its source address, if the socket reports addresses; else unset
- * @data:	Of that packet, from behind the UDP header, or from the ICMP header
- *		on: as much as the network returned
- * @len:	Bytes of it
+ * @offender:	Address of the reporting host or router, on the host side; unset: the
+ *		host itself
+ * @dst:	Destination of the packet in error, on the host side; unset: unknown
+ * @dport:	Destination port of that packet, 0: none
+ * @src:	Source address of that packet, if the socket reports addresses; else
+ *		unset
+ * @data:	Bytes of that packet that the network returned: behind the UDP header,
+ *		or from the ICMP header on
+ * @len:	Length of @data, bytes
  */
 struct icmperr {
 	bool v4, local;

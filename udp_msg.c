@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_msg.c - Messages of UDP sockets, and what comes along with them
+ * udp_msg.c - Messages of UDP sockets, and their control messages
+ *
+ * Nothing here makes a system call or knows a flow. Both ways of UDP, through the tap
+ * and past it, describe datagrams to send by struct udp_data and share the arrays of
+ * struct udp_io.
+ *
+ * Datagrams of one size in a row become one message (UDP_SEGMENT), and so do those that
+ * arrived as one: in an unsegmented frame of the guest, or by UDP_GRO. The last datagram
+ * of a message may be shorter. A message has at most UDP_SEGMENTS_MAX datagrams and
+ * UDP_MESSAGE_MAX bytes; a single datagram may be longer (IPv6).
  */
 
 #include "udp_msg.h"
@@ -10,10 +19,11 @@
 
 #include "hostsock.h"
 
-/* What comes along --------------------------------------------------------- */
+/* Received messages -------------------------------------------------------- */
 
-/* Address that a datagram was for. A dual-stack socket tells that of IPv4 as a
- * mapped one; IP_PKTINFO knows better for broadcasts: what to answer from */
+/* Get the address that a datagram was sent to. A dual-stack socket reports an IPv4
+ * address as a mapped one, too; of a broadcast only IP_PKTINFO has the address to answer
+ * from */
 static void get_dst(struct udp_meta *m, const struct cmsghdr *cm)
 {
 	union inany to = { 0 };
@@ -36,9 +46,9 @@ static void get_dst(struct udp_meta *m, const struct cmsghdr *cm)
 }
 
 /**
- * udp_meta_get() - All about a message that recvmmsg() got
+ * udp_meta_get() - Read the sender and the control messages of a received message
  * @m:		Filled in
- * @mm:		The message
+ * @mm:		The message, by recvmmsg()
  */
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm)
 {
@@ -64,10 +74,9 @@ void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm)
 }
 
 /**
- * udp_meta_run() - How many messages from the first on have the same sender and
- *		    destination?
+ * udp_meta_run() - Count messages at the start that have one sender and destination
  * @m:		Messages
- * @n:		How many there are, not 0
+ * @n:		Number of messages, not 0
  */
 unsigned udp_meta_run(const struct udp_meta *m, unsigned n)
 {
@@ -95,8 +104,8 @@ static void put_control(struct msghdr *mh, int level, int type, const void *data
 	memcpy(CMSG_DATA(cm), data, len);
 }
 
-/* Have a message sent from this address of the host, unspecified: the kernel chooses;
- * by this interface, 0: the routes tell */
+/* Set source address (unspecified: the kernel chooses) and outgoing interface (0: by
+ * the routes) of a message */
 static void put_source(struct msghdr *mh, const union inany *src,
 		       unsigned ifindex)
 {
@@ -114,7 +123,7 @@ static void put_source(struct msghdr *mh, const union inany *src,
 			    sizeof(info6));
 }
 
-/* A message without data yet */
+/* Return: a message without data */
 static struct msghdr message_to(const struct udp_dest *d, struct iovec *iov,
 				void *control)
 {
@@ -129,8 +138,8 @@ static struct msghdr message_to(const struct udp_dest *d, struct iovec *iov,
 	return mh;
 }
 
-/* Add @bytes from the cursor on to a message, which may grow to @room parts, and
- * step over them; false if they don't fit */
+/* Append the next @bytes to a message, which may grow to @room parts, and step over
+ * them; false if they don't fit */
 static bool take(struct udp_cursor *c, struct msghdr *mh, size_t bytes,
 		 size_t room)
 {
@@ -150,7 +159,7 @@ static bool take(struct udp_cursor *c, struct msghdr *mh, size_t bytes,
 	return true;
 }
 
-/* Take following datagrams of @size bytes, and a last shorter one. Return: how many */
+/* Append datagrams of @size bytes, and a last shorter one. Return: their number */
 static unsigned take_equal(struct udp_cursor *c, struct msghdr *mh, size_t size,
 			   size_t room)
 {
@@ -173,7 +182,8 @@ static unsigned take_equal(struct udp_cursor *c, struct msghdr *mh, size_t size,
 	return n;
 }
 
-/* Build the next message, of @room parts at most; true if it is several datagrams */
+/* Build the next message, of @room parts at most; true if it carries several datagrams
+ * (UDP_SEGMENT) */
 static bool build_message(struct udp_cursor *c, struct msghdr *mh,
 			  size_t gso_max, size_t room)
 {
@@ -208,11 +218,11 @@ static bool build_message(struct udp_cursor *c, struct msghdr *mh,
  * udp_msg_build() - Build messages for one sendmmsg()
  * @io:		Arrays: @mm, @iov, @control and @segmented are filled in
  * @d:		Destination and source of all
- * @c:		Where to begin
- * @gso_max:	Largest datagram that may leave with others in one message
- * @at:		Set to where the k-th message starts, and behind the last one to the end
+ * @c:		Position of the first datagram
+ * @gso_max:	Largest datagram that may share a message with others, bytes
+ * @at:		Start of each message is filled in, and the end of the last
  *
- * Return: messages that were built
+ * Return: number of messages
  */
 unsigned udp_msg_build(struct udp_io *io, const struct udp_dest *d,
 		       struct udp_cursor c, size_t gso_max,

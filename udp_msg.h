@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_msg.h - Messages of UDP sockets, and what comes along with them
+ * udp_msg.h - Messages of UDP sockets, and their control messages
  */
 
 #ifndef UDP_MSG_H
@@ -34,15 +34,15 @@
 #define UDP_MESSAGE_MAX		65507	/* bytes of one, IPv4 */
 
 /**
- * struct udp_meta - What is known about a received message
- * @len:	Bytes
- * @gso_size:	Bytes of a datagram if it is several, else 0
- * @ttl, @tos:	0 if unknown
- * @src, @sport:	Who sent it, unset if not asked for
- * @dst:	Address of this host that it was for and that an answer is to come
- *		from; unset if unknown
- * @group:	Multicast group that it was for, else unset
- * @scope:	Interface that @src is on, if that is link-local
+ * struct udp_meta - A received message without its data
+ * @len:	Length, bytes
+ * @gso_size:	Length of a datagram if the message has several, bytes; else 0
+ * @ttl, @tos:	TTL or hop limit, TOS or traffic class; 0: unknown
+ * @src, @sport:	Sender, unset: not asked for
+ * @dst:	Address of this host that the message was sent to, and that an answer
+ *		is to come from; unset: unknown
+ * @group:	Multicast group that the message was sent to, else unset
+ * @scope:	Interface of a link-local sender
  */
 struct udp_meta {
 	size_t len;
@@ -54,10 +54,10 @@ struct udp_meta {
 
 /**
  * struct udp_dest - Destination and source of messages
- * @sa, @len:	Destination; 0 for @len: the socket is connected to it
- * @src:	Source address, may be unspecified for @ifindex alone; NULL: the
- *		socket and the kernel choose
- * @ifindex:	Interface to leave by if @src is not NULL, 0: the routes tell
+ * @sa, @len:	Destination and its length; 0 for @len: the socket is connected
+ * @src:	Source address, unspecified: the kernel chooses; NULL: there is no
+ *		@ifindex either
+ * @ifindex:	Outgoing interface, 0: by the routes
  */
 struct udp_dest {
 	union sockaddr_inany sa;
@@ -68,8 +68,8 @@ struct udp_dest {
 
 /**
  * struct udp_data - Datagrams to send
- * @bytes:	Payload of one, or of several one behind the other
- * @size:	Bytes of each but the last, which may be shorter
+ * @bytes:	Payload of one datagram, or of several back to back
+ * @size:	Length of each datagram but the last, which may be shorter, bytes
  */
 struct udp_data {
 	struct view bytes;
@@ -77,10 +77,10 @@ struct udp_data {
 };
 
 /**
- * struct udp_cursor - Where we are in a run of datagrams
+ * struct udp_cursor - Position in a run of datagrams
  * @d, @n:	The run
- * @i:		Index in @d
- * @off:	Offset in its bytes
+ * @i:		Index in @d of the next bytes
+ * @off:	Offset of the next bytes in @d[@i]
  */
 struct udp_cursor {
 	const struct udp_data *d;
@@ -89,12 +89,12 @@ struct udp_cursor {
 };
 
 /**
- * struct udp_io - Arrays for system calls, of no meaning between them
+ * struct udp_io - Arrays for system calls, not used between them
  * @control:	Control messages
- * @segmented:	Whether a message to send is several datagrams
+ * @segmented:	Messages to send that have several datagrams (UDP_SEGMENT)
  * @name:	Senders
- * @buf:	Received datagrams; if they are received into frames: the tail of
- *		one that is too long for its frame, with space in front for the head
+ * @buf:	Received messages. Of those received into frames: the tail of a message
+ *		that is too long for its frame, with space in front for the head
  */
 struct udp_io {
 	struct mmsghdr mm[UDP_TX_MSGS];
@@ -112,10 +112,10 @@ struct udp_io {
  * udp_msg_expect() - Prepare the receipt of a message
  * @io:		Arrays
  * @k:		Which message, below UDP_RX_MSGS
- * @iov:	In @io->iov: where its first bytes go; one more entry is filled in
- * @parts:	Entries of @iov so far
- * @head:	Bytes that these have room for; what comes behind goes to
- *		@io->buf[k] + @head
+ * @iov:	Pieces of a frame for the head of the message; one more entry is filled
+ *		in, for the tail. In @io->iov
+ * @parts:	Pieces of the frame, 0: there is no frame
+ * @head:	Room in these pieces, bytes. The tail goes to @io->buf[@k] + @head
  */
 static inline void udp_msg_expect(struct udp_io *io, unsigned k,
 				  struct iovec *iov, unsigned parts,
@@ -150,8 +150,8 @@ static inline bool udp_meta_is_alike(const struct udp_meta *a,
 	       inany_equals(&a->group, &b->group);
 }
 
-/* udp_meta_default_dst() - Without a reported destination it is @dst, the address that
- * the socket is bound to; unset: any */
+/* udp_meta_default_dst() - Set the destination to the address that the socket is bound
+ * to (unset: any), if the kernel did not report it */
 static inline void udp_meta_default_dst(struct udp_meta *m,
 					const union inany *dst)
 {

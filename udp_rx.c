@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_rx.c - Datagrams of the host as frames for the guest
+ * udp_rx.c - Datagrams from host sockets to frames for the guest
  *
- * Datagrams are received into lent frames. With UDP_GRO, what the kernel has
- * put together becomes one unsegmented frame. What it has not, if one size
- * comes in a row, we put together: the next ones are received one behind the
- * other, as if they had that size, and where one has not, it is moved.
+ * Datagrams are received into lent frames. With UDP_GRO, datagrams that the kernel has
+ * joined become one unsegmented frame. We join others ourselves: after several datagrams
+ * of one size, the next are received back to back at that spacing; one of another size
+ * is moved.
  */
 
 #include "udp_rx.h"
@@ -20,7 +20,7 @@
 
 #define PACK_AFTER	4		/* datagrams of one size in a row */
 
-/* Room in the lent frames that message @k goes to, */
+/* Frame that message @k is received into */
 static const struct view *rx_room(const struct udp_rx_batch *b, unsigned k)
 {
 	static const struct view nowhere;
@@ -30,13 +30,13 @@ static const struct view *rx_room(const struct udp_rx_batch *b, unsigned k)
 	return &b->frames[b->pack ? 0 : k].payload;
 }
 
-/* and where it begins there */
+/* Offset of message @k in its frame */
 static size_t rx_offset(const struct udp_rx_batch *b, unsigned k)
 {
 	return b->pack ? k * b->head : 0;
 }
 
-/* Largest datagram that is one packet of the tap's MTU */
+/* Largest datagram that fits into the tap's MTU */
 static size_t mtu_payload(const struct udp_rx *rx, bool v4)
 {
 	size_t hdrlen = frame_l3_hdrlen(v4) - sizeof(struct eth_hdr) +
@@ -46,7 +46,7 @@ static size_t mtu_payload(const struct udp_rx *rx, bool v4)
 	return len < UDP_LEN_MAX ? len : UDP_LEN_MAX;
 }
 
-/* How to receive, and frames for it; false if the tap has no room */
+/* Borrow frames and choose how to use them; false if the tap has no room */
 static bool rx_prepare(const struct udp_rx *rx,
 		       const struct udp_rx_sizes *sizes, unsigned want,
 		       struct udp_rx_batch *b)
@@ -78,7 +78,7 @@ static bool rx_prepare(const struct udp_rx *rx,
 	return lent;
 }
 
-/* Ask for as many messages as there are iovecs for, of @b->n */
+/* Prepare to receive @b->n messages, fewer if there are not enough iovecs */
 static void rx_messages(struct udp_io *io, struct udp_rx_batch *b)
 {
 	const unsigned max = sizeof(io->iov) / sizeof(io->iov[0]);
@@ -97,7 +97,7 @@ static void rx_messages(struct udp_io *io, struct udp_rx_batch *b)
 	b->n = k;
 }
 
-/* MAC address of the guest, or of a group: RFC 1112, 6.4; RFC 2464, 7 */
+/* Get the MAC address of the guest, or of a group: RFC 1112, 6.4; RFC 2464, 7 */
 static void dst_mac(const struct udp_rx *rx, const union inany *to,
 		    uint8_t mac[6])
 {
@@ -145,7 +145,7 @@ static bool is_in_place(const struct udp_rx_batch *b, unsigned k, size_t total)
 		(!k || flowside_equals(&b->side[k], &b->side[0])));
 }
 
-/* Messages at the beginning that are in place; their frames are filled */
+/* Fill the frames of the first messages that are in place. Return: their number */
 static unsigned rx_in_place(const struct udp_rx *rx, struct udp_rx_batch *b)
 {
 	size_t total = 0;
@@ -165,7 +165,7 @@ static unsigned rx_in_place(const struct udp_rx *rx, struct udp_rx_batch *b)
 	return k;
 }
 
-/* Send a message that is in a buffer of ours; true if the tap has taken it */
+/* Copy a message from our buffer into a frame; false if the tap has no room */
 static bool rx_copy(const struct udp_rx *rx, const struct flowside *s,
 		    const struct udp_meta *m, const uint8_t *data)
 {
@@ -198,7 +198,7 @@ static bool rx_copy(const struct udp_rx *rx, const struct flowside *s,
  * udp_rx_data() - Move a message out of the lent frames, into one piece
  * @rx:		The way to the guest
  * @b:		The batch
- * @k:		Message; to be asked for once
+ * @k:		Index of the message; call once for each
  *
  * Return: its bytes
  */
@@ -211,7 +211,7 @@ const uint8_t *udp_rx_data(const struct udp_rx *rx,
 	return rx->io->buf[k];
 }
 
-/* What sizes come: the base for receiving into one frame */
+/* Update the sizes by a batch: they tell when to receive into one frame */
 static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx_batch *b)
 {
 	unsigned k;
@@ -231,12 +231,12 @@ static void rx_learn(struct udp_rx_sizes *sizes, const struct udp_rx_batch *b)
  * udp_rx_read() - Receive a batch for the guest by one recvmmsg()
  * @rx:		The way to the guest
  * @fd:		Socket
- * @sizes:	Sizes of its datagrams, kept from call to call
+ * @sizes:	Sizes of its earlier datagrams
  * @want:	Messages to ask for, not 0
- * @b:		The caller has set some fields, the others are filled in. The tap must
+ * @b:		Some fields are set by the caller, the others are filled in. The tap must
  *		not be used before udp_rx_deliver()
  *
- * Return: messages received; -ENOBUFS: the tap has no room, else negative errno
+ * Return: messages received; -ENOBUFS: the tap has no room; else negative errno
  */
 /* #syscalls recvmmsg recvmsg */
 int udp_rx_read(const struct udp_rx *rx, int fd,
@@ -261,12 +261,13 @@ int udp_rx_read(const struct udp_rx *rx, int fd,
 }
 
 /**
- * udp_rx_deliver() - Hand received messages over to the guest
+ * udp_rx_deliver() - Send received messages to the guest
  * @rx:		The way to the guest
- * @sizes:	As for udp_rx_read()
+ * @sizes:	As for udp_rx_read(), updated
  * @b:		The batch, with sides
  *
- * Frames end with the commit, so messages that are not in place are moved before.
+ * The commit ends the lease of frames, so messages that are not in place are moved out
+ * before.
  *
  * Return: frames that the tap had no room for
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_rx.h - Datagrams of the host as frames for the guest
+ * udp_rx.h - Datagrams from host sockets to frames for the guest
  */
 
 #ifndef UDP_RX_H
@@ -17,9 +17,9 @@ struct guest;
 struct tap;
 
 /**
- * struct udp_rx_sizes - What sizes a socket gets; zeroed at first
- * @streak:	Datagrams of @size in a row, counted to a few
- * @size:	Bytes of the last one
+ * struct udp_rx_sizes - Sizes of the datagrams of a socket; zeroed at first
+ * @streak:	Datagrams of @size in a row, counted up to PACK_AFTER
+ * @size:	Length of the last datagram, bytes
  */
 struct udp_rx_sizes {
 	uint8_t streak;
@@ -39,18 +39,18 @@ struct udp_rx {
 
 /**
  * struct udp_rx_batch - Messages of one recvmmsg() into lent frames
- * @v4:		Set by the caller: family that the frames are for
- * @lend:	Set by the caller: to receive into frames, false: into buffers,
- *		because datagrams for elsewhere are expected
- * @frames:	Lent, NULL: none
+ * @v4:		Family that the frames have room for; set by the caller
+ * @lend:	Receive into frames; false: into buffers, because datagrams that bypass
+ *		the tap are expected; set by the caller
+ * @frames:	Lent frames, NULL: none
  * @n:		Messages to ask for
  * @got:	Messages received
- * @head:	Bytes of each message that go to its place in the frames
- * @pack:	All places are in the first frame, one behind the other; otherwise
+ * @head:	Room for each message in its frame, bytes
+ * @pack:	All messages are received back to back into the first frame; otherwise
  *		each message has a frame of its own
- * @meta:	Facts about each message
- * @side:	Set by the caller for each message: its source as the guest sees it
- *		(ours) and the port of the guest (endpoint); unset endpoint: drop
+ * @meta:	Sender and so on of each message
+ * @side:	Source of each message as the guest sees it (ours), and the port of the
+ *		guest (endpoint); unset endpoint: drop. Set by the caller
  */
 struct udp_rx_batch {
 	bool v4, lend;

@@ -2,15 +2,15 @@
 /*
  * udp_sock.c - Host sockets of UDP
  *
- * No socket here is connected, and none shares its port: SO_REUSEPORT would let
- * any other process of this user, another instance of this program for one, take
- * part in a port's datagrams. A connected socket would not get answers from
- * another port or address of a server, nor recover when the host's address
- * changes. So each message names its destination, and the kernel chooses its
- * source anew, unless an address was asked for.
+ * No socket here shares its port: with SO_REUSEPORT any other process of this user,
+ * another instance of this program for one, could take a port's datagrams. And none is
+ * connected: a connected socket does not get answers from another port or address of a
+ * server, and does not recover when the host's address changes. So each message names
+ * its destination, and the kernel chooses the source of each, unless the user or the
+ * peer named an address.
  *
- * One socket serves multicast and unicast. It gets no multicast that other
- * processes of the host joined.
+ * One socket serves multicast and unicast. It does not get the multicast of groups that
+ * other processes of the host joined.
  */
 
 #include "udp_sock.h"
@@ -22,8 +22,8 @@
 
 #include "hostsock.h"
 
-#define DISCARD_MAX	64		/* datagrams thrown away at once */
-#define BUFFER		(4 << 20)	/* wish: the host's limit is far below */
+#define DISCARD_MAX	64		/* datagrams dropped at a time */
+#define BUFFER		(4 << 20)	/* bytes; the host's limit is far below */
 
 #ifndef IP_MULTICAST_ALL
 #define IP_MULTICAST_ALL	49		/* Linux 2.6.31 */
@@ -32,12 +32,12 @@
 #define IPV6_MULTICAST_ALL	29		/* Linux 4.20 */
 #endif
 
-/* ---- Options ---- */
+/* Options -------------------------------------------------------------------- */
 
 /**
- * udp_sock_bulk() - Prepare for more than a question and its answer
+ * udp_sock_bulk() - Prepare a socket for more than a question and its answer
  * @fd:		UDP socket
- * @gro:	Several datagrams may come as one message
+ * @gro:	Accept several datagrams in one message
  */
 void udp_sock_bulk(int fd, bool gro)
 {
@@ -48,9 +48,9 @@ void udp_sock_bulk(int fd, bool gro)
 }
 
 /**
- * udp_sock_clear_error() - Take a pending error that is in no queue
+ * udp_sock_clear_error() - Clear a pending error that is in no queue
  *
- * Otherwise EPOLLERR would stay.
+ * Otherwise EPOLLERR would be reported again.
  */
 /* #syscalls getsockopt */
 void udp_sock_clear_error(int fd)
@@ -62,9 +62,9 @@ void udp_sock_clear_error(int fd)
 }
 
 /**
- * udp_sock_discard() - Throw away some of the datagrams that were received
+ * udp_sock_discard() - Drop some of the received datagrams
  *
- * Return: how many
+ * Return: their number
  */
 /* #syscalls recvfrom recv */
 unsigned udp_sock_discard(int fd)
@@ -78,9 +78,9 @@ unsigned udp_sock_discard(int fd)
 	return n;
 }
 
-/* ---- Sockets ---- */
+/* Sockets -------------------------------------------------------------------- */
 
-/* 0 or negative errno */
+/* Return: 0 or negative errno */
 /* #syscalls bind */
 static int bind_to(int fd, const union inany *addr, uint16_t port,
 		   unsigned scope)
@@ -91,7 +91,7 @@ static int bind_to(int fd, const union inany *addr, uint16_t port,
 	return bind(fd, &sa.sa, len) ? -errno : 0;
 }
 
-/* The socket, or the error after it is closed */
+/* Close the socket if @rc is an error. Return: the socket or the error */
 /* #syscalls close */
 static int fd_or_error(int fd, int rc)
 {
@@ -101,7 +101,7 @@ static int fd_or_error(int fd, int rc)
 	return rc;
 }
 
-/* Port that a socket is bound to, 0 if that can't be told */
+/* Get the port that a socket is bound to, 0 if unknown */
 /* #syscalls getsockname */
 static uint16_t bound_port(int fd)
 {
@@ -117,11 +117,11 @@ static uint16_t bound_port(int fd)
 }
 
 /**
- * udp_sock_port() - Socket for a port of the guest
+ * udp_sock_port() - Make a socket for a port of the guest
  * @c:		Configuration
- * @peer:	First peer: tells the family, and whether it is on this host
+ * @peer:	First peer: gives the family, and may be on this host
  * @addr:	Address to bind, unspecified: any
- * @port:	Port to bind if it is free, 0: any. Set to the one that is bound
+ * @port:	Port to bind if it is free, 0: any. Set to the port that is bound
  *
  * Return: file descriptor, negative errno on failure
  */
@@ -153,9 +153,9 @@ int udp_sock_port(const struct conf *c, const struct hostnet *net,
 /**
  * udp_sock_is_own() - Is this an address of this host?
  * @addr:	Address
- * @scope:	Its interface, if it is link-local
+ * @scope:	Interface of a link-local address
  *
- * To its own addresses a host sends from the same one.
+ * A host sends to its own address from the same address.
  */
 /* #syscalls socket connect close */
 bool udp_sock_is_own(const union inany *addr, unsigned scope)
@@ -182,7 +182,7 @@ bool udp_sock_is_own(const union inany *addr, unsigned scope)
  * @fd:		UDP socket
  * @v4:		Family
  *
- * This host does not hear them: its answers would come from an address that the
+ * This host does not receive them: its answers would come from an address that the
  * guest has, too.
  */
 void udp_sock_to_many(int fd, bool v4)
@@ -196,7 +196,7 @@ void udp_sock_to_many(int fd, bool v4)
 }
 
 /**
- * udp_sock_set_many_ttl() - TTL or hop limit of multicast
+ * udp_sock_set_many_ttl() - Set the TTL or hop limit of multicast
  */
 void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl)
 {
@@ -206,10 +206,10 @@ void udp_sock_set_many_ttl(int fd, bool v4, uint8_t ttl)
 		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ttl);
 }
 
-/* ---- Sockets of others ---- */
+/* Sockets of others ---------------------------------------------------------- */
 
 /**
- * udp_shared_set() - Take note of a socket
+ * udp_shared_set() - Remember a socket of another module
  * @s:		Filled in
  * @fd:		The socket
  */
@@ -229,16 +229,16 @@ void udp_shared_set(struct udp_shared *s, int fd)
 	};
 }
 
-/* udp_shared_is_there() - Is the descriptor still that socket's? */
+/* udp_shared_is_there() - Does the descriptor still refer to that socket? */
 bool udp_shared_is_there(const struct udp_shared *s)
 {
 	return s->cookie && hostsock_cookie(s->fd) == s->cookie;
 }
 
 /**
- * udp_shared_dest() - How to reach the endpoint of a side by such a socket
- * @s:		The socket
- * @side:	The side; its own address is the source of messages
+ * udp_shared_dest() - Destination and source of messages to an endpoint
+ * @s:		The socket to send by
+ * @side:	Side of the endpoint; its own address is the source
  * @scope:	Interface of a link-local endpoint
  */
 struct udp_dest udp_shared_dest(const struct udp_shared *s,

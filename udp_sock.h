@@ -17,9 +17,9 @@
 
 /**
  * struct udp_shared - A socket that a flow may use, but does not own
- * @fd:		Descriptor, which may be closed, and another socket's later
- * @v4, @v6:	Families that it sends and receives
- * @cookie:	Number of the socket
+ * @fd:		Descriptor, which may be closed, and reused for another socket
+ * @v4, @v6:	Families that the socket sends and receives
+ * @cookie:	Number of the socket, see hostsock_cookie()
  */
 struct udp_shared {
 	int fd;

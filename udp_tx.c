@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_tx.c - Datagrams of the guest to the host's sockets, and their errors
+ * udp_tx.c - Datagrams from the guest to host sockets, and their errors
  *
- * Runs of datagrams of one flow go out with one sendmmsg(); unsegmented frames and
- * equal datagrams in a row as one message with UDP_SEGMENT, until the kernel says
- * for what size that does not work. TTL (hop limit), TOS (traffic class) and
- * "don't fragment" are those of the guest. The host is no hop: TTL 1 gets as far
- * as the host's first router, which says so.
+ * Runs of datagrams of one flow are sent by one sendmmsg(). Unsegmented frames and
+ * equal datagrams in a row become one message with UDP_SEGMENT; if the kernel refuses
+ * that for a size, the limit of the flow is lowered. TTL (hop limit), TOS (traffic
+ * class) and "don't fragment" are those of the guest. The host is no hop: TTL 1 gets as
+ * far as the host's first router, which reports it.
  *
- * "Don't fragment" of a guest that believes in the MTU of the tap means that its
- * kernel wants to learn the MTU of the path, not that the datagram may be lost.
- * So a datagram that the host refuses to send for its size is sent again without,
- * in fragments, and the guest is told the MTU.
+ * The guest's kernel believes in the MTU of the tap. It sets "don't fragment" to learn
+ * the MTU of the path, not to have the datagram dropped. So a datagram that the host
+ * refuses for its size is sent again in fragments, and the guest is told the MTU.
  *
- * A socket is shared by flows, and errors of all of them are in its error queue:
- * each becomes an ICMP error about the flow of its destination, see icmperr.c. An
- * error of one flow fails the next call for any: that is tried again.
+ * Flows share a socket, and its error queue has the errors of all of them. Each becomes
+ * an ICMP error for the flow of its destination, see icmperr.c. An error of one flow
+ * fails the next call for any flow: that call is tried again.
  */
 
 #include "udp_tx.h"
@@ -32,10 +31,10 @@
 #include "udp_port.h"
 #include "wire.h"
 
-#define ERRORS_MAX	16		/* taken out of the queue for one event */
-#define RETRIES_MAX	8		/* sending after errors of other datagrams */
+#define ERRORS_MAX	16		/* read from the queue for one event */
+#define RETRIES_MAX	8		/* calls that failed by errors of other flows */
 
-/* ---- Errors ---- */
+/* Errors --------------------------------------------------------------------- */
 
 /* Pass on an error about a datagram that the guest sent */
 static void pass_error(struct udp *u, struct flow *port,
@@ -56,8 +55,8 @@ static void pass_error(struct udp *u, struct flow *port,
 		     flow_host_side(f), IPPROTO_UDP, &quoted, sizeof(quoted));
 }
 
-/* Pass on what the error queue holds, return the number of errors. *@mtu is set
- * to the MTU that a datagram was over, if the host itself says so */
+/* Pass on the errors of the queue. Set *@mtu to the MTU, if the host itself reports a
+ * datagram over it. Return: number of errors */
 static unsigned read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
 {
 	const struct udp_port *p = udp_port(port);
@@ -80,7 +79,7 @@ static unsigned read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
 }
 
 /**
- * udp_tx_errors() - Pass on the errors that a port's socket has
+ * udp_tx_errors() - Pass on the errors of a port's socket
  */
 void udp_tx_errors(struct udp *u, struct flow *port)
 {
@@ -89,14 +88,14 @@ void udp_tx_errors(struct udp *u, struct flow *port)
 	read_errors(u, port, &mtu);
 }
 
-/* ---- Sending ---- */
+/* Sending -------------------------------------------------------------------- */
 
 /**
- * struct run - A run of datagrams while it is sent
- * @u, @o:	UDP; how they leave
+ * struct run - A run of datagrams that is being sent
+ * @u, @o:	UDP; way of the run
  * @pkts:	The packets
- * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
- * @errors:	Calls that failed since something was sent
+ * @gso_max:	Largest datagram for UDP_SEGMENT, bytes
+ * @errors:	Failed calls since the last message that was sent
  */
 struct run {
 	struct udp *u;
@@ -106,7 +105,7 @@ struct run {
 	unsigned errors;
 };
 
-/* Bytes of a packet's datagrams: those of a segment for an unsegmented frame */
+/* Length of a packet's datagrams: of a segment in an unsegmented frame */
 static size_t datagram_len(const struct pkt *p)
 {
 	if (p->off.gso_type == VNET_GSO_UDP_L4 &&
@@ -115,14 +114,14 @@ static size_t datagram_len(const struct pkt *p)
 	return p->payload.len;
 }
 
-/* Is this about segmentation? Then try smaller ones, or none */
+/* Lower the limit of UDP_SEGMENT, if @error is about that */
 static bool lower_gso(uint16_t *gso_max, size_t size, int error)
 {
 	switch (error) {
 	case EIO:				/* the device can't checksum */
 		*gso_max = 0;
 		return true;
-	case EINVAL:				/* unknown, or as below */
+	case EINVAL:				/* not supported, or as below */
 		*gso_max = (uint16_t)(size / 2);
 		return true;
 	case EMSGSIZE:				/* over the path's MTU */
@@ -133,7 +132,7 @@ static bool lower_gso(uint16_t *gso_max, size_t size, int error)
 	}
 }
 
-/* Tell the guest that a packet is over the MTU, or why it can't be sent */
+/* Send the guest an error: a packet is over the MTU, or can't be sent */
 static void tell_failed(const struct run *r, const struct pkt *p, int error,
 			uint32_t mtu)
 {
@@ -156,11 +155,11 @@ static void tell_failed(const struct run *r, const struct pkt *p, int error,
 }
 
 /**
- * send_failed() - The first message of a batch was not sent
+ * send_failed() - Decide if the first message of a batch, which failed, is sent again
  * @r:		The run
- * @p:		Packet that it starts with
+ * @p:		First packet of the message
  * @error:	Positive errno
- * @mtu:	Set to the MTU that the message is over, if that is why
+ * @mtu:	Set to the MTU if the message is over it, else 0
  *
  * Return: true to build and send it again, false if it can't be sent like this
  */
@@ -175,9 +174,9 @@ static bool send_failed(struct run *r, const struct pkt *p, int error,
 		return true;
 	if (error == EAGAIN || error == ENOBUFS)
 		return false;
-	/* It may be about an earlier datagram, of another flow: once told, it is
-	 * gone. An error without an entry in the queue is about this one, if it
-	 * comes twice */
+	/* The error may be about an earlier datagram, of another flow: then the
+	 * next call succeeds. An error without an entry in the queue is about this
+	 * message, if it is reported twice */
 	n = read_errors(r->u, r->o->port, mtu);
 	if (error == EMSGSIZE && *mtu)
 		return false;
@@ -195,7 +194,7 @@ static int send_batch(const struct run *r, struct udp_cursor c, size_t gso_max,
 	return sent > 0 ? sent : -errno;
 }
 
-/* Send the rest of the packet at *@c in fragments: it is over the MTU. All
+/* Send the rest of the packet at *@c in fragments, since it is over the MTU. All
  * datagrams of a packet are as large as the first, but for the last */
 static void send_fragmented(struct run *r, struct udp_cursor *c)
 {
@@ -221,10 +220,11 @@ static void send_fragmented(struct run *r, struct udp_cursor *c)
 }
 
 /**
- * udp_tx_run_len() - How many packets from the first on are alike: of one flow, and
- *		      to be sent in one way?
+ * udp_tx_run_len() - Count packets at the start that one udp_tx_run() may send
  * @p:		Packets of kind PKT_UDP
- * @n:		How many there are, not 0
+ * @n:		Number of packets, not 0
+ *
+ * They are of one flow, with the same TTL, TOS and "don't fragment".
  */
 unsigned udp_tx_run_len(const struct pkt *p, unsigned n)
 {
@@ -243,11 +243,11 @@ unsigned udp_tx_run_len(const struct pkt *p, unsigned n)
 }
 
 /**
- * udp_tx_run() - Send datagrams that are alike
+ * udp_tx_run() - Send a run of datagrams
  * @u:		UDP
- * @o:		How
- * @pkts:	Packets, all of one flow
- * @n:		How many, at most TAP_RX_BATCH
+ * @o:		Way to the host
+ * @pkts:	Packets, see udp_tx_run_len()
+ * @n:		Number of packets, at most TAP_RX_BATCH
  */
 void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 		unsigned n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_tx.h - Datagrams of the guest to the host's sockets, and their errors
+ * udp_tx.h - Datagrams from the guest to host sockets, and their errors
  */
 
 #ifndef UDP_TX_H
@@ -13,11 +13,11 @@
 struct udp;
 
 /**
- * struct udp_out - How a run of datagrams leaves
- * @port:	Its port
- * @f:		Its flow, NULL: multicast or broadcast
- * @tap, @host:	Both sides of it
- * @dest:	Destination and source
+ * struct udp_out - Way of a run of datagrams to the host
+ * @port:	Port to send by
+ * @f:		Flow, NULL: multicast or broadcast
+ * @tap, @host:	Sides of the flow
+ * @dest:	Destination and source of messages
  */
 struct udp_out {
 	struct flow *port, *f;
