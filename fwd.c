@@ -75,13 +75,6 @@ static union inany loopback(bool v4)
 	return v4 ? inany_from_v4(lo4) : inany_from_v6(&in6addr_loopback);
 }
 
-static union inany fwd_unspecified(bool v4)
-{
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-
-	return v4 ? inany_from_v4(any4) : inany_from_v6(&in6addr_any);
-}
-
 /* Does @dst stand for the host's loopback? */
 static bool reaches_loopback(const struct conf *c, const struct hostnet *net,
 			     const union inany *dst)
@@ -226,7 +219,7 @@ static union inany source_for(const struct conf *c, const union inany *peer)
 	if (inany_is_loopback(peer))
 		return loopback(v4);
 	return inany_is_set(&ip->outbound_addr) ? ip->outbound_addr :
-						  fwd_unspecified(v4);
+						  inany_unspecified(v4);
 }
 
 /**
@@ -290,7 +283,7 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	const struct hostnet_ip *ip = fwd_family(net, &host->eaddr);
 	bool v4 = inany_is_v4(&host->eaddr);
 
-	tgt->oaddr = fwd_unspecified(v4);
+	tgt->oaddr = inany_unspecified(v4);
 	tgt->oport = 0;
 	/* Without a tap, loopback may be the only address */
 	if (!c->host_lo_to_ns_lo &&
@@ -305,7 +298,7 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	if (!inany_is_set(&tgt->eaddr) &&
 	    (v4 ? &net->ip6 : &net->ip4)->enabled) {
 		tgt->eaddr = known_addr(net, g, !v4);
-		tgt->oaddr = fwd_unspecified(!v4);
+		tgt->oaddr = inany_unspecified(!v4);
 	}
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
@@ -468,7 +461,7 @@ bool fwd_from_ns(const struct hostnet *net, const struct fwd_rule *r,
 	host->eaddr = host_for(ip, &ns->oaddr, v4);
 	host->eport = fwd_port(r, ns->oport);
 	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
-							fwd_unspecified(v4);
+							inany_unspecified(v4);
 	host->oport = 0;
 	return true;
 }

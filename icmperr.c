@@ -338,14 +338,6 @@ uint32_t icmperr_mtu(bool host_v4, bool tap_v4, uint32_t mtu)
 	return mtu + diff > CONF_MTU_MIN_IPV6 ? mtu + diff : CONF_MTU_MIN_IPV6;
 }
 
-/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors for multicast and broadcast. IPv6
- * exempts Packet Too Big, which never occurs here */
-static bool went_to_many(const struct hostnet *net, const struct flowside *tap)
-{
-	return inany_is_multicast(&tap->oaddr) ||
-	       fwd_is_broadcast(net, &tap->oaddr);
-}
-
 static void send_quoting(const struct icmperr *e, struct tap *t,
 			 const struct conf *c, const struct hostnet *net,
 			 const struct guest *g, const struct flowside *tap,
@@ -361,7 +353,9 @@ static void send_quoting(const struct icmperr *e, struct tap *t,
 		.type = e->type, .code = e->code, .word = e->word,
 	};
 
-	if (went_to_many(net, tap))
+	/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e): no errors for multicast and broadcast.
+	 * IPv6 exempts Packet Too Big, which never occurs here */
+	if (inany_is_multicast(&tap->oaddr) || fwd_is_broadcast(net, &tap->oaddr))
 		return;
 	if (e->v4 && !inany_is_v4(&tap->eaddr) && !to_icmp6(&seen))
 		return;

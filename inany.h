@@ -81,4 +81,12 @@ socklen_t inany_to_sockaddr(const union inany *a, in_port_t port_host,
 bool inany_from_sockaddr(const union sockaddr_inany *sa, union inany *a,
 			 uint16_t *port_host);
 
+/* inany_unspecified() - The address that stands for any of a family */
+static inline union inany inany_unspecified(bool v4)
+{
+	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
+
+	return v4 ? inany_from_v4(any4) : inany_from_v6(&in6addr_any);
+}
+
 #endif /* INANY_H */

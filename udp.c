@@ -105,12 +105,6 @@ static bool is_for_service(const struct udp *u, const struct flowside *tap,
 	}
 }
 
-/* Is this for no single host? */
-static bool is_to_many(const struct hostnet *net, const union inany *dst)
-{
-	return inany_is_multicast(dst) || fwd_is_broadcast(net, dst);
-}
-
 /* May this multicast or broadcast datagram leave? Not if a service of ours answers
  * it, or if it is for the guest alone */
 static bool may_leave(const struct udp *u, const struct flowside *tap)
@@ -125,7 +119,7 @@ static bool may_leave(const struct udp *u, const struct flowside *tap)
 }
 
 /* The host says no to the first datagram of a flow */
-static void refuse(struct udp *u, const struct flowside *tap,
+static void udp_refuse(struct udp *u, const struct flowside *tap,
 		   const struct flowside *host, const struct pkt *p, int error)
 {
 	struct icmperr e;
@@ -154,14 +148,14 @@ static struct flowside side_at_port(struct flow *port,
 }
 
 /**
- * flow_from_guest() - A new flow
+ * udp_flow_from_guest() - A new flow
  * @u:		UDP
  * @tap:	Its tap side
  * @p:		First datagram
  *
  * Return: the flow; NULL if there can't be one, the guest was told where due
  */
-static struct flow *flow_from_guest(struct udp *u, const struct flowside *tap,
+static struct flow *udp_flow_from_guest(struct udp *u, const struct flowside *tap,
 				    const struct pkt *p)
 {
 	struct flow *f = NULL, *port;
@@ -193,7 +187,7 @@ static struct flow *flow_from_guest(struct udp *u, const struct flowside *tap,
 		break;
 	}
 	if (!f)
-		refuse(u, tap, &host, p, error);
+		udp_refuse(u, tap, &host, p, error);
 	return f;
 }
 
@@ -210,7 +204,7 @@ static bool out_to_one(struct udp *u, const struct flowside *tap,
 		o->f = NULL;
 	}
 	if (!o->f)
-		o->f = flow_from_guest(u, tap, p);
+		o->f = udp_flow_from_guest(u, tap, p);
 	if (!o->f)
 		return false;
 	o->port = udp_port_of(u, o->f);
@@ -229,9 +223,7 @@ static bool out_to_many(struct udp *u, const struct flowside *tap,
 {
 	bool v4 = inany_is_v4(&tap->eaddr);
 	const struct conf_ip *ip = v4 ? &u->conf->ip4 : &u->conf->ip6;
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-	const union inany any = v4 ? inany_from_v4(any4) :
-				     inany_from_v6(&in6addr_any);
+	const union inany any = inany_unspecified(v4);
 	struct udp_port *port;
 	unsigned ifindex;
 	int error;
@@ -277,13 +269,14 @@ static void set_hops(struct udp_port *port, const struct pkt *p,
 }
 
 /* A run of datagrams that are alike; how many went nowhere */
-static unsigned input_run(struct udp *u, const struct pkt *p, unsigned n)
+static unsigned udp_input_run(struct udp *u, const struct pkt *p, unsigned n)
 {
 	const struct flowside tap = {
 		.oaddr = p->dst, .oport = ntohs(p->udp.dport),
 		.eaddr = p->src, .eport = ntohs(p->udp.sport),
 	};
-	bool to_many = is_to_many(u->net, &p->dst);
+	bool to_many = inany_is_multicast(&p->dst) ||
+		       fwd_is_broadcast(u->net, &p->dst);
 	struct udp_out o = { .tap = &tap };
 	struct flowside host;
 
@@ -312,7 +305,7 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 	}
 	for (i = 0; i < n; i += run) {
 		run = udp_tx_run_len(&pkts[i], n - i);
-		u->dropped += input_run(u, &pkts[i], run);
+		u->dropped += udp_input_run(u, &pkts[i], run);
 	}
 }
 
@@ -321,7 +314,7 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 /* A flow that leads back to a peer that is shown by another address. False if the
  * guest has a flow with somebody else whom it knows by that address and port: it
  * would take the peer for that one */
-static bool flow_from_stranger(struct udp *u, struct flow *port,
+static bool udp_flow_from_stranger(struct udp *u, struct flow *port,
 			       const struct udp_meta *m,
 			       const struct flowside *tap)
 {
@@ -362,7 +355,7 @@ static void to_guest_port(struct udp *u, struct flow *port,
 		tap->eaddr = guest->eaddr;
 		tap->eport = guest->eport;
 		if (!inany_equals(&tap->oaddr, &m->src) &&
-		    !flow_from_stranger(u, port, m, tap)) {
+		    !udp_flow_from_stranger(u, port, m, tap)) {
 			tap->eaddr = (union inany){ 0 };
 			u->lost++;
 			return;
@@ -409,7 +402,7 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
 
 /* Hand over messages that bypass the tap: the @k-th and those of the same sender
  * after it. Return how many */
-static unsigned past_tap(struct udp *u, struct flow *port,
+static unsigned hand_to_bypass(struct udp *u, struct flow *port,
 			 const struct flowside *host,
 			 const struct flowside *tgt, const struct udp_rx_batch *b,
 			 unsigned k)
@@ -472,7 +465,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 				    udp_splice_works(u->splice), p->rule,
 				    &host, &tgt);
 		if (pif == PIF_SPLICE)
-			return past_tap(u, port, &host, &tgt, b, k);
+			return hand_to_bypass(u, port, &host, &tgt, b, k);
 		if (pif == PIF_TAP && same_at_tap(u, &m->src, &tgt, &f) && !f)
 			f = udp_flow_start(u, port, &host, PIF_HOST, &tgt,
 					   m->scope);

@@ -140,7 +140,7 @@ static struct msghdr message_to(const struct udp_dest *d, struct iovec *iov,
 
 /* Append the next @bytes to a message, which may grow to @room parts, and step over
  * them; false if they don't fit */
-static bool take(struct udp_cursor *c, struct msghdr *mh, size_t bytes,
+static bool take_bytes(struct udp_cursor *c, struct msghdr *mh, size_t bytes,
 		 size_t room)
 {
 	const struct view *v = &c->d[c->i].bytes;
@@ -172,7 +172,7 @@ static unsigned take_equal(struct udp_cursor *c, struct msghdr *mh, size_t size,
 
 		if (!len || len > size || d->size != len ||
 		    (n && total + len > UDP_MESSAGE_MAX) ||
-		    !take(c, mh, len, room))
+		    !take_bytes(c, mh, len, room))
 			break;
 		total += len;
 		n++;
@@ -193,7 +193,7 @@ static bool build_message(struct udp_cursor *c, struct msghdr *mh,
 	bool segmented;
 
 	if (size > gso_max || !size) {
-		take(c, mh, left < size ? left : size, room);
+		take_bytes(c, mh, left < size ? left : size, room);
 		return false;
 	}
 	if (d->bytes.len > size) {
@@ -203,7 +203,7 @@ static bool build_message(struct udp_cursor *c, struct msghdr *mh,
 		bytes *= size;
 		if (bytes > left)
 			bytes = left;
-		take(c, mh, bytes, room);
+		take_bytes(c, mh, bytes, room);
 		segmented = bytes > size;
 	} else {
 		segmented = take_equal(c, mh, size, room) > 1;

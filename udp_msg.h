@@ -155,16 +155,10 @@ static inline bool udp_meta_is_alike(const struct udp_meta *a,
 static inline void udp_meta_default_dst(struct udp_meta *m,
 					const union inany *dst)
 {
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-
 	if (inany_is_set(&m->dst) && !inany_is_multicast(&m->dst))
 		return;
-	if (inany_is_set(dst))
-		m->dst = *dst;
-	else if (inany_is_v4(&m->src))
-		m->dst = inany_from_v4(any4);
-	else
-		m->dst = inany_from_v6(&in6addr_any);
+	m->dst = inany_is_set(dst) ? *dst :
+				     inany_unspecified(inany_is_v4(&m->src));
 }
 
 void udp_meta_get(struct udp_meta *m, const struct mmsghdr *mm);

@@ -50,16 +50,9 @@
 /* Classes of sockets, bits; from CLASS_ALT on: a number */
 enum { CLASS_LOCAL = 1, CLASS_LOOPBACK = 2, CLASS_FAMILY = 4, CLASS_ALT = 8 };
 
-static const struct conf_ip *family(const struct udp *u, bool v4)
+static const struct conf_ip *udp_family(const struct udp *u, bool v4)
 {
 	return v4 ? &u->conf->ip4 : &u->conf->ip6;
-}
-
-static union inany unspecified(bool v4)
-{
-	const struct in_addr any4 = { .s_addr = htonl(INADDR_ANY) };
-
-	return v4 ? inany_from_v4(any4) : inany_from_v6(&in6addr_any);
 }
 
 /* ---- Life ---- */
@@ -165,13 +158,8 @@ void udp_end(struct udp *u, struct flow *f, const char *why)
 
 /* ---- Entries ---- */
 
-static bool no_descriptors(int error)
-{
-	return error == EMFILE || error == ENFILE;
-}
-
 /* Start the life of an entry, whose sides are set */
-static void entry_start(struct udp *u, struct flow *f)
+static void udp_entry_start(struct udp *u, struct flow *f)
 {
 	char s[FLOW_STRLEN];
 
@@ -182,20 +170,10 @@ static void entry_start(struct udp *u, struct flow *f)
 
 /* ---- Ports ---- */
 
-/* Address to bind for flows with this host side */
-static union inany bind_address(const struct udp *u,
-				const struct flowside *host)
-{
-	bool v4 = inany_is_v4(&host->eaddr);
-
-	return inany_is_set(&family(u, v4)->outbound_addr) ? host->oaddr :
-							     unspecified(v4);
-}
-
 static uint16_t port_class(const struct udp *u, const struct flowside *tap,
 			   const struct flowside *host, unsigned alt)
 {
-	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
+	const struct conf_ip *ip = udp_family(u, inany_is_v4(&host->eaddr));
 	unsigned class = alt * CLASS_ALT;
 
 	if (ip->outbound_if[0] && hostsock_is_local(u->net, &host->eaddr))
@@ -207,16 +185,8 @@ static uint16_t port_class(const struct udp *u, const struct flowside *tap,
 	return (uint16_t)class;
 }
 
-static struct flowside key_of_port(const struct flowside *tap, uint16_t class)
-{
-	return (struct flowside){
-		.oaddr = unspecified(inany_is_v4(&tap->eaddr)), .oport = class,
-		.eaddr = tap->eaddr, .eport = tap->eport,
-	};
-}
-
 /* Socket for a port of the guest; if need be, another port ends */
-static int socket_new(struct udp *u, const struct flowside *host,
+static int port_socket(struct udp *u, const struct flowside *host,
 		      const union inany *addr, uint16_t *port)
 {
 	uint16_t wish = *port;
@@ -225,7 +195,7 @@ static int socket_new(struct udp *u, const struct flowside *host,
 	if (!flow_make_room(u->flows, FLOW_DATAGRAM, 1, u->loop->now_ms))
 		return -ENOSPC;
 	fd = udp_sock_port(u->conf, u->net, &host->eaddr, addr, port);
-	if (fd >= 0 || !no_descriptors(-fd) ||
+	if (fd >= 0 || (fd != -EMFILE && fd != -ENFILE) ||
 	    !flow_evict(u->flows, FLOW_DATAGRAM, u->loop->now_ms))
 		return fd;
 	*port = wish;
@@ -247,18 +217,21 @@ static void port_set(struct flow *f, int fd, uint16_t number)
 static struct flow *port_new(struct udp *u, const struct flowside *key,
 			     const struct flowside *host, bool alt, int *error)
 {
+	const union inany any = inany_unspecified(inany_is_v4(&host->eaddr));
+	const struct conf_ip *ip = udp_family(u, inany_is_v4(&host->eaddr));
 	struct flow_spec spec = {
 		.kind = REF_UDP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
 		.fds = 1, .pif = { PIF_TAP, PIF_HOST }, .side[INI] = *key,
 		.side[TGT] = {
-			.oaddr = bind_address(u, host),
+			.oaddr = inany_is_set(&ip->outbound_addr) ? host->oaddr :
+								    any,
 			.oport = alt ? 0 : key->eport,
-			.eaddr = unspecified(inany_is_v4(&host->eaddr)),
+			.eaddr = any,
 		},
 		.find = FLOW_INI | FLOW_TGT,
 	};
 	struct flowside *side = &spec.side[TGT];
-	int fd = socket_new(u, host, &side->oaddr, &side->oport), rc;
+	int fd = port_socket(u, host, &side->oaddr, &side->oport), rc;
 	struct flow *f = NULL;
 	struct udp_port *p;
 
@@ -282,7 +255,7 @@ static struct flow *port_new(struct udp *u, const struct flowside *key,
 		entry_close(u, f);
 		return NULL;
 	}
-	entry_start(u, f);
+	udp_entry_start(u, f);
 	return f;
 }
 
@@ -297,8 +270,8 @@ bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
 		    uint16_t number)
 {
 	struct flowside side = {
-		.oaddr = unspecified(inany_is_v4(addr)), .oport = number,
-		.eaddr = unspecified(inany_is_v4(addr)),
+		.oaddr = inany_unspecified(inany_is_v4(addr)), .oport = number,
+		.eaddr = inany_unspecified(inany_is_v4(addr)),
 	};
 	bool bound = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &side, NULL);
 
@@ -314,7 +287,7 @@ bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
 static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
 			     const struct flowside *host)
 {
-	const struct conf_ip *ip = family(u, inany_is_v4(&host->eaddr));
+	const struct conf_ip *ip = udp_family(u, inany_is_v4(&host->eaddr));
 	bool local = hostsock_is_local(u->net, &host->eaddr);
 
 	if (strcmp(r->ifname, local ? "" : ip->outbound_if))
@@ -379,7 +352,11 @@ struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 			  const struct flowside *host, unsigned alt,
 			  int *error)
 {
-	struct flowside key = key_of_port(tap, port_class(u, tap, host, alt));
+	const struct flowside key = {
+		.oaddr = inany_unspecified(inany_is_v4(&tap->eaddr)),
+		.oport = port_class(u, tap, host, alt),
+		.eaddr = tap->eaddr, .eport = tap->eport,
+	};
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, &key, NULL);
@@ -438,7 +415,7 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 		hostsock_recv_all(fd, true);
 	if (p->sock.v6)
 		hostsock_recv_all(fd, false);
-	entry_start(u, f);
+	udp_entry_start(u, f);
 	return f;
 }
 
@@ -481,7 +458,7 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 		.scope = scope,
 	};
 	udp_life(port)->dns &= udp_life(f)->dns;
-	entry_start(u, f);
+	udp_entry_start(u, f);
 	return f;
 }
 
@@ -499,15 +476,6 @@ static struct flow *by_host_side(struct udp *u, struct flow *port,
 	if (!its)
 		udp_end(u, f, "its port has ended");
 	return its == port ? f : NULL;
-}
-
-/* The flow of the last datagram, if it is that of a host side, or NULL */
-static struct flow *last_flow(struct udp *u, struct flow *port,
-			      const struct flowside *host)
-{
-	struct flow *f = flow_from_ref(u->flows, udp_port(port)->last);
-
-	return f && flowside_equals(flow_host_side(f), host) ? f : NULL;
 }
 
 /**
@@ -532,12 +500,12 @@ struct flow *udp_flow_by_peer(struct udp *u, struct flow *port,
 
 	if (exact) {
 		host.oaddr = p->rule ? *dst : flow_host_side(port)->oaddr;
-		f = last_flow(u, port, &host);
-		if (!f)
+		f = flow_from_ref(u->flows, p->last);
+		if (!f || !flowside_equals(flow_host_side(f), &host))
 			f = by_host_side(u, port, &host);
 	}
 	if (!f && p->rule) {
-		host.oaddr = unspecified(inany_is_v4(peer));
+		host.oaddr = inany_unspecified(inany_is_v4(peer));
 		f = by_host_side(u, port, &host);
 	}
 	if (f)

@@ -36,25 +36,17 @@ static size_t rx_offset(const struct udp_rx_batch *b, unsigned k)
 	return b->pack ? k * b->head : 0;
 }
 
-/* Largest datagram that fits into the tap's MTU */
-static size_t mtu_payload(const struct udp_rx *rx, bool v4)
-{
-	size_t hdrlen = frame_l3_hdrlen(v4) - sizeof(struct eth_hdr) +
-			sizeof(struct udp_hdr);
-	size_t len = rx->tap->mtu - hdrlen;
-
-	return len < UDP_LEN_MAX ? len : UDP_LEN_MAX;
-}
-
 /* Borrow frames and choose how to use them; false if the tap has no room */
 static bool rx_prepare(const struct udp_rx *rx,
 		       const struct udp_rx_sizes *sizes, unsigned want,
 		       struct udp_rx_batch *b)
 {
 	size_t hdrlen = frame_l3_hdrlen(b->v4) + sizeof(struct udp_hdr);
-	size_t whole = mtu_payload(rx, b->v4);
+	size_t whole = rx->tap->mtu + sizeof(struct eth_hdr) - hdrlen;
 	unsigned lent;
 
+	if (whole > UDP_LEN_MAX)
+		whole = UDP_LEN_MAX;
 	b->n = lent = want < UDP_RX_MSGS ? want : UDP_RX_MSGS;
 	b->pack = false;
 	b->head = 0;

@@ -91,16 +91,6 @@ static int bind_to(int fd, const union inany *addr, uint16_t port,
 	return bind(fd, &sa.sa, len) ? -errno : 0;
 }
 
-/* Close the socket if @rc is an error. Return: the socket or the error */
-/* #syscalls close */
-static int fd_or_error(int fd, int rc)
-{
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
 /* Get the port that a socket is bound to, 0 if unknown */
 /* #syscalls getsockname */
 static uint16_t bound_port(int fd)
@@ -125,6 +115,7 @@ static uint16_t bound_port(int fd)
  *
  * Return: file descriptor, negative errno on failure
  */
+/* #syscalls close */
 int udp_sock_port(const struct conf *c, const struct hostnet *net,
 		  const union inany *peer, const union inany *addr,
 		  uint16_t *port)
@@ -147,7 +138,10 @@ int udp_sock_port(const struct conf *c, const struct hostnet *net,
 	if (rc)
 		rc = bind_to(fd, addr, 0, net->ip6.ifindex);
 	*port = bound_port(fd);
-	return fd_or_error(fd, rc);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
 }
 
 /**

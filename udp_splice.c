@@ -81,7 +81,7 @@ struct udp_splice_flow {
 };
 static_assert(sizeof(struct udp_splice_flow) <= FLOW_PRIV, "fits into a flow");
 
-static struct udp_splice_flow *priv(struct flow *f)
+static struct udp_splice_flow *udp_splice_flow(struct flow *f)
 {
 	return (struct udp_splice_flow *)f->priv;
 }
@@ -123,17 +123,17 @@ void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 static uint64_t deadline_ms(struct flow *f)
 {
 	return f->last_ms +
-	       (priv(f)->seen == 3 ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
+	       (udp_splice_flow(f)->seen == 3 ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
 }
 
 /* #syscalls:pasta close */
-static void end(struct udp_splice *s, struct flow *f, const char *why)
+static void udp_splice_end(struct udp_splice *s, struct flow *f, const char *why)
 {
 	char str[FLOW_STRLEN];
 
 	debug("%s: closed, %s", flow_str(s->flows, f, str), why);
-	if (priv(f)->fd >= 0)
-		close(priv(f)->fd);
+	if (udp_splice_flow(f)->fd >= 0)
+		close(udp_splice_flow(f)->fd);
 	flow_free(s->flows, s->loop, f);
 }
 
@@ -146,8 +146,8 @@ void udp_splice_listener_gone(struct udp_splice *s)
 	struct flow *f = NULL;
 
 	while ((f = flow_next(s->flows, f)))
-		if (is_ours(f) && !udp_shared_is_there(&priv(f)->listener))
-			end(s, f, "nobody listens any more");
+		if (is_ours(f) && !udp_shared_is_there(&udp_splice_flow(f)->listener))
+			udp_splice_end(s, f, "nobody listens any more");
 }
 
 /**
@@ -157,19 +157,10 @@ void udp_splice_listener_gone(struct udp_splice *s)
  */
 void udp_splice_evict(void *ctx, struct flow *f)
 {
-	struct udp_splice *s = ctx;
-
-	end(s, f, "there are too many");
+	udp_splice_end(ctx, f, "there are too many");
 }
 
 /* ---- Sockets ---- */
-
-static int ns_socket(struct udp_splice *s, bool v4)
-{
-	if (!s->nsh)
-		return -ENOTCONN;
-	return nshelper_socket(s->nsh, v4 ? NSSOCK_UDP4 : NSSOCK_UDP6);
-}
 
 /* Bound socket on a side, negative errno on failure. The kernel is to choose an
  * unspecified address, or port 0 */
@@ -184,7 +175,9 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 	socklen_t len;
 
 	if (f->pif[side] == PIF_SPLICE)
-		fd = ns_socket(s, inany_is_v4(&fs->eaddr));
+		fd = !s->nsh ? -ENOTCONN :
+		     nshelper_socket(s->nsh, inany_is_v4(&fs->eaddr) ?
+					     NSSOCK_UDP4 : NSSOCK_UDP6);
 	else
 		fd = hostsock_open(s->conf, s->net, &fs->eaddr, SOCK_DGRAM,
 				   IPPROTO_UDP);
@@ -207,7 +200,7 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 
 /* An entry with these sides, found by those in @find, which still has no socket;
  * NULL: there is no room. @keep is not evicted for it, NULL: nothing to keep */
-static struct flow *entry_new(struct udp_splice *s, bool from_ns,
+static struct flow *udp_splice_entry(struct udp_splice *s, bool from_ns,
 			      const struct flowside *ini,
 			      const struct flowside *tgt, unsigned find,
 			      struct flow *keep)
@@ -222,23 +215,23 @@ static struct flow *entry_new(struct udp_splice *s, bool from_ns,
 	struct flow *f = flow_start(s->flows, &spec, s->loop->now_ms);
 
 	if (f)
-		priv(f)->fd = -1;
+		udp_splice_flow(f)->fd = -1;
 	return f;
 }
 
 /* Give a flow its socket on a side; NULL if it can't be */
-static struct flow *entry_start(struct udp_splice *s, struct flow *f,
+static struct flow *udp_splice_start(struct udp_splice *s, struct flow *f,
 				unsigned side)
 {
 	char str[FLOW_STRLEN];
 	int rc;
 
-	priv(f)->fd = rc = socket_on(s, f, side, priv(f)->scope);
+	udp_splice_flow(f)->fd = rc = socket_on(s, f, side, udp_splice_flow(f)->scope);
 	if (rc >= 0)
 		rc = loop_add(s->loop, rc, EPOLLIN, flow_ref(f, side));
 	if (rc < 0) {
 		debug_limited("UDP: no bypass for a flow (error %i)", -rc);
-		end(s, f, "it has no socket");
+		udp_splice_end(s, f, "it has no socket");
 		return NULL;
 	}
 	wheel_arm(&s->loop->wheel, &f->timer, deadline_ms(f));
@@ -247,30 +240,30 @@ static struct flow *entry_start(struct udp_splice *s, struct flow *f,
 }
 
 /* A new flow of the listening socket @fd, for which @keep is not evicted */
-static struct flow *flow_new(struct udp_splice *s, struct flow *keep,
+static struct flow *udp_splice_new(struct udp_splice *s, struct flow *keep,
 			     const struct fwd_rule *r, int fd,
 			     const struct flowside *ini,
 			     const struct flowside *tgt, unsigned scope)
 {
-	struct flow *f = entry_new(s, r->from_ns, ini, tgt, FLOW_INI,
+	struct flow *f = udp_splice_entry(s, r->from_ns, ini, tgt, FLOW_INI,
 				   keep);
 
 	if (!f)
 		return NULL;
-	priv(f)->rule = r;
-	priv(f)->scope = scope;
-	udp_shared_set(&priv(f)->listener, fd);
+	udp_splice_flow(f)->rule = r;
+	udp_splice_flow(f)->scope = scope;
+	udp_shared_set(&udp_splice_flow(f)->listener, fd);
 	if (r->from_ns)			/* of the host's, see udp_port.c */
 		udp_sock_bulk(fd, true);
-	return entry_start(s, f, TGT);
+	return udp_splice_start(s, f, TGT);
 }
 
 /* The second flow for what the target of @f sends from another port, NULL: there
  * can't be one. Its TGT side has the first flow in place of our address */
-static struct flow *flow_second(struct udp_splice *s, struct flow *f,
+static struct flow *udp_splice_second(struct udp_splice *s, struct flow *f,
 				const struct udp_meta *m)
 {
-	const struct udp_splice_flow *first = priv(f);
+	const struct udp_splice_flow *first = udp_splice_flow(f);
 	const union epoll_ref ref = f->timer.ref;
 	struct flowside ini = f->side[INI];
 	struct flowside tgt = { .eaddr = m->src, .eport = m->sport };
@@ -283,15 +276,15 @@ static struct flow *flow_second(struct udp_splice *s, struct flow *f,
 	g = flow_lookup(s->flows, IPPROTO_UDP, f->pif[TGT], &tgt, NULL);
 	if (g || !m->sport || !inany_equals(&m->src, &f->side[TGT].eaddr))
 		return g;
-	g = entry_new(s, from_ns, &ini, &tgt, FLOW_TGT, f);
+	g = udp_splice_entry(s, from_ns, &ini, &tgt, FLOW_TGT, f);
 	if (!g)
 		return NULL;
-	priv(g)->second = true;
+	udp_splice_flow(g)->second = true;
 	g->bound = FLOW_INI;
-	priv(g)->first = ref;
-	priv(g)->scope = first->scope;
-	priv(g)->listener = first->listener;
-	return entry_start(s, g, INI);
+	udp_splice_flow(g)->first = ref;
+	udp_splice_flow(g)->scope = first->scope;
+	udp_splice_flow(g)->listener = first->listener;
+	return udp_splice_start(s, g, INI);
 }
 
 /* Does this say that nobody listens at the target of a flow? */
@@ -314,14 +307,14 @@ static bool take_errors(struct flow *f)
 	unsigned i;
 	int rc;
 
-	for (i = 0; !priv(f)->second && i < ERRORS_MAX; i++) {
-		rc = icmperr_read(priv(f)->fd, v4, &e);
+	for (i = 0; !udp_splice_flow(f)->second && i < ERRORS_MAX; i++) {
+		rc = icmperr_read(udp_splice_flow(f)->fd, v4, &e);
 		if (rc == -EAGAIN)
 			break;
 		refused |= !rc && is_targets(f, &e);
 	}
 	if (!i)
-		udp_sock_clear_error(priv(f)->fd);
+		udp_sock_clear_error(udp_splice_flow(f)->fd);
 	return refused;
 }
 
@@ -331,12 +324,12 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 			  const struct flowside *tgt)
 {
 	struct flowside before = f->side[TGT];
-	int fd, old = priv(f)->fd;
+	int fd, old = udp_splice_flow(f)->fd;
 
 	f->side[TGT] = *tgt;
-	fd = socket_on(s, f, TGT, priv(f)->scope);
+	fd = socket_on(s, f, TGT, udp_splice_flow(f)->scope);
 	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN, flow_ref(f, TGT))) {
-		priv(f)->fd = fd;
+		udp_splice_flow(f)->fd = fd;
 		close(old);
 		return true;
 	}
@@ -351,7 +344,7 @@ static bool change_target(struct udp_splice *s, struct flow *f,
  * a row, but not too often. Return: true if there is one that was not tried */
 static bool try_next(struct udp_splice *s, struct flow *f)
 {
-	struct udp_splice_flow *sf = priv(f);
+	struct udp_splice_flow *sf = udp_splice_flow(f);
 	struct flowside tgt[FWD_TARGETS];
 	unsigned n = fwd_targets(s->conf, s->net, s->guest, sf->rule,
 				 &f->side[INI], tgt), i, next;
@@ -375,7 +368,7 @@ static bool try_next(struct udp_splice *s, struct flow *f)
 static int sender(struct udp_splice *s, struct flow *f, unsigned side,
 		  struct udp_dest *d)
 {
-	struct udp_splice_flow *sf = priv(f);
+	struct udp_splice_flow *sf = udp_splice_flow(f);
 	const struct flowside *fs = &f->side[side];
 	struct flow *first;
 
@@ -393,30 +386,30 @@ static int sender(struct udp_splice *s, struct flow *f, unsigned side,
 	if (!first)
 		return -1;
 	first->last_ms = s->loop->now_ms;
-	return priv(first)->fd;
+	return udp_splice_flow(first)->fd;
 }
 
 /* Is it clear already that nobody got what was just sent? On loopback a refusal comes
  * at once. Asked for until the target has answered */
 static bool is_refused(struct flow *f, unsigned from)
 {
-	return from == INI && !priv(f)->second &&
-	       !(priv(f)->seen & 1U << TGT) && take_errors(f);
+	return from == INI && !udp_splice_flow(f)->second &&
+	       !(udp_splice_flow(f)->seen & 1U << TGT) && take_errors(f);
 }
 
 /**
- * forward() - Send what came from one side to the other
+ * udp_splice_forward() - Send what came from one side to the other
  * @s:		Bypass
  * @f:		The flow
  * @from:	Side that it came from
  * @d, @n:	What came
  */
 /* #syscalls:pasta sendmmsg sendmsg */
-static void forward(struct udp_splice *s, struct flow *f, unsigned from,
+static void udp_splice_forward(struct udp_splice *s, struct flow *f, unsigned from,
 		    const struct udp_data *d, unsigned n)
 {
 	struct udp_cursor at[UDP_TX_MSGS + 1], c = { .d = d, .n = n };
-	struct udp_splice_flow *sf = priv(f);
+	struct udp_splice_flow *sf = udp_splice_flow(f);
 	uint8_t bit = (uint8_t)(1U << !from);
 	bool retried = false;
 	struct udp_dest dest;
@@ -456,7 +449,8 @@ static void forward(struct udp_splice *s, struct flow *f, unsigned from,
 
 /* Receive from @fd, with senders; @meta and @data describe what came */
 /* #syscalls:pasta recvmmsg recvmsg */
-static unsigned receive(struct udp_splice *s, int fd, struct udp_meta *meta,
+static unsigned udp_splice_receive(struct udp_splice *s, int fd,
+				   struct udp_meta *meta,
 			struct udp_data *data)
 {
 	unsigned k;
@@ -487,19 +481,11 @@ static void from_listener(struct udp_splice *s, struct flow *keep,
 	if (f && !is_ours(f))
 		f = NULL;
 	else if (!f)
-		f = flow_new(s, keep, r, fd, ini, tgt, scope);
+		f = udp_splice_new(s, keep, r, fd, ini, tgt, scope);
 	if (f)
-		forward(s, f, INI, d, n);
+		udp_splice_forward(s, f, INI, d, n);
 	else
 		s->dropped += n;
-}
-
-/* Was this sent by the endpoint of a side? */
-static bool is_from(const struct flow *f, unsigned side,
-		    const struct udp_meta *m)
-{
-	return m->sport == f->side[side].eport &&
-	       inany_equals(&m->src, &f->side[side].eaddr);
 }
 
 /* Forward messages of one sender that the socket of a flow got */
@@ -507,15 +493,16 @@ static void from_sender(struct udp_splice *s, struct flow *f,
 			const struct udp_meta *m, const struct udp_data *d,
 			unsigned n)
 {
-	unsigned side = priv(f)->second ? INI : TGT;
+	unsigned side = udp_splice_flow(f)->second ? INI : TGT;
 	struct flow *g = f;
 
-	if (!is_from(f, side, m))
-		g = side == TGT ? flow_second(s, f, m) : NULL;
+	if (m->sport != f->side[side].eport ||
+	    !inany_equals(&m->src, &f->side[side].eaddr))
+		g = side == TGT ? udp_splice_second(s, f, m) : NULL;
 	if (g != f)
 		f->last_ms = s->loop->now_ms;	/* it has the socket of both */
 	if (g)
-		forward(s, g, side, d, n);
+		udp_splice_forward(s, g, side, d, n);
 	else
 		s->dropped += n;
 }
@@ -529,7 +516,7 @@ static void read_socket(struct udp_splice *s, struct flow *f)
 	unsigned i, k, n = UDP_RX_MSGS, len;
 
 	for (i = 0; i < READS_MAX && n == UDP_RX_MSGS && f; i++) {
-		n = receive(s, priv(f)->fd, meta, data);
+		n = udp_splice_receive(s, udp_splice_flow(f)->fd, meta, data);
 		for (k = 0; k < n && f; k += len) {
 			len = udp_meta_run(&meta[k], n - k);
 			from_sender(s, f, &meta[k], &data[k], len);
@@ -583,7 +570,7 @@ void udp_splice_from_host(struct udp_splice *s, struct flow *port,
 
 /* Is this sent by a program of the namespace itself? The host's loopback is not for
  * others in there */
-static bool is_from_inside(struct udp_splice *s, const struct flowside *ini,
+static bool udp_splice_is_inside(struct udp_splice *s, const struct flowside *ini,
 			   unsigned scope)
 {
 	return flow_lookup(s->flows, IPPROTO_UDP, PIF_SPLICE, ini, NULL) ||
@@ -601,7 +588,7 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 	};
 	struct flowside tgt;
 
-	if (m->sport && is_from_inside(s, &ini, m->scope) &&
+	if (m->sport && udp_splice_is_inside(s, &ini, m->scope) &&
 	    fwd_from_ns(s->net, r, &ini, &tgt))
 		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
 	else
@@ -623,7 +610,7 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
 	unsigned i, k, n = UDP_RX_MSGS, len;
 
 	for (i = 0; i < READS_MAX && n == UDP_RX_MSGS; i++) {
-		n = receive(s, fd, meta, data);
+		n = udp_splice_receive(s, fd, meta, data);
 		for (k = 0; k < n; k++)
 			udp_meta_default_dst(&meta[k], &r->addr);
 		for (k = 0; k < n; k += len) {
@@ -646,7 +633,7 @@ void udp_splice_timer(void *ctx, struct flow *f)
 	if (at_ms > s->loop->now_ms)
 		wheel_arm(&s->loop->wheel, &f->timer, at_ms);
 	else
-		end(s, f, "idle");
+		udp_splice_end(s, f, "idle");
 }
 
 /**

@@ -37,7 +37,7 @@
 /* Errors --------------------------------------------------------------------- */
 
 /* Pass on an error about a datagram that the guest sent */
-static void pass_error(struct udp *u, struct flow *port,
+static void udp_pass_error(struct udp *u, struct flow *port,
 		       const struct icmperr *e)
 {
 	struct flow *f = udp_flow_by_peer(u, port, &e->src, &e->dst, e->dport);
@@ -57,7 +57,7 @@ static void pass_error(struct udp *u, struct flow *port,
 
 /* Pass on the errors of the queue. Set *@mtu to the MTU, if the host itself reports a
  * datagram over it. Return: number of errors */
-static unsigned read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
+static unsigned udp_read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
 {
 	const struct udp_port *p = udp_port(port);
 	struct icmperr e;
@@ -69,7 +69,7 @@ static unsigned read_errors(struct udp *u, struct flow *port, uint32_t *mtu)
 		if (rc == -EAGAIN)
 			break;
 		if (!rc && !e.local)
-			pass_error(u, port, &e);
+			udp_pass_error(u, port, &e);
 		else if (!rc && icmperr_is_too_big(&e))
 			*mtu = e.word;
 	}
@@ -85,7 +85,7 @@ void udp_tx_errors(struct udp *u, struct flow *port)
 {
 	uint32_t mtu;
 
-	read_errors(u, port, &mtu);
+	udp_read_errors(u, port, &mtu);
 }
 
 /* Sending -------------------------------------------------------------------- */
@@ -177,7 +177,7 @@ static bool send_failed(struct run *r, const struct pkt *p, int error,
 	/* The error may be about an earlier datagram, of another flow: then the
 	 * next call succeeds. An error without an entry in the queue is about this
 	 * message, if it is reported twice */
-	n = read_errors(r->u, r->o->port, mtu);
+	n = udp_read_errors(r->u, r->o->port, mtu);
 	if (error == EMSGSIZE && *mtu)
 		return false;
 	return r->errors++ < (n ? RETRIES_MAX : 1);
@@ -196,7 +196,7 @@ static int send_batch(const struct run *r, struct udp_cursor c, size_t gso_max,
 
 /* Send the rest of the packet at *@c in fragments, since it is over the MTU. All
  * datagrams of a packet are as large as the first, but for the last */
-static void send_fragmented(struct run *r, struct udp_cursor *c)
+static void udp_send_fragmented(struct run *r, struct udp_cursor *c)
 {
 	struct udp_cursor at[UDP_TX_MSGS + 1], rest = *c;
 	struct udp_port *port = udp_port(r->o->port);
@@ -280,7 +280,7 @@ void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 		tell_failed(&r, p, -sent, mtu);
 		r.errors = 0;
 		if (sent == -EMSGSIZE && mtu) {
-			send_fragmented(&r, &c);
+			udp_send_fragmented(&r, &c);
 		} else {
 			u->dropped++;
 			c = at[1];
