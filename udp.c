@@ -2,34 +2,33 @@
 /*
  * udp.c - UDP flows through the tap
  *
- * A flow is one address and port of the guest, and one of a peer. It starts with
- * the first datagram between them, from either side. Flows have no sockets of
- * their own: all flows of a port of the guest share one (udp_port.c), and those
- * that came to a forwarded port use the listening socket.
+ * A flow is one address and port of the guest, and one of a peer. It starts with the
+ * first datagram between them, from either side. Flows have no sockets of their own: all
+ * flows of a port of the guest share one (udp_port.c), and flows to a forwarded port use
+ * the listening socket.
  *
- * Whoever sends to a port of the guest is heard (RFC 4787, 5: endpoint-independent
- * filtering), as on a host: servers answer from another port (TFTP) or another of
- * their addresses. Such a datagram is shown with the source that it has, and starts
- * a flow only where that has to be translated.
+ * Any peer may send to a port of the guest (RFC 4787, 5: endpoint-independent
+ * filtering), as on a host: servers answer from another port (TFTP) or another of their
+ * addresses. Such a datagram keeps its source address, and starts a flow only if that
+ * address has to be translated.
  *
- * Multicast and broadcast leave by the same sockets, and need no flow. Of what comes
- * by multicast, that to forwarded ports gets to the guest, in the groups that
- * listen.c joins. This host itself does not get what the guest sends to groups, and
- * DHCP never leaves.
+ * Multicast and broadcast are sent by the same sockets, and need no flow. The guest
+ * receives multicast to forwarded ports, in the groups that listen.c joins. This host
+ * does not receive the guest's multicast, and DHCP never leaves.
  *
- * A guest may reach one peer by two addresses, for instance a name server by its
- * own address and by that of --dns-forward. Two flows of one port to one peer can't
- * be told apart when it answers: the second one gets a port of its own.
+ * A guest may reach one peer by two addresses, for instance a name server by its own
+ * address and by that of --dns-forward. When the peer answers, two flows of one port
+ * can't be told apart: so the second flow gets a port of its own.
  *
- * What the guest sends to an address of this host never comes back by a socket of
- * one of its own ports: if there is one at the port that it dials, nobody else can
- * be there, so it is refused.
+ * Datagrams to an address of this host never come back by a socket of one of the guest's
+ * own ports: if the port that the guest dials has such a socket, no other program can be
+ * bound there, so the datagram is refused.
  *
  * Guest to host: udp_tx.c. Host to guest: udp_rx.c. If there is no room in the tap,
- * datagrams stay in the socket, with those behind them that would bypass the tap.
+ * datagrams stay in the socket, even those behind them that would bypass the tap.
  *
- * Errors of the network and of the host become ICMP errors for the guest. Those
- * of the guest about what we delivered end here: see icmperr.c.
+ * Errors of the network and of the host become ICMP errors for the guest. The guest's
+ * errors about delivered datagrams are not passed on: see icmperr.c.
  */
 
 #include "udp.h"
@@ -53,14 +52,14 @@
 #include "wire.h"
 
 #define WANT_MAX	64		/* messages read for one event */
-#define ALTS_MAX	8		/* names that the guest may have for a peer */
+#define ALTS_MAX	8		/* addresses that the guest may have for a peer */
 #define NAMES_MAX	16		/* ports to try for a peer that is mapped */
 
 /**
- * udp_init() - No flows
+ * udp_init() - Start without flows
  * @u:		Zeroed
- * @conf, @guest, @dns, @flows, @tap, @loop:	What it works on
- * @io, @splice, @listen:	See struct udp; the latter two may be initialised later
+ * @conf, @guest, @dns, @flows, @tap, @loop, @io:	Kept
+ * @splice, @listen:	Kept, NULL: none; may be initialised later
  */
 void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
@@ -84,7 +83,7 @@ void udp_init(struct udp *u, const struct conf *conf, const struct hostnet *net,
 	flow_list_init(&u->blocked);
 }
 
-/* ---- Guest to host ---- */
+/* Guest to host -------------------------------------------------------------- */
 
 static bool no_resources(int error)
 {
@@ -92,7 +91,7 @@ static bool no_resources(int error)
 	       error == ENOMEM || error == ENOSPC;
 }
 
-/* DHCP clients talk to services of ours, not to the host's */
+/* Is this for our own services? DHCP clients get answers from us, not from the host */
 static bool is_for_service(const struct udp *u, const struct flowside *tap,
 			   bool to_many)
 {
@@ -105,8 +104,8 @@ static bool is_for_service(const struct udp *u, const struct flowside *tap,
 	}
 }
 
-/* May this multicast or broadcast datagram leave? Not if a service of ours answers
- * it, or if it is for the guest alone */
+/* May this multicast or broadcast datagram leave? Not if a service of ours answers it or
+ * its scope is node-local */
 static bool may_leave(const struct udp *u, const struct flowside *tap)
 {
 	return (inany_is_v4(&tap->oaddr) ? u->net->ip4.enabled :
@@ -118,7 +117,7 @@ static bool may_leave(const struct udp *u, const struct flowside *tap)
 	       !IN6_IS_ADDR_MC_NODELOCAL(&tap->oaddr.a6);
 }
 
-/* The host says no to the first datagram of a flow */
+/* Tell the guest that the host refuses the first datagram of a flow */
 static void udp_refuse(struct udp *u, const struct flowside *tap,
 		   const struct flowside *host, const struct pkt *p, int error)
 {
@@ -134,8 +133,8 @@ static void udp_refuse(struct udp *u, const struct flowside *tap,
 				 host, p);
 }
 
-/* Host side of a flow by a port: the address is that which its datagrams come to,
- * as far as that is known */
+/* Host side of a flow that uses a port: with the address that the datagrams of the peer
+ * are sent to, if that is known */
 static struct flowside side_at_port(struct flow *port,
 				    const struct flowside *host)
 {
@@ -148,12 +147,12 @@ static struct flowside side_at_port(struct flow *port,
 }
 
 /**
- * udp_flow_from_guest() - A new flow
+ * udp_flow_from_guest() - Start a flow by a datagram of the guest
  * @u:		UDP
- * @tap:	Its tap side
+ * @tap:	Tap side of the flow
  * @p:		First datagram
  *
- * Return: the flow; NULL if there can't be one, the guest was told where due
+ * Return: the flow; NULL on failure, after an ICMP error to the guest if one is due
  */
 static struct flow *udp_flow_from_guest(struct udp *u, const struct flowside *tap,
 				    const struct pkt *p)
@@ -191,8 +190,8 @@ static struct flow *udp_flow_from_guest(struct udp *u, const struct flowside *ta
 	return f;
 }
 
-/* The flow of a run, a new one if need be, and how it leaves; false if it does
- * not */
+/* Find or start the flow of a run, and fill in its way to the host; false if it can't
+ * be sent */
 static bool out_to_one(struct udp *u, const struct flowside *tap,
 		       const struct pkt *p, struct udp_out *o)
 {
@@ -212,12 +211,13 @@ static bool out_to_one(struct udp *u, const struct flowside *tap,
 	o->dest = udp_shared_dest(&udp_port(o->port)->sock, o->host,
 				  udp_flow(o->f)->scope);
 	if (!udp_port(o->port)->rule)
-		o->dest.src = NULL;	/* it is bound to that */
+		o->dest.src = NULL;	/* the socket is bound to that address */
 	return true;
 }
 
-/* How multicast or broadcast leaves, the same. By the interface that the user
- * chose, to which the socket is bound, else by the template interface */
+/* Fill in the way of multicast or broadcast to the host; false if it can't be sent. It
+ * leaves by the interface that the user chose, to which the socket is bound, else by the
+ * template interface */
 static bool out_to_many(struct udp *u, const struct flowside *tap,
 			struct flowside *host, struct udp_out *o)
 {
@@ -254,7 +254,7 @@ static bool out_to_many(struct udp *u, const struct flowside *tap,
 	return true;
 }
 
-/* TTL and TOS as the guest has them, for the family of @host */
+/* Set TTL, TOS and "don't fragment" of the guest, for the family of @host */
 static void set_hops(struct udp_port *port, const struct pkt *p,
 		     const struct flowside *host, bool to_many)
 {
@@ -268,7 +268,7 @@ static void set_hops(struct udp_port *port, const struct pkt *p,
 	}
 }
 
-/* A run of datagrams that are alike; how many went nowhere */
+/* Send a run of datagrams. Return: how many were dropped */
 static unsigned udp_input_run(struct udp *u, const struct pkt *p, unsigned n)
 {
 	const struct flowside tap = {
@@ -290,10 +290,10 @@ static unsigned udp_input_run(struct udp *u, const struct pkt *p, unsigned n)
 }
 
 /**
- * udp_tap_input() - Datagrams from the guest
+ * udp_tap_input() - Send datagrams of the guest
  * @u:		UDP
  * @pkts:	Packets of kind PKT_UDP
- * @n:		How many
+ * @n:		Number of packets, at most TAP_RX_BATCH
  */
 void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 {
@@ -309,11 +309,11 @@ void udp_tap_input(struct udp *u, const struct pkt *pkts, unsigned n)
 	}
 }
 
-/* ---- Host to guest ---- */
+/* Host to guest -------------------------------------------------------------- */
 
-/* A flow that leads back to a peer that is shown by another address. False if the
- * guest has a flow with somebody else whom it knows by that address and port: it
- * would take the peer for that one */
+/* Start a flow that leads back to a peer whose address is translated. False if the guest
+ * already has a flow with another peer by that address and port: it would take this peer
+ * for the other */
 static bool udp_flow_from_stranger(struct udp *u, struct flow *port,
 			       const struct udp_meta *m,
 			       const struct flowside *tap)
@@ -333,7 +333,7 @@ static bool udp_flow_from_stranger(struct udp *u, struct flow *port,
 	return true;
 }
 
-/* Set *@tap to where a datagram to a port of the guest goes */
+/* Set the tap side of a datagram to a port of the guest */
 static void to_guest_port(struct udp *u, struct flow *port,
 			  const struct udp_meta *m, struct flowside *tap)
 {
@@ -364,17 +364,17 @@ static void to_guest_port(struct udp *u, struct flow *port,
 	udp_touch(u, port, f, SEEN_FROM_HOST);
 }
 
-/* Is a flow with this peer, as far as the address goes? */
+/* Is this the address of the flow's peer? */
 static bool has_peer(const struct flow *f, const union inany *peer)
 {
 	return inany_equals(&flow_host_side(f)->eaddr, peer);
 }
 
-/* A flow of the guest's with the same addresses and ports at the tap, and the same
- * peer, or NULL. One by another listening socket ends: the peer uses this one now.
- * One that the guest started by another socket is what its answers will take. Where
- * another peer is shown by the same address and port, *@tap gets another port, as a
- * NAT would choose (RFC 4787, 4.2.1); false if there is none */
+/* Set *@f to the flow with the same addresses and ports at the tap, and the same peer; or
+ * to NULL. A flow by another listening socket ends: the peer uses this socket now. A flow
+ * that the guest started by another socket stays: its answers will take it. If another
+ * peer has this address and port at the tap, *@tap gets another port, as a NAT would
+ * choose (RFC 4787, 4.2.1); false if none is free */
 static bool same_at_tap(struct udp *u, const union inany *peer,
 			struct flowside *tap, struct flow **f)
 {
@@ -400,8 +400,8 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
 	return false;
 }
 
-/* Hand over messages that bypass the tap: the @k-th and those of the same sender
- * after it. Return how many */
+/* Hand over messages that bypass the tap: the @k-th and those of the same sender behind
+ * it. Return: their number */
 static unsigned hand_to_bypass(struct udp *u, struct flow *port,
 			 const struct flowside *host,
 			 const struct flowside *tgt, const struct udp_rx_batch *b,
@@ -422,8 +422,8 @@ static unsigned hand_to_bypass(struct udp *u, struct flow *port,
 	return n;
 }
 
-/* Set *@tap to a multicast group: the guest answers it like any other. Our own
- * sockets don't hear each other */
+/* Set the tap side of a message to a multicast group. It starts no flow: the guest's
+ * answer does. Our own sockets don't receive each other's multicast */
 static void to_group(struct udp *u, struct flow *port,
 		     const struct udp_meta *m, struct flowside *tap)
 {
@@ -440,8 +440,8 @@ static void to_group(struct udp *u, struct flow *port,
 	udp_touch(u, port, NULL, SEEN_FROM_HOST);
 }
 
-/* Set where messages to a forwarded port go, the @k-th first; return for how many.
- * Those which bypass the tap are handed over */
+/* Set the tap side of the @k-th message to a forwarded port, or hand over messages that
+ * bypass the tap. Return: number of messages that are done */
 static unsigned to_forwarded(struct udp *u, struct flow *port,
 			     struct udp_rx_batch *b, unsigned k)
 {
@@ -479,7 +479,7 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	return 1;
 }
 
-/* Set where received messages go; those of one sender in a row go the same way */
+/* Set the tap sides of received messages; messages in a row from one sender share it */
 static void find_sides(struct udp *u, struct flow *port, struct udp_rx_batch *b)
 {
 	struct udp_port *p = udp_port(port);
@@ -509,8 +509,7 @@ static void find_sides(struct udp *u, struct flow *port, struct udp_rx_batch *b)
 	}
 }
 
-/* One call for up to *@left messages; false if there is nothing more, or no
- * room */
+/* Read up to *@left messages by one call; false if there are no more, or no room */
 static bool read_some(struct udp *u, struct flow *port, unsigned *left)
 {
 	struct udp_port *p = udp_port(port);
@@ -533,9 +532,9 @@ static bool read_some(struct udp *u, struct flow *port, unsigned *left)
 }
 
 /*
- * The socket is watched level-triggered, so reading less than there is loses
- * nothing, and finding out that there is nothing more costs a call. So ask for
- * as much as there was last time, for more once that was too little twice.
+ * Read the messages of a port. Epoll is level-triggered, so leaving some unread loses
+ * nothing, while a call that finds the queue empty is a waste. So ask for as many as there
+ * were last time, and for more once that was too few twice.
  */
 static void read_all(struct udp *u, struct flow *port)
 {
@@ -555,9 +554,9 @@ static void read_all(struct udp *u, struct flow *port)
 }
 
 /**
- * udp_sock_event() - A socket is readable or has an error
+ * udp_sock_event() - Handle events of a socket
  * @u:		UDP
- * @port:	Its port
+ * @port:	Port of the socket
  * @events:	EPOLLIN, EPOLLERR
  */
 void udp_sock_event(void *ctx, struct flow *port, unsigned side,
@@ -573,13 +572,13 @@ void udp_sock_event(void *ctx, struct flow *port, unsigned side,
 }
 
 /**
- * udp_listen_event() - A listening socket has datagrams of peers, or an error
+ * udp_listen_event() - Handle datagrams or an error of a listening socket
  * @u:		UDP
- * @fd:		The socket, bound; with IP_PKTINFO, IPV6_RECVPKTINFO where it is not
- *		to one address
- * @r:		Its rule
- * @number:	Port that it is bound to, host order
- * @index:	Its index in the table of listening sockets
+ * @fd:		The socket; with IP_PKTINFO and IPV6_RECVPKTINFO, unless it is bound to
+ *		one address
+ * @r:		Rule of the socket
+ * @number:	Port that the socket is bound to, host order
+ * @index:	Index in the table of listening sockets
  */
 void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 		      uint16_t number, uint32_t index)
@@ -609,7 +608,7 @@ void udp_listener_gone(struct udp *u)
 }
 
 /**
- * udp_tap_writable() - There is room in the tap again
+ * udp_tap_writable() - Read again, since there is room in the tap
  * @u:		UDP
  */
 void udp_tap_writable(struct udp *u)
@@ -618,7 +617,7 @@ void udp_tap_writable(struct udp *u)
 }
 
 /**
- * udp_evict() - End a flow or a port, so that others find room
+ * udp_evict() - End a flow or a port to make room for others
  * @u:		UDP
  * @f:		The entry
  */
@@ -630,7 +629,7 @@ void udp_evict(void *ctx, struct flow *f)
 }
 
 /**
- * udp_timer() - The timer of an entry fired: it ends, unless there was traffic
+ * udp_timer() - End an entry whose timer fired, unless there was traffic
  * @u:		UDP
  * @f:		The flow or port
  */

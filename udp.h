@@ -24,11 +24,11 @@ struct udp_splice;
 /**
  * struct udp - All of UDP
  * @io:		Arrays for system calls, shared with the bypass
- * @splice:	Takes what bypasses the tap, NULL: nothing does
+ * @splice:	The bypass, NULL: nothing bypasses the tap
  * @listen:	Listening sockets, NULL: there are none
  * @blocked:	Ports that wait for room in the tap
- * @dropped:	Datagrams from the guest that went nowhere
- * @lost:	Datagrams for the guest that did not fit into the tap
+ * @dropped:	Datagrams from the guest that were not sent
+ * @lost:	Datagrams for the guest that had no flow, or no room in the tap
  */
 struct udp {
 	const struct conf *conf;

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_port.c - Flows of UDP through the tap, and the host sockets they share
+ * udp_port.c - UDP flows through the tap, and the host sockets that they share
  *
- * The flow table holds two kinds of entries of UDP:
+ * UDP has two kinds of entries in the flow table:
  *
- *	port	a host socket that is not connected: of one address and port of
- *		the guest, bound to the same number where that is free, or a
+ *	port	a host socket that is not connected: either of one address and port
+ *		of the guest, bound to the same port number if that is free, or a
  *		listening socket of a forwarding rule
- *	peer	one address and port of the guest and one peer, by a port
+ *	peer	one address and port of the guest and one peer, using a port
  *
- * So whatever the destination, the source port is the same (RFC 4787, REQ-1),
- * and flows hold no descriptors. What the guest sends from a port that a rule
- * leads to goes out by the listening socket of that rule.
+ * So the source port is the same for all destinations (RFC 4787, REQ-1), and flows hold
+ * no descriptors. Datagrams of the guest from a port that a rule leads to are sent by the
+ * listening socket of that rule.
  *
- * The tap side of a port's entry has no address of ours, and the class of the
- * socket for our port: classes are bound to another address or interface, or are of
- * another family than the guest's address (name servers, see fwd.c). The
- * host side has no peer. That of a listening socket has the descriptor in place
- * of the peer, so that it is found by it.
+ * The tap side of a port's entry has no address of ours; in place of our port it has the
+ * class of the socket. Sockets of another class are bound to another address or
+ * interface, or are of another family than the guest's address (name servers, see
+ * fwd.c). The host side has no peer. The entry of a listening socket has the descriptor
+ * in place of the peer, and is found by it.
  *
- * A flow names its port by index and generation. If the port has ended, so has
- * the flow, even if its entry is still there.
+ * A flow refers to its port by index and generation. If the port has ended, so has the
+ * flow, even if its entry is still there.
  *
- * Life (RFC 4787, REQ-5, 6): idle for 60 s, or 180 s once datagrams went both
- * ways; a question to a name server 15 s. The timer is not touched by traffic:
- * when it fires it looks at the time of the last datagram. A port lives as long
- * as any of its flows. Where entries or descriptors run out, flow.c says which one
- * ends early.
+ * Entries expire (RFC 4787, REQ-5, 6) after 60 s without datagrams, or 180 s once
+ * datagrams went both ways; a question to a name server after 15 s. Traffic does not
+ * touch the timer: when it fires, the time of the last datagram decides. A port lives as
+ * long as any of its flows. If entries or descriptors run out, flow.c chooses the entry to
+ * evict.
  */
 
 #include "udp_port.h"
@@ -55,9 +55,9 @@ static const struct conf_ip *udp_family(const struct udp *u, bool v4)
 	return v4 ? &u->conf->ip4 : &u->conf->ip6;
 }
 
-/* ---- Life ---- */
+/* Life ----------------------------------------------------------------------- */
 
-/* udp_deadline() - When an entry ends if there are no more datagrams */
+/* udp_deadline() - Time at which an entry expires without further datagrams, ms */
 uint64_t udp_deadline(struct flow *f)
 {
 	const struct udp_life *l = udp_life(f);
@@ -79,10 +79,10 @@ static void touch(const struct udp *u, struct flow *f, uint8_t seen)
 }
 
 /**
- * udp_touch() - There was a datagram
+ * udp_touch() - Note that there was a datagram
  * @u:		UDP
- * @port:	Its port
- * @f:		Its flow, NULL: none
+ * @port:	Port of the datagram
+ * @f:		Flow of the datagram, NULL: none
  * @seen:	SEEN_FROM_HOST or SEEN_FROM_GUEST
  */
 void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
@@ -94,7 +94,7 @@ void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
 }
 
 /**
- * udp_port_block() - Read nothing from a port until there is room in the tap
+ * udp_port_block() - Do not read from a port until there is room in the tap
  */
 void udp_port_block(struct udp *u, struct flow *port)
 {
@@ -107,9 +107,9 @@ void udp_port_block(struct udp *u, struct flow *port)
 }
 
 /**
- * udp_port_unblock_all() - There is room in the tap again
+ * udp_port_unblock_all() - Read again, since there is room in the tap
  *
- * Sockets with data report it at once.
+ * Sockets that have data report that at once.
  */
 void udp_port_unblock_all(struct udp *u)
 {
@@ -120,14 +120,14 @@ void udp_port_unblock_all(struct udp *u)
 			 udp_port(port)->watch);
 }
 
-/* End a port. A listening socket stays, and is watched again */
+/* Close a port. A listening socket stays open, and is watched again */
 /* #syscalls close */
 static void port_close(struct udp *u, struct flow *port)
 {
 	struct udp_port *p = udp_port(port);
 
 	if (!p->rule)
-		close(p->sock.fd);	/* epoll forgets it, too */
+		close(p->sock.fd);	/* which removes it from epoll */
 	else if (port->list && udp_shared_is_there(&p->sock))
 		loop_mod(u->loop, p->sock.fd, EPOLLIN, p->watch);
 }
@@ -143,7 +143,7 @@ static void entry_close(struct udp *u, struct flow *f)
  * udp_end() - End a flow, or a port and with it its flows
  * @u:		UDP
  * @f:		The entry
- * @why:	For the log
+ * @why:	Reason, for the log
  */
 void udp_end(struct udp *u, struct flow *f, const char *why)
 {
@@ -156,9 +156,9 @@ void udp_end(struct udp *u, struct flow *f, const char *why)
 	entry_close(u, f);
 }
 
-/* ---- Entries ---- */
+/* Entries -------------------------------------------------------------------- */
 
-/* Start the life of an entry, whose sides are set */
+/* Arm the timer of a new entry */
 static void udp_entry_start(struct udp *u, struct flow *f)
 {
 	char s[FLOW_STRLEN];
@@ -168,7 +168,7 @@ static void udp_entry_start(struct udp *u, struct flow *f)
 		debug("%s: new", flow_str(u->flows, f, s));
 }
 
-/* ---- Ports ---- */
+/* Ports ---------------------------------------------------------------------- */
 
 static uint16_t port_class(const struct udp *u, const struct flowside *tap,
 			   const struct flowside *host, unsigned alt)
@@ -185,7 +185,7 @@ static uint16_t port_class(const struct udp *u, const struct flowside *tap,
 	return (uint16_t)class;
 }
 
-/* Socket for a port of the guest; if need be, another port ends */
+/* Make a socket for a port of the guest; evict another port if descriptors run out */
 static int port_socket(struct udp *u, const struct flowside *host,
 		      const union inany *addr, uint16_t *port)
 {
@@ -260,10 +260,10 @@ static struct flow *port_new(struct udp *u, const struct flowside *key,
 }
 
 /**
- * udp_port_is_at() - Is a socket of one of the guest's ports bound here?
+ * udp_port_is_at() - Is a socket of one of the guest's ports bound to this address?
  * @u:		UDP
  * @addr:	Address
- * @scope:	Its interface, if it is link-local
+ * @scope:	Interface of a link-local address
  * @number:	Port
  */
 bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
@@ -283,7 +283,7 @@ bool udp_port_is_at(struct udp *u, const union inany *addr, unsigned scope,
 	return bound && udp_sock_is_own(addr, scope);
 }
 
-/* May a listening socket of this rule reach the peer? */
+/* Can a listening socket of this rule reach the peer? */
 static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
 			     const struct flowside *host)
 {
@@ -301,7 +301,7 @@ static bool listener_reaches(const struct udp *u, const struct fwd_rule *r,
 	return !inany_is_loopback(&r->addr);
 }
 
-/* Listening socket of a rule and a port, for a family; NULL: none */
+/* Find the listening socket of a rule and a port, for a family; NULL: none */
 static struct flow *listener_of(struct udp *u, const struct fwd_rule *r,
 				uint16_t port, bool v4)
 {
@@ -317,7 +317,7 @@ static struct flow *listener_of(struct udp *u, const struct fwd_rule *r,
 	return NULL;
 }
 
-/* Listening socket of a rule that leads to the guest's port, NULL: none */
+/* Find the listening socket of a rule that leads to the guest's port, NULL: none */
 static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 				 const struct flowside *host)
 {
@@ -338,15 +338,15 @@ static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 }
 
 /**
- * udp_port_get() - Port by which the guest's datagrams leave
+ * udp_port_get() - Get the port to send the guest's datagrams by
  * @u:		UDP
  * @tap:	Tap side: the guest is the endpoint
  * @host:	Host side, by fwd_from_tap(); the peer is unspecified for multicast
  *		and broadcast
- * @alt:	0; others for ports of their own, which do not show through
- * @error:	Set to a positive errno if there is none
+ * @alt:	0: the port with the guest's number; else one more port of any number
+ * @error:	Set to a positive errno on failure
  *
- * Return: the port, NULL if there can't be one
+ * Return: the port, NULL on failure
  */
 struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 			  const struct flowside *host, unsigned alt,
@@ -373,12 +373,12 @@ struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 }
 
 /**
- * udp_port_listener() - Port of a listening socket
+ * udp_port_listener() - Get the port of a listening socket
  * @u:		UDP
  * @fd:		The socket
- * @r:		Its rule
- * @port:	Port that it is bound to
- * @index:	Its index in the table of listening sockets
+ * @r:		Rule of the socket
+ * @port:	Port number that the socket is bound to
+ * @index:	Index in the table of listening sockets
  *
  * Return: the port, NULL if there is no room for one
  */
@@ -388,7 +388,7 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 	struct flow_spec spec = {
 		.kind = REF_UDP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
 		.pif = { PIF_HOST, PIF_TAP }, .side[INI] = {
-			/* No address of a peer begins like this */
+			/* No address of a peer starts with these bytes */
 			.eaddr.u64 = { UINT64_MAX, (uint64_t)fd }, .eport = 1,
 			.oaddr = r->addr, .oport = port,
 		},
@@ -419,20 +419,20 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 	return f;
 }
 
-/* ---- Flows ---- */
+/* Flows ---------------------------------------------------------------------- */
 
-/* udp_port_of() - Port of a flow, NULL if it has ended */
+/* udp_port_of() - Get the port of a flow, NULL if that has ended */
 struct flow *udp_port_of(struct udp *u, struct flow *f)
 {
 	return flow_from_ref(u->flows, udp_flow(f)->port);
 }
 
 /**
- * udp_flow_start() - A flow of these sides, which may be found from now on
+ * udp_flow_start() - Start a flow
  * @u:		UDP
- * @port:	Its port
+ * @port:	Port of the flow
  * @ini, @ini_pif:	Initiating side: PIF_TAP or PIF_HOST
- * @tgt:	The other one
+ * @tgt:	Target side
  * @scope:	Interface of a link-local peer
  *
  * Return: the flow, NULL if there is no room
@@ -462,8 +462,8 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 	return f;
 }
 
-/* The flow of a host side, if it is of this port; one of a port that has ended
- * ends, too */
+/* Find the flow of a host side, if it uses this port. If the port of the flow found has
+ * ended, end the flow, too */
 static struct flow *by_host_side(struct udp *u, struct flow *port,
 				 const struct flowside *host)
 {
@@ -479,10 +479,10 @@ static struct flow *by_host_side(struct udp *u, struct flow *port,
 }
 
 /**
- * udp_flow_by_peer() - Flow of a port and a peer
+ * udp_flow_by_peer() - Find the flow of a port and a peer
  * @u:		UDP
  * @port:	The port
- * @dst:	Our address, as far as it is known; NULL or unset: unknown
+ * @dst:	Our address, NULL or unset: unknown
  * @peer, @peer_port:	The peer
  *
  * Return: the flow, NULL if there is none

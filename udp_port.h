@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_port.h - Flows of UDP through the tap, and the host sockets they share
+ * udp_port.h - UDP flows through the tap, and the host sockets that they share
  */
 
 #ifndef UDP_PORT_H
@@ -19,17 +19,17 @@
 
 struct udp;
 
-/* Which way datagrams went */
+/* Directions of the datagrams so far */
 enum { SEEN_FROM_HOST = 1, SEEN_FROM_GUEST = 2, SEEN_BOTH = 3 };
 
-/* What an entry of the flow table is */
+/* Kinds of entries in the flow table */
 enum udp_kind { UDP_PEER, UDP_PORT };
 
 /**
- * struct udp_life - Beginning of both kinds
+ * struct udp_life - First part of both kinds of entries
  * @kind:	enum udp_kind
  * @seen:	SEEN_*
- * @dns:	Name servers are the only peers so far
+ * @dns:	All peers so far are name servers
  */
 struct udp_life {
 	uint8_t kind, seen;
@@ -38,9 +38,9 @@ struct udp_life {
 
 /**
  * struct udp_flow - UDP_PEER: one port of the guest and one peer
- * @port:	Reference of its port, which may have ended
+ * @port:	Reference of the flow's port, which may have ended
  * @v4:		Family of the host side
- * @gso_max:	Largest datagram to be sent with UDP_SEGMENT
+ * @gso_max:	Largest datagram for UDP_SEGMENT, bytes
  * @scope:	Interface of a link-local peer
  */
 struct udp_flow {
@@ -55,18 +55,18 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
 /**
  * struct udp_port - UDP_PORT: a host socket, not connected
  * @sock:	The socket; a listening one is not closed with this entry
- * @rule:	Rule of a listening socket; NULL: it is of a port of the guest
- * @watch:	Reference that its events carry
+ * @rule:	Rule of a listening socket; NULL: the socket is of a port of the guest
+ * @watch:	Reference in the socket's events
  * @last:	Flow of the last datagram of a peer, which may have ended
- * @number:	Port that it is bound to
- * @bulk:	Its buffers were enlarged
+ * @number:	Port that the socket is bound to, host order
+ * @bulk:	The socket's buffers were enlarged
  * @many:	Prepared for multicast and broadcast; index: IPv4
  * @many_ttl:	TTL set for multicast, 0: not yet; index: IPv4
  * @hops:	TTL and so on, as set; index: IPv4
- * @gso_many:	Largest multicast datagram to be sent with UDP_SEGMENT
- * @want:	Messages to read at the next event
- * @full:	Events in a row that had as many
- * @rx_v4:	Family of the last datagram that was received
+ * @gso_many:	Largest multicast datagram for UDP_SEGMENT, bytes
+ * @want:	Number of messages to read at the next event
+ * @full:	Events in a row that had @want messages
+ * @rx_v4:	Family of the last received datagram
  * @past_tap:	The last batch had datagrams that bypass the tap
  * @sizes:	Sizes of received datagrams
  */

@@ -2,33 +2,32 @@
 /*
  * udp_splice.c - UDP between the two loopbacks, past the tap
  *
- * A flow is one peer of a listening socket. The listening socket, on the host or in
- * the namespace, is on the initiating side, and answers leave by it, from the
- * address that the peer dialled. On the other side each flow has a socket, on any
- * port. The code is the same for both directions. Sockets of the namespace are made
- * by nshelper.c.
+ * A flow is one peer of a listening socket. The listening socket, on the host or in the
+ * namespace, is on the initiating side; answers are sent by it, from the address that the
+ * peer dialled. On the target side each flow has a socket of its own, with any port. The
+ * code is the same for both directions. nshelper.c makes the sockets of the namespace.
  *
  *	peer -> [INI: the listening socket] [TGT: any port] -> target
  *
  * The target may answer from another port (TFTP). That starts a second flow, which
- * shares the TGT socket of the first one. It has an INI socket of its own, with that
- * port, so the peer sees it, and what the peer sends there goes back to it:
+ * shares the TGT socket of the first flow. The second flow has an INI socket of its own,
+ * bound to that port, so that the peer sees the port and its answers go back there:
  *
  *	peer <- [INI: the target's other port] [TGT: of the first flow] <- target
  *
- * The port may be in use there. Then these answers are lost.
+ * If the port is in use on that side, these answers are lost.
  *
- * Datagrams that came as one message leave as one message, and equal ones in a
- * row do, too (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart in
- * between, unless the receiver wants that.
+ * Datagrams that arrive as one message are sent as one message, and so are equal ones in
+ * a row (UDP_GRO, UDP_SEGMENT): on loopback they are never taken apart on the way, unless
+ * the receiver wants that.
  *
- * A full receive queue drops, as it would without us. Nobody tells a peer that
- * its target has no such port: on the host that takes a privilege. But what is refused
- * goes to the next address that may be meant (fwd_targets()). If the refusal comes late,
- * the datagram is lost, and the next one goes there.
+ * A full receive queue drops datagrams, as it would without us. A peer gets no error if
+ * its target has no such port: on the host, sending ICMP takes a privilege. But a refused
+ * datagram is sent to the next possible target (fwd_targets()). If the refusal is reported
+ * late, the datagram is lost, and the next one is sent there.
  *
- * Life: as for flows through the tap (udp_port.c), 60 s idle, 180 s once datagrams
- * went both ways, or until others need the room (flow.c).
+ * Flows expire like those through the tap (udp_port.c): after 60 s without datagrams,
+ * 180 s once datagrams went both ways. flow.c may evict them earlier.
  */
 
 #include "udp_splice.h"
@@ -50,7 +49,7 @@
 #include "udp_sock.h"
 
 #define READS_MAX	4		/* batches for one event */
-#define ERRORS_MAX	16		/* taken out of the queue for one event */
+#define ERRORS_MAX	16		/* read from the queue for one event */
 
 #define TRY_MS			100	/* between two tries of all targets */
 #define TIMEOUT_ONE_WAY_MS	60000
@@ -58,16 +57,16 @@
 
 /**
  * struct udp_splice_flow - In flow->priv
- * @fd:		Socket of the target's side, of a second flow that of the peer's
- *		side; -1: not yet
- * @second:	It is a second flow, see the top of this file
- * @first:	Reference of the first one of that
+ * @fd:		Socket of the target side; of a second flow: of the initiating side;
+ *		-1: none yet
+ * @second:	This is a second flow, see the top of this file
+ * @first:	Reference of the first flow of a second one
  * @listener:	Listening socket
- * @rule:	Its rule
+ * @rule:	Rule of the listening socket
  * @scope:	Interface of a link-local peer
- * @seen:	Bit per side: something came from there
- * @whole:	Bit per side: the socket doesn't take several datagrams at once
- * @tried_ms:	When all targets had refused, 0: never
+ * @seen:	Sides that have sent datagrams, bits
+ * @whole:	Sides whose socket refuses UDP_SEGMENT, bits
+ * @tried_ms:	Time at which all targets had refused, 0: never
  */
 struct udp_splice_flow {
 	int fd;
@@ -98,11 +97,10 @@ bool udp_splice_works(const struct udp_splice *s)
 }
 
 /**
- * udp_splice_init() - No flows
+ * udp_splice_init() - Start without flows
  * @s:		Zeroed
- * @conf, @guest, @flows, @loop:	What it works on
+ * @conf, @guest, @flows, @loop, @io:	Kept
  * @nsh:	Makes sockets of the namespace; NULL: nothing is bypassed
- * @io:		Arrays for system calls
  */
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     const struct hostnet *net, const struct guest *guest,
@@ -118,7 +116,7 @@ void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 	s->io = io;
 }
 
-/* ---- Life ---- */
+/* Life ----------------------------------------------------------------------- */
 
 static uint64_t deadline_ms(struct flow *f)
 {
@@ -160,10 +158,10 @@ void udp_splice_evict(void *ctx, struct flow *f)
 	udp_splice_end(ctx, f, "there are too many");
 }
 
-/* ---- Sockets ---- */
+/* Sockets -------------------------------------------------------------------- */
 
-/* Bound socket on a side, negative errno on failure. The kernel is to choose an
- * unspecified address, or port 0 */
+/* Make a bound socket on a side. The kernel chooses an unspecified address, or port 0.
+ * Return: descriptor or negative errno */
 /* #syscalls:pasta close bind */
 static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 		     unsigned scope)
@@ -184,7 +182,7 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 	if (fd < 0)
 		return fd;
 	udp_sock_bulk(fd, true);
-	if (side == TGT)		/* it is not connected: what was refused? */
+	if (side == TGT)		/* to learn of refusals: it is not connected */
 		hostsock_recv_errors(fd, inany_is_v4(&fs->eaddr));
 	if (port || !inany_is_unspecified(&fs->oaddr)) {
 		len = inany_to_sockaddr(&fs->oaddr, port, scope, &sa);
@@ -196,7 +194,7 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 	return rc;
 }
 
-/* ---- New flows ---- */
+/* New flows ------------------------------------------------------------------ */
 
 /* An entry with these sides, found by those in @find, which still has no socket;
  * NULL: there is no room. @keep is not evicted for it, NULL: nothing to keep */
@@ -239,7 +237,8 @@ static struct flow *udp_splice_start(struct udp_splice *s, struct flow *f,
 	return f;
 }
 
-/* A new flow of the listening socket @fd, for which @keep is not evicted */
+/* Start a flow of the listening socket @fd. @keep is not evicted for it, NULL: nothing to
+ * keep. NULL on failure */
 static struct flow *udp_splice_new(struct udp_splice *s, struct flow *keep,
 			     const struct fwd_rule *r, int fd,
 			     const struct flowside *ini,
@@ -253,13 +252,13 @@ static struct flow *udp_splice_new(struct udp_splice *s, struct flow *keep,
 	udp_splice_flow(f)->rule = r;
 	udp_splice_flow(f)->scope = scope;
 	udp_shared_set(&udp_splice_flow(f)->listener, fd);
-	if (r->from_ns)			/* of the host's, see udp_port.c */
+	if (r->from_ns)			/* udp_port.c does that on the host */
 		udp_sock_bulk(fd, true);
 	return udp_splice_start(s, f, TGT);
 }
 
-/* The second flow for what the target of @f sends from another port, NULL: there
- * can't be one. Its TGT side has the first flow in place of our address */
+/* Find or start the second flow for a datagram that the target of @f sent from another
+ * port; NULL on failure. Its TGT side has the first flow in place of our address */
 static struct flow *udp_splice_second(struct udp_splice *s, struct flow *f,
 				const struct udp_meta *m)
 {
@@ -287,7 +286,7 @@ static struct flow *udp_splice_second(struct udp_splice *s, struct flow *f,
 	return udp_splice_start(s, g, INI);
 }
 
-/* Does this say that nobody listens at the target of a flow? */
+/* Is this a refusal by the target of a flow? */
 static bool is_targets(const struct flow *f, const struct icmperr *e)
 {
 	uint8_t type = e->v4 ? ICMP4_UNREACH : ICMP6_UNREACH;
@@ -298,8 +297,8 @@ static bool is_targets(const struct flow *f, const struct icmperr *e)
 	       inany_equals(&e->dst, &f->side[TGT].eaddr);
 }
 
-/* Take the errors of a flow's socket, or EPOLLERR would stay: has its target refused
- * a datagram? */
+/* Read the errors of a flow's socket, so that EPOLLERR ends. Return: the target has
+ * refused a datagram */
 static bool take_errors(struct flow *f)
 {
 	bool v4 = inany_is_v4(&f->side[TGT].eaddr), refused = false;
@@ -318,7 +317,7 @@ static bool take_errors(struct flow *f)
 	return refused;
 }
 
-/* The flow goes to @tgt from now on; false if that is not possible */
+/* Change the target of a flow to @tgt; false on failure */
 /* #syscalls:pasta close */
 static bool change_target(struct udp_splice *s, struct flow *f,
 			  const struct flowside *tgt)
@@ -339,9 +338,9 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 	return false;
 }
 
-/* Nobody listens where the flow goes: it goes to the next of its targets, after the
- * last to the first again, where somebody may listen later. All of them are tried in
- * a row, but not too often. Return: true if there is one that was not tried */
+/* Change to the next target after a refusal, and after the last to the first again, where
+ * a program may listen later. All targets are tried in a row, but not too often. Return:
+ * true if the new target was not tried yet */
 static bool try_next(struct udp_splice *s, struct flow *f)
 {
 	struct udp_splice_flow *sf = udp_splice_flow(f);
@@ -362,9 +361,9 @@ static bool try_next(struct udp_splice *s, struct flow *f)
 	return change_target(s, f, &tgt[next]) && next;
 }
 
-/* ---- Sending ---- */
+/* Sending -------------------------------------------------------------------- */
 
-/* Socket to send to a side by, and how; -1 if there is none any more */
+/* Get the socket that sends to a side, and the destination; -1: the socket has gone */
 static int sender(struct udp_splice *s, struct flow *f, unsigned side,
 		  struct udp_dest *d)
 {
@@ -389,8 +388,8 @@ static int sender(struct udp_splice *s, struct flow *f, unsigned side,
 	return udp_splice_flow(first)->fd;
 }
 
-/* Is it clear already that nobody got what was just sent? On loopback a refusal comes
- * at once. Asked for until the target has answered */
+/* Was the datagram that was just sent refused? On loopback a refusal is reported at once.
+ * Not asked once the target has answered */
 static bool is_refused(struct flow *f, unsigned from)
 {
 	return from == INI && !udp_splice_flow(f)->second &&
@@ -398,11 +397,11 @@ static bool is_refused(struct flow *f, unsigned from)
 }
 
 /**
- * udp_splice_forward() - Send what came from one side to the other
+ * udp_splice_forward() - Send datagrams of one side to the other
  * @s:		Bypass
  * @f:		The flow
- * @from:	Side that it came from
- * @d, @n:	What came
+ * @from:	Side that sent them
+ * @d, @n:	The datagrams
  */
 /* #syscalls:pasta sendmmsg sendmsg */
 static void udp_splice_forward(struct udp_splice *s, struct flow *f, unsigned from,
@@ -433,7 +432,7 @@ static void udp_splice_forward(struct udp_splice *s, struct flow *f, unsigned fr
 			c = at[sent];
 			retried = false;
 		} else if (!retried && errno != EAGAIN) {
-			retried = true;		/* it may be about another */
+			retried = true;		/* it may be about an earlier one */
 		} else if (s->io->segmented[0] && errno != EAGAIN) {
 			sf->whole |= bit;
 			retried = false;
@@ -445,9 +444,9 @@ static void udp_splice_forward(struct udp_splice *s, struct flow *f, unsigned fr
 	}
 }
 
-/* ---- Receiving ---- */
+/* Receiving ------------------------------------------------------------------ */
 
-/* Receive from @fd, with senders; @meta and @data describe what came */
+/* Receive messages; @meta and @data are filled in. Return: their number */
 /* #syscalls:pasta recvmmsg recvmsg */
 static unsigned udp_splice_receive(struct udp_splice *s, int fd,
 				   struct udp_meta *meta,
@@ -466,8 +465,8 @@ static unsigned udp_splice_receive(struct udp_splice *s, int fd,
 	return got > 0 ? (unsigned)got : 0;
 }
 
-/* Forward what a listening socket got from one peer, to @tgt unless there is a
- * flow. @keep is not evicted for a new one */
+/* Forward datagrams of one peer of a listening socket. Without a flow one is started, to
+ * @tgt, and @keep is not evicted for it */
 static void from_listener(struct udp_splice *s, struct flow *keep,
 			  const struct fwd_rule *r, int fd,
 			  const struct flowside *ini,
@@ -488,7 +487,7 @@ static void from_listener(struct udp_splice *s, struct flow *keep,
 		s->dropped += n;
 }
 
-/* Forward messages of one sender that the socket of a flow got */
+/* Forward messages of one sender to the socket of a flow */
 static void from_sender(struct udp_splice *s, struct flow *f,
 			const struct udp_meta *m, const struct udp_data *d,
 			unsigned n)
@@ -500,14 +499,14 @@ static void from_sender(struct udp_splice *s, struct flow *f,
 	    !inany_equals(&m->src, &f->side[side].eaddr))
 		g = side == TGT ? udp_splice_second(s, f, m) : NULL;
 	if (g != f)
-		f->last_ms = s->loop->now_ms;	/* it has the socket of both */
+		f->last_ms = s->loop->now_ms;	/* its socket serves both */
 	if (g)
 		udp_splice_forward(s, g, side, d, n);
 	else
 		s->dropped += n;
 }
 
-/* What came to the socket of a flow */
+/* Forward messages to the socket of a flow */
 static void read_socket(struct udp_splice *s, struct flow *f)
 {
 	struct udp_meta meta[UDP_RX_MSGS];
@@ -520,16 +519,16 @@ static void read_socket(struct udp_splice *s, struct flow *f)
 		for (k = 0; k < n && f; k += len) {
 			len = udp_meta_run(&meta[k], n - k);
 			from_sender(s, f, &meta[k], &data[k], len);
-			/* It may have ended for a new one */
+			/* The flow may have been evicted for a new one */
 			f = flow_from_ref(s->flows, ref);
 		}
 	}
 }
 
-/* ---- Events ---- */
+/* Events --------------------------------------------------------------------- */
 
 /**
- * udp_splice_sock_event() - The socket of a flow is readable or has an error
+ * udp_splice_sock_event() - Handle events of the socket of a flow
  * @s:		Bypass
  * @f:		The flow
  * @events:	EPOLLIN, EPOLLERR
@@ -549,12 +548,12 @@ void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
 }
 
 /**
- * udp_splice_from_host() - Datagrams of one peer, from a socket of the host's
+ * udp_splice_from_host() - Forward datagrams of one peer to a socket of the host
  * @s:		Bypass
- * @port:	Entry of the flow table that stands for the socket: not evicted
+ * @port:	Entry of the socket in the flow table, which is not evicted
  * @r:		Rule of the socket
  * @fd:		Listening socket
- * @host:	Its side
+ * @host:	Host side
  * @tgt:	Side in the namespace, by fwd_from_host()
  * @scope:	Interface of a link-local peer
  * @data, @n:	The datagrams
@@ -568,8 +567,8 @@ void udp_splice_from_host(struct udp_splice *s, struct flow *port,
 	from_listener(s, port, r, fd, host, tgt, scope, data, n);
 }
 
-/* Is this sent by a program of the namespace itself? The host's loopback is not for
- * others in there */
+/* Was this sent by a program of the namespace itself? The host's loopback is for these
+ * alone */
 static bool udp_splice_is_inside(struct udp_splice *s, const struct flowside *ini,
 			   unsigned scope)
 {
@@ -577,7 +576,7 @@ static bool udp_splice_is_inside(struct udp_splice *s, const struct flowside *in
 	       nshelper_is_local(s->nsh, &ini->eaddr, &ini->oaddr, scope);
 }
 
-/* Messages of one peer that a socket in the namespace got */
+/* Forward messages of one peer to a listening socket in the namespace */
 static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 		    uint16_t port, const struct udp_meta *m,
 		    const struct udp_data *d, unsigned n)
@@ -596,11 +595,11 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 }
 
 /**
- * udp_splice_listen_event() - A socket in the namespace has datagrams of peers
+ * udp_splice_listen_event() - Forward datagrams to a listening socket of the namespace
  * @s:		Bypass
  * @fd:		The socket, as for udp_listen_event()
- * @r:		Its rule
- * @port:	What it is bound to, host order
+ * @r:		Rule of the socket
+ * @port:	Port that the socket is bound to, host order
  */
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, uint16_t port)
@@ -621,7 +620,7 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
 }
 
 /**
- * udp_splice_timer() - The timer of a flow fired: it ends, unless there was traffic
+ * udp_splice_timer() - End a flow whose timer fired, unless there was traffic
  * @s:		Bypass
  * @f:		The flow
  */

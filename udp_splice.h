@@ -21,8 +21,8 @@ struct nshelper;
 /**
  * struct udp_splice - All of the UDP bypass
  * @nsh:	Makes sockets of the namespace, NULL: nothing can be bypassed
- * @io:		Arrays for system calls, shared with the tap's UDP
- * @dropped:	Datagrams that went nowhere
+ * @io:		Arrays for system calls, shared with UDP through the tap
+ * @dropped:	Datagrams that were not sent
  */
 struct udp_splice {
 	const struct conf *conf;
