@@ -19,7 +19,7 @@
 
 #include "hostsock.h"
 
-/* Received messages -------------------------------------------------------- */
+/* Received messages ---------------------------------------------------------- */
 
 /* Get the address that a datagram was sent to. A dual-stack socket reports an IPv4
  * address as a mapped one, too; of a broadcast only IP_PKTINFO has the address to answer
@@ -91,8 +91,8 @@ unsigned udp_meta_run(const struct udp_meta *m, unsigned n)
 /* Messages to send ----------------------------------------------------------- */
 
 /* Append a control message; @mh->msg_control has room */
-static void put_control(struct msghdr *mh, int level, int type, const void *data,
-		size_t len)
+static void put_control(struct msghdr *mh, int level, int type,
+			const void *data, size_t len)
 {
 	struct cmsghdr *cm;
 
