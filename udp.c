@@ -618,19 +618,17 @@ void udp_tap_writable(struct udp *u)
 
 /**
  * udp_evict() - End a flow or a port to make room for others
- * @u:		UDP
+ * @ctx:	UDP
  * @f:		The entry
  */
 void udp_evict(void *ctx, struct flow *f)
 {
-	struct udp *u = ctx;
-
-	udp_end(u, f, "gives way to others");
+	udp_end(ctx, f, "gives way to others");
 }
 
 /**
  * udp_timer() - End an entry whose timer fired, unless there was traffic
- * @u:		UDP
+ * @ctx:	UDP
  * @f:		The flow or port
  */
 void udp_timer(void *ctx, struct flow *f)

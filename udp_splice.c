@@ -150,7 +150,7 @@ void udp_splice_listener_gone(struct udp_splice *s)
 
 /**
  * udp_splice_evict() - End a flow
- * @s:		Bypass
+ * @ctx:	Bypass
  * @f:		The flow
  */
 void udp_splice_evict(void *ctx, struct flow *f)
@@ -621,7 +621,7 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
 
 /**
  * udp_splice_timer() - End a flow whose timer fired, unless there was traffic
- * @s:		Bypass
+ * @ctx:	Bypass
  * @f:		The flow
  */
 void udp_splice_timer(void *ctx, struct flow *f)
