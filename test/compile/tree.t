@@ -93,6 +93,18 @@ is "$(cd "$work/root" && find . ! -type d -o -path '*/passt')" "./usr/bin/anothe
 make -s uninstall DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1
 ok $? "make uninstall does no harm where nothing is installed"
 
+# --- test/run ---------------------------------------------------------------------
+
+needs() { bash -c '. test/lib/needs.sh && needs_of "$1"' - "$1" | awk '{ print $2 }' | xargs; }
+is "$(needs test/unit/fwd.c)" "gcc libc6-dev make" "a unit test needs a compiler alone"
+printf '%s\n' '# socat' 'out=$(in_ns -- traceroute -n "$PEER4")' >test/e2e/new.t
+is "$(needs test/e2e/new.t)" \
+	"gcc libc6-dev make iproute2 util-linux iputils-ping traceroute" \
+	"an end-to-end test needs the programs that it names, comments aside"
+rm test/e2e/new.t
+! test/run unit/nowhere >"$work/log" 2>&1
+ok $? "a name without a test is a failure"
+
 # --- compile_commands.json ----------------------------------------------------------
 
 if command -v python3 >/dev/null; then
