@@ -4,9 +4,8 @@
  *
  * A rule keeps its number, and its place in memory, until it is removed. The number
  * may be used again then, with another generation, so that a reference to the old
- * rule does not find the new one. Whoever acts on a table compares numbers and
- * generations to see what has changed since (listen.c). A rule that changes is
- * another rule.
+ * rule does not find the new one. listen.c compares numbers and generations to find
+ * the changes since it saw the table last. A rule that changes is another rule.
  *
  * Rules that name their ports never overlap where their addresses and interfaces
  * do. Ports that two rules name are bound by the wider rule of the two, and it is an

@@ -91,7 +91,7 @@ enum rules_code {
 };
 
 /**
- * struct rules_clash - What an error is about
+ * struct rules_clash - Rules that an error is about
  * @rule:	The rule, or the part of it that can't be
  * @other:	With RULES_CONFLICT and RULES_LOOP: the rule that is in its way
  */
