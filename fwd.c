@@ -180,15 +180,6 @@ static const union inany *dns_of_forward(const struct conf *c,
 	return host;
 }
 
-/* Is this an address of ours that leads nowhere, or only on some ports? */
-static bool is_dead_end(const struct conf *c, const struct hostnet *net,
-			const union inany *dst)
-{
-	return is(&fwd_family(net, dst)->our_ll, dst) ||
-	       (is(&asked(c, dst)->dns_forward, dst) &&
-		inany_is_linklocal(dst));
-}
-
 /* Destination on the host's side for @dst, see the table at the top; unset: none */
 static union inany translate(const struct conf *c, const struct hostnet *net,
 			     const struct dns *d, bool dns,
@@ -207,7 +198,11 @@ static union inany translate(const struct conf *c, const struct hostnet *net,
 	}
 	if (is(&ip->map_guest_addr, dst))
 		return ip->host_addr;
-	return is_dead_end(c, net, dst) ? unset : *dst;
+	/* Nothing is behind these, or only a name server */
+	if (is(&ip->our_ll, dst) ||
+	    (is(&asked(c, dst)->dns_forward, dst) && inany_is_linklocal(dst)))
+		return unset;
+	return *dst;
 }
 
 /* Address to bind to reach @peer; unspecified: the kernel chooses */

@@ -38,24 +38,18 @@
 #define IPV6_FREEBIND	78		/* Linux 4.15 */
 #endif
 
-/* Index of an interface, 0 if there is none; a name may pass to another interface */
-/* #syscalls ioctl */
-static unsigned ifindex(int fd, const char name[IFNAMSIZ])
-{
-	struct ifreq ifr = { 0 };
-
-	memcpy(ifr.ifr_name, name, IFNAMSIZ);
-	return ioctl(fd, SIOCGIFINDEX, &ifr) ? 0 : (unsigned)ifr.ifr_ifindex;
-}
-
 /* Send packets by this interface: 0 or negative errno */
-/* #syscalls setsockopt */
+/* #syscalls ioctl setsockopt */
 static int leave_by(int fd, bool v4, const char name[IFNAMSIZ])
 {
-	uint32_t index = htonl(ifindex(fd, name));
+	struct ifreq ifr = { 0 };
+	uint32_t index;
 
-	if (!index)
+	/* The name may have passed to another interface */
+	memcpy(ifr.ifr_name, name, IFNAMSIZ);
+	if (ioctl(fd, SIOCGIFINDEX, &ifr))
 		return -ENODEV;
+	index = htonl((uint32_t)ifr.ifr_ifindex);
 	if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
 		       v4 ? IP_UNICAST_IF : IPV6_UNICAST_IF, &index,
 		       sizeof(index)))

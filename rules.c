@@ -180,12 +180,6 @@ static bool overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 		if_covers(b->ifname, a->ifname));
 }
 
-/* Does a port have the same target by both rules? */
-static bool same_target(const struct fwd_rule *a, const struct fwd_rule *b)
-{
-	return a->to - a->first == b->to - b->first;
-}
-
 static bool has_same(const struct rules *rs, const struct fwd_rule *r)
 {
 	const struct fwd_rule *o = NULL;
@@ -230,7 +224,7 @@ static enum rules_code settle_overlap(struct rules *rs,
 	unsigned first = old->first > new->first ? old->first : new->first;
 	unsigned last = old->last < new->last ? old->last : new->last;
 
-	if (!same_target(old, new))
+	if (old->to - old->first != new->to - new->first)
 		return RULES_CONFLICT;
 	if (addr_covers(old, new) && if_covers(old->ifname, new->ifname))
 		portmap_add_range(have, first, last);

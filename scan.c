@@ -203,15 +203,6 @@ static unsigned rule_next(const struct fwd_rule *r, const struct portmap *found,
 	return to - r->to + r->first;
 }
 
-static void rule_want(struct portmap *want, const struct fwd_rule *r,
-		      const struct portmap *found)
-{
-	unsigned port = rule_next(r, found, r->first);
-
-	for (; port; port = rule_next(r, found, port + 1))
-		portmap_add(want, port);
-}
-
 /* rule_open_found() - Bind ports that have a listener; false if there is no room left */
 static bool rule_open_found(struct scan *s, const struct fwd_rule *r,
 			    const struct portmap *found)
@@ -270,11 +261,13 @@ static void scan_apply(struct scan *s, unsigned kind,
 		       const struct portmap *found)
 {
 	const struct fwd_rule *r = NULL;
-	unsigned i;
+	unsigned i, port;
 
 	memset(&s->want, 0, sizeof(s->want));
 	while ((r = next_scanning(s, kind, r)))
-		rule_want(&s->want, r, found);
+		for (port = rule_next(r, found, r->first); port;
+		     port = rule_next(r, found, port + 1))
+			portmap_add(&s->want, port);
 	for (i = 0; i < ARRAY_SIZE(s->want.word); i++)
 		s->failed[kind].word[i] &= s->want.word[i];
 	close_unwanted(s, kind);
@@ -282,14 +275,7 @@ static void scan_apply(struct scan *s, unsigned kind,
 		;
 }
 
-static void map_join(struct portmap *m, const struct portmap *other)
-{
-	unsigned i;
-
-	for (i = 0; i < ARRAY_SIZE(m->word); i++)
-		m->word[i] |= other->word[i];
-}
-
+/* remove_dhcp() - Remove the ports of RFC 2131 and RFC 8415 */
 static void remove_dhcp(struct portmap *udp)
 {
 	portmap_remove(udp, DHCP_PORT_SERVER);
@@ -308,7 +294,9 @@ static void scan_direction(struct scan *s, unsigned tcp)
 {
 	unsigned udp = tcp + 1, tcp_to = target_kind(tcp),
 		 udp_to = target_kind(udp);
+	struct portmap *found = &s->found[udp_to];
 	bool have_tcp = kind_scans(s, tcp);
+	unsigned i;
 
 	if (s->diag[tcp_to >= RULE_NS_TCP] < 0)
 		return;
@@ -318,10 +306,10 @@ static void scan_direction(struct scan *s, unsigned tcp)
 		scan_apply(s, tcp, &s->found[tcp_to]);
 	if (!kind_scans(s, udp) || !scan_kind(s, udp_to))
 		return;
-	if (have_tcp)
-		map_join(&s->found[udp_to], &s->found[tcp_to]);
-	remove_dhcp(&s->found[udp_to]);
-	scan_apply(s, udp, &s->found[udp_to]);
+	for (i = 0; have_tcp && i < ARRAY_SIZE(found->word); i++)
+		found->word[i] |= s->found[tcp_to].word[i];
+	remove_dhcp(found);
+	scan_apply(s, udp, found);
 }
 
 /*
