@@ -402,36 +402,32 @@ enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
 	return inany_is_set(&tgt->eaddr) ? PIF_TAP : PIF_NONE;
 }
 
-/* Is this an address of the host's, which may have been copied to the namespace? */
-static bool is_hosts(const struct hostnet_ip *ip, const union inany *a)
-{
-	for (unsigned i = 0; i < ip->naddrs; i++)
-		if (inany_equals(&ip->addrs[i].addr, a))
-			return true;
-	return false;
-}
-
 /*
  * host_for() - Address on the host for @dialled, an address of the namespace
  *
- * Loopback leads to loopback, and an address that the host has, too, to itself.
- * Others, which only the namespace has, may belong to another machine in the host's
- * network. They lead to the host's own address, and so do link-local ones.
+ * Loopback leads to loopback. Copied addresses are the host's as well, and lead to
+ * themselves. So do others that the namespace has: the host may have them at another
+ * interface, which we do not know. Where no address was copied, another machine might
+ * have this one, and so it is with link-local ones: they lead to the host's own.
  */
-static union inany host_for(const struct hostnet_ip *ip,
+static union inany host_for(const struct conf *c, const struct hostnet *net,
 			    const union inany *dialled, bool v4)
 {
+	const struct hostnet_ip *ip = v4 ? &net->ip4 : &net->ip6;
+
 	if (inany_is_loopback(dialled))
 		return *dialled;
 	if (!inany_is_set(dialled) || inany_is_unspecified(dialled))
 		return loopback(v4);
-	if (is_hosts(ip, dialled) && !inany_is_linklocal(dialled))
+	if (ip->ifindex && !(v4 ? &c->ip4 : &c->ip6)->addr_given &&
+	    !inany_is_linklocal(dialled))
 		return *dialled;
 	return inany_is_set(&ip->host_addr) ? ip->host_addr : loopback(v4);
 }
 
 /**
  * fwd_from_ns() - Host side of a flow to a listening socket in the namespace
+ * @c:		Configuration
  * @net:	Network of the host
  * @r:		Rule of the socket
  * @ns:		Namespace's side: a program in there is the endpoint, the dialled
@@ -441,19 +437,19 @@ static union inany host_for(const struct hostnet_ip *ip,
  *
  * Return: false if this goes nowhere: a family that is off, no single host
  */
-bool fwd_from_ns(const struct hostnet *net, const struct fwd_rule *r,
-		 const struct flowside *ns, struct flowside *host)
+bool fwd_from_ns(const struct conf *c, const struct hostnet *net,
+		 const struct fwd_rule *r, const struct flowside *ns,
+		 struct flowside *host)
 {
-	const struct hostnet_ip *ip = fwd_family(net, &ns->eaddr);
 	bool v4 = inany_is_v4(&ns->eaddr);
 
-	if (!ip->enabled ||
+	if (!fwd_family(net, &ns->eaddr)->enabled ||
 	    inany_is_multicast(&ns->oaddr) ||
 	    fwd_is_broadcast(net, &ns->oaddr) ||
 	    (inany_is_set(&ns->oaddr) && inany_is_v4(&ns->oaddr) != v4))
 		return false;
 
-	host->eaddr = host_for(ip, &ns->oaddr, v4);
+	host->eaddr = host_for(c, net, &ns->oaddr, v4);
 	host->eport = fwd_port(r, ns->oport);
 	host->oaddr = inany_is_loopback(&host->eaddr) ? loopback(v4) :
 							inany_unspecified(v4);
@@ -466,7 +462,7 @@ static bool fwd_past_tap(const struct conf *c, const struct hostnet *net,
 			 const struct flowside *ini, struct flowside *tgt)
 {
 	*tgt = (struct flowside){ 0 };
-	return r->from_ns ? fwd_from_ns(net, r, ini, tgt) :
+	return r->from_ns ? fwd_from_ns(c, net, r, ini, tgt) :
 			    fwd_from_host(c, net, g, true, r, ini, tgt) ==
 			    PIF_SPLICE;
 }

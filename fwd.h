@@ -30,8 +30,9 @@ uint16_t fwd_port(const struct fwd_rule *r, uint16_t port);
 bool fwd_to_guest(const struct conf *c, const struct hostnet *net,
 		  const struct dns *d, const struct guest *g,
 		  const union inany *peer, union inany *shown);
-bool fwd_from_ns(const struct hostnet *net, const struct fwd_rule *r,
-		 const struct flowside *ns, struct flowside *host);
+bool fwd_from_ns(const struct conf *c, const struct hostnet *net,
+		 const struct fwd_rule *r, const struct flowside *ns,
+		 struct flowside *host);
 unsigned fwd_scope(const struct hostnet *net, const struct dns *d,
 		   const union inany *a);
 bool fwd_is_ours(const struct conf *c, const struct hostnet *net,

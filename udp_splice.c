@@ -588,7 +588,7 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 	struct flowside tgt;
 
 	if (m->sport && udp_splice_is_inside(s, &ini, m->scope) &&
-	    fwd_from_ns(s->net, r, &ini, &tgt))
+	    fwd_from_ns(s->conf, s->net, r, &ini, &tgt))
 		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
 	else
 		s->dropped += n;
