@@ -35,10 +35,13 @@ static uint16_t number_of(const struct rules *rs, const struct fwd_rule *r)
 	return (uint16_t)((const struct rules_entry *)r - rs->e);
 }
 
-/* rules_init() - Make the table empty */
+/* rules_init() - Make the table empty; old references do not find new rules */
 void rules_init(struct rules *rs)
 {
+	uint32_t gen = rs->gen;
+
 	memset(rs, 0, offsetof(struct rules, e));
+	rs->gen = gen;
 }
 
 /**

@@ -89,6 +89,13 @@ static void test_numbers(void)
 	ok(!rules.n && !rules_next(&rules, NULL), "the last rule can be removed");
 	ok(!rules_at(&rules, (struct rule_ref){ .number = RULES_MAX - 1 }),
 	   "a number that was never used is not found");
+	rules_init(&rules);
+	add(tcp(5, 5, 5));
+	first = ref(0);
+	rules_init(&rules);
+	add(tcp(6, 6, 6));
+	ok(ref(0).number == first.number && !rules_at(&rules, first),
+	   "a rule of an emptied table is not taken for a new one");
 }
 
 static void test_kinds(void)
