@@ -494,19 +494,19 @@ static void modules(void)
 	b = take(IPPROTO_TCP);
 	ref = flow_ref(a, TGT);
 	flow_event(&t, ref, 5);
-	ok(events == 5 && event_side == TGT, "with the side of the socket");
+	ok(events == 5 && event_side == TGT, "an event has the side of the socket");
 	flow_timer(&t, a->timer.ref);
-	is(timers, 1, "so does a timer");
+	is(timers, 1, "a timer gets to the module of its flow");
 	ok(!flow_any_unfinished(&t), "by default no flow is unfinished");
 	unfinished = b;
-	ok(!flow_any_unfinished(&t), "a module may have no such flows");
+	ok(!flow_any_unfinished(&t), "a module without that operation has no unfinished flows");
 	unfinished = a;
-	ok(flow_any_unfinished(&t), "one flow with data left is enough");
+	ok(flow_any_unfinished(&t), "one unfinished flow is enough");
 	flow_free(&t, &l, a);
 	events = 0;
 	flow_event(&t, ref, 5);
 	flow_timer(&t, ref);
-	ok(!events && timers == 1, "a flow that has ended gets neither");
+	ok(!events && timers == 1, "a flow that has ended gets no event and no timer");
 }
 
 static void lists(void)
