@@ -281,15 +281,16 @@ static void client_event(struct passt *s)
 	input_reconnected(&s->input);
 }
 
-/* A row for each kind of flow, in the order of enum ref_kind */
+/* A row for each kind of flow */
 static const struct flow_ops flow_ops[] = {
-	{ &p.tcp, tcp_sock_event, tcp_timer, tcp_evict, tcp_unfinished },
-	{ &p.tcp_splice, tcp_splice_event, tcp_splice_timer, tcp_splice_evict,
-	  tcp_splice_unfinished },
-	{ &p.udp, udp_sock_event, udp_timer, udp_evict, NULL },
-	{ &p.udp_splice, udp_splice_sock_event, udp_splice_timer,
-	  udp_splice_evict, NULL },
-	{ &p.icmp, icmp_sock_event, icmp_timer, icmp_evict, NULL },
+	[REF_TCP] = { &p.tcp, tcp_sock_event, tcp_timer, tcp_evict,
+		      tcp_unfinished },
+	[REF_TCP_SPLICE] = { &p.tcp_splice, tcp_splice_event, tcp_splice_timer,
+			     tcp_splice_evict, tcp_splice_unfinished },
+	[REF_UDP] = { &p.udp, udp_sock_event, udp_timer, udp_evict, NULL },
+	[REF_UDP_SPLICE] = { &p.udp_splice, udp_splice_sock_event,
+			     udp_splice_timer, udp_splice_evict, NULL },
+	[REF_ICMP] = { &p.icmp, icmp_sock_event, icmp_timer, icmp_evict, NULL },
 };
 static_assert(ARRAY_SIZE(flow_ops) == REF_FLOW_KINDS, "no kind without a row");
 
