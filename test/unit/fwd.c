@@ -517,7 +517,7 @@ static void test_no_bypass(void)
 	   PIF_TAP, "while the namespace has no helper, it uses the tap");
 }
 
-/* From the namespace to the host: dialled address, and expected source */
+/* From the namespace to the host: dialled address, and expected target */
 enum { GIVEN = 1, LOCAL_MODE = 2, OFF4 = 4, NO_HOST = 8 };
 
 static const struct {
