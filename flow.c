@@ -345,7 +345,7 @@ bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
 	for (r = 0; r < FLOW_RESOURCES; r++)
 		while (!fits(&t->pool[r], class, need[r]))
 			if (!evict_for(t, class, r, now_ms)) {
-				t->refused[r]++;
+				t->no_room[r]++;
 				return false;
 			}
 	return true;
@@ -766,7 +766,7 @@ const char *flow_str(const struct flow_table *t, const struct flow *f,
 }
 
 /**
- * flow_counters() - Flows by class, evictions, and refusals, for --stats
+ * flow_counters() - Flows by class, evictions, and lack of room, for --stats
  */
 void flow_counters(const void *ctx, struct counters *c)
 {
@@ -780,8 +780,8 @@ void flow_counters(const void *ctx, struct counters *c)
 	counters_add_if(c, "TCP evicted", t->evicted[FLOW_STREAM]);
 	counters_add_if(c, "UDP evicted", t->evicted[FLOW_DATAGRAM]);
 	counters_add_if(c, "echo evicted", t->evicted[FLOW_ECHO]);
-	counters_add_if(c, "refused without a free entry",
-			t->refused[FLOW_ENTRIES]);
-	counters_add_if(c, "refused without a free descriptor",
-			t->refused[FLOW_FDS]);
+	counters_add_if(c, "times without a free entry",
+			t->no_room[FLOW_ENTRIES]);
+	counters_add_if(c, "times without a free descriptor",
+			t->no_room[FLOW_FDS]);
 }

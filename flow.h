@@ -174,14 +174,15 @@ struct flow_pool {
  * @queue:	Flows that may be evicted; [1]: those with descriptors
  * @ops:	Modules, indexed by the kind of a flow; NULL: nothing is evicted
  * @evicted:	Number of evicted flows of each class
- * @refused:	Number of flows that could not start for want of each resource
+ * @no_room:	How often flow_make_room() had too little of each resource; connections
+ *		that wait in a backlog ask again and again
  */
 struct flow_table {
 	uint32_t count, high, first_free;
 	struct flow_pool pool[FLOW_RESOURCES];
 	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
 	const struct flow_ops *ops;
-	uint64_t evicted[FLOW_CLASSES], refused[FLOW_RESOURCES];
+	uint64_t evicted[FLOW_CLASSES], no_room[FLOW_RESOURCES];
 	uint64_t hash_key[2];
 	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
 	struct flow flow[FLOW_MAX];

@@ -45,7 +45,7 @@ int main(void)
 		.proto = IPPROTO_TCP, .class = FLOW_STREAM, .fds = 5 }, 0);
 	flows.evicted[FLOW_ECHO] = 7;
 	ok(reads(flow_counters, &flows, "flows: 1 TCP, 0 UDP, 0 echo, "
-		 "7 echo evicted, 1 refused without a free descriptor"),
+		 "7 echo evicted, 1 times without a free descriptor"),
 	   "evictions and refusals are told, each with its reason");
 
 	tcp.stats.opened = 2;
