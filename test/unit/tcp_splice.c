@@ -29,6 +29,7 @@
 #include "fwd.h"
 #include "loop.h"
 #include "nshelper.h"
+#include "own_net.h"
 #include "tap.h"
 
 static struct conf conf;
@@ -888,6 +889,7 @@ int main(void)
 
 	setbuf(stdout, NULL);
 	signal(SIGPIPE, SIG_IGN);	/* as the daemon does */
+	own_net();
 	loop_init(&loop);
 	flow_init(&flows, key);
 	tcp_splice_init(s, &conf, &hostnet, &dns, &flows, &loop, NULL);

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,10 +20,13 @@
 #include "fake_tap.h"
 #include "frag.h"
 #include "frame.h"
+#include "own_net.h"
 #include "tap.h"
 #include "udp_port.h"
 
 #define GPORT	33333
+#define LONG_MS	5000			/* something is to come */
+#define SHORT_MS	20		/* nothing is to come any more */
 
 static struct udp udp;
 static struct udp_io io;
@@ -113,8 +117,8 @@ static int server(uint16_t *port)
 	return fd;
 }
 
-/* Bytes received, -1 if there are none; @from gets the sender */
-static ssize_t get(int fd, uint16_t *from)
+/* Bytes received, -1 if there are none yet; @from gets the sender */
+static ssize_t get_now(int fd, uint16_t *from)
 {
 	union sockaddr_inany sa;
 	socklen_t len = sizeof(sa);
@@ -123,6 +127,20 @@ static ssize_t get(int fd, uint16_t *from)
 	if (n >= 0)
 		*from = ntohs(sa.sin.sin_port);
 	return n;
+}
+
+static bool wait_in(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, LONG_MS) > 0;
+}
+
+/* Wait for a datagram, as get_now() */
+static ssize_t get(int fd, uint16_t *from)
+{
+	wait_in(fd);
+	return get_now(fd, from);
 }
 
 static bool put(int fd, uint16_t to, size_t len)
@@ -168,14 +186,30 @@ static void guest_sends(const char *dst, uint16_t sport, uint16_t dport,
 	udp_tap_input(&udp, &p, 1);
 }
 
-/* Handle events until there are none, or the tap is full */
-static void turn(void)
+/* Datagrams or fragments that the guest was sent */
+static unsigned sent_count(void)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < fake.n; i++) {
+		const struct fake_frame *f = &fake.sent[i];
+		size_t len = f->len - frame_l3_hdrlen(v4) - 8;
+
+		n += f->gso_type ? (len + f->gso_size - 1) / f->gso_size : 1;
+	}
+	return n;
+}
+
+/* Handle events until there are none. As long as the guest was sent less than @n
+ * datagrams or fragments, the next one is waited for */
+static void turn(unsigned n)
 {
 	struct epoll_event ev[8];
-	int i, n;
+	int i, got;
 
-	while ((n = epoll_wait(loop.epfd, ev, 8, 20)) > 0) {
-		for (i = 0; i < n; i++) {
+	while ((got = epoll_wait(loop.epfd, ev, 8, sent_count() < n ?
+				 LONG_MS : SHORT_MS)) > 0) {
+		for (i = 0; i < got; i++) {
 			union epoll_ref ref = { .u64 = ev[i].data.u64 };
 			struct flow *f = flow_from_ref(&flows, ref);
 
@@ -225,13 +259,13 @@ static void test_both_ways(void)
 		is(from, GPORT, "a datagram comes from the guest's port");
 		fake.n = 0;
 		put(s, from, sizes[i]);
-		turn();
+		turn(1);
 		ok(fake.n == 1 && sent(0, &p) && is_reply(&p, port, sizes[i]) &&
 		   !memcmp(p.payload.p, data, sizes[i]), "the answer comes back");
 	}
 	guest_sends(gateway(), GPORT, port, v4 ? 65507 : 65527);
 	is(get(s, &from), v4 ? 65507 : 65527, "the largest datagram comes out");
-	is(get(s, &from), -1, "the largest datagram comes out once");
+	is(get_now(s, &from), -1, "the largest datagram comes out once");
 	is(peers(), 1, "all datagrams to a peer are one flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
 	   "all datagrams of a port take one descriptor");
@@ -255,7 +289,7 @@ static void test_segments(void)
 			break;
 	is(i, 64, "an unsegmented frame comes out as datagrams");
 	is(get(s, &from), 900, "the last datagram of a frame is shorter");
-	is(get(s, &from), -1, "no datagram follows the last one of a frame");
+	is(get_now(s, &from), -1, "no datagram follows the last one of a frame");
 
 	for (i = 0; i < 6; i++)
 		p[i] = packet(i, gateway(), GPORT, port,
@@ -283,7 +317,7 @@ static void test_refused(void)
 	setup(TAP_CSUM | TAP_JUMBO, 1500);
 	close(server(&port));
 	guest_sends(gateway(), GPORT, port, 100);
-	turn();
+	turn(1);
 	ok(fake.n == 1 && sent(0, &p) && p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6),
 	   "a closed port is an ICMP error");
 	is(p.icmp.type << 8 | p.icmp.code, v4 ? 0x0303 : 0x0104,
@@ -297,13 +331,13 @@ static void test_refused(void)
 
 	fake.n = 0;
 	guest_sends(gateway(), GPORT, port, 100);
-	turn();
+	turn(1);
 	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP,
 	   "each datagram to a closed port gets an ICMP error");
 
 	fake.n = 0;
 	guest_sends(gateway(), port, port, 100);
-	turn();
+	turn(1);
 	ok(fake.n == 1 && sent(0, &p) && p.kind != PKT_UDP,
 	   "no socket is its own peer, even if ports are the same");
 	teardown();
@@ -324,7 +358,7 @@ static void test_fragments(void)
 	get(s, &from);
 	for (i = 0; i < 4; i++)
 		put(s, from, sizes[i]);
-	turn();
+	turn(v4 ? 58 : 59);
 	for (i = 0; i < fake.n; i++) {
 		const struct pkt *q = &p;
 
@@ -366,7 +400,7 @@ static void test_pack(void)
 		for (i = 0; i < n; i++)
 			put(s, from, sizes[i]);
 		fake.n = 0;
-		turn();
+		turn(n);
 		frames += fake.n;
 		for (i = 0; i < fake.n; i++) {
 			size_t size, off = 0;
@@ -405,12 +439,13 @@ static void test_no_room(void)
 	fake.room = 0;
 	put(s, from, 10);
 	put(s, from, 20);
-	turn();
+	wait_in(loop.epfd);
+	turn(0);
 	is(fake.n, 0, "without room no datagram goes");
 	is(epoll_wait(loop.epfd, &ev, 1, 0), 0, "without room no event spins");
 	fake.room = FAKE_FRAMES;
 	udp_tap_writable(&udp);
-	turn();
+	turn(2);
 	ok(fake.n == 2 && sent(0, &p) && p.payload.len == 10 && sent(1, &p) &&
 	   p.payload.len == 20, "once there is room, no datagram is lost");
 	close(s);
@@ -441,10 +476,11 @@ static void test_time(void)
 	is(flows_after(80000), 0, "a flow ends if it is not used");
 
 	guest_sends(gateway(), GPORT, port, 1);
-	while (get(s, &from) >= 0)
+	get(s, &from);
+	while (get_now(s, &from) >= 0)
 		;
 	put(s, from, 1);
-	turn();
+	turn(1);
 	is(flows_after(170000), 1,
 	   "a flow lives longer once there was an answer");
 	is(flows_after(40000), 0,
@@ -471,7 +507,7 @@ static void test_nowhere(void)
 		guest_sends("198.51.100.255", 68, 67, 1);
 	conf.no_udp = true;
 	guest_sends(gateway(), GPORT, 9, 1);
-	turn();
+	turn(0);
 	is(flows.count, 0, "no flow for DHCP, port 0, a node's own groups, or "
 	   "with --no-udp");
 	is(udp.dropped, v4 ? 8 : 7,
@@ -529,6 +565,14 @@ static bool is_inbound(unsigned i, uint16_t port, size_t len)
 	       ntohs(p.udp.dport) == 7777;
 }
 
+/* Handle datagrams of a listening socket until the guest was sent @n */
+static void turn_listener(int fd, const struct fwd_rule *r, uint16_t port,
+			  unsigned n)
+{
+	while (sent_count() < n && wait_in(fd))
+		udp_listen_event(&udp, fd, r, port, 0);
+}
+
 static struct fwd_rule rule_for(uint16_t port)
 {
 	return (struct fwd_rule){ .proto = IPPROTO_UDP, .first = port,
@@ -553,7 +597,7 @@ static void test_inbound(bool dual)
 	put(s[0], port, 10);
 	put(s[1], port, 0);
 	put(s[0], port, 3000);
-	udp_listen_event(&udp, l, &r, port, 0);
+	turn_listener(l, &r, port, 3);
 	is(fake.n, 3, "datagrams to a forwarded port go to the guest");
 	ok(is_inbound(0, pport[0], 10) && is_inbound(1, pport[1], 0) &&
 	   is_inbound(2, pport[0], 3000),
@@ -565,11 +609,11 @@ static void test_inbound(bool dual)
 	guest_answers(100);
 	is(get(s[0], &from), 100, "an answer goes back to the peer");
 	is(from, port, "an answer comes from the port that was dialled");
-	is(get(s[1], &from), -1, "an answer goes to its peer alone");
+	is(get_now(s[1], &from), -1, "an answer goes to its peer alone");
 
 	fake.n = 0;
 	put(s[0], port, 20);
-	udp_listen_event(&udp, l, &r, port, 0);
+	turn_listener(l, &r, port, 1);
 	ok(fake.n == 1 && is_inbound(0, pport[0], 20),
 	   "more datagrams of a peer get to the guest");
 	is(flows_after(170000), 1, "the flow with an answer lives longer");
@@ -595,7 +639,7 @@ static void test_listener_gone(void)
 	r = rule_for(port);
 	s = server(&pport);
 	put(s, port, 10);
-	udp_listen_event(&udp, l, &r, port, 0);
+	turn_listener(l, &r, port, 1);
 	o = server(&other);
 	dup2(o, l);
 	udp_listener_gone(&udp);
@@ -624,7 +668,7 @@ static void test_inbound_same(void)
 	guest_sends(gateway(), 7777, pport, 1);
 	get(s, &from);
 	put(s, port, 33);
-	udp_listen_event(&udp, l, &r, port, 0);
+	turn_listener(l, &r, port, 1);
 	ok(fake.n == 1 && is_inbound(0, pport, 33),
 	   "a peer that the guest talks to may use the forwarded port, too");
 	is(peers(), 1, "a peer that uses both ports stays one flow");
@@ -658,13 +702,13 @@ static void test_same_name(void)
 		perror("# bind");
 	put(s[0], port, 10);
 	put(s[1], port, 20);
-	udp_listen_event(&udp, l, &r, port, 0);
+	turn_listener(l, &r, port, 2);
 	ok(fake.n == 2 && is_inbound(0, pport, 10) && sent(1, &p) &&
 	   p.payload.len == 20 && ntohs(p.udp.sport) != pport,
 	   "a second peer that is shown by the same address gets another port");
 	guest_answers(100);
 	is(get(s[1], &from), 100, "an answer to the second peer reaches it");
-	is(get(s[0], &from), -1,
+	is(get_now(s[0], &from), -1,
 	   "an answer to the second peer does not reach the first");
 	close(l);
 	close(s[0]);
@@ -689,7 +733,7 @@ static void test_many_flows(void)
 	guest_sends(gateway(), GPORT, port, 1);
 	get(s, &from);
 	put(s, from, 1);
-	turn();
+	turn(1);
 	for (i = 0; i < 30; i++) {
 		loop.now_ms++;
 		guest_sends(gateway(), (uint16_t)(GPORT + 1 + i), port, 1);
@@ -700,7 +744,7 @@ static void test_many_flows(void)
 	is(from, GPORT + 30, "a new flow always finds room");
 	fake.n = 0;
 	put(s, GPORT, 7);
-	turn();
+	turn(1);
 	ok(fake.n == 1, "a flow in use is not evicted");
 	close(s);
 	teardown();
@@ -710,6 +754,7 @@ int main(void)
 {
 	unsigned i;
 
+	own_net();
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + (i >> 8));
 	for (i = 0; i < 2; i++) {

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,7 +17,11 @@
 #include "fwd.h"
 #include "loop.h"
 #include "nshelper.h"
+#include "own_net.h"
 #include "tap.h"
+
+#define LONG_MS		5000		/* something is to come */
+#define SHORT_MS	20		/* nothing is to come any more */
 
 static struct udp_splice splice;
 static struct udp_io io;
@@ -116,9 +121,11 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 	struct udp_data in_data[UDP_RX_MSGS];
 	struct flowside host = { .oport = port }, tgt;
 	const struct guest nobody = { 0 };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct mmsghdr mm = { 0 };
 	unsigned n;
 
+	poll(&p, 1, LONG_MS);
 	if (from_ns) {
 		udp_splice_listen_event(&splice, fd, r, port);
 		return;
@@ -169,7 +176,8 @@ static void put(int fd, uint16_t to, size_t len)
 		perror("# sendto");
 }
 
-static ssize_t get(int fd, uint16_t *from)
+/* Bytes received, -1 if there are none yet; @from gets the sender */
+static ssize_t get_now(int fd, uint16_t *from)
 {
 	union sockaddr_inany sa;
 	socklen_t len = sizeof(sa);
@@ -180,12 +188,13 @@ static ssize_t get(int fd, uint16_t *from)
 	return n;
 }
 
+/* Handle events until there are none */
 static void turn(void)
 {
 	struct epoll_event ev[8];
 	int i, n;
 
-	while ((n = epoll_wait(loop.epfd, ev, 8, 20)) > 0)
+	while ((n = epoll_wait(loop.epfd, ev, 8, SHORT_MS)) > 0)
 		for (i = 0; i < n; i++) {
 			union epoll_ref ref = { .u64 = ev[i].data.u64 };
 			struct flow *f = flow_from_ref(&flows, ref);
@@ -194,6 +203,17 @@ static void turn(void)
 				udp_splice_sock_event(&splice, f, ref.side,
 						      ev[i].events);
 		}
+}
+
+/* Handle events until there is a datagram, as get_now() */
+static ssize_t get(int fd, uint16_t *from)
+{
+	unsigned tries = LONG_MS / SHORT_MS;
+	ssize_t n;
+
+	while ((n = get_now(fd, from)) < 0 && tries--)
+		turn();
+	return n;
 }
 
 static void test_both_ways(void)
@@ -227,7 +247,7 @@ static void test_both_ways(void)
 	put(server, from, 6);
 	turn();
 	is(get(c[1], &from), 6, "a second client is answered");
-	is(get(c[0], &from), -1,
+	is(get_now(c[0], &from), -1,
 	   "the answer to the second client goes to it alone");
 	is(flows.count, 2, "each client has one flow");
 
@@ -262,13 +282,13 @@ static void test_many(void)
 		for (i = 0; i < n; i++)
 			good &= get(server, &from) == sizes[i] &&
 				!memcmp(buf, data, sizes[i]);
-		good &= get(server, &from) == -1;
+		good &= get_now(server, &from) == -1;
 		for (i = 0; i < n; i++)
 			put(server, from, sizes[i]);
 		turn();
 		for (i = 0; i < n; i++)
 			good &= get(c, &from) == sizes[i];
-		good &= get(c, &from) == -1;
+		good &= get_now(c, &from) == -1;
 		put(c, port, 1);
 		listen_event(l, &r, port);
 		turn();
@@ -334,7 +354,7 @@ static void test_other_port(void)
 	turn();
 	is(flows.count, 1, "an answer from a port that can't be bound on the "
 	   "other side starts no flow");
-	is(get(c, &from), -1,
+	is(get_now(c, &from), -1,
 	   "an answer from a port that can't be bound is lost");
 	put(server, mapped, 7);
 	turn();
@@ -362,7 +382,8 @@ static void test_ends(void)
 
 	put(c, port, 1);
 	listen_event(l, &r, port);
-	while (get(server, &from) >= 0)
+	get(server, &from);
+	while (get_now(server, &from) >= 0)
 		;
 	put(server, from, 1);
 	turn();
@@ -465,6 +486,7 @@ int main(void)
 {
 	unsigned i;
 
+	own_net();
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + (i >> 8));
 	for (i = 0; i < 4; i++) {
