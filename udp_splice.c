@@ -576,7 +576,8 @@ static bool udp_splice_is_inside(struct udp_splice *s, const struct flowside *in
 	       nshelper_is_local(s->nsh, &ini->eaddr, &ini->oaddr, scope);
 }
 
-/* Forward messages of one peer to a listening socket in the namespace */
+/* Forward messages of one peer to a listening socket in the namespace, but no multicast:
+ * @m->dst is another address then */
 static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 		    uint16_t port, const struct udp_meta *m,
 		    const struct udp_data *d, unsigned n)
@@ -587,7 +588,8 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 	};
 	struct flowside tgt;
 
-	if (m->sport && udp_splice_is_inside(s, &ini, m->scope) &&
+	if (m->sport && !inany_is_set(&m->group) &&
+	    udp_splice_is_inside(s, &ini, m->scope) &&
 	    fwd_from_ns(s->conf, s->net, r, &ini, &tgt))
 		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
 	else

@@ -482,6 +482,40 @@ static void test_other_target(void)
 	teardown();
 }
 
+/* A program of the namespace sends to a group that another one has joined. Its loopback
+ * has no route to groups of IPv6 */
+static void test_group(void)
+{
+	const struct sockaddr_in sa = {
+		.sin_family = AF_INET, .sin_addr = { htonl(0xef010203) },
+	};
+	const struct ip_mreqn on_lo = {
+		.imr_multiaddr = sa.sin_addr, .imr_ifindex = 1,
+	};
+	uint16_t port = 0, to = 0, our = 0, from;
+	int l = listener(&port), server = bound(false, &to);
+	struct fwd_rule r = rule(port, to);
+	int c = bound(false, &our);
+	struct sockaddr_in group = sa;
+
+	setup();
+	group.sin_port = htons(port);
+	setsockopt(l, IPPROTO_IP, IP_ADD_MEMBERSHIP, &on_lo, sizeof(on_lo));
+	setsockopt(c, IPPROTO_IP, IP_MULTICAST_IF, &on_lo, sizeof(on_lo));
+	is(sendto(c, data, 5, 0, (struct sockaddr *)&group, sizeof(group)), 5,
+	   "a datagram is sent to a group");
+	listen_event(l, &r, port);
+	turn();
+	is(splice.dropped, 1, "a datagram to a group is received, and dropped");
+	is(flows.count, 0, "a datagram to a group starts no flow");
+	is(get_now(server, &from), -1,
+	   "a datagram to a group does not leave the namespace");
+	close(c);
+	close(server);
+	close(l);
+	teardown();
+}
+
 int main(void)
 {
 	unsigned i;
@@ -501,6 +535,8 @@ int main(void)
 		test_ends();
 		test_closed_port();
 		test_other_target();
+		if (v4 && from_ns)
+			test_group();
 	}
 	return done();
 }
