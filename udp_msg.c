@@ -14,10 +14,15 @@
 
 #include "udp_msg.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "hostsock.h"
+
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+	      3 * CMSG_SPACE(sizeof(int)) <= UDP_CONTROL,
+	      "address, TTL, TOS, UDP_GRO");
 
 /* Received messages ---------------------------------------------------------- */
 
@@ -218,7 +223,8 @@ static bool build_message(struct udp_cursor *c, struct msghdr *mh,
  * udp_msg_build() - Build messages for one sendmmsg()
  * @io:		Arrays: @mm, @iov, @control and @segmented are filled in
  * @d:		Destination and source of all
- * @c:		Position of the first datagram
+ * @c:		Position of the first datagram; none of them is in more than
+ *		VIEW_PARTS_MAX pieces
  * @gso_max:	Largest datagram that may share a message with others, bytes
  * @at:		Start of each message is filled in, and the end of the last
  *
@@ -241,6 +247,8 @@ unsigned udp_msg_build(struct udp_io *io, const struct udp_dest *d,
 		at[k] = c;
 		io->segmented[k] = build_message(&c, mh, gso_max,
 						 iov_max - used);
+		/* Without progress, senders would go on for ever */
+		assert(c.i > at[k].i || c.off > at[k].off);
 		used += mh->msg_iovlen;
 	}
 	at[k] = c;

@@ -19,6 +19,7 @@
 
 #include "udp_tx.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -262,6 +263,7 @@ void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 	uint32_t mtu;
 	unsigned i;
 
+	assert(n <= TAP_RX_BATCH);
 	for (i = 0; i < n; i++)
 		d[i] = (struct udp_data){ pkts[i].payload,
 					  datagram_len(&pkts[i]) };
