@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "fake_tap.h"
 #include "packet.h"
 #include "tap.h"
@@ -105,6 +106,22 @@ static const struct {
 	{ false, 11, 1, 0, 3, 1, 0, "ICMP reassembly" },
 };
 
+/* Is the quoted IP header right for a packet of @len bytes: checksum, length, TTL? */
+static bool has_ip_header(const struct pkt *p, size_t len)
+{
+	struct ip4_hdr ip4;
+	struct ip6_hdr ip6;
+
+	if (p->kind == PKT_ICMP4)
+		return view_copy(p->payload, 0, &ip4, sizeof(ip4)) &&
+		       !csum_fold(csum_add(0, &ip4, sizeof(ip4))) &&
+		       ntohs(ip4.tot_len) == len && ip4.ttl == 1 &&
+		       ntohs(ip4.frag) == IP4_DF;
+	return view_copy(p->payload, 0, &ip6, sizeof(ip6)) &&
+	       ntohs(ip6.payload_len) == len - sizeof(ip6) &&
+	       ip6.hop_limit == 1;
+}
+
 /* The packet in the error is the guest's own: addresses, ports, length, data */
 static bool quotes(const struct pkt *p, const struct flowside *tap, size_t len)
 {
@@ -114,6 +131,7 @@ static bool quotes(const struct pkt *p, const struct flowside *tap, size_t len)
 	       inany_equals(&q.src, &tap->eaddr) &&
 	       inany_equals(&q.dst, &tap->oaddr) && q.sport == tap->eport &&
 	       q.dport == tap->oport &&
+	       has_ip_header(p, p->payload.len) &&
 	       p->payload.len == (inany_is_v4(&tap->eaddr) ? 20U : 40U) + 8 + len;
 }
 
