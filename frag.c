@@ -55,15 +55,6 @@ static void slot_kill(struct frag_pool *pool, struct frag_slot *s)
 	s->dead = true;
 }
 
-static void slot_expire(struct frag_pool *pool, struct frag_slot *s,
-			uint64_t now_ms)
-{
-	if (!s->used || now_ms - s->start_ms < FRAG_TIMEOUT_MS)
-		return;
-	slot_kill(pool, s);
-	s->used = false;
-}
-
 /* Find the slot of a fragment's datagram, else take a free one or the oldest */
 static struct frag_slot *slot_find(struct frag_pool *pool, const struct pkt *f,
 				   uint64_t now_ms)
@@ -74,7 +65,10 @@ static struct frag_slot *slot_find(struct frag_pool *pool, const struct pkt *f,
 	for (i = 0; i < FRAG_DATAGRAMS; i++) {
 		struct frag_slot *s = &pool->slot[i];
 
-		slot_expire(pool, s, now_ms);
+		if (s->used && now_ms - s->start_ms >= FRAG_TIMEOUT_MS) {
+			slot_kill(pool, s);
+			s->used = false;
+		}
 		if (is_of(s, f))
 			return s;
 		if (best->used && (!s->used || s->start_ms < best->start_ms))

@@ -273,14 +273,6 @@ static void tap_closed(void *ctx, int error)
 		quit(s, error ? 1 : 0);
 }
 
-/* A virtual machine connects, perhaps another one than before */
-static void client_event(struct passt *s)
-{
-	if (!client_accept(&s->client, s->tap))
-		return;
-	input_reconnected(&s->input);
-}
-
 /* A row for each kind of flow */
 static const struct flow_ops flow_ops[] = {
 	[REF_TCP] = { &p.tcp, tcp_sock_event, tcp_timer, tcp_evict,
@@ -400,16 +392,8 @@ static const struct stats_source stats_sources[] = {
 	{ &p.input, input_counters },
 };
 
-/* Print the counters and arm the timer for the next time */
-static void stats_timer(struct passt *s)
-{
-	stats_print(&s->backend->stats, stats_sources,
-		    ARRAY_SIZE(stats_sources));
-	wheel_arm(&s->loop.wheel, &s->stats_timer,
-		  s->loop.now_ms + s->conf->stats_s * 1000ULL);
-}
-
-static void stats_init(struct passt *s)
+/* Arm the timer for the next lines of --stats, if that was given */
+static void stats_arm(struct passt *s)
 {
 	s->stats_timer.ref = (union epoll_ref){ .kind = REF_STATS };
 	if (s->conf->stats_s)
@@ -450,17 +434,7 @@ static void datapath_init(struct passt *s)
 	s->tap->ctx = s;
 	protocols_init(s);
 	ports_open(s);
-	stats_init(s);
-}
-
-/* Do the work that is left of this turn; return true if there is more for the next */
-static bool datapath_run(struct passt *s)
-{
-	bool busy = tcp_run_ready(&s->tcp);
-
-	busy |= tcp_splice_run_ready(&s->tcp_splice);
-	tap_flush(s->tap);
-	return busy;
+	stats_arm(s);
 }
 
 /* Sandbox ------------------------------------------------------------------ */
@@ -529,33 +503,20 @@ static void signals_init(struct passt *s)
 		die_errno("Couldn't create a signalfd");
 }
 
-/* Log to file or syslog from now on, and release the caller's stdio */
-static void stdio_close(struct passt *s)
-{
-	int fd;
-
-	log_detach();
-	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		dup2(s->null_fd, fd);
-}
-
 /* Seal the process that follows resolv.conf: it may read files, and little more */
 static void follower_seal(int keep)
 {
 	isolation_follower(&p.identity, keep);
 }
 
-/* Start the follower before the sandbox: it has to see the host's files */
-static void follower_start(struct passt *s)
+static void sandbox(struct passt *s)
 {
+	int fd;
+
+	/* The follower has to see the host's files */
 	resolv_follow(&s->follower, s->conf, &s->hostnet, follower_seal);
 	if (resolv_watch(&s->follower, &s->loop))
 		die_errno("Couldn't watch %s", RESOLV_PATH);
-}
-
-static void sandbox(struct passt *s)
-{
-	follower_start(s);
 	if (isolation_detach(&s->identity, !s->conf->foreground))
 		exit(1);		/* the error was logged */
 	if (!s->conf->foreground)
@@ -563,8 +524,12 @@ static void sandbox(struct passt *s)
 	else if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, getpid()))
 		die_errno("Couldn't write PID file '%s'", s->conf->pid_file);
 	signals_init(s);
-	if (!s->conf->foreground)
-		stdio_close(s);
+	if (!s->conf->foreground) {
+		/* Log to file or syslog from now on, release the caller's stdio */
+		log_detach();
+		for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+			dup2(s->null_fd, fd);
+	}
 	close(s->null_fd);
 	isolation_seal(s->conf->mode);
 }
@@ -706,7 +671,8 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_SCAN:
 		break;
 	case REF_CLIENT:
-		client_event(s);
+		if (client_accept(&s->client, s->tap))
+			input_reconnected(&s->input);
 		break;
 	}
 }
@@ -723,7 +689,9 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		quit(s, s->status);
 		break;
 	case REF_STATS:
-		stats_timer(s);
+		stats_print(&s->backend->stats, stats_sources,
+			    ARRAY_SIZE(stats_sources));
+		stats_arm(s);
 		break;
 	case REF_INPUT:
 		input_timer(&s->input, ref);
@@ -748,18 +716,10 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	}
 }
 
-/* Run all timers that are due; those armed on the way wait for the next turn */
-static void timers_run(struct passt *s)
-{
-	struct timer *t;
-
-	while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms)))
-		timer_dispatch(s, t->ref);
-}
-
 static int loop_run(struct passt *s)
 {
 	struct epoll_event ev[EVENTS_MAX];
+	struct timer *t;
 	bool busy = false;
 	int i, n;
 
@@ -772,8 +732,12 @@ static int loop_run(struct passt *s)
 		for (i = 0; i < n; i++)
 			event_dispatch(s, (union epoll_ref){
 				       .u64 = ev[i].data.u64 }, ev[i].events);
-		timers_run(s);
-		busy = datapath_run(s);
+		/* Timers armed on the way wait for the next turn */
+		while ((t = wheel_expire(&s->loop.wheel, s->loop.now_ms)))
+			timer_dispatch(s, t->ref);
+		busy = tcp_run_ready(&s->tcp);
+		busy |= tcp_splice_run_ready(&s->tcp_splice);
+		tap_flush(s->tap);
 		if (s->ended)
 			busy = drained(s, n, busy);
 	}

@@ -72,12 +72,6 @@ uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq)
 	return (uint64_t)(size - queued) * c->ratio / TCP_RATIO_ONE;
 }
 
-/* behind() - The peer will acknowledge more, but nothing will tell */
-static bool behind(const struct tcp_conn *c)
-{
-	return !c->near && c->s.rcv_acked != c->s.rcv_nxt;
-}
-
 /*
  * squeezed() - The guest may be waiting for a larger window, while the queue is
  * too short for the kernel to report when it gets shorter
@@ -118,7 +112,9 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 
 	if (s->rcv_acked != before || s->rcv_edge != edge)
 		c->poll_now = c->poll_ms;
-	if (!s->poll_at && (behind(c) || (outq > 0 && squeezed(c))))
+	/* No event reports that the peer acknowledges more */
+	if (!s->poll_at && ((!c->near && s->rcv_acked != s->rcv_nxt) ||
+			    (outq > 0 && squeezed(c))))
 		s->poll_at = t->loop->now_ms + c->poll_now;
 
 	if (force || opened || s->rcv_acked != before)

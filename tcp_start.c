@@ -243,13 +243,6 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 
 /* Begun by the host side ------------------------------------------------- */
 
-/* reset_stale() - End a flow: its connection has ended in the kernel */
-static void reset_stale(struct tcp *t, struct flow *f)
-{
-	tcp_send_rst(t, f);
-	tcp_end(t, f, true, "its peer has begun a new connection");
-}
-
 /*
  * free_port() - Make the guest's view of a connection unlike all others
  *
@@ -277,7 +270,9 @@ static bool free_port(struct tcp *t, const struct flowside *host,
 
 		if (f && f->pif[INI] == PIF_HOST &&
 		    flowside_equals(flow_host_side(f), host)) {
-			reset_stale(t, f);
+			tcp_send_rst(t, f);
+			tcp_end(t, f, true,
+				"its peer has begun a new connection");
 			f = NULL;
 		}
 		if (!f)

@@ -226,13 +226,6 @@ static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 		a->acts |= ACT_ACK;
 }
 
-static void connecting_in(struct tcps *s, const struct tcp_seg *g)
-{
-	/* An old SYN was given up, this is a new attempt on the same port */
-	if (g->flags & TCPF_SYN && g->seq + 1 != s->rcv_nxt)
-		syn_options(s, g, s->rcv_mss, s->v4);
-}
-
 /* handshake_done() - The guest has acknowledged our SYN */
 static void handshake_done(struct tcps *s, uint64_t now_ms, struct tcp_acts *a)
 {
@@ -441,7 +434,9 @@ void tcps_segment(struct tcps *s, const struct tcp_seg *g, uint64_t now_ms,
 		return;
 	}
 	if (s->phase == TCPS_CONNECTING) {
-		connecting_in(s, g);
+		/* An old SYN was given up, this is a new attempt on the same port */
+		if (g->flags & TCPF_SYN && g->seq + 1 != s->rcv_nxt)
+			syn_options(s, g, s->rcv_mss, s->v4);
 		return;
 	}
 	if (s->phase == TCPS_SYN_SENT) {

@@ -28,12 +28,6 @@
 #define OLD_MAX		(1U << 24)	/* our largest window: TCPS_OUR_WSCALE */
 #define SEQ_GAP		(1U << 16)	/* between two connections */
 
-/* is_old() - @n is @end or shortly before */
-static bool is_old(uint32_t n, uint32_t end)
-{
-	return end - n <= OLD_MAX;
-}
-
 /**
  * timewait_add() - A connection ended in order
  * @w:		The table, zeroed before first use
@@ -85,7 +79,7 @@ enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 
 	if ((g->flags & (TCPF_SYN | TCPF_RST | TCPF_ACK)) != TCPF_ACK ||
 	    !flowside_equals(&s->tap, tap) || g->ack != s->snd_nxt ||
-	    !is_old(end, s->rcv_nxt))
+	    s->rcv_nxt - end > OLD_MAX)
 		return TIMEWAIT_UNKNOWN;
 
 	if (g->seq == end)
