@@ -97,8 +97,8 @@ void icmp_init(struct icmp *m, const struct conf *conf,
 
 /* Ping socket with this identifier, or any; negative errno on failure */
 /* #syscalls bind close */
-static int socket_new(const struct icmp *m, const struct flowside *host,
-		      be16 id)
+static int echo_socket(const struct icmp *m, const struct flowside *host,
+		       be16 id)
 {
 	bool v4 = inany_is_v4(&host->eaddr);
 	union sockaddr_inany sa;
@@ -124,7 +124,7 @@ static int socket_new(const struct icmp *m, const struct flowside *host,
 	return -error;
 }
 
-static void complain(struct icmp *m, int error)
+static void echo_complain(struct icmp *m, int error)
 {
 	if (error != EACCES && error != EPERM) {
 		warn_limited_rc(error, "ICMP: no socket for a new flow");
@@ -142,13 +142,13 @@ static struct flow *echo_start(struct icmp *m, const struct flowside *key,
 			       const struct flowside *host, be16 id, int *error)
 {
 	bool v4 = inany_is_v4(&key->eaddr);
-	int fd = socket_new(m, host, id), rc;
+	int fd = echo_socket(m, host, id), rc;
 	struct icmp_flow *mf;
 	struct flow *f;
 
 	if ((fd == -EMFILE || fd == -ENFILE) &&
 	    flow_evict(m->flows, FLOW_ECHO, m->loop->now_ms))
-		fd = socket_new(m, host, id);
+		fd = echo_socket(m, host, id);
 	*error = fd < 0 ? -fd : ENOSPC;
 	if (fd < 0)
 		return NULL;
@@ -217,7 +217,7 @@ static union inany guest_name(const struct icmp_flow *mf, const union inany *a)
 	return inany_equals(a, &mf->real) ? mf->asked : *a;
 }
 
-static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
+static void echo_pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 {
 	const struct icmp_flow *mf = icmp_flow(f);
 	const struct flowside host = { .eaddr = e->dst };
@@ -238,7 +238,7 @@ static void pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 /* Pass on the errors in the queue; return the MTU that a request was over,
  * if the host itself says so, else 0 */
 /* #syscalls getsockopt */
-static uint32_t read_errors(struct icmp *m, struct flow *f)
+static uint32_t echo_read_errors(struct icmp *m, struct flow *f)
 {
 	struct icmp_flow *mf = icmp_flow(f);
 	socklen_t len = sizeof(int);
@@ -253,7 +253,7 @@ static uint32_t read_errors(struct icmp *m, struct flow *f)
 		if (rc == -EAGAIN)
 			break;
 		if (!rc && !e.local)
-			pass_error(m, f, &e);
+			echo_pass_error(m, f, &e);
 		else if (!rc && icmperr_is_too_big(&e))
 			mtu = e.word;
 	}
@@ -264,7 +264,7 @@ static uint32_t read_errors(struct icmp *m, struct flow *f)
 }
 
 /**
- * send_request() - Send one echo request
+ * echo_send() - Send one echo request
  * @m:		ICMP
  * @f:		The flow
  * @p:		Packet of the guest
@@ -275,8 +275,8 @@ static uint32_t read_errors(struct icmp *m, struct flow *f)
  * then it is tried again
  */
 /* #syscalls sendmsg */
-static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
-			const struct flowside *host, uint32_t *mtu)
+static int echo_send(struct icmp *m, struct flow *f, const struct pkt *p,
+		     const struct flowside *host, uint32_t *mtu)
 {
 	struct icmp_hdr h = p->icmp;
 	struct iovec iov[1 + VIEW_PARTS_MAX] = { { &h, sizeof(h) } };
@@ -296,22 +296,22 @@ static int send_request(struct icmp *m, struct flow *f, const struct pkt *p,
 		error = errno;
 		if (error == EAGAIN)
 			break;
-		*mtu = read_errors(m, f);
+		*mtu = echo_read_errors(m, f);
 		if (error == EMSGSIZE && *mtu)
 			break;
 	}
 	return error;
 }
 
-static bool is_request(const struct pkt *p)
+static bool echo_is_request(const struct pkt *p)
 {
 	return p->icmp.type == (p->kind == PKT_ICMP4 ? ICMP4_ECHO : ICMP6_ECHO)
 	       && !p->icmp.code;
 }
 
 /* Report to the guest why a request was not sent, unless the reason is our own */
-static void refuse(struct icmp *m, const struct pkt *p,
-		   const struct flowside *host, int error, uint32_t mtu)
+static void echo_refuse(struct icmp *m, const struct pkt *p,
+			const struct flowside *host, int error, uint32_t mtu)
 {
 	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
 	struct icmperr e;
@@ -324,20 +324,21 @@ static void refuse(struct icmp *m, const struct pkt *p,
 }
 
 /* Send a request that is over the MTU, in fragments. Return 0 or an errno */
-static int send_fragmented(struct icmp *m, struct flow *f, const struct pkt *p,
-			   const struct flowside *host)
+static int echo_send_fragmented(struct icmp *m, struct flow *f,
+				const struct pkt *p,
+				const struct flowside *host)
 {
 	struct icmp_flow *mf = icmp_flow(f);
 	uint32_t mtu = 0;
 	int error;
 
 	hostsock_set_df(mf->fd, mf->v4, &mf->hops, false);
-	error = send_request(m, f, p, host, &mtu);
+	error = echo_send(m, f, p, host, &mtu);
 	hostsock_set_df(mf->fd, mf->v4, &mf->hops, p->df);
 	return error;
 }
 
-static bool forward(struct icmp *m, const struct pkt *p)
+static bool echo_forward(struct icmp *m, const struct pkt *p)
 {
 	const struct flowside tap = { .eaddr = p->src, .oaddr = p->dst };
 	struct flowside host;
@@ -349,7 +350,7 @@ static bool forward(struct icmp *m, const struct pkt *p)
 		return false;
 	f = echo_flow(m, p, &host, &error);
 	if (!f) {
-		complain(m, error);
+		echo_complain(m, error);
 	} else {
 		struct icmp_flow *mf = icmp_flow(f);
 
@@ -360,13 +361,13 @@ static bool forward(struct icmp *m, const struct pkt *p)
 			mf->real = host.eaddr;
 			mf->asked = p->dst;
 		}
-		error = send_request(m, f, p, &host, &mtu);
+		error = echo_send(m, f, p, &host, &mtu);
 		if (!error)
 			return true;
 	}
-	refuse(m, p, &host, error, mtu);
+	echo_refuse(m, p, &host, error, mtu);
 	return f && error == EMSGSIZE && mtu && p->df &&
-	       !send_fragmented(m, f, p, &host);
+	       !echo_send_fragmented(m, f, p, &host);
 }
 
 /**
@@ -380,8 +381,8 @@ void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		if (is_request(&pkts[i]) &&
-		    (m->conf->no_icmp || !forward(m, &pkts[i])))
+		if (echo_is_request(&pkts[i]) &&
+		    (m->conf->no_icmp || !echo_forward(m, &pkts[i])))
 			m->dropped++;
 }
 
@@ -442,7 +443,7 @@ void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 
 	(void)side;
 	if (events & EPOLLERR)
-		read_errors(m, f);
+		echo_read_errors(m, f);
 	if (events & EPOLLIN)
 		for (n = 0; n < READS_MAX && read_reply(m, f); n++)
 			;

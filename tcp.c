@@ -111,8 +111,8 @@ static uint32_t undelivered(struct flow *f)
 	return c->spill.len + unsent;
 }
 
-/* drain() - The next step towards the peer's RST */
-static void drain(struct tcp *t, struct flow *f)
+/* tcp_drain() - The next step towards the peer's RST */
+static void tcp_drain(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
 	uint64_t now = t->loop->now_ms;
@@ -151,7 +151,7 @@ static void guest_reset(struct tcp *t, struct flow *f)
 	flow_list_remove(t->flows, f);
 	flow_unhash(t->flows, f);
 	tcp_give_way(t, f);
-	drain(t, f);
+	tcp_drain(t, f);
 }
 
 /* segment() - Let the state decide, and collect the actions */
@@ -324,7 +324,7 @@ static void drain_event(struct tcp *t, struct flow *f, uint32_t events)
 		recv(c->sock, NULL, INT_MAX, MSG_TRUNC | MSG_DONTWAIT);
 	if (events & EPOLLOUT)
 		c->armed = false;
-	drain(t, f);
+	tcp_drain(t, f);
 }
 
 /**
@@ -389,7 +389,7 @@ void tcp_timer(void *ctx, struct flow *f)
 		return;
 	}
 	if (c->draining) {
-		drain(t, f);
+		tcp_drain(t, f);
 		return;
 	}
 	if (acts & (ACT_SYN | ACT_SYNACK))

@@ -118,7 +118,7 @@ struct splice_conn {
 };
 static_assert(sizeof(struct splice_conn) <= FLOW_PRIV, "state of a flow");
 
-static struct splice_conn *conn(struct flow *f)
+static struct splice_conn *splice_conn(struct flow *f)
 {
 	return (struct splice_conn *)(void *)f->priv;
 }
@@ -188,7 +188,7 @@ static void close_socket(int fd, bool rst)
 static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 		     const char *why)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	unsigned side;
 
 	trace_flow(s, f, why);
@@ -234,7 +234,7 @@ static void side_failed(struct splice_conn *c, unsigned side, int error)
 /* wait_for_room() - The socket took less than it was given */
 static void wait_for_room(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 
 	c->dir[from].writable = false;
 	loop_mod(s->loop, c->sock[!from], SPLICE_EVENTS, flow_ref(f, !from));
@@ -246,11 +246,11 @@ static bool is_again(int error)
 	       error == ENOMEM;
 }
 
-/* drain() - From the pipe to the socket: 0, negative errno if the socket failed */
+/* splice_drain() - From the pipe to the socket: 0, negative errno if the socket failed */
 /* #syscalls:pasta splice */
-static int drain(struct tcp_splice *s, struct flow *f, unsigned from)
+static int splice_drain(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
 	ssize_t n;
 
@@ -287,13 +287,13 @@ static void was_read(struct splice_dir *d, ssize_t n, size_t want)
 static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 			 size_t len)
 {
-	ssize_t n = send(conn(f)->sock[!from], s->buf, len,
+	ssize_t n = send(splice_conn(f)->sock[!from], s->buf, len,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0 && !is_again(errno)) {
 		int error = errno;
 
-		side_failed(conn(f), !from, error);
+		side_failed(splice_conn(f), !from, error);
 		return -error;
 	}
 	if (n < 0)
@@ -311,7 +311,7 @@ static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 /* #syscalls:pasta recvfrom */
 static ssize_t move_careful(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
 	ssize_t n, sent;
 
@@ -334,7 +334,7 @@ static ssize_t move_careful(struct tcp_splice *s, struct flow *f, unsigned from)
 /* #syscalls:pasta recvfrom write */
 static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
 	ssize_t n, sent;
 
@@ -364,7 +364,7 @@ static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
 /* #syscalls:pasta splice */
 static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
 	ssize_t n;
 	int rc;
@@ -385,7 +385,7 @@ static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 	if (n < (ssize_t)BULK_MIN)
 		d->bulk = false;
 	d->held = n;
-	rc = drain(s, f, from);
+	rc = splice_drain(s, f, from);
 	return rc ? rc : n;
 }
 
@@ -405,12 +405,12 @@ static void pass_fin(struct splice_conn *c, unsigned from)
 /* move() - One direction goes as far as it can, one turn's worth */
 static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
 	uint32_t done = 0;
 	ssize_t n;
 
-	if (c->failed[!from] || drain(s, f, from))
+	if (c->failed[!from] || splice_drain(s, f, from))
 		return;
 	while (d->readable && d->writable && !d->eof) {
 		if (done >= TURN_BYTES) {
@@ -458,7 +458,7 @@ static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 /* #syscalls:pasta recvfrom recv */
 static bool linger(struct tcp_splice *s, struct flow *f)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	unsigned from = c->failed[INI] ? INI : TGT;
 	struct splice_dir *d = &c->dir[from];
 	uint64_t now = s->loop->now_ms;
@@ -492,7 +492,7 @@ static bool linger(struct tcp_splice *s, struct flow *f)
 /* run() - Both directions, and the end if it has come */
 static void run(struct tcp_splice *s, struct flow *f)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 
 	if (!c->connected)
 		return;
@@ -532,15 +532,15 @@ static int other_socket(struct tcp_splice *s, bool from_ns,
  */
 static int send_early(struct tcp_splice *s, struct flow *f)
 {
-	struct splice_dir *d = &conn(f)->dir[INI];
+	struct splice_dir *d = &splice_conn(f)->dir[INI];
 	ssize_t n = move_small(s, f, INI);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return 0;
 	if (n < 0)
 		return n;
-	conn(f)->connected = n > 0 && d->held < n;
-	if (conn(f)->connected)
+	splice_conn(f)->connected = n > 0 && d->held < n;
+	if (splice_conn(f)->connected)
 		flow_set_rank(s->flows, f, FLOW_KEPT);
 	return 0;
 }
@@ -555,7 +555,7 @@ static bool is_from_ns(const struct flow *f)
 static int reach(struct tcp_splice *s, struct flow *f)
 {
 	const struct flowside *tgt = &f->side[TGT];
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	bool from_ns = is_from_ns(f);
 	static const int one = 1;
 	union sockaddr_inany sa;
@@ -583,7 +583,7 @@ static int reach(struct tcp_splice *s, struct flow *f)
 /* reach_other() - If @rc is a refusal, the same at the addresses that are left */
 static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
 {
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 
 	static_assert(FWD_TARGETS == 3, "two others");
 	while (rc == -ECONNREFUSED && inany_is_set(&c->other[0])) {
@@ -597,9 +597,9 @@ static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
 	return rc;
 }
 
-static int watch(struct tcp_splice *s, struct flow *f, unsigned side)
+static int splice_watch(struct tcp_splice *s, struct flow *f, unsigned side)
 {
-	return loop_add(s->loop, conn(f)->sock[side], SPLICE_EVENTS,
+	return loop_add(s->loop, splice_conn(f)->sock[side], SPLICE_EVENTS,
 			flow_ref(f, side));
 }
 
@@ -612,8 +612,8 @@ static int dial(struct tcp_splice *s, struct flow *f)
 	if (!rc)
 		rc = send_early(s, f);
 	if (!rc)
-		rc = watch(s, f, INI);
-	return rc ? rc : watch(s, f, TGT);
+		rc = splice_watch(s, f, INI);
+	return rc ? rc : splice_watch(s, f, TGT);
 }
 
 /* Events ----------------------------------------------------------------- */
@@ -626,7 +626,7 @@ static int dial(struct tcp_splice *s, struct flow *f)
 void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 {
 	struct tcp_splice *s = ctx;
-	struct splice_conn *c = conn(f);
+	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[side];
 	int error = 0;
 
@@ -638,7 +638,7 @@ void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 	}
 	if (error && !c->connected) {
 		if (side == INI || reach_other(s, f, -error) ||
-		    watch(s, f, TGT))
+		    splice_watch(s, f, TGT))
 			end_flow(s, f, true, "refused");
 		return;
 	}
@@ -676,10 +676,10 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 
 /* New flows -------------------------------------------------------------- */
 
-/* refuse() - End a new flow: the other side, or a socket, can't be had */
-static void refuse(struct tcp_splice *s, struct flow *f, int rc)
+/* splice_refuse() - End a new flow: the other side, or a socket, can't be had */
+static void splice_refuse(struct tcp_splice *s, struct flow *f, int rc)
 {
-	if (conn(f)->sock[TGT] < 0) {
+	if (splice_conn(f)->sock[TGT] < 0) {
 		s->stats.refused++;
 		warn_limited_rc(rc, "No socket for a new connection");
 	}
@@ -689,7 +689,7 @@ static void refuse(struct tcp_splice *s, struct flow *f, int rc)
 /* lacks_socket() - Did dial() fail for want of a socket, which may come? */
 static bool lacks_socket(struct flow *f, int rc)
 {
-	return conn(f)->sock[TGT] < 0 && !is_from_ns(f) &&
+	return splice_conn(f)->sock[TGT] < 0 && !is_from_ns(f) &&
 	       nshelper_error_passes(rc);
 }
 
@@ -698,7 +698,7 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
 {
 	if (!lacks_socket(f, rc))
 		return false;
-	conn(f)->waiting = true;
+	splice_conn(f)->waiting = true;
 	s->waiting++;
 	wheel_arm(&s->loop->wheel, &f->timer, s->loop->now_ms + WAIT_MS);
 	trace_flow(s, f, "waits for a socket");
@@ -737,7 +737,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 		close_socket(fd, true);
 		return;
 	}
-	c = conn(f);
+	c = splice_conn(f);
 	c->sock[INI] = fd;
 	c->sock[TGT] = -1;
 	memcpy(c->other, other, sizeof(c->other));
@@ -747,7 +747,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 
 	rc = dial(s, f);
 	if (rc && !wait_for_socket(s, f, rc))
-		refuse(s, f, rc);
+		splice_refuse(s, f, rc);
 }
 
 /**
@@ -759,16 +759,17 @@ void tcp_splice_retry(struct tcp_splice *s)
 	int rc;
 
 	while (s->waiting && (f = flow_next(s->flows, f))) {
-		if (f->timer.ref.kind != REF_TCP_SPLICE || !conn(f)->waiting)
+		if (f->timer.ref.kind != REF_TCP_SPLICE ||
+		    !splice_conn(f)->waiting)
 			continue;
 		rc = dial(s, f);
 		if (rc && lacks_socket(f, rc))
 			return;			/* no more of them */
-		conn(f)->waiting = false;
+		splice_conn(f)->waiting = false;
 		s->waiting--;
 		wheel_cancel(&s->loop->wheel, &f->timer);
 		if (rc)
-			refuse(s, f, rc);
+			splice_refuse(s, f, rc);
 	}
 }
 
@@ -779,8 +780,8 @@ void tcp_splice_timer(void *ctx, struct flow *f)
 {
 	struct tcp_splice *s = ctx;
 
-	if (conn(f)->waiting)
-		refuse(s, f, -ETIMEDOUT);
+	if (splice_conn(f)->waiting)
+		splice_refuse(s, f, -ETIMEDOUT);
 	else
 		run(s, f);
 }

@@ -139,7 +139,7 @@ static void pump(struct model *m, uint32_t limit)
 	}
 }
 
-/* drain() - As in tcp.c, after a reset of the guest; @left: what the socket has */
+/* drain() - As tcp_drain() in tcp.c, after a reset of the guest; @left: what the socket has */
 static void drain(struct model *m, uint32_t left)
 {
 	struct tcps *s = &m->s;
