@@ -214,29 +214,26 @@ uint64_t hostsock_cookie(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len) ? 0 : number;
 }
 
-/* With "don't fragment", sending a packet larger than the path's MTU is an error.
- * Without it, routers may fragment over IPv4, and this host does over IPv6 */
-static int pmtu_discover(bool v4, bool df)
-{
-	if (v4)
-		return df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
-	return df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT;
-}
-
 /**
  * hostsock_set_df() - Set or clear "don't fragment", if it changes
  * @fd:		Datagram socket
  * @v4:		Family of the packets
  * @now:	State of the socket, updated
  * @df:		Don't fragment
+ *
+ * With "don't fragment", sending a packet larger than the path's MTU is an error.
+ * Without it, routers may fragment over IPv4, and this host does over IPv6.
  */
 void hostsock_set_df(int fd, bool v4, struct hostsock_hops *now, bool df)
 {
 	if (now->df == (df ? 1 : 2))
 		return;
-	hostsock_set_int(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-			 v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-			 pmtu_discover(v4, df));
+	if (v4)
+		hostsock_set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER,
+				 df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+	else
+		hostsock_set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+				 df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT);
 	now->df = df ? 1 : 2;
 }
 
