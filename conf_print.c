@@ -112,7 +112,7 @@ static void print_ipv6(const struct conf *c, const struct hostnet *h,
 }
 
 /**
- * conf_print() - Print interfaces, addresses, name servers and ports
+ * conf_print() - Print interfaces, addresses and name servers
  * @c:		Configuration
  * @h:		Network of the host
  * @d:		Name servers and search list at start

@@ -432,7 +432,7 @@ static bool read_reply(struct icmp *m, struct flow *f)
 
 /**
  * icmp_sock_event() - A socket has a reply or an error
- * @m:		ICMP
+ * @ctx:	ICMP
  * @f:		Its flow
  * @events:	EPOLLIN, EPOLLERR
  */
@@ -451,7 +451,7 @@ void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 
 /**
  * icmp_evict() - End a flow, because it is idle or others need the room
- * @m:		ICMP
+ * @ctx:	ICMP
  * @f:		The flow
  */
 /* #syscalls close */
@@ -465,7 +465,7 @@ void icmp_evict(void *ctx, struct flow *f)
 
 /**
  * icmp_timer() - The timer of a flow fired: it ends, unless there was traffic
- * @m:		ICMP
+ * @ctx:	ICMP
  * @f:		The flow
  */
 void icmp_timer(void *ctx, struct flow *f)

@@ -146,7 +146,7 @@ void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why)
 
 /**
  * tcp_evict() - Evict a connection that is not established, or not any more
- * @t:		TCP
+ * @ctx:	TCP
  * @f:		The flow
  *
  * A peer that dialled gets a reset. A guest that did gets nothing: it repeats its

@@ -203,7 +203,7 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 
 /**
  * tcp_splice_evict() - Evict a connection that is not established, or not any more
- * @s:		Bypassed connections
+ * @ctx:	Bypassed connections
  * @f:		The flow
  */
 void tcp_splice_evict(void *ctx, struct flow *f)
