@@ -210,7 +210,7 @@ static void test_where(void)
 	   "a connection that leads nowhere is not handed on");
 	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
 	   "a connection that leads nowhere gets a reset");
-	is(b.refused, 1,
+	ok(b.refused == 1 && !b.foreign,
 	   "a connection that leads nowhere is counted as refused");
 	hostnet.ip4.enabled = true;
 	hang_up();
@@ -260,8 +260,8 @@ static void test_from_ns(void)
 	fd = dial_from("198.51.100.77", "127.0.0.1", 5001);
 	turn();
 	is(got.splice, 0, "an address of somebody else may not pass");
-	is(b.refused, 1,
-	   "the connection of somebody else is counted as refused");
+	ok(b.refused == 1 && b.foreign == 1,
+	   "the connection of somebody else is counted as refused, and as foreign");
 	ok(recv(fd, &got, 1, 0) < 0 && errno == ECONNRESET,
 	   "a refused connection gets a reset");
 	hang_up();
@@ -287,6 +287,7 @@ static void test_no_room(void)
 	turn();
 	is(got.splice, 0, "with no room for a flow, no connection is accepted");
 	is(turn(), 0, "without room, the listener is paused");
+	is(b.paused, 1, "a pause is counted");
 	flow_limit_fds(&flows, UINT32_MAX);
 	inbound_timer(&b);
 	is(turn(), 1, "once there is room, the connection is still there");
