@@ -155,12 +155,12 @@ static void entries(void)
 	c = take(IPPROTO_TCP);
 	is(flow_index(&t, c), index,
 	   "the entry of a flow that ended is used again");
-	ok(c->gen != gen, "a used entry has another generation");
+	ok(c->gen != gen, "a reused entry has another generation");
 	for (i = 0; i < sizeof(c->priv); i++)
 		dirty += c->priv[i];
 	ok(!dirty && !c->hashed && !timer_armed(&c->timer),
-	   "a used entry is clean");
-	ok(!c->list, "a used entry is on no list");
+	   "a reused entry is clean");
+	ok(!c->list, "a reused entry is on no list");
 
 	wheel_arm(&l.wheel, &c->timer, 2000);
 	flow_free(&t, &l, c);
@@ -211,7 +211,7 @@ static void lookups(void)
 	f = between(IPPROTO_TCP, 7, PIF_TAP, 8, FLOW_INI | FLOW_TGT);
 	s = side_of(8);
 	ok(flow_lookup(&t, IPPROTO_TCP, PIF_HOST, &s, &side) == f && side == TGT,
-	   "the other side is found as the other side");
+	   "the target side is found as the target side");
 	ok(!find(IPPROTO_UDP, 7, PIF_TAP), "another protocol is another flow");
 	ok(!find(IPPROTO_TCP, 7, PIF_HOST), "another interface is another flow");
 	ok(!find(IPPROTO_TCP, 9, PIF_TAP), "another port is another flow");
@@ -296,10 +296,10 @@ static void full(void)
 		flow_free(&t, &l, &t.flow[i]);
 	for (i = 0; i < sizeof(t.hash) / sizeof(t.hash[0]); i++)
 		n += !!t.hash[i];
-	is(n, 0, "when all have ended, the hash is empty");
-	is(t.count, 0, "when all have ended, the table is empty");
+	is(n, 0, "after all flows have ended, the hash is empty");
+	is(t.count, 0, "after all flows have ended, the table is empty");
 	ok(take(IPPROTO_TCP),
-	   "when all have ended, the table takes flows again");
+	   "after all flows have ended, the table takes flows again");
 }
 
 /* @n flows of @class that hold a descriptor each; how many there are */
@@ -334,9 +334,9 @@ static void shares(void)
 	flow_limit_fds(&t, 320);
 	is(fill(FLOW_STREAM, 400, FLOW_KEPT, 0), 268,
 	   "established connections leave the others their shares");
-	is(nevicted, 0, "established connections end none of themselves");
+	is(nevicted, 0, "established connections don't evict each other");
 	is(fill(FLOW_DATAGRAM, 41, FLOW_ANSWERED, 0), 41,
-	   "datagrams have their share beside them");
+	   "datagrams have their share beside connections");
 	is(fill(FLOW_ECHO, 11, FLOW_PENDING, 0), 11,
 	   "echo has its share beside streams and datagrams");
 	is(nevicted, 0, "no flow has to end within the shares");
@@ -348,7 +348,7 @@ static void shares(void)
 	reset();
 	flow_limit_fds(&t, 320);
 	is(fill(FLOW_ECHO, 1000, FLOW_PENDING, 0), 1000,
-	   "echo goes on beyond the limit");
+	   "echo starts new flows beyond the limit");
 	is(held(FLOW_ECHO), 320,
 	   "echo may use all while no other class needs it");
 	is(fill(FLOW_STREAM, 270, FLOW_KEPT, 0), 268,
@@ -393,13 +393,14 @@ static void least_useful(void)
 	flow_set_rank(&t, b, FLOW_ANSWERED);
 	a->last_ms = 40;
 	with_fds(IPPROTO_UDP, 1, 50);
-	ok(evicted == c, "the longest idle of those without an answer ends first");
+	ok(evicted == c,
+	   "of flows without an answer the longest idle one ends");
 	a->last_ms = 60;
 	flow_set_rank(&t, a, FLOW_ANSWERED);
 	flow_set_rank(&t, c, FLOW_ANSWERED);	/* its entry was used again */
 	c->last_ms = 70;
 	with_fds(IPPROTO_UDP, 1, 80);
-	ok(evicted == b, "the longest idle of those with an answer ends then");
+	ok(evicted == b, "of flows with an answer the longest idle one ends");
 
 	reset();
 	flow_limit_fds(&t, 2);
@@ -407,9 +408,9 @@ static void least_useful(void)
 	flow_set_rank(&t, a, FLOW_ANSWERED);
 	b = with_fds(IPPROTO_UDP, 1, 9990);
 	with_fds(IPPROTO_UDP, 1, 9999);
-	ok(evicted == b, "a question ends before a flow that was in use lately");
+	ok(evicted == b, "a request ends before a flow that was in use lately");
 	with_fds(IPPROTO_UDP, 1, 10000);
-	ok(evicted == a, "a fresh question does not end before one that is idle");
+	ok(evicted == a, "a fresh request does not end before an idle flow");
 
 	reset();
 	flow_limit_fds(&t, 2);
@@ -422,7 +423,7 @@ static void least_useful(void)
 	is(a->rank, FLOW_PENDING, "a flow that is still needed keeps its rank");
 	ok(flow_has_room(&t, FLOW_DATAGRAM, 0) &&
 	   !flow_has_room(&t, FLOW_DATAGRAM, 1),
-	   "without ending others there is room for a flow without descriptors");
+	   "without evictions only a flow without descriptors fits");
 
 	reset();
 	flow_limit_fds(&t, 2);
@@ -441,9 +442,10 @@ static void least_useful(void)
 	flow_limit_fds(&t, 64);
 	fill(FLOW_ECHO, 64, FLOW_PENDING, 10);
 	ok(flow_evict(&t, FLOW_STREAM, 20) && evicted == &t.flow[0],
-	   "without descriptors in the kernel, the same flow would end");
+	   "flow_evict() ends the longest idle flow");
 	reset();
-	ok(!flow_evict(&t, FLOW_STREAM, 20), "without a flow none would end");
+	ok(!flow_evict(&t, FLOW_STREAM, 20),
+	   "flow_evict() fails without a flow to end");
 }
 
 static void sides(void)
@@ -562,13 +564,13 @@ static void text(void)
 	flow_str(&t, f, buf);
 	ok(!strcmp(buf, "TCP 0 (tap 203.0.113.0:33000 > 198.51.100.1:80, "
 			"host 198.51.100.1:80 > 203.0.113.0:443)"),
-	   "a flow reads as who dials whom, on both sides");
+	   "a flow is printed with both sides, from its source on");
 	memset(&f->side, 0, sizeof(f->side));
 	f->side[INI].eaddr.a6 = in6addr_loopback;
 	f->side[INI].eport = 1;
 	flow_str(&t, f, buf);
 	ok(!strcmp(buf, "TCP 0 (tap [::1]:1 > *:0, host *:0 > *:0)"),
-	   "IPv6 in brackets, a star for what is not known");
+	   "IPv6 addresses are in brackets, an unknown one is a star");
 }
 
 int main(void)

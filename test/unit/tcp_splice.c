@@ -231,7 +231,8 @@ static void both_ways(void)
 	ok(p.server >= 0, "the server is reached");
 	is(flows.count, 1, "one flow reaches the server");
 	ok(transfer(p.client, p.server, 1, 1, 1), "a byte gets to the server");
-	ok(transfer(p.server, p.client, 1, 1, 1), "a byte gets back");
+	ok(transfer(p.server, p.client, 1, 1, 1),
+	   "a byte gets back to the client");
 	ok(transfer(p.client, p.server, 3000000, 100000, 70000),
 	   "a long message gets to the server");
 	ok(transfer(p.server, p.client, 3000000, 1000000, 1000000),
@@ -247,7 +248,7 @@ static void one_byte_writes(void)
 	ok(transfer(p.client, p.server, 3000, 1, 1),
 	   "single bytes get to the server");
 	ok(transfer(p.server, p.client, 3000, 1, 100000),
-	   "single bytes get back");
+	   "single bytes get back to the client");
 	ok(transfer(p.client, p.server, 20000, 5000, 1),
 	   "single bytes are read one by one");
 	finish(p);
@@ -365,7 +366,7 @@ static void half_close(void)
 	close(p.server);
 	p.server = -1;
 	ok(transfer(p.client, p.client, 0, 1, 1) && !read_error(p.client),
-	   "the last words of a server are heard");
+	   "data that a server sends last arrives");
 	finish(p);
 }
 
@@ -573,7 +574,7 @@ static void other_family(bool late)
 	}
 	settle();
 	is(recv(p.server, buf, sizeof(buf), 0), 7, late ?
-	   "a server that ends is asked for in the other family" :
+	   "after a server has ended, the other family is tried" :
 	   "a server of the other family is found");
 	ok(transfer(p.client, p.server, 100000, 1000, 1000) &&
 	   transfer(p.server, p.client, 100000, 1000, 1000),
@@ -631,9 +632,10 @@ static void early_data(void)
 	hand_over(back_port);
 	settle();
 	p.server = accept4(back, NULL, NULL, SOCK_NONBLOCK);
-	is(recv(p.server, buf, sizeof(buf), 0), 10, "last words are heard");
+	is(recv(p.server, buf, sizeof(buf), 0), 10,
+	   "data sent just before a reset arrives");
 	is(read_error(p.server), ECONNRESET,
-	   "the reset comes behind the last words");
+	   "the reset comes behind the data sent before it");
 	finish(p);
 
 	p.client = client_of(front);
@@ -829,7 +831,7 @@ static void sockets_run_out(void)
 		if (timer_armed(&flows.flow[i].timer))
 			tcp_splice_timer(s, &flows.flow[i]);
 	}
-	is(s->waiting, 0, "a socket is not waited for for ever");
+	is(s->waiting, 0, "a connection does not wait for a socket for ever");
 	is(flows.count, 1, "a connection without a socket ends in time");
 	is(s->stats.refused, 1,
 	   "a connection without a socket is counted as refused");

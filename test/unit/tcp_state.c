@@ -248,12 +248,12 @@ static void active_open(void)
 	struct tcp_acts a;
 
 	opening();
-	is(rel_snd(s.snd_nxt), 0, "our SYN counts one");
+	is(rel_snd(s.snd_nxt), 0, "our SYN counts as one byte");
 	is(tcps_may_send(&s), 0, "no data before the guest answers");
 	is(tcps_window_field(&s, true), 30000, "our SYN has a window, not scaled");
 	ok(s.our_ws, "our SYN offers a window scale");
 	tcps_blocked(&s, now);
-	ok(!s.persist, "data that waits is no reason to probe");
+	ok(!s.persist, "data that waits for the handshake is not probed for");
 
 	a = in((struct tcp_seg){ .seq = -1, .ack = 0, .wnd = 5000, .mss = 1000,
 				 .flags = TCPF_SYN | TCPF_ACK, .ws = 7 });
@@ -291,30 +291,30 @@ static void active_table(void)
 		const char *name;
 	} t[] = {
 		{ 0, TCPF_SYN | TCPF_ACK, ACT_ACK | ACT_SEND, TCPS_ESTABLISHED,
-		  "SYN-ACK of our SYN: established" },
+		  "a SYN-ACK of our SYN establishes the connection" },
 		{ 1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
-		  "SYN-ACK of what was never sent: RST" },
+		  "a SYN-ACK of data never sent gets a RST" },
 		{ -1, TCPF_SYN | TCPF_ACK, ACT_RST_TAP, TCPS_SYN_SENT,
-		  "SYN-ACK of an old SYN: RST" },
+		  "a SYN-ACK of an old SYN gets a RST" },
 		{ 5, TCPF_ACK, ACT_RST_TAP | ACT_SYN, TCPS_SYN_SENT,
-		  "ACK of another connection: RST, and our SYN again" },
-		{ 0, TCPF_ACK, 0, TCPS_SYN_SENT, "right ACK without SYN: nothing" },
+		  "an ACK of another connection gets a RST and our SYN again" },
+		{ 0, TCPF_ACK, 0, TCPS_SYN_SENT, "a right ACK without SYN is ignored" },
 		{ 0, TCPF_ACK | TCPF_FIN, 0, TCPS_SYN_SENT,
 		  "a SYN-ACK with a FIN is ignored" },
-		{ 0, TCPF_FIN, 0, TCPS_SYN_SENT, "a FIN: nothing" },
+		{ 0, TCPF_FIN, 0, TCPS_SYN_SENT, "a FIN before any SYN is ignored" },
 		{ 0, 0, 0, TCPS_SYN_SENT,
 		  "a segment without flags is ignored" },
 		{ 0, TCPF_RST | TCPF_ACK, ACT_RST_SOCK, TCPS_SYN_SENT,
-		  "RST of our SYN ends the flow" },
+		  "a RST for our SYN ends the flow" },
 		{ 0, TCPF_RST | TCPF_ACK | TCPF_SYN, ACT_RST_SOCK, TCPS_SYN_SENT,
-		  "RST with SYN ends the flow" },
+		  "a RST with SYN ends the flow" },
 		{ 1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT,
-		  "RST of something else is ignored" },
+		  "a RST for another segment is ignored" },
 		{ -1, TCPF_RST | TCPF_ACK, 0, TCPS_SYN_SENT,
-		  "RST before our SYN is ignored" },
-		{ 0, TCPF_RST, 0, TCPS_SYN_SENT, "RST without ACK is ignored" },
+		  "a RST for an older segment is ignored" },
+		{ 0, TCPF_RST, 0, TCPS_SYN_SENT, "a RST without ACK is ignored" },
 		{ 0, TCPF_SYN, ACT_SYNACK, TCPS_SYN_RCVD,
-		  "SYN without ACK: both opened at once" },
+		  "a SYN without ACK is a simultaneous open" },
 	};
 	struct tcp_acts a;
 	unsigned i;
@@ -338,11 +338,13 @@ static void hurried_syn(void)
 
 	opening();
 	timer = s.rtx_at;
-	is(in(old).acts, ACT_RST_TAP | ACT_SYN, "an ACK for our SYN: SYN at once");
-	is(in(old).acts, ACT_RST_TAP, "a second ACK gets a RST alone");
-	is(s.rtx_at, timer, "the SYN's timer is not moved by either");
+	is(in(old).acts, ACT_RST_TAP | ACT_SYN,
+	   "a wrong ACK gets a RST, and our SYN at once");
+	is(in(old).acts, ACT_RST_TAP, "a second wrong ACK gets a RST alone");
+	is(s.rtx_at, timer, "wrong ACKs don't move the SYN's timer");
 	is(fire(), ACT_SYN, "the timer retransmits the SYN");
-	is(in(old).acts, ACT_RST_TAP | ACT_SYN, "after the timer, once more at once");
+	is(in(old).acts, ACT_RST_TAP | ACT_SYN,
+	   "after the timer, a wrong ACK gets our SYN at once again");
 	is(in(old).acts, ACT_RST_TAP,
 	   "the SYN is retransmitted at once only once");
 }
@@ -370,7 +372,8 @@ static void simultaneous_open(void)
 
 	opening();
 	IN(.flags = TCPF_SYN, .seq = -1, .ack = 0, .mss = 900, .ws = 3);
-	is(rel_rcv(s.rcv_edge), 30000, "the promised window counts from its SYN");
+	is(rel_rcv(s.rcv_edge), 30000,
+	   "the promised window counts from the guest's SYN");
 	is((int32_t)rel_snd(s.snd_una), -1, "our SYN is to be sent again with an ACK");
 	ok(s.rtx_at, "our SYN is to be sent with an ACK once more");
 	a = IN(.flags = TCPF_SYN, .seq = -1, .ack = 0);
@@ -478,7 +481,7 @@ static void data_table(void)
 		  "data half of the space away is not taken" },
 		{ 1000, 100, TCPF_SYN, 0, 0, ACT_ACK, 0,
 		  "data with SYN is challenged" },
-		{ 1000, 100, TCPF_PSH | TCPF_URG, 0, 100, ACT_DATA, 0, "PSH, URG: data" },
+		{ 1000, 100, TCPF_PSH | TCPF_URG, 0, 100, ACT_DATA, 0, "data with PSH and URG is data" },
 	};
 	struct tcp_acts a;
 	unsigned i;
@@ -554,7 +557,7 @@ static void refused(void)
 	is(rel_rcv(s.rcv_nxt), 1099, "a refused FIN does not count");
 	a = IN(.seq = 1000, .len = 100, .flags = TCPF_ACK | TCPF_FIN);
 	ok(a.take == 1 && tcps_fin_due(&s),
-	   "a refused byte and FIN come again");
+	   "a refused byte and FIN are taken when they are resent");
 	tcps_refused(&s, 0);
 	ok(tcps_fin_due(&s), "nothing refused leaves the FIN");
 }
@@ -611,16 +614,16 @@ static void reset_for(void)
 		const char *name;
 	} t[] = {
 		{ { .seq = 7, .flags = TCPF_SYN }, 0, 8, TCPF_RST | TCPF_ACK,
-		  "RST for a SYN acknowledges it" },
+		  "a RST for a SYN acknowledges it" },
 		{ { .seq = 7, .flags = TCPF_SYN, .len = 5 }, 0, 13,
 		  TCPF_RST | TCPF_ACK,
-		  "RST for a SYN with data acknowledges both" },
+		  "a RST for a SYN with data acknowledges both" },
 		{ { .seq = 7, .flags = TCPF_FIN, .len = 5 }, 0, 13,
-		  TCPF_RST | TCPF_ACK, "a FIN counts" },
+		  TCPF_RST | TCPF_ACK, "a RST for a FIN acknowledges it" },
 		{ { .seq = 7, .flags = TCPF_ACK, .ack = 99, .len = 5 }, 99, 0,
-		  TCPF_RST, "RST for an ACK is where it expects it" },
+		  TCPF_RST, "a RST for an ACK has the number that it acknowledges" },
 		{ { .seq = -1, .flags = TCPF_SYN }, 0, 0, TCPF_RST | TCPF_ACK,
-		  "sequence numbers wrap" },
+		  "a RST for a SYN acknowledges it across 2^32" },
 	};
 	uint32_t seq, ack;
 	uint8_t flags;
@@ -798,7 +801,7 @@ static void reset_after_data(void)
 	unsigned acts;
 
 	resetting(0, false);
-	ok(tcps_reset_now(&s), "a reset without data: RST at once");
+	ok(tcps_reset_now(&s), "a reset without data is passed on at once");
 
 	resetting(500, false);
 	ok(!tcps_reset_now(&s), "with data in flight, the RST waits");
@@ -844,7 +847,8 @@ static void reset_after_data(void)
 	opening();
 	tcps_reset_due(&s, false, now);
 	tcps_eof(&s);
-	ok(tcps_reset_now(&s), "before the handshake and without data: RST at once");
+	ok(tcps_reset_now(&s),
+	   "a reset before the handshake is passed on at once");
 }
 
 static void drained(void)
@@ -854,7 +858,7 @@ static void drained(void)
 	established();
 	sent(500);
 	tcps_drain(&s, now + 5, now);
-	is(fire(), ACT_POLL, "after the guest's reset: look at the queue");
+	is(fire(), ACT_POLL, "after the guest's reset the queue is polled");
 	is(now, START + 5,
 	   "after the guest's reset the queue is looked at in time");
 	acts = fire();
@@ -935,17 +939,19 @@ static void half_closed(void)
 	is(s.out, OUT_FIN_ACKED, "the guest's FIN is acknowledged");
 	is(sent(WND + 1), WND, "data still goes to the guest");
 	a = IN(.ack = 1000);
-	is(a.acts, ACT_CONSUME | ACT_SEND, "its ACKs count after its FIN");
+	is(a.acts, ACT_CONSUME | ACT_SEND,
+	   "the guest's ACKs count after its FIN");
 	IN(.ack = 1000, .wnd = 0);
-	is(tcps_may_send(&s), 0, "its window closes after its FIN");
+	is(tcps_may_send(&s), 0, "the guest's window closes after its FIN");
 	a = IN(.ack = 1000);
-	ok(a.acts & ACT_SEND, "its window opens after its FIN");
+	ok(a.acts & ACT_SEND, "the guest's window opens after its FIN");
 	sent(WND);
 	for (i = 0; i < 3; i++)
 		a = IN(.ack = 1000);
 	is(rel_snd(s.snd_nxt), 1000,
-	   "three duplicate ACKs resend after its FIN");
-	ok(tcps_next_timer(&s) && !tcps_done(&s), "timers run after its FIN");
+	   "three duplicate ACKs resend after the guest's FIN");
+	ok(tcps_next_timer(&s) && !tcps_done(&s),
+	   "timers run after the guest's FIN");
 
 	established();
 	tcps_eof(&s);
@@ -1085,7 +1091,8 @@ static void blocked_sleeps(void)
 	next = tcps_next_timer(&s);
 	now += 100;
 	tcps_blocked(&s, now);
-	is(tcps_next_timer(&s), next, "blocked again: the probe is not put off");
+	is(tcps_next_timer(&s), next,
+	   "a second tcps_blocked() does not put off the probe");
 	tcps_timer(&s, next);
 	ok(tcps_next_timer(&s) > next, "no timer is due twice");
 }
@@ -1112,7 +1119,8 @@ static void window_shrinks(void)
 	established();
 	sent(10000);
 	IN(.ack = 4000, .wnd = 2000);
-	is(tcps_may_send(&s), 0, "shrunk below what is in flight: nothing may go");
+	is(tcps_may_send(&s), 0,
+	   "nothing may go into a window shrunk below the data in flight");
 	is(rel_snd(s.snd_nxt), 10000,
 	   "a window shrunk below the data in flight takes nothing back");
 }
@@ -1131,8 +1139,10 @@ static void guest_probes(void)
 	is(a.acts, ACT_ACK, "a probe without a byte is answered");
 	a = IN(.seq = -1, .wnd = 77);
 	is(s.snd_wnd, 77, "the window of a probe is used");
-	ok(tcps_window(&s, 10000, 20000), "an opening is told at once");
-	ok(tcps_window_field(&s, false), "an opening is usable at once");
+	ok(tcps_window(&s, 10000, 20000),
+	   "an opening of our window is advertised at once");
+	ok(tcps_window_field(&s, false),
+	   "an opening of our window is in the next header");
 	a = IN(.len = 1);
 	is(a.take, 1, "after an opening a probe's byte is data");
 }
@@ -1192,7 +1202,8 @@ static void receiver_sws(void)
 	IN(.len = 50000);
 	IN(.len = 50000);
 	is(rel_rcv(s.rcv_nxt), ROOM, "our window is filled");
-	ok(!tcps_window(&s, MSS - 1, ROOM), "less than a segment opens nothing");
+	ok(!tcps_window(&s, MSS - 1, ROOM),
+	   "room for less than a segment opens no window");
 	is(s.rcv_edge, edge, "less than a segment does not move the edge");
 	ok(tcps_window(&s, MSS, ROOM), "a segment opens the window");
 	is(s.rcv_edge, edge + MSS, "a segment opens the window by as much");
@@ -1205,7 +1216,7 @@ static void receiver_sws(void)
 	IN(.len = 50000);
 	IN(.len = 50000);
 	ok(!tcps_window(&s, 99, 200),
-	   "less than half of a small buffer opens nothing");
+	   "less than half of a small buffer opens no window");
 	ok(tcps_window(&s, 100, 200), "half of a small buffer is enough");
 }
 
@@ -1215,7 +1226,7 @@ static void window_grows(void)
 	tcps_window(&s, 40 << 20, 40 << 20);
 	is(tcps_window_field(&s, false), 65535, "the largest window fits its field");
 	ok(s.rcv_edge - s.rcv_acked <= 65535U << s.our_ws,
-	   "no more is promised than the field can tell");
+	   "no more is promised than the field can hold");
 	IN(.len = 60000);
 	IN(.len = 60000);
 	tcps_window(&s, 40 << 20, 40 << 20);
@@ -1278,7 +1289,7 @@ static void window_field(void)
 static void sender_sws(void)
 {
 	established();
-	is(sent(WND - 100), WND - 100, "almost all of the window");
+	is(sent(WND - 100), WND - 100, "almost all of the window is filled");
 	is(tcps_may_send(&s), 0,
 	   "the rest of the window is too small to go by itself");
 	IN(.ack = 50000);
@@ -1308,9 +1319,10 @@ static void acknowledge_is_clamped(void)
 	IN(.len = 1000);
 	tcps_acknowledge(&s, irs + 1500);
 	is(rel_rcv(s.rcv_acked), 1500,
-	   "for a far peer its own acknowledgement counts");
+	   "the acknowledgement of a far peer is passed on");
 	tcps_acknowledge(&s, irs - 5);
-	is(rel_rcv(s.rcv_acked), 1500, "a count before the first byte is none");
+	is(rel_rcv(s.rcv_acked), 1500,
+	   "an acknowledgement before the first byte has no effect");
 }
 
 static void poll_timer(void)
@@ -1319,8 +1331,8 @@ static void poll_timer(void)
 	s.poll_at = now + 10;
 	sent(10);
 	is(tcps_next_timer(&s), now + 10, "the earliest timer is next");
-	is(fire(), ACT_POLL, "the socket is asked");
-	is(s.poll_at, 0, "the socket is asked once");
+	is(fire(), ACT_POLL, "the poll timer has the socket asked");
+	is(s.poll_at, 0, "the poll timer expires once");
 }
 
 int main(void)

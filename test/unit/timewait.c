@@ -103,7 +103,7 @@ static void others(void)
 	   "another hash is unknown");
 	timewait_add(&w, HASH + TIMEWAIT_SLOTS, &other, &newer);
 	is(answer(TCPF_FIN | TCPF_ACK, RCV - 1, 0, SND), TIMEWAIT_UNKNOWN,
-	   "a newer connection takes the place");
+	   "a newer connection replaces an older one");
 }
 
 /* numbers() - Initial sequence numbers beside an entry that ends at SND */
