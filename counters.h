@@ -2,8 +2,8 @@
 /*
  * counters.h - Named counters of a module, for --stats
  *
- * A module fills in one struct counters on request, so that nobody else has to know
- * its fields.
+ * A module fills in one struct counters on request, so that no other module has to
+ * know its fields.
  */
 
 #ifndef COUNTERS_H
@@ -18,7 +18,7 @@
  * struct counters - One line of --stats
  * @title:	Module, or what the counters have in common
  * @n:		Entries of @counter in use
- * @counter:	What was counted, in words that follow a number, and how often
+ * @counter:	Name, in words that can follow a number, and value
  */
 struct counters {
 	const char *title;
@@ -37,7 +37,7 @@ static inline void counters_add(struct counters *c, const char *name,
 	c->counter[c->n++].value = value;
 }
 
-/* For troubles: not told where there was none */
+/* Add a counter of failures: left out if there were none */
 static inline void counters_add_if(struct counters *c, const char *name,
 				   uint64_t value)
 {

@@ -20,14 +20,14 @@
  * connections can't be evicted, so streams stay within theirs. If nothing is
  * free, a class that has less than its share takes from one that has more, and a
  * class that has its share or more takes from itself. Either way the least
- * useful flow ends: one without an answer before one with, among these the
- * longest idle one. In its first second a flow without an answer only ends if all
- * with one were in use in the last ten seconds: questions would otherwise end each
- * other before anybody can answer. Of streams only those can end that are not
- * established, or not any more, and none in its first second.
+ * useful flow is evicted: flows without an answer come first, and among equals the
+ * longest idle one. A flow without an answer is safe in its first second, unless all
+ * flows with an answer were in use in the last ten seconds: otherwise requests would
+ * evict each other before anybody can answer. A stream can be evicted only if it is
+ * not established, or no longer, and never in its first second.
  *
- * The queues that tell which flow is idle longest are not touched by traffic. A
- * flow found at the head that had packets since it was queued goes to the tail.
+ * Traffic does not touch the queues in which the longest idle flow is searched. If the
+ * flow at the head had packets since it was queued, the search moves it to the tail.
  */
 
 #include "flow.h"
@@ -39,8 +39,8 @@
 #include "counters.h"
 #include "log.h"
 
-#define PENDING_MIN_MS	1000		/* for an answer, until evicted */
-#define ANSWERED_IDLE_MS	10000	/* then rather evicted than a young one */
+#define PENDING_MIN_MS	1000		/* without an answer, before eviction */
+#define ANSWERED_IDLE_MS	10000	/* then evicted before a young flow */
 #define REQUEUE_MAX	64		/* flows at the head that were not idle */
 
 #define HASH_MASK	(FLOW_MAX * 4 - 1)
@@ -203,7 +203,7 @@ static struct flow *queue_oldest(struct flow_table *t,
 }
 
 /**
- * flow_set_rank() - Say how useful a flow is now
+ * flow_set_rank() - Set how useful a flow is now
  * @t:		The table
  * @f:		The flow
  * @rank:	Its new rank
@@ -221,7 +221,7 @@ void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank)
 
 /* Shares ----------------------------------------------------------------- */
 
-/* How much of a resource a class can always have */
+/* Amount of a resource that a class can always have */
 static uint32_t share(const struct flow_pool *p, enum flow_class class)
 {
 	uint32_t datagram = p->total / 8 + 1, echo = p->total / 32 + 1;
@@ -237,7 +237,7 @@ static uint32_t share(const struct flow_pool *p, enum flow_class class)
 	}
 }
 
-/* May @class have @need more of a resource, without taking it from a flow? */
+/* May @class have @need more of a resource without an eviction? */
 static bool fits(const struct flow_pool *p, enum flow_class class,
 		 uint32_t need)
 {
@@ -594,7 +594,7 @@ struct flow *flow_next(struct flow_table *t, const struct flow *f)
 }
 
 /**
- * flow_event() - The socket of a flow reports something
+ * flow_event() - Hand an event of a socket to the module of its flow
  * @t:		The table
  * @ref:	Reference of the event; if the flow has ended, nothing is done
  * @events:	EPOLL*
@@ -608,7 +608,7 @@ void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events)
 }
 
 /**
- * flow_timer() - The timer of a flow has expired
+ * flow_timer() - Hand an expired timer to the module of its flow
  * @t:		The table
  * @ref:	Reference of the timer
  */
@@ -637,7 +637,7 @@ bool flow_any_unfinished(struct flow_table *t)
 /* Lists of pending work -------------------------------------------------- */
 
 /**
- * flow_list_init() - An empty list
+ * flow_list_init() - Make an empty list
  */
 void flow_list_init(struct flow_list *l)
 {

@@ -57,7 +57,7 @@ enum flow_class { FLOW_STREAM, FLOW_DATAGRAM, FLOW_ECHO, FLOW_CLASSES };
 
 /* How much is lost if a flow is evicted: the lowest rank goes first */
 enum flow_rank {
-	FLOW_PENDING,			/* nobody answered yet */
+	FLOW_PENDING,			/* no answer yet */
 	FLOW_ANSWERED,			/* datagrams went both ways */
 	FLOW_KEPT,			/* an established connection: stays */
 };

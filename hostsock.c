@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hostsock.c - Sockets of flows on the host, as the user wants them
+ * hostsock.c - Sockets of flows on the host, with the user's options
  *
- * Every socket that a flow has on the host is made here, so that --outbound-if4 and
- * --outbound-if6, and --freebind for addresses that the host doesn't have yet, hold
- * for all protocols.
+ * Every socket of a flow on the host is made here, so that --outbound-if4,
+ * --outbound-if6 and --freebind (for addresses that the host doesn't have yet) apply
+ * to all protocols.
  *
  * A socket for a peer on this host, at loopback or its own address, is not bound to an
  * interface: answers come from lo, and a bound socket would not get them.
@@ -152,7 +152,7 @@ int hostsock_open(const struct conf *c, const struct hostnet *net,
 }
 
 /**
- * hostsock_set_int() - Set an option that we can do without
+ * hostsock_set_int() - Set an option that we can do without: no failure is reported
  */
 /* #syscalls setsockopt */
 void hostsock_set_int(int fd, int level, int option, int value)
@@ -203,7 +203,7 @@ void hostsock_recv_all(int fd, bool v4)
 /**
  * hostsock_cookie() - The number of a socket, which no other socket ever gets
  *
- * Return: the number, 0 if the descriptor is none of a socket
+ * Return: the number, 0 if @fd is not a socket
  */
 /* #syscalls getsockopt */
 uint64_t hostsock_cookie(int fd)

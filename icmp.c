@@ -9,17 +9,17 @@
  * replies), and replies carry their source. Destinations on the host itself
  * are a flow of their own, since its socket uses no interface.
  *
- * The socket is bound to the guest's identifier where that is free.
- * SO_REUSEADDR has to be off for it: ping sockets start with it on, and two
- * with the same identifier get each other's replies. Else the kernel chooses
- * one, and it is translated back here.
+ * The socket is bound to the guest's identifier if that is free. SO_REUSEADDR has
+ * to be off: ping sockets start with it on, and two sockets with the same identifier
+ * get each other's replies. If the identifier is in use, the kernel chooses another
+ * one, and replies are translated back here.
  *
- * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are
- * set on our requests: the host is no hop, the first router that answers to a
- * small TTL is the host's. A request over the MTU of the way out, not to be
- * fragmented, is answered with that MTU, and sent all the same, in fragments, since
- * the guest's kernel sets that for the MTU that it knows (udp_tx.c). Other
- * errors from the network come through the error queue, see icmperr.c.
+ * TTL (hop limit), TOS (traffic class) and "don't fragment" of the guest are set on
+ * our requests. The host is no hop: the first router that answers to a small TTL is
+ * the host's router. If a request with "don't fragment" exceeds the MTU of the way
+ * out, the guest is told that MTU. The request is sent nevertheless, in fragments:
+ * the guest's kernel sets "don't fragment" by the MTU that it knows (see udp_tx.c).
+ * Other errors from the network come through the error queue, see icmperr.c.
  *
  * Idle flows end after 60 s (RFC 5508, REQ-2).
  */
@@ -52,7 +52,7 @@
  * struct icmp_flow - In flow->priv
  * @fd:		Ping socket
  * @v4:		Family
- * @hops:	As set on the socket
+ * @hops:	TTL, TOS and "don't fragment" as set on the socket
  * @id:		Identifier that the guest knows
  * @real, @asked:	An address of the host, and the address that the guest uses for
  *		it; unset: none
@@ -95,7 +95,8 @@ void icmp_init(struct icmp *m, const struct conf *conf,
 	m->loop = loop;
 }
 
-/* Ping socket with this identifier, or any; negative errno on failure */
+/* Open a ping socket with identifier @id, or any if that is in use: descriptor or
+ * negative errno */
 /* #syscalls bind close */
 static int echo_socket(const struct icmp *m, const struct flowside *host,
 		       be16 id)
@@ -235,8 +236,8 @@ static void echo_pass_error(struct icmp *m, struct flow *f, struct icmperr *e)
 		     icmp_proto(mf->v4), &h, sizeof(h));
 }
 
-/* Pass on the errors in the queue; return the MTU that a request was over,
- * if the host itself says so, else 0 */
+/* Pass on the errors in the queue. Return the MTU that a request exceeded, if the host
+ * itself reports that, else 0 */
 /* #syscalls getsockopt */
 static uint32_t echo_read_errors(struct icmp *m, struct flow *f)
 {
@@ -257,7 +258,7 @@ static uint32_t echo_read_errors(struct icmp *m, struct flow *f)
 		else if (!rc && icmperr_is_too_big(&e))
 			mtu = e.word;
 	}
-	/* An error without an entry, or EPOLLERR would stay */
+	/* Clear an error without an entry, or EPOLLERR would stay */
 	if (!n)
 		getsockopt(mf->fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	return mtu;
@@ -269,10 +270,11 @@ static uint32_t echo_read_errors(struct icmp *m, struct flow *f)
  * @f:		The flow
  * @p:		Packet of the guest
  * @host:	Host side: the destination is the endpoint
- * @mtu:	Set to the MTU that it is over, 0 if it is not, or not known
+ * @mtu:	Set on failure: the MTU that the request exceeds, 0: none is known
  *
- * Return: 0 or a positive errno. A failure may be about an earlier request:
- * then it is tried again
+ * A failure may be the error of an earlier request, so try twice.
+ *
+ * Return: 0 or a positive errno
  */
 /* #syscalls sendmsg */
 static int echo_send(struct icmp *m, struct flow *f, const struct pkt *p,
@@ -323,7 +325,7 @@ static void echo_refuse(struct icmp *m, const struct pkt *p,
 	icmperr_send_pkt(&e, m->tap, m->conf, m->net, m->guest, &tap, host, p);
 }
 
-/* Send a request that is over the MTU, in fragments. Return 0 or an errno */
+/* Send a request that exceeds the MTU, in fragments: 0 or a positive errno */
 static int echo_send_fragmented(struct icmp *m, struct flow *f,
 				const struct pkt *p,
 				const struct flowside *host)

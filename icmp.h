@@ -21,7 +21,7 @@ struct counters;
  * @warned:	The warning that the host allows no ping sockets was printed
  * @dropped:	Requests that were not sent
  * @lost:	Replies that did not fit into the tap
- * @buf:	A reply, of no meaning between calls
+ * @buf:	Room for one reply, not used between calls
  */
 struct icmp {
 	const struct conf *conf;

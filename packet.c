@@ -10,8 +10,8 @@
  * check them: in particular IPv4-mapped ones inside IPv6, which would pass for IPv4,
  * and destinations that would reach our own loopback.
  *
- * Layer-4 checksums are verified, unless the device says that it has done so or that
- * there is no checksum yet.
+ * Layer-4 checksums are verified, unless the device has verified them, or reports that
+ * there is none yet.
  */
 
 #include "packet.h"

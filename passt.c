@@ -4,8 +4,8 @@
  *
  * struct passt holds one struct of each module and is seen nowhere else: a
  * module gets the others that it needs at its init, and calls upwards only through the
- * callbacks set here. main() is the list of stages. Each uses a right that the
- * next ones do without:
+ * callbacks set here. main() lists the stages of the start. Each stage uses rights
+ * that the later ones do without:
  *
  *	command line	only parses
  *	files		opens files and namespaces that the user named, with the
@@ -16,10 +16,10 @@
  *	sandbox		leaves the host's files and namespaces, goes to the
  *			background, seals itself
  *	ready		lets the process that started us go on, and the command run
- *	loop		reads input of others, all of which may be hostile
+ *	loop		handles input from outside, all of which may be hostile
  *
- * Any failure during the start ends the program with a message and status 1; from the
- * loop on nothing that is received ends it.
+ * Any failure during the start ends the program with a message and status 1. In the
+ * loop, no input makes the program fail.
  */
 
 #include <assert.h>
@@ -71,12 +71,12 @@
 #include "udp_splice.h"
 #include "util.h"
 
-#define EVENTS_MAX	64		/* of one turn */
+#define EVENTS_MAX	64		/* in one turn of the loop */
 #define DRAIN_MS	5000		/* for data that an ended command has sent */
-#define FDS_RESERVE	(2 * TCP_SPLICE_PIPES + 16)	/* and files of our own */
+#define FDS_RESERVE	(2 * TCP_SPLICE_PIPES + 16)	/* pipes, and our own files */
 
 /**
- * struct passt - All there is
+ * struct passt - All state of the program
  * @conf:	Options of the command line
  * @hostnet:	Network of the host, and the part of it that the other side gets
  * @guest:	Addresses learned from the other side
@@ -87,17 +87,17 @@
  * @client:	Socket for virtual machines (passt)
  * @loop:	Events and timers
  * @tap:	Tap as protocols see it: @tun or @stream, or @pcap before it
- * @tap_fd:	Its descriptor; @tun_info has its features
+ * @tap_fd:	Descriptor of the tap; @tun_info: features of the device
  * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
  * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
  * @signal_fd:	Signals as events
- * @fds:	Limit of open files, @fds_budget: for flows and listening sockets
- * @stats_timer:	For the next lines of --stats
+ * @fds:	Limit of open files; @fds_budget: share of flows and listening sockets
+ * @stats_timer:	Timer for the next lines of --stats
  * @backend:	Backend of @tap, which counts frames
- * @ns_fd:	Keeps the namespace of an ended command, -1: joined
- * @drain_timer:	Limit for that, armed once the command has ended
- * @ended:	It has, with @status
- * @udp_closed:	Listening UDP sockets of the host are closed, after that
+ * @ns_fd:	Keeps the namespace when its command has ended, -1: not ours
+ * @drain_timer:	Limits the time for the last data of an ended command
+ * @ended:	The command has ended, with @status
+ * @udp_closed:	The host's listening UDP sockets were closed after the command ended
  * @quit:	Leave the loop, with @status
  */
 static struct passt {
@@ -286,13 +286,14 @@ static const struct flow_ops flow_ops[] = {
 };
 static_assert(ARRAY_SIZE(flow_ops) == REF_FLOW_KINDS, "no kind without a row");
 
-/* With --splice-only pasta has none: a stream without a client takes its place */
+/* Is the tap a device? With --splice-only it is a stream without a client */
 static bool has_tun(const struct conf *c)
 {
 	return c->mode == MODE_PASTA && !c->splice_only;
 }
 
-/* So that the guest can be reached before it has sent a frame */
+/* Set the guest's MAC address if it is known, so that the guest can be reached before
+ * it has sent a frame */
 static void guest_mac_init(struct passt *s)
 {
 	const struct conf *c = s->conf;
@@ -408,7 +409,7 @@ static void datapath_init(struct passt *s)
 	unsigned mtu = c->mtu ? c->mtu : CONF_MTU_DEFAULT;
 	int rc = loop_init(&s->loop);
 
-	/* The command has its own limit: it was forked before */
+	/* The command keeps the original limit: it was forked before */
 	s->fds = util_raise_nofile();
 	if (!rc && has_tun(c))
 		rc = tap_tun_init(&s->tun, s->tap_fd, &s->tun_info, mtu,
@@ -482,7 +483,7 @@ static void background(struct passt *s)
 		die_errno("Couldn't start a session");
 }
 
-/* Turn signals into events, in the process that stays and not before */
+/* Turn signals into events: called after fork(), in the process that stays */
 static void signals_init(struct passt *s)
 {
 	const union epoll_ref ref = { .kind = REF_SIGNAL };
@@ -495,7 +496,7 @@ static void signals_init(struct passt *s)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* of a log or capture: just an error */
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture is only an error */
 
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->signal_fd < 0 ||
@@ -550,8 +551,9 @@ static void tell_ready(struct passt *s)
 /* Loop --------------------------------------------------------------------- */
 
 /*
- * The command has ended. Its last data may still be in its kernel's buffers, and
- * would have been delivered natively: it gets some time for that.
+ * Check whether the command has ended. The data that it sent last may still be in
+ * buffers of the kernel. Natively it would be delivered, so wait for that, up to
+ * DRAIN_MS.
  */
 static void command_event(struct passt *s)
 {
@@ -576,13 +578,15 @@ static void udp_listeners_gone(struct passt *s)
 }
 
 /*
- * drained() - After a turn with @n events: is all delivered?
+ * drained() - Quit once all data of the ended command is delivered
+ * @n:		Events in this turn
+ * @busy:	Work is left for the next turn
  *
  * Return: true to look again at once
  */
 static bool drained(struct passt *s, int n, bool busy)
 {
-	/* Answers of UDP leave by the listening sockets */
+	/* UDP answers leave by the listening sockets: close these last */
 	if (!s->udp_closed) {
 		if (n || busy)
 			return true;
@@ -598,8 +602,8 @@ static bool drained(struct passt *s, int n, bool busy)
 }
 
 /*
- * Ctrl-C and Ctrl-\ are for the command, if there is one; with another sender
- * SIGQUIT is for us.
+ * Should this signal end us? Ctrl-C and Ctrl-\ are for the command, if there is one.
+ * A SIGQUIT that another process has sent is for us.
  */
 static bool signal_is_ours(const struct passt *s,
 			   const struct signalfd_siginfo *si)
@@ -677,7 +681,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	}
 }
 
-/* The same for timers */
+/* Hand an expired timer to its module */
 static void timer_dispatch(struct passt *s, union epoll_ref ref)
 {
 	switch ((enum ref_kind)ref.kind) {
@@ -759,10 +763,10 @@ int main(int argc, char **argv)
 	datapath_init(&p);
 	sandbox(&p);
 	tell_ready(&p);
-	command_event(&p);		/* it may have ended by now */
+	command_event(&p);		/* the command may have ended by now */
 
 	status = loop_run(&p);
-	listen_close(&p.listen);	/* the next instance may bind them */
+	listen_close(&p.listen);	/* the next instance may bind its ports */
 	pasta_close(&p.ns, p.tap_fd);
 	_exit(status);
 }

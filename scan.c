@@ -11,11 +11,11 @@
  *  sockets of flows	UDP sockets bound to the guest's port, not connected
  *  loopback		of the namespace, if connections don't get there
  *  multicast		datagrams to our address would not be for that socket
- *  UDP client ports	that the kernel assigns, which look like listeners
+ *  UDP client ports	which the kernel assigns: they look like listeners
  *  UDP 67, 68, 546, 547, which DHCP clients need for themselves
  *
  * A TCP listener counts for UDP, too: some protocols open the UDP socket only after
- * they spoke TCP. Ports of rules that name them stay as they are. A port that can't be
+ * they spoke TCP. Ports that a rule names itself are left alone. A port that can't be
  * bound is tried again every few seconds. On the host, only the first search has the
  * privilege to bind ports below 1024.
  */
@@ -125,7 +125,7 @@ static void remove_flows(const struct scan *s, enum pif pif,
 	}
 }
 
-/* scan_kind() - List the listeners of a kind; false if the kernel does not tell */
+/* scan_kind() - List the listeners of a kind; false if the kernel gives no list */
 static bool scan_kind(struct scan *s, unsigned kind)
 {
 	static const sa_family_t families[] = { AF_INET, AF_INET6 };
@@ -288,7 +288,7 @@ static void remove_dhcp(struct portmap *udp)
  * scan_direction() - Search for rules from the host to the namespace, or back
  * @tcp:	Kind of the sockets for TCP; the kind for UDP follows
  *
- * If the kernel does not tell, everything stays as it is.
+ * If the kernel gives no list, everything stays as it is.
  */
 static void scan_direction(struct scan *s, unsigned tcp)
 {
@@ -340,7 +340,7 @@ void scan_now(struct scan *s)
 	scan_direction(s, RULE_NS_TCP);
 	listen_full_warn(s->listen);
 	s->round++;
-	/* After a second, never later: for such a delay the timer wheel has
+	/* Search again within a second: for such a delay the timer wheel has
 	 * slots of 64 ms and rounds up to them */
 	wheel_arm(&s->loop->wheel, &s->timer, at - at % SCAN_SLOT_MS);
 }

@@ -2,9 +2,9 @@
 /*
  * stats.c - Counters as lines of text, for --stats
  *
- * Counters start at zero and never go back, so that the difference of two lines is
- * about the time between them. Reasons to refuse or to drop something are only
- * listed if they occurred.
+ * Counters start at zero and never go back, so that the difference of two lines covers
+ * the time between them. Reasons why something was refused or dropped are listed
+ * only if they occurred.
  */
 
 #include "stats.h"

@@ -2,19 +2,18 @@
 /*
  * tcp.c - TCP flows: segments of the guest on one side, a socket on the other
  *
- * tcp_state.c decides, five files perform; together they own sockets, frames, the
- * overflow pool and the timers of flows. This one takes batches of segments, events
+ * tcp_state.c decides, and five files perform its decisions: they own the sockets,
+ * frames, overflow pool and timers of flows. This one takes batches of segments, events
  * of sockets and timers, and gives turns to flows with work left. tcp_start.c starts
  * flows, tcp_out.c carries data from the guest to the peer, tcp_in.c from the peer
  * to the guest, tcp_flow.c sends segments without payload and ends flows.
  *
  * Resets. A peer's reset, like any error of the socket, leaves its receive queue
- * readable: @failed sockets are read to the end, the guest gets all of it, and then
+ * readable. A @failed socket is read to the end: the guest gets all data, and then
  * a RST. Data that the guest sends meanwhile is acknowledged and dropped: a guest that
- * waits for its upload to end before it reads would never get there. After a reset
- * by the guest, the socket first sends the data that it and the pool still have: such
- * a flow is @draining, the guest no longer has a part in it, and data of the peer is
- * dropped.
+ * reads only after its upload would never read. After a reset by the guest, the
+ * socket first sends the data that is left in it and in the pool. The flow is then
+ * @draining: the guest no longer has a part in it, and data of the peer is dropped.
  *
  * Sockets are watched edge-triggered. @readable remembers an edge until a read
  * comes back short; a flow that used up its turn is put on the ready list, one
@@ -96,8 +95,8 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
 /*
  * undelivered() - Bytes of the guest that were never sent to the peer
  *
- * A kernel sends its RST behind data in flight, too, and does not wait until
- * that is acknowledged.
+ * Data in flight does not count: a kernel sends its RST right behind such data,
+ * too, and does not wait until it is acknowledged.
  */
 /* #syscalls ioctl */
 static uint32_t undelivered(struct flow *f)
@@ -111,7 +110,7 @@ static uint32_t undelivered(struct flow *f)
 	return c->spill.len + unsent;
 }
 
-/* tcp_drain() - The next step towards the peer's RST */
+/* tcp_drain() - Send data left by a guest that has reset; end the flow if none is */
 static void tcp_drain(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -134,7 +133,7 @@ static void tcp_drain(struct tcp *t, struct flow *f)
 	tcp_rearm(t, f);
 }
 
-/* guest_reset() - A RST from the guest: the peer gets one, behind the data */
+/* guest_reset() - Handle a RST from the guest: the peer gets one, behind the data */
 static void guest_reset(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -187,7 +186,7 @@ static void segment(struct tcp *t, struct flow *f, const struct pkt *p,
 }
 
 /*
- * close_if_done() - Once both directions are, and the guest has been told
+ * close_if_done() - End the flow if both directions are closed and the guest knows
  *
  * Return: true if the flow ended
  */
@@ -229,7 +228,7 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 		tcp_rearm(t, f);
 }
 
-/* no_flow() - A segment, not a SYN, that belongs to no flow, or no more */
+/* no_flow() - Answer a segment, not a SYN, that belongs to no flow */
 static void no_flow(struct tcp *t, const struct flowside *tap,
 		    const struct tcp_seg *g)
 {
@@ -293,13 +292,12 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 }
 
 /**
- * tcp_tap_unreachable() - Somebody behind the tap refuses a connection by ICMP
+ * tcp_tap_unreachable() - A connection to the guest is refused by ICMP
  * @t:		TCP
  * @q:		Quoted segment
  *
- * For errors that will not pass. They end a connection that is being set up, if
- * the quoted segment is its SYN; one that is established is left alone: RFC 5927,
- * 5.2, RFC 5461.
+ * Permanent errors end a connection that is being set up, if the quoted segment is
+ * its SYN. An established connection is left alone: RFC 5927, 5.2, RFC 5461.
  */
 void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q)
 {
@@ -314,7 +312,7 @@ void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q)
 		tcp_end(t, f, true, "refused by ICMP");
 }
 
-/* drain_event() - The peer's data is for nobody, but lets the peer read ours */
+/* drain_event() - Discard the peer's data: it may read ours only after it has sent */
 /* #syscalls recvfrom recv */
 static void drain_event(struct tcp *t, struct flow *f, uint32_t events)
 {
@@ -406,7 +404,7 @@ void tcp_timer(void *ctx, struct flow *f)
 		tcp_rearm(t, f);
 }
 
-/* run_list() - Each flow of a list gets a turn; it may queue itself again */
+/* run_list() - Give a turn to each flow of a list; it may queue itself again */
 static void run_list(struct tcp *t, struct flow_list *l)
 {
 	uint32_t n = l->count;
@@ -433,7 +431,7 @@ void tcp_tap_writable(struct tcp *t)
 }
 
 /**
- * tcp_run_ready() - A turn for every flow with work left
+ * tcp_run_ready() - Give a turn to every flow with work left
  *
  * Return: true if there is still work: do not sleep
  */

@@ -56,7 +56,7 @@ struct tcp {
 	struct tcp_work work[TAP_RX_BATCH];
 	struct spill_pool spill;
 	struct timewait timewait;
-	uint8_t discard[65536];		/* where peeking without offset ends */
+	uint8_t discard[65536];		/* bytes skipped without SO_PEEK_OFF */
 };
 
 void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,

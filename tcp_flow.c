@@ -26,7 +26,7 @@ struct frame_addr tcp_frame_addr(const struct tcp *t,
 	};
 }
 
-/* tcp_send_ctl() - One segment without payload; false if there was no frame */
+/* tcp_send_ctl() - Send a segment without payload; false if there was no frame */
 bool tcp_send_ctl(struct tcp *t, const struct flowside *tap, uint8_t flags,
 		  uint32_t seq, uint32_t ack, uint16_t wnd,
 		  const uint8_t *opts, size_t opts_len)
@@ -63,7 +63,7 @@ bool tcp_send_ack(struct tcp *t, struct flow *f)
 	return !c->ack_due;
 }
 
-/* tcp_send_syn() - Our SYN, with or without ACK in @flags, and its options */
+/* tcp_send_syn() - Send our SYN with its options, with or without ACK in @flags */
 void tcp_send_syn(struct tcp *t, struct flow *f, uint8_t flags)
 {
 	const struct tcps *s = &tcp_conn(f)->s;
@@ -78,7 +78,7 @@ void tcp_send_syn(struct tcp *t, struct flow *f, uint8_t flags)
 		     opts, len);
 }
 
-/* tcp_send_probe() - A segment before the window: makes the guest answer */
+/* tcp_send_probe() - Send a segment before the window: the guest has to answer */
 void tcp_send_probe(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &tcp_conn(f)->s;
@@ -87,18 +87,18 @@ void tcp_send_probe(struct tcp *t, struct flow *f)
 		     tcps_window_field(s, false), NULL, 0);
 }
 
-/* tcp_send_rst() - False if there was no frame */
+/* tcp_send_rst() - Send a RST to the guest; false if there was no frame */
 bool tcp_send_rst(struct tcp *t, struct flow *f)
 {
 	const struct tcps *s = &tcp_conn(f)->s;
 
 	t->stats.resets_sent++;
-	if (s->phase == TCPS_SYN_SENT)	/* it may have answered, and that was lost */
+	if (s->phase == TCPS_SYN_SENT)	/* its answer may have been lost */
 		return tcp_send_ctl(t, flow_tap_side(f), TCPF_RST, s->snd_max, 0, 0,
 				    NULL, 0);
 
-	/* Data taken back because of a closed window never arrived; data taken
-	 * back to be retransmitted may have */
+	/* Data after snd_nxt never arrived if the window is closed; it may have
+	 * arrived if it is being retransmitted */
 	return tcp_send_ctl(t, flow_tap_side(f), TCPF_RST | TCPF_ACK,
 			    s->snd_wnd ? s->snd_max : s->snd_nxt, s->rcv_nxt, 0,
 			    NULL, 0);
@@ -149,9 +149,9 @@ void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why)
  * @ctx:	TCP
  * @f:		The flow
  *
- * A peer that dialled gets a reset. A guest that did gets nothing: it repeats its
- * SYN, for which there may be room then. If the peer has reset the connection, the
- * guest learns that without the rest of the data.
+ * A peer that connected to the guest gets a reset. A guest that connects gets no
+ * answer: it retransmits its SYN, and there may be room by then. If the peer has reset
+ * the connection, the guest gets the RST without the rest of the data.
  */
 void tcp_evict(void *ctx, struct flow *f)
 {
@@ -166,13 +166,13 @@ void tcp_rearm(struct tcp *t, struct flow *f)
 {
 	uint64_t next = tcps_next_timer(&tcp_conn(f)->s);
 
-	/* One that is armed for earlier will come here again: cheaper than
-	 * moving it with every segment */
+	/* A timer that is armed for an earlier time comes here again when it
+	 * expires: cheaper than moving it with every segment */
 	if (next && (!timer_armed(&f->timer) || next < f->timer.expires_ms))
 		wheel_arm(&t->loop->wheel, &f->timer, next);
 }
 
-/* tcp_reset() - Reset both sides; if there is no frame now, the guest's later */
+/* tcp_reset() - Reset both sides; the guest's RST waits if there is no frame */
 void tcp_reset(struct tcp *t, struct flow *f)
 {
 	tcp_conn(f)->dying = !tcp_send_rst(t, f);

@@ -2,8 +2,8 @@
 /*
  * tcp_in.c - TCP, peer to guest: from a socket to segments
  *
- * Peer to guest. Data is peeked at from the socket straight into frames; the
- * receive queue keeps it until the guest acknowledges, then it is discarded:
+ * Data is peeked from the socket straight into frames. The receive queue keeps it
+ * until the guest has acknowledged it; then it is discarded:
  *
  *     snd_base          snd_una          snd_nxt            end of queue
  *        |  acknowledged,  |   in flight    |   not sent yet     |
@@ -23,21 +23,21 @@
 
 #define IP_PACKET_MAX	65535U
 #define TURN_BYTES	(512U * 1024)	/* to the guest, per flow and turn */
-#define CONSUME_LAZY	(512U * 1024)	/* acknowledged, kept while more flows */
+#define CONSUME_LAZY	(512U * 1024)	/* acknowledged, kept while more is in flight */
 #define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
 
-/* Of one peek: NO_OFFSET_MAX bytes to skip, and frames, of which one always fits */
+/* Pieces of one peek: NO_OFFSET_MAX bytes to skip, then frames; one always fits */
 #define PEEK_IOVS	(4 + TAP_TX_BATCH + VIEW_PARTS_MAX)
 
 /*
  * grow_rcvbuf() - Let the receive buffer of a far peer grow as natively
  *
- * The kernel sizes it by the bytes taken from the queue in a round trip, less those
- * still in it (tcp_rcv_space_adjust()), and measures at the first recv() of the
- * next: which is a peek, with a burst in the queue, so that the buffer may never
- * grow. So measure here, and ask for room by SO_RCVLOWAT, which since 4.18 makes
- * it, within tcp_rmem, and leaves the kernel's own sizing as it is. Four times
- * the bytes of the last round trip is room for a slow start.
+ * The kernel sizes the buffer by the bytes taken from the queue in one round trip,
+ * less the bytes still queued (tcp_rcv_space_adjust()). It measures at the first
+ * recv() of the next round trip. Ours is a peek, with a burst in the queue, so the
+ * buffer might never grow. So measure here, and ask for room by SO_RCVLOWAT. Since
+ * Linux 4.18 that enlarges the buffer, within tcp_rmem, and leaves the kernel's own
+ * sizing alone. Four times the bytes of the last round trip leave room for slow start.
  */
 static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
@@ -64,7 +64,8 @@ static void grow_rcvbuf(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 /*
  * tcp_consume() - Discard acknowledged data from the receive queue
  *
- * While more is in flight that can wait, unless each peek has to copy it again.
+ * This can wait while more is in flight, unless each peek copies the acknowledged
+ * data again (without SO_PEEK_OFF).
  */
 /* #syscalls recvfrom recv */
 void tcp_consume(struct tcp *t, struct flow *f)
@@ -132,11 +133,11 @@ static uint32_t frame_payload_max(const struct tcp *t, bool v4, uint16_t mss)
 }
 
 /*
- * fill_frames() - Headers for @len bytes peeked into @n frames; frames used
+ * fill_frames() - Write headers for @len bytes in @n frames; return the frames used
  *
- * The last has PSH. The queue may be at its end although the frames are full, and
- * without PSH some guests keep the data of their application for a while (RFC
- * 9293, 3.9.1.2: it must be in the last segment).
+ * Set PSH in the last one, even if all frames are full: the queue may end there.
+ * Without PSH some guests withhold the data from their application for a while (RFC
+ * 9293, 3.9.1.2: PSH must be set in the last segment).
  */
 static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 			    unsigned n, size_t len)
@@ -164,8 +165,8 @@ static unsigned fill_frames(struct tcp *t, struct flow *f, struct txframe *fr,
 	return i;
 }
 
-/* list_rooms() - Where up to @can bytes go, as far as they fit into @iov; sets the
- * lengths of the frames, and @n to how many are used */
+/* list_rooms() - List the rooms for up to @can bytes in @iov, as many as fit; set the
+ * length of each frame, and *@n to the number of frames used */
 static unsigned list_rooms(struct txframe *fr, unsigned *n, uint32_t can,
 			   uint32_t per_frame, struct iovec *iov, unsigned max)
 {
@@ -183,7 +184,7 @@ static unsigned list_rooms(struct txframe *fr, unsigned *n, uint32_t can,
 	return parts;
 }
 
-/* commit_frames() - Bytes queued for certain */
+/* commit_frames() - Queue frames; return the payload bytes that were queued */
 static uint32_t commit_frames(struct tcp *t, struct flow *f,
 			      const struct txframe *fr, unsigned n)
 {
@@ -201,7 +202,7 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 }
 
 /*
- * move_data() - One MSG_PEEK into frames
+ * move_data() - Peek once into frames, and send them
  * @can:	Bytes that the window allows
  *
  * Return: bytes sent; 0 if there is nothing now, -ENOBUFS without frames, other
@@ -244,7 +245,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 		if (errno == EAGAIN)
 			c->readable = false;
 		if (c->failed && errno != EINTR)
-			tcps_eof(&c->s);	/* told once more: nothing is left */
+			tcps_eof(&c->s);	/* the error again: nothing is left */
 		return errno == EAGAIN || errno == EINTR || c->failed ? 0 :
 		       -errno;
 	}
@@ -286,7 +287,7 @@ static void send_fin(struct tcp *t, struct flow *f)
 }
 
 /*
- * tcp_pump() - Data and FIN of the peer to the guest, one turn's worth
+ * tcp_pump() - Send the peer's data and FIN to the guest, one turn's worth
  *
  * Return: false if the flow ended
  */

@@ -2,17 +2,17 @@
 /*
  * tcp_out.c - TCP, guest to peer: from segments to a socket; acknowledgements
  *
- * Guest to peer. The segments of a batch are sorted by flow; data in order goes to
- * the socket with one sendmsg() per flow and batch, the rest that the socket does
- * not take to the overflow pool. Then one ACK: for the data that the kernel accepted,
- * if the peer is near (on this machine or under 1 ms away); else for the data that
- * the peer acknowledged, that is all given to the socket less SIOCOUTQ. While the latter
- * lags behind, a timer polls it, as the kernel tells nobody.
+ * The segments of a batch are sorted by flow. Data in order goes to the socket, by
+ * one sendmsg() per flow and batch. Data that the socket does not take goes to the
+ * overflow pool. Then one ACK is sent. If the peer is near (on this machine or under
+ * 1 ms away), it acknowledges the data that the kernel accepted. Otherwise it
+ * acknowledges as much as the peer has acknowledged: all data given to the socket,
+ * less SIOCOUTQ. No event reports that SIOCOUTQ gets smaller, so a timer polls it.
  *
  * The window to the guest is the room in the send buffer. The kernel counts room
  * in truesize, so it is scaled by the share of payload seen in the queue. The
- * kernel lets the buffer grow only once it was seen full: so EPOLLOUT is armed
- * anew with EPOLL_CTL_MOD when the queue gets long.
+ * kernel lets the buffer grow only after it was seen full. So EPOLLOUT is armed
+ * again with EPOLL_CTL_MOD when the queue gets long.
  */
 
 #include "tcp_priv.h"
@@ -73,8 +73,8 @@ uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq)
 }
 
 /*
- * squeezed() - The guest may be waiting for a larger window, while the queue is
- * too short for the kernel to report when it gets shorter
+ * squeezed() - May the guest be waiting for a larger window, while the queue is
+ * too short for the kernel to report when it gets shorter?
  */
 static bool squeezed(const struct tcp_conn *c)
 {
@@ -84,9 +84,9 @@ static bool squeezed(const struct tcp_conn *c)
 }
 
 /*
- * tcp_update_ack() - Bring acknowledgement and window up to date, send if news
- * @force:	Send in any case
- * @look:	Look for room in any case; else once half of it is used
+ * tcp_update_ack() - Update acknowledgement and window, send an ACK if they changed
+ * @force:	Send an ACK in any case
+ * @look:	Query the room of the socket in any case; else once half of it is used
  */
 void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 {
@@ -124,8 +124,8 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 /*
  * tcp_resend_refused() - Make the guest resend refused data, if there is room now
  *
- * It does so at once after three duplicates (RFC 5681, 3.2), else only after its
- * timer.
+ * The guest resends at once after three duplicate ACKs (RFC 5681, 3.2), else only
+ * when its timer expires.
  */
 void tcp_resend_refused(struct tcp *t, struct flow *f)
 {
@@ -140,7 +140,7 @@ void tcp_resend_refused(struct tcp *t, struct flow *f)
 		tcp_send_ack(t, f);
 }
 
-/* tcp_give_way() - Allow that a connection is evicted: it is not established any more */
+/* tcp_give_way() - Let a connection be evicted: it is no longer established */
 void tcp_give_way(struct tcp *t, struct flow *f)
 {
 	f->last_ms = t->loop->now_ms;
@@ -150,7 +150,7 @@ void tcp_give_way(struct tcp *t, struct flow *f)
 /*
  * tcp_socket_failed() - Note an error of the socket; tcp_pump() ends the flow later
  *
- * EPIPE, for a reset, is the kernel's way to say that a FIN had come before.
+ * The kernel reports a reset as EPIPE if a FIN came before it.
  */
 /* #syscalls ioctl */
 void tcp_socket_failed(struct tcp *t, struct flow *f, int error)
@@ -167,13 +167,13 @@ void tcp_socket_failed(struct tcp *t, struct flow *f, int error)
 	spill_release(&t->spill, &c->spill);
 	tcps_reset_due(&c->s, error == EPIPE, t->loop->now_ms);
 
-	/* The handshake need not be finished if nothing is to follow */
+	/* Without data to follow, the handshake need not be completed */
 	if (c->s.phase != TCPS_ESTABLISHED &&
 	    (ioctl(c->sock, SIOCINQ, &queued) || !queued))
 		tcps_eof(&c->s);
 }
 
-/* tcp_pass_fin() - The guest's FIN, behind all its data */
+/* tcp_pass_fin() - Pass on the guest's FIN once all its data was sent */
 /* #syscalls shutdown */
 void tcp_pass_fin(struct tcp *t, struct flow *f)
 {
@@ -186,7 +186,7 @@ void tcp_pass_fin(struct tcp *t, struct flow *f)
 	tcp_trace(t, f, "FIN from the guest passed on");
 }
 
-/* sock_send() - Bytes taken, negative errno on errors but a full socket */
+/* sock_send() - Send: bytes taken, 0 if the socket is full, or negative errno */
 /* #syscalls sendmsg */
 static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
 {
@@ -199,7 +199,7 @@ static ssize_t sock_send(int sock, struct iovec *iov, unsigned n)
 	       errno == ENOMEM ? 0 : -errno;
 }
 
-/* list_parts() - Pieces of the payload of a batch from *@i on, as far as they fit */
+/* list_parts() - List pieces of payload from segment *@i on, as many as fit */
 static unsigned list_parts(const struct tcp_work *w, unsigned *i,
 			   struct iovec *iov, unsigned max)
 {
@@ -215,10 +215,10 @@ static unsigned list_parts(const struct tcp_work *w, unsigned *i,
 }
 
 /*
- * deliver_some() - Payload of some segments of a batch from *@i on
+ * deliver_some() - Send the payload of some segments of a batch, from *@i on
  * @taken:	Counts bytes that the socket took or the pool keeps
  *
- * Return: false if these are not all
+ * Return: false if some bytes were not taken
  */
 static bool deliver_some(struct tcp *t, struct flow *f,
 			 const struct tcp_work *w, unsigned *i, size_t *taken)
@@ -244,9 +244,7 @@ static bool deliver_some(struct tcp *t, struct flow *f,
 	return done == all;
 }
 
-/*
- * tcp_deliver() - Payload of a batch to the socket, the rest to the pool
- */
+/* tcp_deliver() - Send the payload of a batch; the pool takes the rest */
 void tcp_deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -287,7 +285,7 @@ void tcp_drain_spill(struct tcp *t, struct flow *f)
 		arm_epollout(t, f);
 }
 
-/* tcp_sock_writable() - EPOLLOUT */
+/* tcp_sock_writable() - The socket has reported EPOLLOUT */
 void tcp_sock_writable(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);

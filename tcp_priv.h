@@ -51,7 +51,7 @@
  * @rdhup:	The peer's FIN has arrived
  * @urgent:	Urgent data has arrived: reads stop at its mark
  * @armed:	EPOLLOUT is armed
- * @starved:	Data of the guest was refused: tell it when there is room
+ * @starved:	Data of the guest was refused: send ACKs when there is room
  * @failed:	The socket has an error: a RST follows the data that it still has
  * @draining:	The guest has reset the connection: the peer gets a RST after the
  *		data that the socket still has, @in_space bytes when last seen

@@ -2,10 +2,10 @@
 /*
  * tcp_splice.c - TCP between the host and the namespace without a tap
  *
- * A connection between two programs of this machine is two sockets: the one that
- * was accepted (side INI) and one that is connected on the other side of the
- * namespace's border (TGT). Data of one goes to the other, each direction
- * on its own:
+ * A connection between two programs of this machine has two sockets here: one that
+ * was accepted (side INI), and one that we connect on the other side of the
+ * namespace's border (TGT). Data goes from one to the other, each direction on its
+ * own:
  *
  *	small data	recv() into a buffer, send(): two calls for one message
  *	bulk		splice() through a pipe that is empty before and after, once
@@ -15,38 +15,37 @@
  *
  * Pipes are lent: a connection that is idle, or has a fast reader, has none,
  * so that it costs two descriptors. There are at most TCP_SPLICE_PIPES of them.
- * If none can be had, data is peeked at and taken from its socket only as far as
- * the other one took it: slower, but nothing is lost and nothing has to wait.
+ * If there is no pipe, data is peeked, and taken from its socket only as far as the
+ * other socket took it: slower, but nothing is lost and nothing has to wait.
  *
- * No wake-up is lost. Sockets are watched edge-triggered for all that may happen,
+ * No wake-up is lost. Sockets are watched edge-triggered for all events,
  * and each direction remembers two edges:
  *
  *	readable	set by EPOLLIN, EPOLLRDHUP and errors; cleared by EAGAIN, by
  *			the end of the stream, or by a recv() that came back short
  *			(not after EPOLLRDHUP, as the end is still to be read, and not
  *			with urgent data, at which a recv() stops)
- *	writable	cleared when a socket took less than it was given. It is armed
- *			anew then with EPOLL_CTL_MOD: that looks at its state once
- *			more, after the kernel was told that we wait for room. Set by
- *			EPOLLOUT
+ *	writable	set by EPOLLOUT; cleared when a socket took less than it was
+ *			given. EPOLLOUT is then armed again with EPOLL_CTL_MOD, which
+ *			checks the socket once more, now that the kernel knows that we
+ *			wait for room
  *
- * A direction goes on while both are set, and is put on the ready list when its
- * turn is over before that.
+ * A direction goes on while both are set. If its turn ends before, it goes to the
+ * ready list.
  *
- * A connection that was dialled by a loopback address and is refused on the other
- * side is tried at the next address that may be meant, see fwd_targets(); data that it has
- * sent by then waits in its pipe.
+ * If a connection to a loopback address is refused on the other side, the next address
+ * that may be meant is tried, see fwd_targets(). Data that the client has sent by then
+ * waits in the pipe.
  *
- * If the namespace has no socket to give for the moment (see nshelper.c), an accepted
+ * If the namespace has no socket left for the moment (see nshelper.c), an accepted
  * connection waits for the next one, WAIT_MS at most.
  *
- * FIN stays FIN: the end of one stream, once all before it was written, is a
- * shutdown() of the other. RST stays RST: an error of either socket closes both
- * with SO_LINGER 0. But the kernel keeps data that a socket received before a reset,
- * so all of that is sent by the other socket first, as long as it makes progress,
- * and as no other flow needs the room.
- * Data from that other socket is dropped meanwhile, since a program that
- * wants to finish its upload before it reads would never get there.
+ * A FIN stays a FIN: at the end of one stream, once all data before it was written,
+ * the other socket is shut down. A RST stays a RST: an error of either socket closes
+ * both with SO_LINGER 0. The kernel keeps data that a socket received before a reset.
+ * So the other socket first sends all of that, as long as there is progress and no
+ * other flow needs the room. Data that comes from it meanwhile is dropped: a program
+ * that reads only after its upload would never read.
  */
 
 #include "tcp_splice.h"
@@ -73,9 +72,9 @@
 
 #define SPLICE_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 #define TURN_BYTES	(1U << 20)	/* per direction and turn */
-#define BULK_MIN	(32U << 10)	/* less from splice(): not worth it */
+#define BULK_MIN	(32U << 10)	/* less is not worth a splice() */
 #define WAIT_MS		10000		/* for a socket of the namespace */
-#define LINGER_MS	(60 * 1000ULL)	/* of no progress before a reset */
+#define LINGER_MS	(60 * 1000ULL)	/* without progress, then a reset */
 #define POLL_MAX_MS	512		/* how often to look for progress */
 
 /**
@@ -99,7 +98,7 @@ struct splice_dir {
  * struct splice_conn - Private state of a flow
  * @sock:	Sockets, by side
  * @dir:	Directions, by the side that is read
- * @other:	Addresses to try if nobody listens, unset: none
+ * @other:	Addresses to try after a refusal, unset: none
  * @connected:	The socket of TGT is connected
  * @waiting:	There is no socket for TGT yet, and none is watched
  * @failed:	The socket has an error, by side
@@ -160,7 +159,7 @@ static struct splice_pipe pipe_take(struct tcp_splice *s)
 	return s->spare[--s->nspare];
 }
 
-/* pipe_return() - @empty: it can be used again */
+/* pipe_return() - Give a pipe back; if it is @empty, it can be used again */
 static void pipe_return(struct tcp_splice *s, struct splice_pipe p, bool empty)
 {
 	if (empty && s->nspare < TCP_SPLICE_SPARE) {
@@ -217,7 +216,7 @@ void tcp_splice_evict(void *ctx, struct flow *f)
 
 /*
  * side_failed() - Note an error of a socket: it is still read to its end
- * @error:	EPIPE, after a reset, is the kernel's way to say that a FIN came first
+ * @error:	Positive errno; the kernel reports EPIPE if a FIN came before a reset
  */
 static void side_failed(struct splice_conn *c, unsigned side, int error)
 {
@@ -231,7 +230,7 @@ static void side_failed(struct splice_conn *c, unsigned side, int error)
 	c->left = UINT32_MAX;
 }
 
-/* wait_for_room() - The socket took less than it was given */
+/* wait_for_room() - Wait for EPOLLOUT: the socket took less than it was given */
 static void wait_for_room(struct tcp_splice *s, struct flow *f, unsigned from)
 {
 	struct splice_conn *c = splice_conn(f);
@@ -246,7 +245,7 @@ static bool is_again(int error)
 	       error == ENOMEM;
 }
 
-/* splice_drain() - From the pipe to the socket: 0, negative errno if the socket failed */
+/* splice_drain() - Empty the pipe into the socket: 0, negative errno if that failed */
 /* #syscalls:pasta splice */
 static int splice_drain(struct tcp_splice *s, struct flow *f, unsigned from)
 {
@@ -282,7 +281,7 @@ static void was_read(struct splice_dir *d, ssize_t n, size_t want)
 		d->readable = false;
 }
 
-/* send_some() - Bytes that the socket took, or negative errno: it has failed */
+/* send_some() - Send from the buffer: bytes taken, or negative errno if that failed */
 /* #syscalls:pasta sendto */
 static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 			 size_t len)
@@ -304,7 +303,7 @@ static ssize_t send_some(struct tcp_splice *s, struct flow *f, unsigned from,
 }
 
 /*
- * move_careful() - Without a pipe: take only as much as the other socket took
+ * move_careful() - Move data without a pipe: take only as much as can be sent
  *
  * Return: bytes moved, or negative errno
  */
@@ -330,7 +329,7 @@ static ssize_t move_careful(struct tcp_splice *s, struct flow *f, unsigned from)
 	return sent;
 }
 
-/* move_small() - Through the buffer: bytes moved, or negative errno */
+/* move_small() - Move data through the buffer: bytes moved, or negative errno */
 /* #syscalls:pasta recvfrom write */
 static ssize_t move_small(struct tcp_splice *s, struct flow *f, unsigned from)
 {
@@ -379,7 +378,7 @@ static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 		pipe_return(s, d->pipe, true);
 		if (n < 0)
 			return rc;
-		d->bulk = false;	/* the end, or urgent data: recv() tells */
+		d->bulk = false;	/* the end, or urgent data: recv() next */
 		return 0;
 	}
 	if (n < (ssize_t)BULK_MIN)
@@ -389,7 +388,7 @@ static ssize_t move_bulk(struct tcp_splice *s, struct flow *f, unsigned from)
 	return rc ? rc : n;
 }
 
-/* pass_fin() - The end of a stream, but for one that a reset cut short */
+/* pass_fin() - Pass on the end of a stream, unless a reset cut it short */
 /* #syscalls:pasta shutdown */
 static void pass_fin(struct splice_conn *c, unsigned from)
 {
@@ -402,7 +401,7 @@ static void pass_fin(struct splice_conn *c, unsigned from)
 		shutdown(c->sock[!from], SHUT_WR);
 }
 
-/* move() - One direction goes as far as it can, one turn's worth */
+/* move() - Move data in one direction, one turn's worth */
 static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 {
 	struct splice_conn *c = splice_conn(f);
@@ -451,9 +450,9 @@ static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 }
 
 /*
- * linger() - A socket has failed: is there something left to do before the end?
+ * linger() - After an error of a socket: send data that is left; false if none is
  *
- * The kernel does not tell when a queue gets empty, so look now and then.
+ * The kernel does not report when a queue gets empty, so look now and then.
  */
 /* #syscalls:pasta recvfrom recv */
 static bool linger(struct tcp_splice *s, struct flow *f)
@@ -489,7 +488,7 @@ static bool linger(struct tcp_splice *s, struct flow *f)
 	return true;
 }
 
-/* run() - Both directions, and the end if it has come */
+/* run() - Move data both ways, and end the flow if both are done */
 static void run(struct tcp_splice *s, struct flow *f)
 {
 	struct splice_conn *c = splice_conn(f);
@@ -508,7 +507,7 @@ static void run(struct tcp_splice *s, struct flow *f)
 
 /* Reaching the other side ------------------------------------------------ */
 
-/* other_socket() - A socket on the side that is dialled, or negative errno */
+/* other_socket() - Get a socket on the target side, or negative errno */
 static int other_socket(struct tcp_splice *s, bool from_ns,
 			const struct flowside *tgt)
 {
@@ -524,9 +523,9 @@ static int other_socket(struct tcp_splice *s, bool from_ns,
 /*
  * send_early() - Forward data that arrived before accept()
  *
- * connect() says EINPROGRESS, but where no network is in between the handshake is
- * over by then. The listener finds the request beside the connection, and
- * need not be woken up twice. If it is not over, the data waits in a pipe.
+ * connect() returns EINPROGRESS, but without a network in between the handshake is
+ * complete by then. So the listener finds the request together with the connection,
+ * and is woken up once. If the handshake is not complete, the data waits in a pipe.
  *
  * Return: 0, or negative errno: a socket has failed
  */
@@ -550,7 +549,7 @@ static bool is_from_ns(const struct flow *f)
 	return f->pif[INI] == PIF_SPLICE;
 }
 
-/* reach() - A socket for the other side, about to be connected: 0, or negative errno */
+/* reach() - Start to connect a socket on the other side: 0 or negative errno */
 /* #syscalls:pasta connect setsockopt */
 static int reach(struct tcp_splice *s, struct flow *f)
 {
@@ -565,7 +564,7 @@ static int reach(struct tcp_splice *s, struct flow *f)
 	c->sock[TGT] = other_socket(s, from_ns, tgt);
 	if (c->sock[TGT] < 0)
 		return c->sock[TGT];
-	/* Segments as the sender makes them, urgent data where it stands */
+	/* Send segments as the sender makes them; keep urgent data in line */
 	for (side = 0; side < 2; side++) {
 		setsockopt(c->sock[side], IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one));
@@ -577,10 +576,10 @@ static int reach(struct tcp_splice *s, struct flow *f)
 				&sa);
 	if (connect(c->sock[TGT], &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
-	return -hostsock_error(c->sock[TGT]);	/* of the handshake, as above */
+	return -hostsock_error(c->sock[TGT]);	/* it may have failed already */
 }
 
-/* reach_other() - If @rc is a refusal, the same at the addresses that are left */
+/* reach_other() - If @rc is a refusal, try the addresses that are left */
 static int reach_other(struct tcp_splice *s, struct flow *f, int rc)
 {
 	struct splice_conn *c = splice_conn(f);
@@ -603,7 +602,7 @@ static int splice_watch(struct tcp_splice *s, struct flow *f, unsigned side)
 			flow_ref(f, side));
 }
 
-/* dial() - Connect the other side: 0, or negative errno */
+/* dial() - Connect the other side and watch both: 0 or negative errno */
 static int dial(struct tcp_splice *s, struct flow *f)
 {
 	int rc = reach(s, f);
@@ -633,7 +632,7 @@ void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 	if (events & (EPOLLERR | EPOLLHUP))
 		error = hostsock_error(c->sock[side]);
 	if (error && !c->connected && side == INI && bytes_left(c, INI)) {
-		side_failed(c, INI, error);	/* that is for the other side */
+		side_failed(c, INI, error);	/* its data is for the other side */
 		return;
 	}
 	if (error && !c->connected) {
@@ -659,7 +658,7 @@ void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events)
 }
 
 /**
- * tcp_splice_run_ready() - A turn for every flow with work left
+ * tcp_splice_run_ready() - Give a turn to every flow with work left
  *
  * Return: true if there is still work: do not sleep
  */
@@ -668,7 +667,7 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 	uint32_t n = s->ready.count;
 	struct flow *f;
 
-	/* Those that come back while it runs wait for the next turn */
+	/* Flows that are queued meanwhile wait for the next turn */
 	while (n-- && (f = flow_list_pop(s->flows, &s->ready)))
 		run(s, f);
 	return s->ready.count;
@@ -676,7 +675,7 @@ bool tcp_splice_run_ready(struct tcp_splice *s)
 
 /* New flows -------------------------------------------------------------- */
 
-/* splice_refuse() - End a new flow: the other side, or a socket, can't be had */
+/* splice_refuse() - End a new flow that can't be connected */
 static void splice_refuse(struct tcp_splice *s, struct flow *f, int rc)
 {
 	if (splice_conn(f)->sock[TGT] < 0) {
@@ -686,14 +685,14 @@ static void splice_refuse(struct tcp_splice *s, struct flow *f, int rc)
 	end_flow(s, f, true, "refused");
 }
 
-/* lacks_socket() - Did dial() fail for want of a socket, which may come? */
+/* lacks_socket() - Did dial() fail as no socket is left for the moment? */
 static bool lacks_socket(struct flow *f, int rc)
 {
 	return splice_conn(f)->sock[TGT] < 0 && !is_from_ns(f) &&
 	       nshelper_error_passes(rc);
 }
 
-/* wait_for_socket() - After dial() said @rc: true if that is why */
+/* wait_for_socket() - Let a flow wait if dial() lacked a socket; else false */
 static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
 {
 	if (!lacks_socket(f, rc))
@@ -712,7 +711,7 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  * @from_ns:	It was accepted in the namespace, else on the host
  * @ini:	Its side: the client is the endpoint
  * @tgt:	Side to connect to: its endpoint
- * @other:	FWD_TARGETS - 1 addresses to try if nobody listens there; unset: none
+ * @other:	FWD_TARGETS - 1 addresses to try after a refusal; unset: none
  *
  * If that is not possible, the client gets a reset.
  */
@@ -751,7 +750,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 }
 
 /**
- * tcp_splice_retry() - There may be sockets of the namespace for flows that wait
+ * tcp_splice_retry() - Connect flows that wait for a socket, if there are some now
  */
 void tcp_splice_retry(struct tcp_splice *s)
 {
@@ -764,7 +763,7 @@ void tcp_splice_retry(struct tcp_splice *s)
 			continue;
 		rc = dial(s, f);
 		if (rc && lacks_socket(f, rc))
-			return;			/* no more of them */
+			return;			/* no more sockets */
 		splice_conn(f)->waiting = false;
 		s->waiting--;
 		wheel_cancel(&s->loop->wheel, &f->timer);

@@ -17,7 +17,7 @@ struct loop;
 struct nshelper;
 
 #define TCP_SPLICE_PIPES	128	/* at a time, for all flows */
-#define TCP_SPLICE_SPARE	16	/* kept while nobody needs them */
+#define TCP_SPLICE_SPARE	16	/* kept for the next connections */
 #define TCP_SPLICE_PIPE_BYTES	(256U << 10)	/* of each */
 #define TCP_SPLICE_BUF		(64U << 10)
 
@@ -29,8 +29,8 @@ struct splice_pipe {
 /**
  * struct tcp_splice_stats - Counters
  * @opened:	Connections that were bypassed
- * @refused:	Connections that could not be: no flow, no descriptor
- * @no_pipe:	How often data had to wait where it was, for want of a pipe
+ * @refused:	Connections refused without a free flow or descriptor
+ * @no_pipe:	Reads that had to do without a pipe
  */
 struct tcp_splice_stats {
 	uint64_t opened, refused, no_pipe;
@@ -41,9 +41,9 @@ struct tcp_splice_stats {
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  * @ready:	Flows with work left
  * @waiting:	Flows that wait for a socket of the namespace
- * @pipes:	Pipes that there are, lent ones and @spare
+ * @pipes:	Number of pipes, lent ones and @spare
  * @nspare:	Entries of @spare
- * @buf:	Small data on its way, of no meaning between calls
+ * @buf:	Small data on its way, not used between calls
  */
 struct tcp_splice {
 	const struct conf *conf;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tcp_start.c - New TCP flows, of the guest or accepted on the host
+ * tcp_start.c - New TCP flows, begun by the guest or accepted on the host
+ *
+ * A SYN of the guest makes a socket connect. The guest gets its SYN-ACK only when the
+ * peer has answered, or an error as a native connect() would report it. A connection
+ * that was accepted on the host is complete on that side: the guest gets a SYN.
  */
 
 #include "tcp_priv.h"
@@ -22,7 +26,7 @@
 
 /* Begun by the guest ----------------------------------------------------- */
 
-/* initial_seq() - For a connection between these addresses and ports, RFC 6528 */
+/* initial_seq() - Initial sequence number for these addresses and ports, RFC 6528 */
 static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
 {
 	uint32_t hash = flowside_hash(t->iss_key, IPPROTO_TCP, PIF_TAP, tap);
@@ -39,7 +43,7 @@ static uint16_t tap_mss(const struct tcp *t, bool v4)
 	return t->tap->mtu > hdr + TCPS_MSS_MIN ? t->tap->mtu - hdr : TCPS_MSS_MIN;
 }
 
-/* unreachable() - Tell by ICMP why the guest's SYN got no further, if one can */
+/* unreachable() - Report by ICMP why the guest's SYN failed; false if no error fits */
 static bool unreachable(struct tcp *t, struct flow *f, int error)
 {
 	const struct flowside *tap = flow_tap_side(f), *host = flow_host_side(f);
@@ -67,8 +71,8 @@ static bool is_shortage(int error)
 /*
  * tcp_connect_failed() - Report to the guest as a native connect() would
  *
- * Stay silent on ETIMEDOUT: the guest's own SYN timer reports it. Likewise without
- * resources: the guest retransmits its SYN, and there may be some by then.
+ * Stay silent on ETIMEDOUT: the guest's own SYN timer reports it. Stay silent, too,
+ * when short of resources: the guest retransmits its SYN, and may get through then.
  */
 void tcp_connect_failed(struct tcp *t, struct flow *f, int error)
 {
@@ -79,7 +83,7 @@ void tcp_connect_failed(struct tcp *t, struct flow *f, int error)
 	tcp_end(t, f, true, "connection failed");
 }
 
-/* look_at_path() - How far the peer of a connected socket is, and the first window */
+/* look_at_path() - Find out how far the peer is, and set the first window */
 static void look_at_path(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -101,7 +105,7 @@ static void look_at_path(struct tcp *t, struct flow *f)
 	tcps_window(&c->s, room, c->size);
 }
 
-/* tcp_connected() - The peer answered: so do we */
+/* tcp_connected() - The peer has answered: send the SYN-ACK */
 void tcp_connected(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -118,8 +122,8 @@ static void set_options(struct tcp *t, struct flow *f)
 	static const int one = 1, zero = 0;
 	struct tcp_conn *c = tcp_conn(f);
 
-	/* Segments as the guest makes them; urgent data where it stands, as a
-	 * peek would pass over it; a peer that vanished is noticed */
+	/* Send segments as the guest makes them; keep urgent data in line, as a
+	 * peek would skip it; notice a peer that vanished */
 	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(c->sock, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 	setsockopt(c->sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
@@ -143,7 +147,7 @@ static int bind_source(struct tcp *t, struct flow *f)
 	union sockaddr_inany sa;
 	socklen_t len;
 
-	/* To loopback the kernel takes the right one by itself */
+	/* Towards loopback the kernel chooses the source itself */
 	if (inany_is_unspecified(a) || inany_is_loopback(a))
 		return 0;
 	len = inany_to_sockaddr(a, 0, fwd_scope(t->net, t->dns, a), &sa);
@@ -151,7 +155,7 @@ static int bind_source(struct tcp *t, struct flow *f)
 	return bind(sock, &sa.sa, len) ? -errno : 0;
 }
 
-/* open_socket() - Socket and connect(); 0, or negative errno */
+/* open_socket() - Open a socket and connect it: 0 or negative errno */
 /* #syscalls connect bind setsockopt */
 static int open_socket(struct tcp *t, struct flow *f)
 {
@@ -177,8 +181,8 @@ static int open_socket(struct tcp *t, struct flow *f)
 }
 
 /*
- * start_flow() - A flow between tap and host, which its tap side finds
- * @sock:	Its socket, -1: not yet
+ * start_flow() - Start a flow between tap and host, looked up by its tap side
+ * @sock:	Its socket, -1: none yet
  * @ini_pif, @ini, @tgt:	Initiating side, and the other
  *
  * Return: the flow, NULL if there is no room
@@ -201,7 +205,7 @@ static struct flow *start_flow(struct tcp *t, int sock, enum pif ini_pif,
 	return f;
 }
 
-/* tcp_new_flow() - A SYN without a flow */
+/* tcp_new_flow() - Start a flow for a SYN of the guest */
 void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		  const struct tcp_seg *g)
 {
@@ -217,7 +221,7 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 	}
 	f = start_flow(t, -1, PIF_TAP, tap, &host);
 	if (!f) {
-		/* Without an answer the guest repeats its SYN: RFC 9293, 3.8.1 */
+		/* Without an answer the guest retransmits: RFC 9293, 3.8.1 */
 		t->stats.refused_table++;
 		warn_limited("Too many connections, SYN dropped");
 		return;
@@ -246,16 +250,16 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 /*
  * free_port() - Make the guest's view of a connection unlike all others
  *
- * Several connections may look the same to the guest: from peers whose address is
- * mapped to one, or from one port of a peer to two forwarded ports. Another source
- * port is taken then, as a NAT would (RFC 4787, 4.2.1: from the same range). But a
- * peer that the guest itself is connected to, at this address and port, is refused.
+ * Several connections may look the same to the guest: from peers whose addresses are
+ * mapped to one, or from one port of a peer to two forwarded ports. Choose another
+ * source port then, as a NAT does (RFC 4787, 4.2.1: from the same range). Refuse a
+ * peer that the guest itself is connected to at this address and port.
  *
- * A flow between the same four addresses and ports on the host has ended there,
- * else the kernel would not have accepted this connection: its error or its event
- * is just not handled yet, or the guest has yet to take its data.
+ * If a flow has the same addresses and ports on the host, its connection has ended
+ * there: otherwise the kernel would not have accepted this one. Its last event is not
+ * handled yet, or the guest still has to take its data.
  *
- * Return: false if nothing can be had
+ * Return: false if no port was found
  */
 static bool free_port(struct tcp *t, const struct flowside *host,
 		      struct flowside *tap)
@@ -294,8 +298,8 @@ static bool free_port(struct tcp *t, const struct flowside *host,
  * @tap:	Tap side: the guest is the endpoint, our address and port stand for
  *		the peer; another port is chosen if that is taken, see free_port()
  *
- * The peer's connection is complete, so it learns by a reset if the guest
- * refuses or never answers. Its data stays in the socket until then.
+ * The connection is complete for the peer, so it gets a reset if the guest refuses or
+ * never answers. Until the guest answers, the peer's data stays in the socket.
  */
 void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		  const struct flowside *tap)

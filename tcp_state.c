@@ -26,8 +26,8 @@
  *                 |                  |                     | near: challenge ACK
  *   connect() ok  | SYN_RCVD         | -                   | -
  *
- * A connection that the host side starts is one that a socket has accepted. It
- * begins in SYN_SENT, our SYN on its way to the guest (RFC 9293, 3.10.7.3):
+ * A connection from the host side was accepted by a socket. It begins in SYN_SENT,
+ * with our SYN on its way to the guest (RFC 9293, 3.10.7.3):
  *
  *   SYN, right ACK  ESTABLISHED, ACK		RST, right ACK	flow ends
  *   SYN, no ACK     SYN_RCVD, SYN-ACK		RST, other	ignored
@@ -40,12 +40,11 @@
  * timewait.c, as the flow has ended by then.
  *
  * A reset does not overtake data. Natively the receive queue of a connection stays
- * readable after a RST. The guest's kernel keeps its own queue likewise, but not
- * data that is still in our socket's. So after tcps_reset_due(), data is sent on,
- * retransmitted as ever, and tcps_reset_now() tells when the guest has all of it,
- * or doesn't acknowledge it any more. In the other direction tcps_drain() waits for
- * the socket to send all it has. Both end at the latest RESET_WAIT_MS after the
- * last progress.
+ * readable after a RST. The guest's kernel keeps its own queue, too, but our socket's
+ * queue may have more data. So after tcps_reset_due() data is still sent and
+ * retransmitted. tcps_reset_now() is true once the guest has all of it or no longer
+ * acknowledges. In the other direction, after tcps_drain(), the socket sends all data
+ * that it has. Both end at the latest RESET_WAIT_MS after the last progress.
  */
 
 #include "tcp_state.h"
@@ -57,14 +56,14 @@
 #define RTO_MS			400	/* above any guest's delayed ACK timer */
 #define RTO_SYN_MS		1000	/* RFC 6298, 2.1 */
 #define RTO_MAX_MS		60000	/* RFC 6298, 2.5 */
-#define RTO_MAX_SYN_MS		120000	/* of ours, as the kernel's */
+#define RTO_MAX_SYN_MS		120000	/* of our SYN, as in the kernel */
 #define RETRIES_SYN		6
 #define RETRIES_MAX		15	/* over ten minutes */
 #define ALIVE_IDLE_MS		(7200 * 1000ULL)	/* RFC 9293, 3.8.4 */
 #define ALIVE_HALF_MS		(600 * 1000ULL)	/* one direction is closed */
 #define ALIVE_INTERVAL_MS	(75 * 1000ULL)
 #define ALIVE_PROBES		9
-#define RESET_WAIT_MS		(60 * 1000ULL)	/* of no progress before a RST */
+#define RESET_WAIT_MS		(60 * 1000ULL)	/* without progress, then a RST */
 #define RESET_RETRIES		2	/* of the data before a RST */
 #define DUPACKS			3	/* RFC 5681, 3.2 */
 #define WINDOW_FIELD_MAX	65535U
@@ -113,12 +112,12 @@ static void syn_options(struct tcps *s, const struct tcp_seg *syn,
  * @hash:	Keyed hash of the connection's addresses and ports
  * @now_ms:	Time
  *
- * A guest in TIME-WAIT accepts a SYN only if its number is above all those of the
+ * A guest in TIME-WAIT accepts a SYN only if its number is above all numbers of the
  * old connection (RFC 9293, 3.6.1), so the clock has to outrun the data of fast
  * connections. The classic tick of 4 us stands for 250 kB/s; a tick of 64 ns
  * stands for 16 MB/s, as in today's kernels. The numbers then wrap after 274 s,
- * and half of that is still more than the 60 s that TIME-WAIT lasts. Faster
- * connections are the matter of timewait_seq().
+ * and half of that is still more than the 60 s that TIME-WAIT lasts. For faster
+ * connections see timewait_seq().
  */
 uint32_t tcps_initial_seq(uint32_t hash, uint64_t now_ms)
 {
@@ -145,16 +144,16 @@ void tcps_init_passive(struct tcps *s, const struct tcp_seg *syn, uint32_t iss,
 }
 
 /**
- * tcps_init_active() - A SYN of ours is to be sent, at once, to the guest
+ * tcps_init_active() - Begin with a SYN of ours, to be sent to the guest at once
  * @s:		State, any content
  * @iss:	Our initial sequence number
  * @mss_max:	Payload that fits the MTU of the tap
  * @v4:		IPv4, for the default of the MSS
- * @policy:	How often it is repeated
+ * @policy:	How often the SYN is retransmitted
  * @now_ms:	Time
  *
- * The guest's numbers are not known yet: until then tcps_window() sets a right
- * edge that counts from 0.
+ * Until the guest's sequence numbers are known, tcps_window() sets a right edge that
+ * counts from 0.
  */
 void tcps_init_active(struct tcps *s, uint32_t iss, uint16_t mss_max, bool v4,
 		      const struct tcps_syn *policy, uint64_t now_ms)
@@ -192,7 +191,7 @@ static void last_wait(struct tcps *s, uint64_t now_ms)
 	s->alive_at = now_ms + RESET_WAIT_MS;
 }
 
-/* alive() - The guest was heard */
+/* alive() - Restart the timer of idle connections: the guest has sent something */
 static void alive(struct tcps *s, uint64_t now_ms)
 {
 	bool half = s->out != OUT_OPEN || s->in != IN_OPEN;
@@ -204,17 +203,18 @@ static void alive(struct tcps *s, uint64_t now_ms)
 }
 
 /*
- * rst_in() - RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2: exactly the
- * next sequence number resets, another one in the window is challenged, and so is
- * its edge: a guest that filled the window, of which a part was lost or refused,
- * has its next byte there. Our last acknowledgement is as good as exact: a guest
- * that lost the connection takes it from our ACK.
+ * rst_in() - Handle a RST: RFC 9293, 3.10.7.4 first and second, RFC 5961, 3.2
+ *
+ * Exactly the next sequence number resets; another one in the window gets a challenge
+ * ACK. So does the right edge: the next byte of a guest that filled the window is
+ * there, even if a part was lost or refused. The number that we acknowledged last
+ * resets, too: a guest that has lost the connection takes it from our ACK.
  */
 static void rst_in(const struct tcps *s, const struct tcp_seg *g,
 		   struct tcp_acts *a)
 {
 	if (s->phase == TCPS_SYN_SENT) {
-		/* RFC 9293, 3.10.7.3: it names our SYN, or is about another */
+		/* RFC 9293, 3.10.7.3: a RST for our SYN acknowledges it */
 		if (g->flags & TCPF_ACK && g->ack == s->snd_nxt)
 			a->acts |= ACT_RST_SOCK;
 		return;
@@ -236,12 +236,12 @@ static void handshake_done(struct tcps *s, uint64_t now_ms, struct tcp_acts *a)
 }
 
 /*
- * syn_sent_in() - RFC 9293, 3.10.7.3; payload of a SYN is for the guest to resend
+ * syn_sent_in() - RFC 9293, 3.10.7.3; the guest has to resend the payload of a SYN
  *
  * A wrong ACK without SYN comes from a guest that still has an old connection
- * between these ports, perhaps in TIME-WAIT. Our RST ends that, so the SYN is
- * retransmitted at once, but only one for each period of its timer: a guest that
- * always answers so can't keep both sides busy.
+ * between these ports, perhaps in TIME-WAIT. Our RST ends the old one, so retransmit
+ * the SYN at once. Do so only once in each period of its timer: otherwise a guest
+ * that always answers so would keep both sides busy.
  */
 static void syn_sent_in(struct tcps *s, const struct tcp_seg *g,
 			uint64_t now_ms, struct tcp_acts *a)
@@ -487,8 +487,8 @@ void tcps_fin_passed(struct tcps *s)
 /**
  * tcps_acknowledge() - Acknowledge to the guest up to @seq
  * @s:		State
- * @seq:	Anything up to and over rcv_nxt, over is cut; below rcv_acked has
- *		no effect
+ * @seq:	Sequence number; beyond rcv_nxt it counts as rcv_nxt, below rcv_acked it
+ *		has no effect
  */
 void tcps_acknowledge(struct tcps *s, uint32_t seq)
 {
@@ -505,13 +505,13 @@ void tcps_acknowledge(struct tcps *s, uint32_t seq)
  * tcps_window() - Set the window we advertise
  * @s:		State
  * @room:	Bytes after rcv_nxt that there is room for now
- * @size:	Bytes of the whole buffer, that is @room if it was empty
+ * @size:	Bytes of the whole buffer: @room if it were empty
  *
- * The right edge never moves left, and moves right only by a segment or half of
- * the buffer (RFC 9293, 3.8.6.2.2), of which the largest window is all the guest
- * can see: its segments may be far smaller than those we would take.
+ * The right edge never moves left. It moves right only by a whole segment or by half
+ * of the buffer (RFC 9293, 3.8.6.2.2), or half of the largest window if the buffer is
+ * larger: the guest's segments may be far smaller than the largest that we take.
  *
- * Return: true if the guest should hear of it at once
+ * Return: true if the window should be advertised at once
  */
 bool tcps_window(struct tcps *s, uint32_t room, uint32_t size)
 {
@@ -641,9 +641,9 @@ uint32_t tcps_acked_data(const struct tcps *s)
 }
 
 /**
- * tcps_reset_due() - The peer has reset the connection, or the socket has failed
+ * tcps_reset_due() - Note that the peer has reset, or that the socket has failed
  * @s:		State
- * @fin:	The peer's FIN had come before
+ * @fin:	The peer's FIN came before the reset
  * @now_ms:	Time
  *
  * Data that the socket still has is sent as before, up to tcps_eof().
@@ -676,7 +676,7 @@ bool tcps_reset_now(const struct tcps *s)
  * @poll_at:	When to look next how much it has, ms
  * @now_ms:	Time: there was progress until now
  *
- * From now on tcps_timer() tells ACT_POLL, and the end.
+ * From now on tcps_timer() returns ACT_POLL, and ACT_RST_SOCK at the end.
  */
 void tcps_drain(struct tcps *s, uint64_t poll_at, uint64_t now_ms)
 {
@@ -685,7 +685,7 @@ void tcps_drain(struct tcps *s, uint64_t poll_at, uint64_t now_ms)
 	last_wait(s, now_ms);
 }
 
-/* syn_timer() - Our SYN found no answer: again, as the kernel would, or no more */
+/* syn_timer() - Retransmit our SYN as the kernel would, or give up */
 static unsigned syn_timer(struct tcps *s, uint64_t now_ms)
 {
 	if (++s->retries > s->syn_linear + s->syn_retries)

@@ -24,8 +24,8 @@ enum tcps_phase {
 
 /**
  * struct tcps_syn - Retransmissions of a SYN of ours
- * @linear:	Number at the first interval (tcp_syn_linear_timeouts)
- * @retries:	Number at doubled intervals, after these (tcp_syn_retries)
+ * @linear:	How many come at the first interval (tcp_syn_linear_timeouts)
+ * @retries:	How many follow at doubled intervals (tcp_syn_retries)
  */
 struct tcps_syn {
 	uint8_t linear, retries;
@@ -39,7 +39,7 @@ enum tcps_out {
 	OUT_FIN_ACKED,			/* FIN acknowledged to the guest */
 };
 
-/* Peer to guest, in this order; sequence numbers tell sent and acknowledged */
+/* Peer to guest, in this order; snd_nxt and snd_una say how far it is */
 enum tcps_in {
 	IN_OPEN,
 	IN_EOF,				/* peer's FIN seen: ours is at snd_eof */
@@ -54,30 +54,29 @@ enum tcps_in {
  * @dupacks:	Duplicate acknowledgements in a row, stops at 3
  * @retries:	Timeouts in a row
  * @probes:	Keep-alive probes without any answer
- * @syn_retries: How often our SYN is sent again, @syn_linear: the first of these
- *		without backing off
- * @syn_hurried: Our SYN was retransmitted ahead of its timer since that last fired
+ * @syn_linear, @syn_retries:	Retransmissions of our SYN, as in struct tcps_syn
+ * @syn_hurried: Our SYN was retransmitted ahead of its timer, once in this period
  * @recovering:	A retransmission is under way up to @recover
  * @reset:	The peer has reset the connection: a RST follows its data
- * @reset_fin:	and its FIN, which had come before the reset
+ * @reset_fin:	The peer's FIN came before the reset: it follows the data, too
  * @persist:	Data waits for the guest's window, nothing is in flight
  * @v4:	IPv4, for the default of the MSS
  * @mss:	Largest payload of a segment to the guest
- * @rcv_mss:	Largest that we told the guest to send
+ * @rcv_mss:	Largest payload that we told the guest to send
  * @snd_una:	First byte that the guest has not acknowledged
  * @snd_nxt:	Next byte to send
  * @snd_max:	One after the last byte ever sent
  * @snd_wnd:	Guest's window from @snd_una on, bytes
- * @snd_wnd_max: Largest ever seen
- * @snd_eof:	Sequence of our FIN, from IN_EOF on
+ * @snd_wnd_max: Largest @snd_wnd seen
+ * @snd_eof:	Sequence number of our FIN, from IN_EOF on
  * @recover:	@snd_max as recovery began (RFC 6582)
  * @rcv_nxt:	Next byte from the guest
- * @rcv_acked:	Acknowledged to the guest, up to @rcv_nxt
+ * @rcv_acked:	Acknowledged to the guest, at most @rcv_nxt
  * @rcv_edge:	Right edge of our window; never moves left
- * @rto_ms:	Current retransmission time-out
- * @rtx_at:	When to resend or probe a window, ms; 0: never
- * @poll_at:	When to ask the socket how much the peer acknowledged, ms; 0: never
- * @alive_at:	When to probe an idle guest
+ * @rto_ms:	Current retransmission time-out, ms
+ * @rtx_at:	Time to retransmit or to probe a window, ms; 0: never
+ * @poll_at:	Time to ask the socket how much the peer acknowledged, ms; 0: never
+ * @alive_at:	Time to probe an idle guest, ms; 0: never
  */
 struct tcps {
 	uint8_t phase, out, in;
@@ -113,9 +112,9 @@ struct tcp_seg {
 
 /* Actions, which tcp.c performs */
 enum {
-	ACT_ACK		= 1 << 0,	/* acknowledge, whether there is news or not */
+	ACT_ACK		= 1 << 0,	/* acknowledge in any case */
 	ACT_DATA	= 1 << 1,	/* data or FIN taken: acknowledge if it is new */
-	ACT_HOLE	= 1 << 2,	/* with ACT_ACK: something before is missing */
+	ACT_HOLE	= 1 << 2,	/* with ACT_ACK: data before it is missing */
 	ACT_SYN		= 1 << 3,	/* (re)send our SYN, without ACK */
 	ACT_SYNACK	= 1 << 4,	/* (re)send our SYN with its options */
 	ACT_SEND	= 1 << 5,	/* more may be sent: look into the socket */

@@ -2,23 +2,22 @@
 /*
  * timewait.c - Answers to segments of connections that have ended
  *
- * If the guest's FIN comes last, the last word is an ACK of ours. Should that be
- * lost, the guest sends its FIN again, perhaps with data before it, and a RST
- * would tell its application of a failure that was none. TIME-WAIT is there for
- * this (RFC 9293, 3.6), but a flow and its timer are too much for one ACK: so
- * its numbers go to a table of fixed size, where a newer connection
- * takes the place of an older one by its hash.
+ * If the guest's FIN comes last, our ACK of it is the last segment. If that ACK is
+ * lost, the guest retransmits its FIN, perhaps with data before it. A RST in answer
+ * would report an error to its application although all went well. TIME-WAIT is there
+ * for this (RFC 9293, 3.6), but a flow and its timer are too much for one ACK. So the
+ * connection's sequence numbers go to a table of fixed size, where a newer connection
+ * replaces an older one with the same hash.
  *
- * An entry has no time-out. It answers only a segment that acknowledges our FIN, to
- * the byte, and repeats our last acknowledgement: a new connection between the
- * same ports has other numbers, and a flow, which is looked for first. A guest
- * that was put back to an earlier state has other numbers, too, and is reset:
- * to our ACK of data it has yet to send, it would answer with an ACK (RFC 9293,
- * 3.10.7.4, fifth), and so on. For the same reason a segment without data and
- * FIN is never answered by an ACK.
+ * An entry has no time-out. It repeats our last ACK, only for a segment that
+ * acknowledges exactly up to our FIN. A new connection between the same ports has other
+ * numbers, and a flow, which is looked up first. A guest restored from an earlier
+ * state has other numbers, too, and is reset: it would answer our ACK of data that it
+ * has not sent yet with an ACK (RFC 9293, 3.10.7.4, fifth), and so on. For the same
+ * reason a segment without data and FIN is never answered by an ACK.
  *
- * The guest, if it closed first, is in TIME-WAIT itself. The table then knows above
- * which sequence number it accepts a new connection between the same ports.
+ * A guest that closed first is in TIME-WAIT itself. From the table timewait_seq() knows
+ * which sequence numbers it accepts for a new connection between the same ports.
  */
 
 #include "timewait.h"
@@ -29,9 +28,9 @@
 #define SEQ_GAP		(1U << 16)	/* between two connections */
 
 /**
- * timewait_add() - A connection ended in order
+ * timewait_add() - Remember a connection that ended in order
  * @w:		The table, zeroed before first use
- * @hash:	Of @tap, keyed
+ * @hash:	Keyed hash of @tap
  * @tap:	Its side on the tap
  * @s:		Its state: tcps_done()
  */
@@ -49,8 +48,8 @@ void timewait_add(struct timewait *w, uint32_t hash, const struct flowside *tap,
  * @hash, @tap:	As for timewait_add()
  * @seq:	Initial sequence number for a new connection
  *
- * Return: @seq, or a later number if an old connection got as far as @seq, which
- * one does that was faster than the clock of these numbers (RFC 9293, 3.6.1)
+ * Return: @seq, or a later number if an old connection got as far as @seq, as it was
+ * faster than the clock of initial sequence numbers (RFC 9293, 3.6.1)
  */
 uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
 		      const struct flowside *tap, uint32_t seq)
@@ -63,12 +62,12 @@ uint32_t timewait_seq(const struct timewait *w, uint32_t hash,
 }
 
 /**
- * timewait_input() - A segment without a flow
+ * timewait_input() - Decide how to answer a segment without a flow
  * @w:		The table
  * @hash, @tap:	As for timewait_add()
  * @g:		The segment
  * @ack:	For TIMEWAIT_ACK: acknowledgement number of the answer; its sequence
- *		number is that of the acknowledgement in @g (RFC 9293, 3.10.7.4)
+ *		number is the acknowledgement number of @g (RFC 9293, 3.10.7.4)
  */
 enum timewait_answer timewait_input(const struct timewait *w, uint32_t hash,
 				    const struct flowside *tap,

@@ -14,10 +14,10 @@
 #define TIMEWAIT_SLOTS	4096
 
 /**
- * struct timewait_slot - A connection of which both ends were seen
+ * struct timewait_slot - A connection that both sides have closed
  * @tap:	Its side on the tap
  * @snd_nxt:	One after our FIN
- * @rcv_nxt:	One after the guest's
+ * @rcv_nxt:	One after the guest's FIN
  */
 struct timewait_slot {
 	struct flowside tap;
@@ -29,8 +29,8 @@ struct timewait {
 };
 
 enum timewait_answer {
-	TIMEWAIT_UNKNOWN,		/* of another connection: RST */
-	TIMEWAIT_SILENCE,		/* an ACK, nothing to be acknowledged */
+	TIMEWAIT_UNKNOWN,		/* segment of another connection: RST */
+	TIMEWAIT_SILENCE,		/* nothing to acknowledge: no answer */
 	TIMEWAIT_ACK,			/* our last ACK was lost: repeat it */
 };
 
