@@ -12,7 +12,8 @@
  * The file is that of tcpdump: a header, then a header with time and length
  * before each frame, all in host order, times in nanoseconds. Frames that a
  * device was to segment are recorded whole; partial checksums are completed in
- * a private copy of the frame's head.
+ * a private copy of the frame's head. A frame in more pieces than we list, which
+ * tap_rx_frame() drops, is recorded up to that head.
  *
  * The file is opened before the sandbox; then it is only written to. When a
  * write fails (the disk is full) or is cut short, recording ends with one
@@ -86,11 +87,13 @@ int pcap_open(const char *path)
  * @h:		Header of its record
  * @iov:	The first is @h, the second the frame's head
  * @n:		Parts that are used
+ * @len:	Length of the frame, bytes
  */
 struct parts {
 	struct pcap_rec_hdr h;
 	struct iovec iov[2 + VIEW_PARTS_MAX];
 	unsigned n;
+	size_t len;
 };
 
 /* Put together a frame of its head and the rest */
@@ -99,6 +102,7 @@ static void set_parts(struct parts *f, const void *head, size_t len,
 {
 	f->iov[1] = (struct iovec){ (void *)head, len };
 	f->n = 2 + view_parts(&rest, 0, rest.len, f->iov + 2, VIEW_PARTS_MAX);
+	f->len = len + rest.len;
 }
 
 /* Write one record */
@@ -112,7 +116,7 @@ static void record(struct pcap *p, struct parts *f)
 	clock_gettime(CLOCK_REALTIME, &now);
 	f->h = (struct pcap_rec_hdr){
 		.sec = (uint32_t)now.tv_sec, .nsec = (uint32_t)now.tv_nsec,
-		.len = len, .orig_len = len,
+		.len = len, .orig_len = (uint32_t)f->len,
 	};
 	f->iov[0] = (struct iovec){ &f->h, sizeof(f->h) };
 	total = (ssize_t)(sizeof(f->h) + len);

@@ -416,7 +416,7 @@ static void captures(void)
 	static struct pcap pc;
 	struct tap *t;
 	struct pkt p[4];
-	struct iovec iov[3];
+	struct iovec iov[300];
 	const uint8_t *b = got + 24;
 	unsigned n = 0, i;
 	struct view v;
@@ -452,6 +452,10 @@ static void captures(void)
 	ok(rx_packets == 3 && !wrong, "a wrapper hands over received frames");
 	v = view_of(data, 9);
 	tap_rx_frame(&fake.tap, p, &n, &v, NULL);
+	for (i = 0; i < fake.sent[0].len / 5; i++)
+		iov[i] = (struct iovec){ fake.sent[0].b + i * 5, 5 };
+	v = view_of_iov(iov, i);
+	tap_rx_frame(&fake.tap, p, &n, &v, &off);
 	fake.tap.closed(fake.tap.ctx, 0);
 	is(closes, 1, "a wrapper passes on the end of the device");
 
@@ -478,8 +482,11 @@ static void captures(void)
 	ok(good && p[0].payload.len == 999 &&
 	   view_equals(p[0].payload, data, 999),
 	   "a received frame in pieces is recorded with a complete checksum");
-	ok(u32_at(b + 8) == 9 && b + 25 == got + len,
-	   "a bad frame is recorded");
+	is(u32_at(b + 8), 9, "a bad frame is recorded");
+	b += 25;
+	ok(u32_at(b + 8) == PCAP_HEAD && u32_at(b + 12) == i * 5 &&
+	   b + 16 + PCAP_HEAD == got + len,
+	   "of a frame in too many pieces, the head is recorded, and the length");
 }
 
 /* Users have room for VIEW_PARTS_MAX pieces, the other side decides how many come */
