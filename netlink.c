@@ -209,7 +209,7 @@ static int msg_error(struct nl_answer *n, const struct nlmsghdr *nh)
 
 /**
  * nl_walk() - Call a function for each message of one datagram
- * @n:		Has sequence number and port; interrupted and extack are set
+ * @a:		Has sequence number and port; interrupted and extack are set
  * @buf:	The datagram, aligned to NLMSG_ALIGNTO
  * @rem:	Its bytes
  * @fn:		Called for each message with data, its length checked; or NULL
@@ -218,7 +218,7 @@ static int msg_error(struct nl_answer *n, const struct nlmsghdr *nh)
  * Return: 1 if more is to come, 0 if the request is answered, negative errno as
  *	   the kernel told it, -EBADMSG if malformed
  */
-int nl_walk(struct nl_answer *n, const void *buf, size_t rem, nl_msg_fn fn,
+int nl_walk(struct nl_answer *a, const void *buf, size_t rem, nl_msg_fn fn,
 	    void *arg)
 {
 	const uint8_t *p = buf;
@@ -237,14 +237,14 @@ int nl_walk(struct nl_answer *n, const void *buf, size_t rem, nl_msg_fn fn,
 		rem -= step;
 
 		/* An answer to an earlier request or another socket */
-		if (nh->nlmsg_seq != n->seq ||
-		    (n->portid && nh->nlmsg_pid != n->portid))
+		if (nh->nlmsg_seq != a->seq ||
+		    (a->portid && nh->nlmsg_pid != a->portid))
 			continue;
 		if (nh->nlmsg_flags & NLM_F_DUMP_INTR)
-			n->interrupted = true;
+			a->interrupted = true;
 		if (nh->nlmsg_type == NLMSG_DONE ||
 		    nh->nlmsg_type == NLMSG_ERROR)
-			return msg_error(n, nh);
+			return msg_error(a, nh);
 		if (nh->nlmsg_type == NLMSG_OVERRUN)
 			return -ENOBUFS;
 		if (nh->nlmsg_type >= NLMSG_MIN_TYPE && fn)
