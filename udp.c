@@ -124,8 +124,7 @@ static void udp_refuse(struct udp *u, const struct flowside *tap,
 	struct icmperr e;
 
 	if (no_resources(error)) {
-		warn_limited("UDP: no resources for a new flow (error %i)",
-			     error);
+		warn_limited_rc(error, "UDP: no resources for a new flow");
 		return;
 	}
 	if (icmperr_from_errno(error, host, &e))

@@ -228,7 +228,7 @@ static struct flow *udp_splice_start(struct udp_splice *s, struct flow *f,
 	if (rc >= 0)
 		rc = loop_add(s->loop, rc, EPOLLIN, flow_ref(f, side));
 	if (rc < 0) {
-		debug_limited("UDP: no bypass for a flow (error %i)", -rc);
+		debug_limited_rc(rc, "UDP: no bypass for a flow");
 		udp_splice_end(s, f, "it has no socket");
 		return NULL;
 	}
