@@ -54,8 +54,8 @@ ssize_t procfile_read(const char *path, char *buf, size_t size)
 	return n < 0 ? n : (ssize_t)len;
 }
 
-/* Read a file that has one line, without its newline; false if it can't be or is
- * longer than that */
+/* Read a file up to its first newline, without it; false if the file is empty, does
+ * not fit or can't be read */
 static bool read_line(const char *path, char *buf, size_t size)
 {
 	ssize_t n = procfile_read(path, buf, size);
@@ -65,9 +65,9 @@ static bool read_line(const char *path, char *buf, size_t size)
 }
 
 /**
- * procfile_is() - Does a file consist of this line?
+ * procfile_is() - Is this the first line of a file?
  * @path:	Path
- * @value:	Line without its newline, up to 29 bytes
+ * @value:	Line without its newline; the whole file may have up to 30 bytes
  */
 bool procfile_is(const char *path, const char *value)
 {
