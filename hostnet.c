@@ -2,9 +2,10 @@
 /*
  * hostnet.c - The network of the host, and its image for the guest
  *
- * This module alone writes struct hostnet. It fills in the options of the user,
- * has an interface of the host that serves as a template for each family (probe.c),
- * and derives the rest: mappings and the name of the tap.
+ * This module writes struct hostnet. It fills in the options of the user, has
+ * probe.c search for the interface of the host that is the template of a family and
+ * collect its addresses and routes, and derives the rest: mappings and the name of
+ * the tap.
  *
  * A family without default route takes an interface that is up and has an
  * address beyond the link: the other family's template, else the first one. The

@@ -246,7 +246,8 @@ static size_t line_format(int error, const char *fmt, va_list ap)
 		len += snprintf(line + len, max - len, ": %s",
 				util_strerror(error, text));
 	if (logger.suppressed && len < max)
-		len += snprintf(line + len, max - len, " (%u similar messages suppressed)",
+		len += snprintf(line + len, max - len,
+				" (%u similar messages suppressed)",
 				logger.suppressed);
 	logger.suppressed = 0;
 	if (len >= max) {

@@ -2,7 +2,7 @@
 /*
  * netlink.h - rtnetlink: requests, and messages as plain data
  *
- * For hostnet.c and nsnet.c; others want their headers.
+ * Used by hostnet.c, probe.c and nsnet.c, and nl_walk() by sockdiag.c, too.
  */
 
 #ifndef NETLINK_H

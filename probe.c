@@ -180,8 +180,7 @@ static bool addr_copied(const struct host_addr *a, const struct probe_cand *c)
 /*
  * addr_msg() - Collect addresses of the template interface
  *
- * The preferred source of the route may be on another interface, often on lo.
- * If
+ * The preferred source of the route may be on another interface, often on lo. If
  * @p->best.oif is 0, collect the addresses of all interfaces.
  */
 static void addr_msg(const struct nlmsghdr *nh, void *arg)
@@ -243,8 +242,8 @@ static int probe_dump_addrs(struct probe *p)
 }
 
 /* cand_better() - Is @a, up or not, better than @b? Equals keep their order */
-static bool cand_better(const struct probe_cand *a, bool a_up, const struct probe_cand *b,
-			bool b_up)
+static bool cand_better(const struct probe_cand *a, bool a_up,
+			const struct probe_cand *b, bool b_up)
 {
 	return a_up != b_up ? a_up : a->metric < b->metric;
 }
@@ -502,7 +501,7 @@ bool probe_onlink(struct probe *p, unsigned prefer)
 }
 
 void probe_init(struct probe *p, sa_family_t family, unsigned oif,
-		       struct hostnet_ip *host)
+		struct hostnet_ip *host)
 {
 	p->family = family;
 	p->oif = oif;

@@ -5,7 +5,8 @@
  * Each structure has one writer, all others read it as const:
  *
  *	struct conf	options of the user: the parser, const afterwards
- *	struct hostnet	network of the host, and its image for the guest: hostnet.c
+ *	struct hostnet	network of the host, and its image for the guest: hostnet.c, for
+ *			which probe.c collects addresses and routes
  *	struct dns	name servers and search list: resolv.c
  *	struct guest	addresses learned from frames of the guest: guest.c
  */
