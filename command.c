@@ -251,7 +251,8 @@ void command_prepare(struct command *cmd)
 	*cmd = (struct command){ .ctl = -1 };
 	/* While it is ignored, there is no status to wait for */
 	sigaction(SIGCHLD, &dfl, &cmd->sigchld);
-	/* The command gets the terminal if it is ours */
+	/* The command gets the terminal if it is ours, and if we can take it back:
+	 * not if our process group has no number in this PID namespace (0) */
 	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
 	    tcgetpgrp(STDIN_FILENO) == getpgrp())
 		cmd->tty_pgrp = getpgrp();
