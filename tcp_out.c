@@ -84,7 +84,7 @@ static bool squeezed(const struct tcp_conn *c)
 }
 
 /*
- * tcp_update_ack() - Update acknowledgement and window, send an ACK if they changed
+ * tcp_update_ack() - Update acknowledgement and window; send an ACK if the guest needs it
  * @force:	Send an ACK in any case
  * @look:	Query the room of the socket in any case; else once half of it is used
  */

@@ -450,7 +450,7 @@ static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 }
 
 /*
- * linger() - After an error of a socket: send data that is left; false if none is
+ * linger() - After an error of a socket: send data that is left; false if done
  *
  * The kernel does not report when a queue gets empty, so look now and then.
  */
