@@ -139,7 +139,7 @@ static _Noreturn void command_exec(const struct command *cmd,
 	char *const *argv = c->command ? c->command : by_default;
 
 	/* Become the terminal's foreground process group, with SIGTTOU blocked */
-	if (cmd->tty_pgrp &&
+	if (cmd->has_tty &&
 	    (setpgid(0, 0) || tcsetpgrp(STDIN_FILENO, getpid())))
 		debug_rc(errno, "The command can't have the terminal");
 	sigaction(SIGCHLD, &cmd->sigchld, NULL);
@@ -251,11 +251,10 @@ void command_prepare(struct command *cmd)
 	*cmd = (struct command){ .ctl = -1 };
 	/* While it is ignored, there is no status to wait for */
 	sigaction(SIGCHLD, &dfl, &cmd->sigchld);
-	/* The command gets the terminal if it is ours, and if we can take it back:
-	 * not if our process group has no number in this PID namespace (0) */
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-	    tcgetpgrp(STDIN_FILENO) == getpgrp())
-		cmd->tty_pgrp = getpgrp();
+	/* Both are 0 if our process group is outside of this PID namespace */
+	cmd->tty_pgrp = getpgrp();
+	cmd->has_tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+		       tcgetpgrp(STDIN_FILENO) == cmd->tty_pgrp;
 }
 
 /**
@@ -269,7 +268,7 @@ void command_adopt(struct command *cmd, pid_t init, int ctl)
 	cmd->init = init;
 	cmd->ctl = ctl;
 	/* We write messages and take the terminal back from the background */
-	if (cmd->tty_pgrp)
+	if (cmd->has_tty)
 		signal(SIGTTOU, SIG_IGN);
 }
 
@@ -319,6 +318,6 @@ void command_end(struct command *cmd)
 			break;
 		poll(NULL, 0, END_STEP_MS);
 	}
-	if (cmd->tty_pgrp)
+	if (cmd->has_tty)
 		tcsetpgrp(STDIN_FILENO, cmd->tty_pgrp);
 }

@@ -7,6 +7,7 @@
 #define COMMAND_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct conf;
@@ -15,12 +16,14 @@ struct conf;
  * struct command - A command in namespaces of its own
  * @init:	PID of the first process in there (pasta-init), 0: no command
  * @ctl:	Socket to that process; the namespaces end with it
- * @tty_pgrp:	Our process group while the command has the terminal, else 0
+ * @has_tty:	The command has the terminal, as we had it before
+ * @tty_pgrp:	Our process group, which gets it back
  * @sigchld:	The caller's action on SIGCHLD, which the command inherits
  */
 struct command {
 	pid_t init;
 	int ctl;
+	bool has_tty;
 	pid_t tty_pgrp;
 	struct sigaction sigchld;
 };
