@@ -79,6 +79,7 @@ STREAMS = [b for b in BACKENDS if b.startswith("stream")]
 TUNS = [b for b in BACKENDS if b.startswith("tun")]
 CUT = [b for b in BACKENDS if b.endswith("-cut")]
 SCATTER = os.path.join(TOP, "build/scatter/passt")
+SMALL_FLOWS = 16          # entries of the flow table of build/small/passt
 
 PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SOL_PACKET = 15, 23, 263
 SO_RCVBUFFORCE = 33
