@@ -607,10 +607,17 @@ static void begin_ns(void)
 	scan_init(&sc, &conf, &hostnet, &lp, &nsh, NULL, &l);
 }
 
+/* stop() - Close all, also in the helper, which closes its copy of a socket late */
 static void stop(void)
 {
+	int fd;
+
 	scan_stop(&sc);
 	listen_close(&l);
+	/* It has done that when it answers the next request */
+	fd = nshelper_diag(&nsh);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* begin_scan() - All four directions for ports @first to @last */
