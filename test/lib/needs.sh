@@ -78,7 +78,7 @@ needs_of() {
 				grep '^strace' <<<"$needs_named"
 			return;;
 	test/e2e/*|test/guest/*) echo "$needs_stage";;
-	test/compile/*)	;;
+	test/compile/*|test/contrib/*|test/packages/*) ;;
 	*)		return;;
 	esac
 	text=$(needs_text "$1")
@@ -89,7 +89,7 @@ needs_of() {
 			<<<"$text" || continue
 		case $1 in
 		test/guest/*)	how=;;		# the image has all of them
-		test/compile/*)	how=soft;;
+		test/compile/*|test/contrib/*|test/packages/*) how=soft;;
 		esac
 		echo "$name $package $how"
 	done <<<"$needs_named"
