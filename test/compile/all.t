@@ -6,24 +6,8 @@
 # library of musl makes other system calls than that of GNU: some of the end-to-end
 # tests run with it, under the filter.
 
-set -u
-export LC_ALL=C
-unset MAKEFLAGS MFLAGS CFLAGS LDFLAGS CC
-top=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-n=0 bad=0
-
-ok() {
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		bad=$((bad + 1))
-		sed 's/^/# /' "$work/log" | head -40
-	fi
-}
+. "$(dirname "$0")/../lib/tap.sh"
+no_stage
 
 # build NAME MAKE-ARGUMENT...: in a copy of the sources
 build() {
@@ -41,8 +25,7 @@ build() {
 
 for cc in gcc clang musl-gcc; do
 	if ! command -v $cc >/dev/null; then
-		n=$((n + 1))
-		echo "ok $n - $cc # SKIP not installed"
+		skip "$cc" "not installed"
 		continue
 	fi
 	build "$cc" all CC="$cc"
@@ -63,5 +46,4 @@ ok $? "make install"
 make -s -C "$work/src" clean >"$work/log" 2>&1 &&
 	[ ! -e "$work/src/passt" ] && [ ! -e "$work/src/build" ]
 ok $? "make clean"
-echo "1..$n"
-exit $((bad > 0))
+done_testing

@@ -5,36 +5,8 @@
 # uninstalled without a trace, make is quiet unless asked, and editors are told how each
 # source is compiled.
 
-set -u
-export LC_ALL=C
-unset MAKEFLAGS MFLAGS CFLAGS LDFLAGS CC V VERSION
-top=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-n=0 bad=0
-
-ok() {
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		bad=$((bad + 1))
-		sed 's/^/# /' "$work/log" | head -40
-	fi
-}
-
-# is GOT WANTED NAME
-is() {
-	echo "got '$1', wanted '$2'" >"$work/log"
-	[ "$1" = "$2" ]
-	ok $? "$3"
-}
-
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
+. "$(dirname "$0")/../lib/tap.sh"
+no_stage
 
 version() { "$work/src/scripts/version" 2>&1; }
 
@@ -139,5 +111,4 @@ fi
 make -s clean >"$work/log" 2>&1
 is "$(find . ! -type d \( -name '*.o' -o -name passt -o -name '*.json' \))" \
 	"" "make clean leaves nothing that make made"
-echo "1..$n"
-exit $((bad > 0))
+done_testing

@@ -32,76 +32,8 @@ USER_ID=47110			# an ID without an account
 ALONE=(-t none -u none -T none -U none)	# no forwarding of ports
 export HOST4 GW4 PEER4 HOST6 GW6 PEER6
 
-# --- TAP ---------------------------------------------------------------------
-
-tap_n=0 tap_bad=0
-
-# ok STATUS NAME: report one test point
-ok() {
-	tap_n=$((tap_n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $tap_n - $2"
-	else
-		echo "not ok $tap_n - $2"
-		tap_bad=$((tap_bad + 1))
-	fi
-	return "$1"
-}
-
-# diag TEXT: print lines of explanation
-diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
-
-# t NAME COMMAND...: check that the command succeeds
-t() {
-	local name=$1 out rc
-	shift
-	out=$("$@" 2>&1 </dev/null)
-	rc=$?
-	[ $rc = 0 ] || { ok 1 "$name"; diag "exit $rc of: $*
-$out" | head -30; return 1; }
-	ok 0 "$name"
-}
-
-# is GOT WANTED NAME: check that both strings are equal
-is() {
-	if [ "$1" = "$2" ]; then ok 0 "$3"; return 0; fi
-	ok 1 "$3"
-	diag "got    '$1'
-wanted '$2'"
-	return 1
-}
-
-# like TEXT ERE NAME: check that a regular expression matches
-like() {
-	if [[ $1 =~ $2 ]]; then ok 0 "$3"; return 0; fi
-	ok 1 "$3"
-	diag "got    '$1'
-wanted '$2'"
-	return 1
-}
-
-# le NUMBER LIMIT NAME: check that a number is at most LIMIT
-le() {
-	if [ -n "$1" ] && [ "$1" -le "$2" ]; then ok 0 "$3 ($1)"; return 0; fi
-	ok 1 "$3"
-	diag "got '$1', at most $2"
-	return 1
-}
-
-skip() {
-	tap_n=$((tap_n + 1))
-	echo "ok $tap_n - $1 # SKIP $2"
-}
-
-skip_all() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
-
-done_testing() {
-	echo "1..$tap_n"
-	exit $((tap_bad > 0))
-}
+# shellcheck source=test/lib/tap.sh
+. "$NS_TOP/test/lib/tap.sh"
 
 # --- conditions, never time ---------------------------------------------------
 
