@@ -180,6 +180,10 @@ compile_commands.json: $(B)/seccomp.h
 	$(foreach f,$(wildcard test/platform/*.c test/tools/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) -std=gnu11 -D_GNU_SOURCE -pthread))])
 
+# Documents keep their places, so that links between them lead somewhere
+DOCS := $(wildcard *.md)
+MORE_DOCS := $(wildcard doc/*.md doc/*.svg)
+
 install: all
 	install -D -m 755 passt $(DESTDIR)$(bindir)/passt
 	ln -sf passt $(DESTDIR)$(bindir)/pasta
@@ -187,17 +191,18 @@ install: all
 	install -D -m 644 passt.1 $(DESTDIR)$(mandir)/man1/passt.1
 	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
 	install -D -m 644 qrap.1 $(DESTDIR)$(mandir)/man1/qrap.1
-	install -D -m 644 README.md $(DESTDIR)$(docdir)/README.md
-	install -D -m 644 doc/design.md $(DESTDIR)$(docdir)/design.md
+	install -d $(DESTDIR)$(docdir)/doc
+	install -m 644 $(DOCS) $(DESTDIR)$(docdir)
+	install -m 644 $(MORE_DOCS) $(DESTDIR)$(docdir)/doc
 
 # Remove all that install put there; a shared folder stays
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/passt $(DESTDIR)$(bindir)/pasta $(DESTDIR)$(bindir)/qrap
 	rm -f $(DESTDIR)$(mandir)/man1/passt.1 $(DESTDIR)$(mandir)/man1/pasta.1 \
 		$(DESTDIR)$(mandir)/man1/qrap.1
-	rm -f $(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/design.md
-	[ ! -d $(DESTDIR)$(docdir) ] || \
-		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(docdir)
+	rm -f $(addprefix $(DESTDIR)$(docdir)/,$(DOCS) $(MORE_DOCS))
+	for d in $(DESTDIR)$(docdir)/doc $(DESTDIR)$(docdir); do \
+		[ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
 # The committed tree as a tarball, named after VERSION
 dist:

@@ -78,7 +78,8 @@ needs_of() {
 				grep '^strace' <<<"$needs_named"
 			return;;
 	test/e2e/*|test/guest/*) echo "$needs_stage";;
-	test/compile/*|test/contrib/*|test/packages/*) ;;
+	test/compile/*|test/contrib/*|test/packages/*)
+		grep -q 'lib/ns\.sh' "$1" && echo "$needs_stage";;
 	*)		return;;
 	esac
 	text=$(needs_text "$1")
