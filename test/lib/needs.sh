@@ -36,6 +36,7 @@ busybox			busybox
 dhclient		isc-dhcp-client		soft
 dhcpcd			dhcpcd-base		soft
 /lib/systemd/systemd-networkd systemd		soft
+/usr/lib/python3/dist-packages/yaml python3-yaml	soft
 cpio			cpio
 qemu-system-x86_64	qemu-system-x86
 python3			python3
