@@ -108,7 +108,8 @@ $(T)/obj/%.o: %.c $(B)/seccomp.h
 	@mkdir -p $(T)/obj
 	$(call say,CC,$@)
 	$(Q)$(CC) $(TCFLAGS) -MMD -MP -c -o $@ $<
-$(T)/%: test/unit/%.c test/unit/tap.h $(TOBJS)
+HEADERS := $(wildcard test/unit/*.h)
+$(T)/%: test/unit/%.c $(HEADERS) $(TOBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(TCFLAGS) -o $@ $< $(TOBJS)
 
@@ -120,7 +121,7 @@ $(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
 # them on new ones: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))
 replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
-$(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(TOBJS)
+$(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(HEADERS) $(TOBJS)
 	@mkdir -p $(B)/fuzz
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(TCFLAGS) -o $@ $< test/fuzz/replay.c $(TOBJS)

@@ -5,21 +5,9 @@
  * Input: one byte, of which bit 0 chooses IPv6, then the datagram. Sequence and
  * port are expected to be those of its first message. The collected facts must be
  * within bounds and consistent for any input.
- *
- * hostnet.c and probe.c are included for their static functions, under other
- * names, since their object files may be linked, too.
  */
 
-#define hostnet_init		included_hostnet_init
-#define hostnet_ephemeral	included_hostnet_ephemeral
-#define probe_init	included_probe_init
-#define probe_policy	included_probe_policy
-#define probe_main	included_probe_main
-#define probe_onlink	included_probe_onlink
-#define probe_addrs	included_probe_addrs
-#define probe_routes	included_probe_routes
-#include "../../probe.c"
-#include "../../hostnet.c"
+#include "../unit/with_hostnet.h"
 
 #include <stdlib.h>
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 #define OWN	"198.51.100.5"
@@ -21,15 +22,6 @@ static struct datagram reply;
 static uint8_t body[2048];
 static size_t body_len;
 static struct pkt pkt;
-
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 static be32 be(const char *s)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 #define GUEST	"2001:db8::5"
@@ -27,15 +28,6 @@ static struct dns dns;
 static struct datagram reply;
 static uint8_t msg[4096];
 static size_t len;
-
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 static void setup(void)
 {

@@ -6,32 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 static struct conf conf;
 static struct hostnet hostnet;
 static struct dns dns;
 
-static union inany addr(const char *s)
-{
-	union inany a = { 0 };
-
-	if (s && !inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
-
 static void setup(void)
 {
 	conf = (struct conf){ 0 };
-	hostnet = (struct hostnet){ 0 };
-	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
-	hostnet.ip4.addr = addr("198.51.100.5");
-	hostnet.ip4.prefix_len = 24;
-	hostnet.ip4.gw = addr("198.51.100.1");
-	hostnet.ip6.addr = addr("2001:db8::5");
-	hostnet.ip6.gw = addr("2001:db8::1");
-	hostnet.ip6.our_ll = addr("fe80::1");
+	hostnet = both_families();
 }
 
 /* Dialled address and protocol, and the expected destination; NULL if refused */

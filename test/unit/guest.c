@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 #include "wire.h"
 
@@ -17,15 +18,6 @@ static struct hostnet hostnet;
 static struct guest g;
 static uint64_t now;
 static const uint8_t m1[6] = { 2, 0, 0, 0, 0, 1 }, m2[6] = { 2, 0, 0, 0, 0, 2 };
-
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 static void setup(bool config_net)
 {

@@ -2,8 +2,7 @@
 /*
  * The interface, address and routes that are the template
  *
- * hostnet.c and probe.c are included for their static functions, under other
- * names, since their object files are linked, too.
+ * Messages of the test answer the requests that a kernel would answer.
  */
 
 #include "nlmsg.h"
@@ -12,18 +11,9 @@ static int fake_link(struct nl *n, unsigned index, const char *name,
 		     struct nl_link *l);
 static int fake_talk(struct nl *n, struct nl_req *q, nl_msg_fn fn, void *arg);
 
-#define hostnet_init		included_hostnet_init
-#define hostnet_ephemeral	included_hostnet_ephemeral
 #define nl_get_link		fake_link
 #define nl_talk			fake_talk
-#define probe_init	included_probe_init
-#define probe_policy	included_probe_policy
-#define probe_main	included_probe_main
-#define probe_onlink	included_probe_onlink
-#define probe_addrs	included_probe_addrs
-#define probe_routes	included_probe_routes
-#include "../../probe.c"
-#include "../../hostnet.c"
+#include "with_hostnet.h"
 
 /* The choice of a template */
 

@@ -11,6 +11,7 @@
 
 #include "checksum.h"
 #include "fake_tap.h"
+#include "net.h"
 #include "packet.h"
 #include "tap.h"
 #include "wire.h"
@@ -20,24 +21,10 @@ static struct conf conf;
 static struct hostnet hostnet;
 static struct guest guest;
 
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
-
 static void setup(void)
 {
 	memset(&conf, 0, sizeof(conf));
-	memset(&hostnet, 0, sizeof(hostnet));
-	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
-	hostnet.ip4.addr = addr("198.51.100.5");
-	hostnet.ip4.gw = addr("198.51.100.1");
-	hostnet.ip6.addr = addr("2001:db8::5");
-	hostnet.ip6.gw = addr("2001:db8::1");
+	hostnet = both_families();
 	fake_tap_init(&fake, 0, 1500);
 }
 

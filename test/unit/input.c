@@ -11,14 +11,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +23,8 @@
 #include "frame.h"
 #include "icmp.h"
 #include "ndp.h"
+#include "net.h"
+#include "own_net.h"
 #include "tap.h"
 #include "tcp.h"
 #include "udp.h"
@@ -45,15 +44,6 @@ static struct fake_tap fake, wire;
 static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 5 };
 static uint8_t mac_now = 5;
 
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
-
 static bool is_addr(const union inany *a, const char *s)
 {
 	union inany b = addr(s);
@@ -66,14 +56,7 @@ static void setup(void)
 	static const uint64_t key[2] = { 1, 2 };
 
 	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
-	hostnet = (struct hostnet){ .mtu = 1500 };
-	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
-	hostnet.ip4.addr = addr("198.51.100.5");
-	hostnet.ip4.prefix_len = 24;
-	hostnet.ip4.gw = addr("198.51.100.1");
-	hostnet.ip6.addr = addr("2001:db8::5");
-	hostnet.ip6.gw = addr("2001:db8::1");
-	hostnet.ip6.our_ll = addr("fe80::1");
+	hostnet = both_families();
 	flow_init(&flows, key);
 	loop_init(&loop);
 	fake_tap_init(&fake, 0, 1500);
@@ -648,22 +631,17 @@ static void put_file(const char *path, const char *text)
 /* A network namespace of our own, if we may, where ping sockets are allowed */
 static void own_network(void)
 {
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	gid_t gid = getgid();
 	char map[32];
-	int s;
 
 	snprintf(map, sizeof(map), "0 %u 1", (unsigned)getuid());
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+	if (!own_net())
 		return;
 	put_file("/proc/self/uid_map", map);
 	put_file("/proc/self/setgroups", "deny");
 	snprintf(map, sizeof(map), "0 %u 1", (unsigned)gid);
 	put_file("/proc/self/gid_map", map);
 	put_file("/proc/sys/net/ipv4/ping_group_range", "0 0");
-	s = socket(AF_INET, SOCK_DGRAM, 0);
-	ioctl(s, SIOCSIFFLAGS, &ifr);
-	close(s);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 #define GUEST	"2001:db8::5"
@@ -20,15 +21,6 @@ static struct guest guest;
 static struct dns dns;
 static struct ndp_reply reply;
 static uint8_t body[256];
-
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 static void setup(void)
 {

@@ -6,21 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 static struct conf conf;
 static struct hostnet hostnet;
 static struct resolv res;
 static struct dns dns;
-
-static union inany addr(const char *s)
-{
-	union inany a = { 0 };
-
-	if (s && *s && !inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 /* Append @what to the line in @buf */
 static void append(char *buf, size_t size, const char *what)

@@ -20,6 +20,7 @@
 #include "fake_tap.h"
 #include "frag.h"
 #include "frame.h"
+#include "net.h"
 #include "own_net.h"
 #include "tap.h"
 #include "udp_port.h"
@@ -41,15 +42,6 @@ static struct frag_pool frags;
 static uint8_t data[65535], buf[65535];
 static bool v4;
 
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
-
 static const char *gateway(void)
 {
 	return v4 ? "198.51.100.1" : "2001:db8::1";
@@ -60,13 +52,7 @@ static void setup(unsigned caps, unsigned mtu)
 	static const uint64_t key[2] = { 1, 2 };
 
 	conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
-	hostnet = (struct hostnet){ 0 };
-	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
-	hostnet.ip4.addr = addr("198.51.100.5");
-	hostnet.ip4.prefix_len = 24;
-	hostnet.ip4.gw = addr("198.51.100.1");
-	hostnet.ip6.addr = addr("2001:db8::5");
-	hostnet.ip6.gw = addr("2001:db8::1");
+	hostnet = both_families();
 	memset(&flows, 0, sizeof(flows));
 	flow_init(&flows, key);
 	loop_init(&loop);

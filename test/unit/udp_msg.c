@@ -9,21 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net.h"
 #include "tap.h"
 
 static struct udp_io io;
 static struct udp_dest nowhere;
 static struct udp_cursor at[UDP_TX_MSGS + 1];
 static uint8_t bytes[65536];
-
-static union inany addr(const char *s)
-{
-	union inany a;
-
-	if (!inany_pton(s, &a))
-		printf("# bad address %s\n", s);
-	return a;
-}
 
 static size_t message_len(unsigned k)
 {
