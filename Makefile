@@ -10,8 +10,9 @@ VERSION := $(shell sh scripts/version)
 endif
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
-mandir ?= $(prefix)/share/man
-docdir ?= $(prefix)/share/doc/passt
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
+docdir ?= $(datadir)/doc/passt
 
 # $(call say,CC,FILE) announces a command; nothing is printed with make -s
 ifeq ($(V),1)
@@ -181,28 +182,29 @@ compile_commands.json: $(B)/seccomp.h
 	$(foreach f,$(wildcard test/platform/*.c test/tools/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) -std=gnu11 -D_GNU_SOURCE -pthread))])
 
-# Documents keep their places, so that links between them lead somewhere
-DOCS := $(wildcard *.md)
-MORE_DOCS := $(wildcard doc/*.md doc/*.svg)
+# Each file that "make install" puts and "make uninstall" removes, as MODE:FILE:PATH.
+# $(call in,DIR,MODE,FILES) is some with their own names; documents keep their places,
+# so that links between them lead somewhere.
+in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
+INSTALL := $(call in,$(bindir),755,passt qrap) \
+	$(call in,$(mandir)/man1,644,passt.1 qrap.1) \
+	$(call in,$(docdir),644,$(wildcard *.md AUTHORS)) \
+	$(call in,$(docdir)/doc,644,$(wildcard doc/*.md doc/*.svg))
+# Symbolic links, as TARGET:PATH
+LINKS := passt:$(bindir)/pasta passt.1:$(mandir)/man1/pasta.1
+# Folders that nobody else puts files in, the inner ones first
+OWN_DIRS := $(docdir)/doc $(docdir)
 
+part = $(word $(1),$(subst :, ,$(2)))
 install: all
-	install -D -m 755 passt $(DESTDIR)$(bindir)/passt
-	ln -sf passt $(DESTDIR)$(bindir)/pasta
-	install -D -m 755 qrap $(DESTDIR)$(bindir)/qrap
-	install -D -m 644 passt.1 $(DESTDIR)$(mandir)/man1/passt.1
-	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
-	install -D -m 644 qrap.1 $(DESTDIR)$(mandir)/man1/qrap.1
-	install -d $(DESTDIR)$(docdir)/doc
-	install -m 644 $(DOCS) $(DESTDIR)$(docdir)
-	install -m 644 $(MORE_DOCS) $(DESTDIR)$(docdir)/doc
+	$(foreach f,$(INSTALL),$(newline)\
+		install -D -m $(call part,1,$f) $(call part,2,$f) $(DESTDIR)$(call part,3,$f))
+	$(foreach f,$(LINKS),$(newline)ln -sf $(call part,1,$f) $(DESTDIR)$(call part,2,$f))
 
-# Remove all that install put there; a shared folder stays
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/passt $(DESTDIR)$(bindir)/pasta $(DESTDIR)$(bindir)/qrap
-	rm -f $(DESTDIR)$(mandir)/man1/passt.1 $(DESTDIR)$(mandir)/man1/pasta.1 \
-		$(DESTDIR)$(mandir)/man1/qrap.1
-	rm -f $(addprefix $(DESTDIR)$(docdir)/,$(DOCS) $(MORE_DOCS))
-	for d in $(DESTDIR)$(docdir)/doc $(DESTDIR)$(docdir); do \
+	rm -f $(foreach f,$(INSTALL),$(DESTDIR)$(call part,3,$f)) \
+		$(foreach f,$(LINKS),$(DESTDIR)$(call part,2,$f))
+	for d in $(OWN_DIRS:%=$(DESTDIR)%); do \
 		[ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
 # The committed tree as a tarball, named after VERSION

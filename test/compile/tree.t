@@ -55,9 +55,20 @@ ok $? "make V=1 prints the command"
 touch qrap.c
 is "$(make -s 2>&1)" "" "make -s prints nothing"
 
+# Twice, as over an older version
 make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
-	[ "$(find "$work/root" ! -type d | wc -l)" -ge 8 ]
-ok $? "make install puts programs, manual pages and documents"
+	make -s install DESTDIR="$work/root" prefix=/usr >>"$work/log" 2>&1 &&
+	"$work/root/usr/bin/pasta" --version >>"$work/log" 2>&1 &&
+	"$work/root/usr/bin/qrap" --help >>"$work/log" 2>&1
+ok $? "make install puts programs that run"
+for f in share/man/man1/{passt,pasta,qrap}.1 share/doc/passt/{README,doc/design}.md; do
+	[ -s "$work/root/usr/$f" ] || echo "no $f"
+done >"$work/log"
+[ ! -s "$work/log" ]
+ok $? "  with manual pages and documents"
+find "$work/root" -type f -perm /0022 >"$work/log"
+[ ! -s "$work/log" ]
+ok $? "  and nobody else may write to them"
 touch "$work/root/usr/bin/another"
 make -s uninstall DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1
 is "$(cd "$work/root" && find . ! -type d -o -path '*/passt')" "./usr/bin/another" \
