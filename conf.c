@@ -22,7 +22,6 @@
 #include <string.h>
 
 #include "conf_opts.h"
-#include "hostnet.h"
 #include "inany.h"
 #include "log.h"
 #include "ports.h"
@@ -532,19 +531,18 @@ static void print_version(const struct conf *c)
 /**
  * conf_parse() - Parse the command line of this process
  * @c:		Set; const from here on
- * @rules:	Set: forwarding rules
+ * @rules:	Set: forwarding rules, as given
  * @argc:	As for main()
  * @argv:	As for main(), must stay
  *
- * Sets the name and the level of the log, keeps no file open. Exits with status
- * 1 on any error.
+ * Sets the name and the level of the log, keeps no file open. Asks nothing of the
+ * host. Exits with status 1 on any error.
  *
  * Return: 0 to go on; 1 if help or version were printed: exit with status 0
  */
 int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv)
 {
 	char error[CONF_ERROR_LEN];
-	uint16_t first, last;
 
 	switch (conf_parse_argv(c, rules, argc, argv, error,
 				sizeof(error))) {
@@ -567,11 +565,5 @@ int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv)
 	log_init(c->progname);
 	log_set_level(c->trace ? LOG_L_TRACE : c->debug ? LOG_L_DEBUG :
 		      c->quiet ? LOG_L_WARN : LOG_L_INFO);
-	if (ports_check_interfaces(rules, error, sizeof(error)))
-		die("%s", error);
-	hostnet_ephemeral(&first, &last);
-	/* Ports of the host's own connections */
-	if (rules_cut_weak(rules, first, last))
-		die("Too many rules for ports: expected up to %d", RULES_MAX);
 	return 0;
 }

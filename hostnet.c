@@ -401,22 +401,20 @@ static void values_derive(struct hostnet *h, const struct conf *c)
 		    *c->ns_ifname ? c->ns_ifname : tap_name(h));
 }
 
-/**
- * hostnet_ephemeral() - Get the ports that the host's kernel assigns to clients
- * @first, @last:	Set, to the default of the kernel if it can't be read
- */
-void hostnet_ephemeral(uint16_t *first, uint16_t *last)
+/* Get the ports that the host's kernel assigns to clients, its default if they can't be
+ * read */
+static void ephemeral_find(struct hostnet *h)
 {
-	unsigned from, to;
+	unsigned first, last;
 	char text[32];
 
-	*first = EPHEMERAL_FIRST;
-	*last = EPHEMERAL_LAST;
+	h->ephemeral_first = EPHEMERAL_FIRST;
+	h->ephemeral_last = EPHEMERAL_LAST;
 	procfile_read(EPHEMERAL_PATH, text, sizeof(text));
-	if (sscanf(text, "%u %u", &from, &to) == 2 && from && from <= to &&
-	    to <= UINT16_MAX) {
-		*first = from;
-		*last = to;
+	if (sscanf(text, "%u %u", &first, &last) == 2 && first &&
+	    first <= last && last <= UINT16_MAX) {
+		h->ephemeral_first = first;
+		h->ephemeral_last = last;
 	}
 }
 
@@ -442,7 +440,7 @@ int hostnet_init(struct hostnet *h, const struct conf *c)
 	h->mtu = c->mtu;
 	h->notsent_low = procfile_number(NOTSENT_LOWAT, UINT32_MAX,
 					 UINT32_MAX) < INT32_MAX;
-	hostnet_ephemeral(&h->ephemeral_first, &h->ephemeral_last);
+	ephemeral_find(h);
 	/* Without a tap, the namespace only has its loopback */
 	ret = c->splice_only ? 0 : templates_find(h, c);
 	if (!ret)

@@ -6,11 +6,8 @@
 #ifndef HOSTNET_H
 #define HOSTNET_H
 
-#include <stdint.h>
-
 #include "types.h"
 
 int hostnet_init(struct hostnet *h, const struct conf *c);
-void hostnet_ephemeral(uint16_t *first, uint16_t *last);
 
 #endif /* HOSTNET_H */

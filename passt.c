@@ -194,12 +194,26 @@ static void files_open(struct passt *s)
 
 /* Host --------------------------------------------------------------------- */
 
+/* Fit the rules to the host: their interfaces exist, and rules for all ports leave out
+ * those of the host's own connections */
+static void rules_fit(struct passt *s)
+{
+	char error[CONF_ERROR_LEN];
+
+	if (ports_check_interfaces(&s->rules, error, sizeof(error)))
+		die("%s", error);
+	if (rules_cut_weak(&s->rules, s->hostnet.ephemeral_first,
+			   s->hostnet.ephemeral_last))
+		die("Too many rules for ports: expected up to %d", RULES_MAX);
+}
+
 static void host_look(struct passt *s)
 {
 	if (identity_choose(s->conf->runas, &s->identity))
 		exit(1);
 	if (hostnet_init(&s->hostnet, s->conf))
 		exit(1);
+	rules_fit(s);
 	resolv_start(&s->follower, s->conf, &s->hostnet, &s->dns);
 	conf_print(s->conf, &s->hostnet, &s->dns);
 	ports_print(&s->rules);

@@ -9,7 +9,6 @@
 #define TEST_WITH_HOSTNET_H
 
 #define hostnet_init		included_hostnet_init
-#define hostnet_ephemeral	included_hostnet_ephemeral
 #define probe_init		included_probe_init
 #define probe_policy		included_probe_policy
 #define probe_main		included_probe_main
