@@ -8,6 +8,7 @@
 ifndef VERSION
 VERSION := $(shell sh scripts/version)
 endif
+INSTALL ?= install
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
@@ -186,7 +187,7 @@ compile_commands.json: $(B)/seccomp.h
 # $(call in,DIR,MODE,FILES) is some with their own names; documents keep their places,
 # so that links between them lead somewhere.
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
-INSTALL := $(call in,$(bindir),755,passt qrap) \
+INSTALLED := $(call in,$(bindir),755,passt qrap) \
 	$(call in,$(mandir)/man1,644,passt.1 qrap.1) \
 	$(call in,$(docdir),644,$(wildcard *.md AUTHORS)) \
 	$(call in,$(docdir)/doc,644,$(wildcard doc/*.md doc/*.svg))
@@ -197,12 +198,12 @@ OWN_DIRS := $(docdir)/doc $(docdir)
 
 part = $(word $(1),$(subst :, ,$(2)))
 install: all
-	$(foreach f,$(INSTALL),$(newline)\
-		install -D -m $(call part,1,$f) $(call part,2,$f) $(DESTDIR)$(call part,3,$f))
+	$(foreach f,$(INSTALLED),$(newline)\
+		$(INSTALL) -D -m $(call part,1,$f) $(call part,2,$f) $(DESTDIR)$(call part,3,$f))
 	$(foreach f,$(LINKS),$(newline)ln -sf $(call part,1,$f) $(DESTDIR)$(call part,2,$f))
 
 uninstall:
-	rm -f $(foreach f,$(INSTALL),$(DESTDIR)$(call part,3,$f)) \
+	rm -f $(foreach f,$(INSTALLED),$(DESTDIR)$(call part,3,$f)) \
 		$(foreach f,$(LINKS),$(DESTDIR)$(call part,2,$f))
 	for d in $(OWN_DIRS:%=$(DESTDIR)%); do \
 		[ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
