@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all static; check test-unit lint layers fuzzers bench soak;
+# Targets: all static; check test-unit lint layers fuzzers bench bench-plot soak;
 # install uninstall dist; compile_commands.json hooks clean
 #
 # V=1 prints each command instead of one short line a file.
@@ -146,6 +146,14 @@ test-unit:
 bench: all
 	test/bench/run
 
+# Draw the results of a run, make bench-plot RESULTS=FILE those of another
+RESULTS ?= $(B)/bench.results
+bench-plot:
+	@[ -e $(RESULTS) ] || { echo "no $(RESULTS): run make bench first"; exit 1; }
+	$(call say,PLOT,doc/bench.svg)
+	$(Q)[ $(RESULTS) -ef doc/bench.results ] || cp $(RESULTS) doc/bench.results
+	$(Q)test/bench/plot doc/bench.results doc/bench.svg $(wildcard doc/performance.md)
+
 # Make connections for five minutes in each of twelve ways, until source ports are
 # used again, and look for one that stalls
 soak: all
@@ -215,7 +223,7 @@ dist:
 clean:
 	rm -rf build passt pasta qrap compile_commands.json
 
-.PHONY: all static frames units replays fuzzers check test-unit bench soak layers \
+.PHONY: all static frames units replays fuzzers check test-unit bench bench-plot soak layers \
 	lint hooks compile_commands.json install uninstall dist clean
 .SECONDARY: $(TOBJS)
 

@@ -74,6 +74,41 @@ echo '<svg xmlns="http://www.w3.org/2000/svg"><text>' > "$T/home/bad.svg"
 ! picture "$T/home/bad.svg" >/dev/null
 ok $? "a picture that is no XML is found"
 
+# --- the plot of the benchmark --------------------------------------------------------
+
+# Results made up for this test: medians 2 and 30, one candidate without the second test
+cat > "$T/home/results" <<-END
+	# date: 2026-11-28
+	# kernel: 6.1
+	ours out-65520 1.5 0.2
+	ours out-65520 2 0.3
+	ours out-65520 9 0.1
+	native out-65520 4 0
+	slirp out-65520 - -
+	ours connections 30 0
+END
+printf '%s\n' before '<!-- bench: begin -->' old '<!-- bench: end -->' after \
+	> "$T/home/plot.md"
+t "results are drawn" test/bench/plot "$T"/home/{results,plot.svg,plot.md}
+t "the plot is complete, for light and dark" picture "$T/home/plot.svg"
+is "$(grep -c 'class="ours"' "$T/home/plot.svg")" 3 "it has a key and a bar for each test"
+like "$(cat "$T/home/plot.md")" "before.*TCP, Gb/s: out, MTU 65520 \| 4.0 \| 2.0 \|.*\
+TCP connections a second: local, past the tap \| - \| 30 \|.*after" \
+	"the table has medians, between its marks"
+echo "ours out" > "$T/home/bad"
+like "$(test/bench/plot "$T"/home/{bad,plot.svg} 2>&1)" "plot: .*bad:1: not CAND" \
+	"a line that is no result is named"
+if [ -e doc/bench.results ]; then
+	cp doc/performance.md "$T/home/"
+	test/bench/plot doc/bench.results "$T/home/bench.svg" "$T/home/performance.md"
+	t "doc/bench.svg is made from doc/bench.results" \
+		cmp doc/bench.svg "$T/home/bench.svg"
+	t "the table in doc/performance.md is, too" \
+		cmp doc/performance.md "$T/home/performance.md"
+else
+	skip "doc/bench.svg is made from doc/bench.results" "no doc/bench.results"
+fi
+
 # --- command blocks -----------------------------------------------------------------
 
 mkdir "$SRC"
