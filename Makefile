@@ -152,7 +152,8 @@ bench-plot:
 	@[ -e $(RESULTS) ] || { echo "no $(RESULTS): run make bench first"; exit 1; }
 	$(call say,PLOT,doc/bench.svg)
 	$(Q)[ $(RESULTS) -ef doc/bench.results ] || cp $(RESULTS) doc/bench.results
-	$(Q)test/bench/plot doc/bench.results doc/bench.svg $(wildcard doc/performance.md)
+	$(Q)test/bench/plot doc/bench.results doc/bench.svg \
+		$(wildcard README.md doc/*.md)
 
 # Make connections for five minutes in each of twelve ways, until source ports are
 # used again, and look for one that stalls

@@ -87,26 +87,29 @@ cat > "$T/home/results" <<-END
 	slirp out-65520 - -
 	ours connections 30 0
 END
-printf '%s\n' before '<!-- bench: begin -->' old '<!-- bench: end -->' after \
-	> "$T/home/plot.md"
+printf '%s\n' before '<!-- bench: table -->' old '<!-- bench: end -->' between \
+	'<!-- bench: picture -->' '<!-- bench: end -->' after > "$T/home/plot.md"
 t "results are drawn" test/bench/plot "$T"/home/{results,plot.svg,plot.md}
 t "the plot is complete, for light and dark" picture "$T/home/plot.svg"
 is "$(grep -c 'class="ours"' "$T/home/plot.svg")" 3 "it has a key and a bar for each test"
 like "$(cat "$T/home/plot.md")" "before.*TCP, Gb/s: out, MTU 65520 \| 4.0 \| 2.0 \|.*\
-TCP connections a second: local, past the tap \| - \| 30 \|.*after" \
-	"the table has medians, between its marks"
+TCP connections a second: local, past the tap \| - \| 30 \|.*between.*\(plot.svg\).*after" \
+	"a document gets a table of medians, and the picture, between the marks"
 echo "ours out" > "$T/home/bad"
 like "$(test/bench/plot "$T"/home/{bad,plot.svg} 2>&1)" "plot: .*bad:1: not CAND" \
 	"a line that is no result is named"
 if [ -e doc/bench.results ]; then
-	cp doc/performance.md "$T/home/"
-	test/bench/plot doc/bench.results "$T/home/bench.svg" "$T/home/performance.md"
-	t "doc/bench.svg is made from doc/bench.results" \
-		cmp doc/bench.svg "$T/home/bench.svg"
-	t "the table in doc/performance.md is, too" \
-		cmp doc/performance.md "$T/home/performance.md"
+	mkdir -p "$T/tree/doc"
+	cp README.md "$T/tree/"
+	cp doc/*.md doc/bench.results "$T/tree/doc/"
+	(cd "$T/tree" && "$NS_TOP/test/bench/plot" doc/bench.results doc/bench.svg \
+		README.md doc/*.md)
+	for f in doc/bench.svg README.md doc/*.md; do
+		cmp "$f" "$T/tree/$f"
+	done > "$T/log" 2>&1
+	is "$(cat "$T/log")" "" "the plot and documents have what doc/bench.results says"
 else
-	skip "doc/bench.svg is made from doc/bench.results" "no doc/bench.results"
+	skip "the plot and documents have what doc/bench.results says" "no doc/bench.results"
 fi
 
 # --- command blocks -----------------------------------------------------------------
