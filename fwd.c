@@ -36,7 +36,8 @@
  *
  *	loopback		map_host_loopback, else the gateway, else our
  *				link-local address
- *	the guest's own address	map_guest_addr, else as loopback
+ *	the guest's own address, or one that --config-net copied
+ *				map_guest_addr, else as loopback
  *	others			as they are
  *
  * Such a flow goes to the known address of the guest (guest.c), link-local for a
@@ -298,13 +299,29 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	return inany_is_set(&tgt->eaddr) ? PIF_SPLICE : PIF_NONE;
 }
 
+/* Does the namespace have @a as a copy of an address of the host? */
+static bool is_copied(const struct conf *c, const struct hostnet *net,
+		      const union inany *a)
+{
+	const struct hostnet_ip *ip = fwd_family(net, a);
+	unsigned i;
+
+	if (!c->config_net || !conf_copies_addrs(asked(c, a)))
+		return false;
+	for (i = 0; i < ip->naddrs; i++)
+		if (inany_equals(&ip->addrs[i].addr, a))
+			return true;
+	return false;
+}
+
 /* Address by which the guest sees @peer; unset: there is none */
-static union inany shown_to_guest(const struct hostnet *net,
+static union inany shown_to_guest(const struct conf *c,
+				  const struct hostnet *net,
 				  const struct guest *g,
 				  const union inany *peer)
 {
 	const struct hostnet_ip *ip = fwd_family(net, peer);
-	bool own = fwd_is_guests(net, g, peer);
+	bool own = fwd_is_guests(net, g, peer) || is_copied(c, net, peer);
 
 	if (!own && !inany_is_loopback(peer))
 		return *peer;
@@ -338,7 +355,7 @@ bool fwd_to_guest(const struct conf *c, const struct hostnet *net,
 	if (!fwd_family(net, peer)->enabled || c->splice_only ||
 	    (!inany_is_loopback(peer) && !is_peer(net, peer)))
 		return false;
-	*shown = shown_to_guest(net, g, peer);
+	*shown = shown_to_guest(c, net, g, peer);
 	if (!inany_is_set(shown) || inany_equals(shown, peer))
 		return inany_is_set(shown);
 	back = translate(c, net, d, false, shown);
@@ -394,7 +411,7 @@ enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
 	if (c->splice_only)
 		return PIF_NONE;
 
-	tgt->oaddr = shown_to_guest(net, g, peer);
+	tgt->oaddr = shown_to_guest(c, net, g, peer);
 	tgt->oport = host->eport;
 	if (!inany_is_set(&tgt->oaddr))
 		return PIF_NONE;

@@ -383,8 +383,7 @@ static void setup_family(struct setup *s)
 {
 	const struct conf_ip *ip = s->asked;
 
-	s->copy_addrs = !ip->addr_given && !ip->prefix_given &&
-			!ip->no_copy_addrs;
+	s->copy_addrs = conf_copies_addrs(ip);
 	s->copy_routes = !ip->gw_given && !ip->no_copy_routes &&
 			 s->host->ifindex;
 	if (s->host->enabled)

@@ -61,6 +61,12 @@ struct conf_ip {
 	union inany dns_host;		/* unset: server of struct dns */
 };
 
+/* Does --config-net copy all addresses of the template interface? */
+static inline bool conf_copies_addrs(const struct conf_ip *ip)
+{
+	return !ip->addr_given && !ip->prefix_given && !ip->no_copy_addrs;
+}
+
 /* Kind of the namespace that pasta serves */
 enum netns_kind {
 	NETNS_SPAWN,			/* a new one with COMMAND or a shell */

@@ -344,7 +344,7 @@ static void test_outbound(void)
 enum {
 	SEEN = 1, SEEN_LL = 2, PASST = 4, NO_SPLICE = 8, SPLICE_ONLY = 16,
 	LO_TO_LO = 32, MAPS = 64, NO_ADDR = 128, NO_GW = 256, GW_LL = 512,
-	OFF6 = 1024, LOCAL6 = 2048, NO4 = 4096,
+	OFF6 = 1024, LOCAL6 = 2048, NO4 = 4096, SECOND = 8192, OTHER = 16384,
 };
 
 static const struct {
@@ -403,6 +403,12 @@ static const struct {
 	  "without map_guest_addr the guest's own address is as loopback" },
 	{ SEEN, "198.51.100.6", PIF_TAP, "198.51.100.1", "198.51.100.6",
 	  "a known address of the guest is as loopback" },
+	{ SECOND, "198.51.100.7", PIF_TAP, "198.51.100.1", "198.51.100.5",
+	  "another address that was copied is as loopback" },
+	{ SECOND | MAPS, "198.51.100.7", PIF_TAP, "192.0.2.2", "198.51.100.5",
+	  "another address that was copied is seen as map_guest_addr" },
+	{ SECOND | OTHER, "198.51.100.7", PIF_TAP, "198.51.100.7",
+	  "198.51.100.5", "an address that was not copied is seen as it is" },
 	{ NO_ADDR, "203.0.113.9", PIF_NONE, NULL, NULL,
 	  "without an address of the guest a connection leads nowhere" },
 	{ OFF6, "2001:db8:9::9", PIF_NONE, NULL, NULL,
@@ -445,6 +451,13 @@ static void set_inbound(unsigned set, struct guest *g)
 		hostnet.ip4.map_host_loopback = addr("192.0.2.1");
 		hostnet.ip4.map_guest_addr = addr("192.0.2.2");
 	}
+	if (set & SECOND) {
+		conf.config_net = true;
+		hostnet.ip4.naddrs = 2;
+		hostnet.ip4.addrs[0].addr = hostnet.ip4.addr;
+		hostnet.ip4.addrs[1].addr = addr("198.51.100.7");
+	}
+	conf.ip4.addr_given = set & OTHER;
 	if (set & NO_ADDR)
 		hostnet.ip4.addr = hostnet.ip6.addr = unset;
 	if (set & NO_GW)
