@@ -634,7 +634,7 @@ bool flow_any_unfinished(struct flow_table *t)
 	return false;
 }
 
-/* Lists of pending work -------------------------------------------------- */
+/* Lists ------------------------------------------------------------------ */
 
 /**
  * flow_list_init() - Make an empty list

@@ -80,7 +80,7 @@ enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
  * @queued_ms:	@last_ms when it was put into the queue
  * @side:	Addresses
  * @timer:	For the protocol's use; its reference stands for the flow
- * @list:	List of pending work that the flow is on, NULL: none
+ * @list:	List that the flow is on, NULL: none
  * @list_next, @list_prev:	Neighbours on that list, FLOW_NONE: end
  * @priv:	The protocol's state; zero after flow_start()
  */
@@ -101,7 +101,7 @@ struct flow {
 };
 
 /**
- * struct flow_list - Flows with work pending, the first come first
+ * struct flow_list - Flows that have work pending or one owner, the first come first
  * @head, @tail:	Index of a flow, FLOW_NONE: empty
  * @count:	Length
  */

@@ -197,10 +197,6 @@ static bool out_to_one(struct udp *u, const struct flowside *tap,
 	o->f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
 	if (o->f && udp_life(o->f)->kind != UDP_PEER)
 		return false;
-	if (o->f && !udp_port_of(u, o->f)) {
-		udp_end(u, o->f, "its port has ended");
-		o->f = NULL;
-	}
 	if (!o->f)
 		o->f = udp_flow_from_guest(u, tap, p);
 	if (!o->f)
@@ -324,10 +320,8 @@ static bool udp_flow_from_stranger(struct udp *u, struct flow *port,
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
-	if (f && udp_port_of(u, f))
-		return inany_equals(&flow_host_side(f)->eaddr, &m->src);
 	if (f)
-		udp_end(u, f, "its port has ended");
+		return inany_equals(&flow_host_side(f)->eaddr, &m->src);
 	udp_flow_start(u, port, &side, PIF_HOST, tap, m->scope);
 	return true;
 }
@@ -384,8 +378,7 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
 		*f = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP, tap, NULL);
 		if (!*f)
 			return true;
-		if (!udp_port_of(u, *f) ||
-		    (has_peer(*f, peer) && (*f)->pif[INI] != PIF_TAP)) {
+		if (has_peer(*f, peer) && (*f)->pif[INI] != PIF_TAP) {
 			udp_end(u, *f, "its peer uses another port");
 			*f = NULL;
 			return true;

@@ -19,8 +19,8 @@
  * fwd.c). The host side has no peer. The entry of a listening socket has the descriptor
  * in place of the peer, and is found by it.
  *
- * A flow refers to its port by index and generation. If the port has ended, so has the
- * flow, even if its entry is still there.
+ * A port has a list of its flows. Whatever ends the port ends them with it, so the port
+ * of a flow is always there.
  *
  * Entries expire (RFC 4787, REQ-5, 6) after 60 s without datagrams, or 180 s once
  * datagrams went both ways; a question to a name server after 15 s. Traffic does not
@@ -120,7 +120,7 @@ void udp_port_unblock_all(struct udp *u)
 			 udp_port(port)->watch);
 }
 
-/* Close a port. A listening socket stays open, and is watched again */
+/* Close a port without flows. A listening socket stays open, and is watched again */
 /* #syscalls close */
 static void port_close(struct udp *u, struct flow *port)
 {
@@ -130,30 +130,35 @@ static void port_close(struct udp *u, struct flow *port)
 		close(p->sock.fd);	/* which removes it from epoll */
 	else if (port->list && udp_shared_is_there(&p->sock))
 		loop_mod(u->loop, p->sock.fd, EPOLLIN, p->watch);
+	flow_free(u->flows, u->loop, port);
 }
 
-static void entry_close(struct udp *u, struct flow *f)
+static void peer_end(struct udp *u, struct flow *f, const char *why)
 {
-	if (udp_life(f)->kind == UDP_PORT)
-		port_close(u, f);
+	char s[FLOW_STRLEN];
+
+	debug("%s: closed, %s", flow_str(u->flows, f, s), why);
 	flow_free(u->flows, u->loop, f);
 }
 
 /**
- * udp_end() - End a flow, or a port and with it its flows
+ * udp_end() - End a flow, or a port and its flows
  * @u:		UDP
  * @f:		The entry
  * @why:	Reason, for the log
  */
 void udp_end(struct udp *u, struct flow *f, const char *why)
 {
-	char s[FLOW_STRLEN];
+	struct flow *its;
 
-	if (udp_life(f)->kind == UDP_PEER)
-		debug("%s: closed, %s", flow_str(u->flows, f, s), why);
-	else
-		debug("UDP: port %u: closed, %s", udp_port(f)->number, why);
-	entry_close(u, f);
+	if (udp_life(f)->kind == UDP_PEER) {
+		peer_end(u, f, why);
+		return;
+	}
+	while ((its = flow_list_pop(u->flows, &udp_port(f)->flows)))
+		peer_end(u, its, "its port ends");
+	debug("UDP: port %u: closed, %s", udp_port(f)->number, why);
+	port_close(u, f);
 }
 
 /* Entries -------------------------------------------------------------------- */
@@ -208,6 +213,7 @@ static void port_set(struct flow *f, int fd, uint16_t number)
 
 	p->life.kind = UDP_PORT;
 	udp_shared_set(&p->sock, fd);
+	flow_list_init(&p->flows);
 	p->number = number;
 	p->want = 1;
 	p->gso_many = UINT16_MAX;
@@ -252,7 +258,7 @@ static struct flow *port_new(struct udp *u, const struct flowside *key,
 	rc = loop_add(u->loop, fd, EPOLLIN, p->watch);
 	if (rc) {
 		*error = -rc;
-		entry_close(u, f);
+		port_close(u, f);
 		return NULL;
 	}
 	udp_entry_start(u, f);
@@ -421,10 +427,10 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 
 /* Flows ---------------------------------------------------------------------- */
 
-/* udp_port_of() - Get the port of a flow, NULL if that has ended */
+/* udp_port_of() - Get the port of a flow */
 struct flow *udp_port_of(struct udp *u, struct flow *f)
 {
-	return flow_from_ref(u->flows, udp_flow(f)->port);
+	return flow_at(u->flows, udp_flow(f)->port);
 }
 
 /**
@@ -453,29 +459,26 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 	*udp_flow(f) = (struct udp_flow){
 		.life = { .kind = UDP_PEER,
 			  .dns = flow_host_side(f)->eport == UDP_PORT_DNS },
-		.port = flow_ref(port, INI),
+		.port = port->timer.ref.index,
 		.v4 = inany_is_v4(&flow_host_side(f)->eaddr), .gso_max = UINT16_MAX,
 		.scope = scope,
 	};
+	flow_list_push(u->flows, &udp_port(port)->flows, f);
 	udp_life(port)->dns &= udp_life(f)->dns;
 	udp_entry_start(u, f);
 	return f;
 }
 
-/* Find the flow of a host side, if it uses this port. If the port of the flow found has
- * ended, end the flow, too */
+/* Find the flow of a host side, if it uses this port */
 static struct flow *by_host_side(struct udp *u, struct flow *port,
 				 const struct flowside *host)
 {
-	struct flow *f, *its;
+	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, host, NULL);
 	if (!f || !udp_through_tap(f) || udp_life(f)->kind != UDP_PEER)
 		return NULL;
-	its = udp_port_of(u, f);
-	if (!its)
-		udp_end(u, f, "its port has ended");
-	return its == port ? f : NULL;
+	return udp_port_of(u, f) == port ? f : NULL;
 }
 
 /**

@@ -38,14 +38,14 @@ struct udp_life {
 
 /**
  * struct udp_flow - UDP_PEER: one port of the guest and one peer
- * @port:	Reference of the flow's port, which may have ended
+ * @port:	Index of the flow's port
  * @v4:		Family of the host side
  * @gso_max:	Largest datagram for UDP_SEGMENT, bytes
  * @scope:	Interface of a link-local peer
  */
 struct udp_flow {
 	struct udp_life life;
-	union epoll_ref port;
+	uint32_t port;
 	bool v4;
 	uint16_t gso_max;
 	unsigned scope;
@@ -58,6 +58,7 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
  * @rule:	Rule of a listening socket; NULL: the socket is of a port of the guest
  * @watch:	Reference in the socket's events
  * @last:	Flow of the last datagram of a peer, which may have ended
+ * @flows:	Flows that use the port
  * @number:	Port that the socket is bound to, host order
  * @bulk:	The socket's buffers were enlarged
  * @many:	Prepared for multicast and broadcast; index: IPv4
@@ -75,6 +76,7 @@ struct udp_port {
 	struct udp_shared sock;
 	const struct fwd_rule *rule;
 	union epoll_ref watch, last;
+	struct flow_list flows;
 	uint16_t number;
 	bool bulk;
 	bool many[2];

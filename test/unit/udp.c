@@ -736,6 +736,39 @@ static void test_many_flows(void)
 	teardown();
 }
 
+/* Each port of the guest has two peers, and there is room for three ports */
+static void test_evicted_port(void)
+{
+	uint16_t port[2] = { 0, 0 }, from;
+	unsigned i, k;
+	int s[2];
+
+	setup(TAP_JUMBO, 1500);
+	flows.ops = ops;
+	flow_limit_fds(&flows, 3);
+	for (k = 0; k < 2; k++)
+		s[k] = server(&port[k]);
+	for (i = 0; i < 4; i++) {
+		loop.now_ms += 2000;
+		for (k = 0; k < 2; k++) {
+			guest_sends(gateway(), (uint16_t)(GPORT + i), port[k], 1);
+			get(s[k], &from);
+		}
+	}
+	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 3,
+	   "the oldest of four ports gives way where there is room for three");
+	is(peers(), 6, "the flows of an evicted port end with it");
+	loop.now_ms += 2000;
+	guest_sends(gateway(), GPORT, port[0], 1);
+	is(get(s[0], &from) == 1 && from == GPORT, 1,
+	   "the guest can use a port again that was evicted");
+	is(peers(), 5, "a port that is used again has no flow of before");
+	for (k = 0; k < 2; k++)
+		close(s[k]);
+	teardown();
+	is(flows.count, 0, "no entry is left in the end");
+}
+
 int main(void)
 {
 	unsigned i;
@@ -760,6 +793,7 @@ int main(void)
 		test_same_name();
 		test_listener_gone();
 		test_many_flows();
+		test_evicted_port();
 	}
 	return done();
 }
