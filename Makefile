@@ -14,6 +14,9 @@ bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 docdir ?= $(datadir)/doc/passt
+bashdir ?= $(datadir)/bash-completion/completions
+zshdir ?= $(datadir)/zsh/site-functions
+fishdir ?= $(datadir)/fish/vendor_completions.d
 
 # $(call say,CC,FILE) announces a command; nothing is printed with make -s
 ifeq ($(V),1)
@@ -198,10 +201,14 @@ compile_commands.json: $(B)/seccomp.h
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
 INSTALLED := $(call in,$(bindir),755,passt qrap) \
 	$(call in,$(mandir)/man1,644,passt.1 qrap.1) \
+	644:contrib/completion/passt.bash:$(bashdir)/passt \
+	$(call in,$(zshdir),644,contrib/completion/_passt) \
+	$(call in,$(fishdir),644,contrib/completion/passt.fish) \
 	$(call in,$(docdir),644,$(wildcard *.md AUTHORS)) \
 	$(call in,$(docdir)/doc,644,$(wildcard doc/*.md doc/*.svg))
 # Symbolic links, as TARGET:PATH
-LINKS := passt:$(bindir)/pasta passt.1:$(mandir)/man1/pasta.1
+LINKS := passt:$(bindir)/pasta passt.1:$(mandir)/man1/pasta.1 \
+	$(foreach f,pasta qrap,passt:$(bashdir)/$f passt.fish:$(fishdir)/$f.fish)
 # Folders that nobody else puts files in, the inner ones first
 OWN_DIRS := $(docdir)/doc $(docdir)
 

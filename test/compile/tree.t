@@ -61,11 +61,14 @@ make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
 	"$work/root/usr/bin/pasta" --version >>"$work/log" 2>&1 &&
 	"$work/root/usr/bin/qrap" --help >>"$work/log" 2>&1
 ok $? "make install puts programs that run"
-for f in share/man/man1/{passt,pasta,qrap}.1 share/doc/passt/{README,doc/design}.md; do
+for f in share/man/man1/{passt,pasta,qrap}.1 share/doc/passt/{README,doc/design}.md \
+	 share/bash-completion/completions/{passt,pasta,qrap} \
+	 share/zsh/site-functions/_passt \
+	 share/fish/vendor_completions.d/{passt,pasta,qrap}.fish; do
 	[ -s "$work/root/usr/$f" ] || echo "no $f"
 done >"$work/log"
 [ ! -s "$work/log" ]
-ok $? "  with manual pages and documents"
+ok $? "  with manual pages, documents and completions"
 find "$work/root" -type f -perm /0022 >"$work/log"
 [ ! -s "$work/log" ]
 ok $? "  and nobody else may write to them"

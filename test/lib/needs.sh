@@ -42,6 +42,9 @@ qemu-system-x86_64	qemu-system-x86
 python3			python3
 git			git
 nm			binutils
+zsh			zsh			soft
+fish			fish			soft
+mandoc			mandoc			soft
 '
 # shellcheck disable=SC2034 # for test/lib/install
 needs_lint='
