@@ -91,6 +91,32 @@ rm test/e2e/new.t
 ! test/run unit/nowhere >"$work/log" 2>&1
 ok $? "a name without a test is a failure"
 
+# --- scripts/grain ----------------------------------------------------------------
+
+# grain NAME TEXT: scripts/grain objects by that name once the text is added to arp.c
+grain() {
+	cp arp.c "$work/arp.c"
+	printf '%s\n' "$2" >>arp.c
+	! scripts/grain >"$work/log" 2>&1 && grep -q "^  $1: " "$work/log"
+	ok $? "scripts/grain objects: $1"
+	cp "$work/arp.c" arp.c
+}
+
+if command -v python3 >/dev/null; then
+	scripts/grain >"$work/log" 2>&1
+	ok $? "scripts/grain has nothing to object to"
+	grain longest "$(echo 'void long_one(void)'; echo '{'; yes ';' | head -81; echo '}')"
+	grain 90th "$(for i in {1..200}; do echo "void f$i(void)"; echo '{'
+		yes ';' | head -40; echo '}'; done)"
+	grain single "$(for i in {1..100}; do
+		printf '%s\n' "static void g$i(void)" '{' '}' \
+			"void h$i(void)" '{' "g$i();" '}'; done)"
+	grain "same name" "$(printf '%s\n' 'static void peer_end(void)' '{' '}')"
+	grain "same tag" 'struct udp_port { int other; };'
+else
+	skip "scripts/grain" "no python3"
+fi
+
 # --- compile_commands.json ----------------------------------------------------------
 
 if command -v python3 >/dev/null; then
