@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The tree as packagers and newcomers use it: it knows its version without git, it is
-# uninstalled without a trace, make is quiet unless asked, and editors are told how each
-# source is compiled.
+# uninstalled without a trace, make is quiet unless asked, a push is linted, functions and
+# names keep their limits, and editors are told how each source is compiled.
 
 . "$(dirname "$0")/../lib/tap.sh"
 no_stage
@@ -90,6 +90,45 @@ is "$(needs test/e2e/new.t)" \
 rm test/e2e/new.t
 ! test/run unit/nowhere >"$work/log" 2>&1
 ok $? "a name without a test is a failure"
+
+# --- make hooks -------------------------------------------------------------------
+
+# push OPTION...: commit and push from a folder of the copy.  The hook finds a make that
+# notes where and how it was called, and has the status of $lint.
+push() {
+	git_here commit --allow-empty -m push
+	rm -f "$work/called"
+	(cd doc && PATH="$work/bin:$PATH" lint=$lint \
+		git push "$@" "$work/bare" HEAD:main) >"$work/log" 2>&1
+}
+
+pushed() { [ "$(git -C "$work/bare" rev-parse main)" = "$(git rev-parse HEAD)" ]; }
+
+if command -v git >/dev/null; then
+	git init -q --bare "$work/bare"
+	git_here init && git_here add Makefile VERSION doc scripts && make -s hooks
+	mkdir "$work/bin"
+	cat >"$work/bin/make" <<-END
+	#!/bin/sh
+	echo "\$LINT_INSTALLED \$PWD \$*" >"$work/called"
+	exit "\$lint"
+	END
+	chmod +x "$work/bin/make"
+
+	lint=0
+	push && pushed
+	ok $? "after make hooks, a push is taken if lint has nothing to object to"
+	is "$(cat "$work/called")" "1 $(pwd -P) -s lint" \
+		"it is linted at the top of the tree, by the linters that are installed"
+	lint=1
+	! push && [ -e "$work/called" ] && ! pushed
+	ok $? "a push is refused if lint objects"
+	push --no-verify && pushed && [ ! -e "$work/called" ]
+	ok $? "git push --no-verify goes around it"
+	rm -rf .git
+else
+	skip "make hooks" "no git"
+fi
 
 # --- scripts/grain ----------------------------------------------------------------
 
