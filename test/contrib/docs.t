@@ -134,7 +134,7 @@ session() {
 		</dev/null >"$T/home/out" 2>&1
 	local rc=$?
 	pkill -s "$(cat "$T/home/sid")"
-	processes | xargs -r kill
+	processes | xargs -r kill 2>/dev/null
 	return $rc
 }
 
