@@ -122,6 +122,9 @@ $(T)/%: test/unit/%.c $(HEADERS) $(TOBJS)
 $(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
 	tcp_splice_accepted udp_listen_event,-Wl,--wrap=$(f))
 
+# In this one the helper closes its copies of sockets late
+$(T)/nshelper: TSAN += -Wl,--wrap=fdpass_close
+
 # Each test run replays the fuzz targets over known inputs. clang's libFuzzer runs
 # them on new ones: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))

@@ -4,11 +4,12 @@
  *
  * A socket belongs to the network namespace of the process that makes it, and
  * the daemon stays in the host's one. So a helper lives in the other namespace
- * and serves three kinds of requests, in their order:
+ * and serves these requests, in their order:
  *
  *	SOCKETS	kind, n		n new sockets	(SCM_RIGHTS)
  *	BIND	fd, address	bind it there	(a low port takes a capability)
  *	DIAG			a socket for the questions of sock_diag(7)
+ *	NOTHING			an answer alone
  *
  * The daemon does all the rest: a socket stays in the namespace in which it was
  * made, no matter which process uses it.
@@ -27,6 +28,11 @@
  * late. When the daemon ends, the socket ends and the helper exits. When the
  * helper ends, the daemon goes on with the sockets that it has: in its sandbox,
  * it can't start another helper.
+ *
+ * The helper closes its copies of sockets after it has sent them. Until then, a socket
+ * that the daemon closes lives on: its port stays bound, and a search for listeners would
+ * find it. The next answer tells that the copies are closed, so nshelper_settle() asks
+ * for NOTHING and waits.
  *
  * The helper survives all other errors. Above all, descriptors may not get
  * through: the kernel limits the descriptors in flight per user, and any
@@ -63,7 +69,7 @@
 #define NAP_MS		20		/* pause of the helper after an error */
 #define PROBE_PORT	9		/* discard; we only connect, and never send */
 
-enum op { OP_SOCKETS, OP_BIND, OP_DIAG };
+enum op { OP_SOCKETS, OP_BIND, OP_DIAG, OP_NOTHING };
 
 /**
  * struct request - Message to the helper; OP_BIND comes with a descriptor
@@ -185,7 +191,7 @@ static void serve(const struct request *q, struct answer *a, struct fdpass *f)
 		a->error = serve_sockets(q, f);
 	else if (q->op == OP_BIND)
 		a->error = serve_bind(q, f);
-	else
+	else if (q->op == OP_DIAG)
 		a->error = serve_diag(f);
 }
 
@@ -314,6 +320,7 @@ static int take_answer(struct nshelper *h, struct answer *a,
 		return is_end(rc) ? lost(h) : -EAGAIN;
 	h->ready = true;
 	h->late = false;
+	h->copies = a->op == OP_SOCKETS;
 	if (a->op == OP_SOCKETS)
 		stash(h, a, f);
 	return 0;
@@ -469,6 +476,21 @@ int nshelper_diag(struct nshelper *h)
 		return f.fd[0];
 	fdpass_close(&f);
 	return rc ? rc : -EMFILE;
+}
+
+/**
+ * nshelper_settle() - Wait until the helper has closed its copies of sockets
+ * @h:		From nshelper_start(), NULL: there is no helper
+ */
+void nshelper_settle(struct nshelper *h)
+{
+	struct request q = { .op = OP_NOTHING };
+	struct fdpass f = { .n = 0 };
+
+	if (!h || !h->copies || send_request(h, &q, &f))
+		return;
+	await(h, q.seq, &f);
+	fdpass_close(&f);
 }
 
 /* Connect the probe socket of a family to @a */

@@ -24,6 +24,7 @@ enum nssock {
  * @fd:		Socket to the helper, -1: there is none
  * @ready:	The helper has answered once
  * @late:	The helper did not answer in time: don't wait for it
+ * @copies:	The helper may still have copies of the last sockets
  * @seq:	Number of the last request
  * @max:	Sockets in a full pool, up to NSHELPER_POOL
  * @loop:	Loop for the event of @fd and for @timer
@@ -37,7 +38,7 @@ enum nssock {
  */
 struct nshelper {
 	int fd;
-	bool ready, late;
+	bool ready, late, copies;
 	uint32_t seq;
 	unsigned max;
 	struct loop *loop;
@@ -56,6 +57,7 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
 int nshelper_diag(struct nshelper *h);
+void nshelper_settle(struct nshelper *h);
 bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope);
 bool nshelper_works(const struct nshelper *h);

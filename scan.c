@@ -135,6 +135,8 @@ static bool scan_kind(struct scan *s, unsigned kind)
 	unsigned i;
 	int rc;
 
+	if (in_ns)			/* else we may find a socket that we closed */
+		nshelper_settle(s->nsh);
 	memset(&s->found[kind], 0, sizeof(s->found[kind]));
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
 		rc = sockdiag_dump(s->diag[in_ns], udp ? IPPROTO_UDP : IPPROTO_TCP,

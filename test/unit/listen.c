@@ -610,14 +610,9 @@ static void begin_ns(void)
 /* stop() - Close all, also in the helper, which closes its copy of a socket late */
 static void stop(void)
 {
-	int fd;
-
 	scan_stop(&sc);
 	listen_close(&l);
-	/* It has done that when it answers the next request */
-	fd = nshelper_diag(&nsh);
-	if (fd >= 0)
-		close(fd);
+	nshelper_settle(&nsh);
 }
 
 /* begin_scan() - All four directions for ports @first to @last */

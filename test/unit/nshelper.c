@@ -22,19 +22,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fdpass.h"
 #include "log.h"
 #include "loop.h"
 #include "tap.h"
 
 #define MANY	500
 #define LIMIT	70			/* open files */
+#define LATE_US	100000			/* until a slow helper closes its copies */
 #define FLIGHT	100			/* descriptors in flight, more than LIMIT */
 
 static struct loop loop;
 static unsigned limit = 1U << 20;
 static struct nshelper h;
 static pid_t helper;
-static bool other_ns;
+static bool other_ns, slow;
+
+void __wrap_fdpass_close(struct fdpass *f);
+void __real_fdpass_close(struct fdpass *f);
+
+/* In the place of fdpass_close(), here and in the helper */
+void __wrap_fdpass_close(struct fdpass *f)
+{
+	if (slow && f->n)
+		usleep(LATE_US);
+	__real_fdpass_close(f);
+}
 
 /* Start a helper, in a namespace of its own if we may make one */
 static void start(void)
@@ -426,6 +439,28 @@ static void none(void)
 	   "without any helper, there is no sock_diag socket");
 }
 
+/* The helper still has a copy of a socket that the daemon has bound and closed */
+static void copies(void)
+{
+	union sockaddr_inany sa = { .sin = { .sin_family = AF_INET } };
+	socklen_t len = sizeof(sa.sin);
+	int fd;
+
+	slow = true;
+	start();
+	slow = false;
+	fd = nshelper_socket(&h, NSSOCK_TCP4);
+	ok(!bind(fd, &sa.sa, len) && !getsockname(fd, &sa.sa, &len),
+	   "the daemon binds a socket of the helper");
+	close(fd);
+	nshelper_settle(&h);
+	fd = nshelper_socket(&h, NSSOCK_TCP4);
+	is(bind(fd, &sa.sa, len), 0,
+	   "the port of a closed socket is free once the helper has settled");
+	close(fd);
+	stop();
+}
+
 int main(void)
 {
 	log_init("test");
@@ -442,6 +477,7 @@ int main(void)
 	few_files();
 	too_many_in_flight();
 	silence();
+	copies();
 	close(loop.epfd);
 	return done();
 }
