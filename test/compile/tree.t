@@ -88,6 +88,8 @@ is "$(needs test/e2e/new.t)" \
 	"gcc libc6-dev make iproute2 util-linux iputils-ping traceroute" \
 	"an end-to-end test needs the programs that it names, comments aside"
 rm test/e2e/new.t
+like "$(needs test/contrib/docs.t)" "curl .*socat" \
+	"the test of documents needs the programs that their command blocks name"
 ! test/run unit/nowhere >"$work/log" 2>&1
 ok $? "a name without a test is a failure"
 

@@ -28,6 +28,7 @@ nft			nftables		soft
 traceroute		traceroute
 mtr			mtr-tiny
 dig			bind9-dnsutils
+curl			curl		soft
 socat			socat
 bwrap			bubblewrap
 strace			strace			soft
@@ -70,6 +71,9 @@ needs_text() {
 	grep -oE 'lib/(vm|root)\.sh' "$1" | sort -u | while read -r lib; do
 		grep -hv '^[[:space:]]*#' "test/$lib"
 	done
+	# Command blocks of documents name theirs
+	case $1 in test/contrib/docs.t)
+		sed -n 's/^<!-- test: .* needs \(.*\) -->$/\1/p' ./*.md doc/*.md;; esac
 	case $1 in test/guest/*) grep -hv '^[[:space:]]*#' test/lib/guest-image;; esac
 }
 
