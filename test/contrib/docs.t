@@ -24,6 +24,11 @@ command -v python3 >/dev/null || skip_all "no python3"
 t "links lead to files and headings, and the files that are named exist" \
 	scripts/links
 
+for f in doc/*.md; do
+	grep -qF "($f)" README.md || echo "$f"
+done > "$T/log"
+is "$(cat "$T/log")" "" "README.md leads to each document"
+
 # finds TEXT WHY: does the checker object to a document with this text?
 finds() {
 	echo "$1" > "$T/home/bad.md"
