@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Targets: all static; check test-unit lint layers fuzzers bench bench-plot soak;
-# install uninstall dist; compile_commands.json hooks clean
+# install uninstall dist deb rpm; compile_commands.json hooks clean
 #
 # V=1 prints each command instead of one short line a file.
 
@@ -100,10 +100,10 @@ $(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
 $(B):
 	$(Q)mkdir -p $@
 
-# Unit tests link every module but main(), with sanitizers
+# Unit tests link every module but main(), with sanitizers; SAN= leaves those out
 T := build/unit
-TSAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	-fno-omit-frame-pointer
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN := -O1 -g $(SAN) -fno-omit-frame-pointer
 TCFLAGS = -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
 	-fno-strict-aliasing $(TSAN)
 TOBJS := $(patsubst %.c,$(T)/obj/%.o,$(filter-out passt.c,$(SRCS)))
@@ -229,13 +229,17 @@ uninstall:
 
 # The committed tree as a tarball, named after VERSION
 dist:
-	git archive --prefix=passt-$$(cat VERSION)/ -o passt-$$(cat VERSION).tar.gz HEAD
+	packaging/tree dist
+
+# Packages of the tree as it is, below build/deb and build/rpm
+deb rpm:
+	packaging/$@
 
 clean:
 	rm -rf build passt pasta qrap compile_commands.json
 
 .PHONY: all static frames units replays fuzzers check test-unit bench bench-plot soak layers \
-	lint hooks compile_commands.json install uninstall dist clean
+	lint hooks compile_commands.json install uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)
