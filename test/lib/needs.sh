@@ -46,6 +46,13 @@ nm			binutils
 zsh			zsh			soft
 fish			fish			soft
 mandoc			mandoc			soft
+readelf			binutils
+/usr/share/build-essential/list build-essential	soft
+dpkg-buildpackage	dpkg-dev		soft
+dh			debhelper		soft
+lintian			lintian			soft
+rpmbuild		rpm			soft
+rpmlint			rpmlint			soft
 '
 # shellcheck disable=SC2034 # for test/lib/install
 needs_lint='
