@@ -49,7 +49,8 @@ ok $? "  older than a distribution's $number-1"
 # --- contents ----------------------------------------------------------------------
 
 dpkg-deb -x "$deb" "$work/root"
-make -s -C "build/deb/passt-$number" install DESTDIR="$work/made" prefix=/usr >"$work/log" 2>&1
+make -s -C "build/deb/passt-$number" install DESTDIR="$work/made" prefix=/usr \
+	zshdir=/usr/share/zsh/vendor-completions >"$work/log" 2>&1
 # files DIR: as packages have them, where manual pages are compressed, and the changelog
 # and the licence have their own names
 files() {
