@@ -120,7 +120,7 @@ fi
 # --- command blocks -----------------------------------------------------------------
 
 mkdir "$SRC"
-tar -c --exclude=./.git --exclude=./build . | tar -x -C "$SRC"
+tar -c --exclude=./.git --exclude=./build . | tar -x --no-same-owner -C "$SRC"
 [ -z "$NS_ROOT" ] || chown -R $USER_ID:$USER_ID "$SRC"
 echo "$PEER4 example.org" | cat /etc/hosts - > "$T/hosts"
 mount --bind "$T/hosts" /etc/hosts
