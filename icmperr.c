@@ -36,6 +36,13 @@
 #include "guest.h"
 #include "wire.h"
 
+/* Does the destination not know the protocol? That is "protocol unreachable" of IPv6 */
+static bool is_unknown_proto(const struct icmperr *e)
+{
+	return !e->v4 && e->type == ICMP6_PARAM_PROBLEM &&
+	       e->code == ICMP6_NEXT_HEADER;
+}
+
 /* Is this error passed on? All errors are that tell why a packet got no further */
 static bool is_passed_on(const struct icmperr *e)
 {
@@ -43,7 +50,7 @@ static bool is_passed_on(const struct icmperr *e)
 		return e->type == ICMP4_UNREACH ||
 		       e->type == ICMP4_TIME_EXCEEDED;
 	return e->type == ICMP6_UNREACH || e->type == ICMP6_TOO_BIG ||
-	       e->type == ICMP6_TIME_EXCEEDED_;
+	       e->type == ICMP6_TIME_EXCEEDED_ || is_unknown_proto(e);
 }
 
 static void set(struct icmperr *e, uint8_t type, uint8_t code, uint32_t word)
@@ -110,6 +117,8 @@ static bool set_extended(struct icmperr *e, const struct sock_extended_err *ee)
 		set(e, ee->ee_type, ee->ee_code, 0);
 		if (icmperr_is_too_big(e))
 			set_too_big(e, ee->ee_info);
+		if (is_unknown_proto(e))	/* in the header that we rebuild */
+			e->word = offsetof(struct ip6_hdr, nexthdr);
 		return is_passed_on(e);
 	case SO_EE_ORIGIN_LOCAL:
 		e->local = true;
@@ -272,6 +281,8 @@ static bool to_icmp6(struct icmperr *e)
 		set(e, ICMP6_UNREACH, ICMP6_UNREACH_PORT, 0);
 		return true;
 	case ICMP4_UNREACH_FRAG:
+		/* An old router gives no MTU: take the minimum, where RFC 7915
+		 * would guess from the length of the packet */
 		set(e, ICMP6_TOO_BIG, 0, icmperr_mtu(true, false, e->word));
 		return true;
 	case ICMP4_UNREACH_NET_PROHIBITED:
@@ -289,6 +300,10 @@ static bool to_icmp6(struct icmperr *e)
  * and 6 are not in that table, but refine code 1 (RFC 4443, 3.1) */
 static bool to_icmp4(struct icmperr *e)
 {
+	if (is_unknown_proto(e)) {
+		set(e, ICMP4_UNREACH, ICMP4_UNREACH_PROTO, 0);
+		return true;
+	}
 	if (e->type == ICMP6_TIME_EXCEEDED_) {
 		set(e, ICMP4_TIME_EXCEEDED, e->code, 0);
 		return true;

@@ -495,15 +495,16 @@ def network_error(env, ip, kind, code, word, offender, sent):
 @test("errors of the network come back with type, code and who sent them")
 def router_errors(env, ip):
     router = "203.0.113.200" if ip.version == 4 else "2001:db8:2::200"
-    cases = ((3, 1), (3, 13), (3, 3), (11, 0)) if ip.version == 4 else \
-        ((1, 3), (1, 1), (1, 4), (3, 0))
-    for kind, code in cases:
+    # In IPv6, an unknown protocol is told by the place of "next header" in the packet
+    cases = ((3, 1, 0), (3, 13, 0), (3, 3, 0), (3, 2, 0), (11, 0, 0)) \
+        if ip.version == 4 else ((1, 3, 0), (1, 1, 0), (1, 4, 0), (4, 1, 6), (3, 0, 0))
+    for kind, code, word in cases:
         port, sport = env.next_port(), env.next_port()
         env.send_udp(ip, sport, ip.silent, port, b"probe")
         sent = on_wire(env, port)
-        network_error(env, ip, kind, code, 0, router, sent)
+        network_error(env, ip, kind, code, word, router, sent)
         p = icmp_error(env, ip, kind, code, sport, ip.silent, port)
-        equal(p.src, router, "offender")
+        equal((p.src, p.word), (router, word), "offender, second word")
 
 
 @test("a packet that was too big: the error has the MTU of the path")

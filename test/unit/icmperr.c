@@ -71,6 +71,7 @@ static const struct {
 	{ true, 2, 0, 50, 3, 4, 68, "ICMPv6 too big, absurd MTU" },
 	{ true, 3, 0, 0, 11, 0, 0, "ICMPv6 hop limit" },
 	{ true, 3, 1, 0, 11, 1, 0, "ICMPv6 reassembly" },
+	{ true, 4, 1, 6, 3, 2, 0, "ICMPv6 unrecognized next header" },
 	{ false, 3, 0, 0, 1, 0, 0, "ICMP network unreachable" },
 	{ false, 3, 1, 0, 1, 0, 0, "ICMP host unreachable" },
 	{ false, 3, 2, 0, 4, 1, 6, "ICMP protocol unreachable" },
