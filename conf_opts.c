@@ -641,7 +641,8 @@ static const struct opt options[] = {
 	  "Stay in the foreground\n"
 	  "(default: only pasta with a COMMAND or shell)" },
 	{ "log-file", 'l', IN_BOTH, "PATH", PATHNAME(log_file),
-	  "Log to this file, not to the system log" },
+	  "Log to this file, which is emptied first, and not\n"
+	  "to the system log" },
 	{ "log-size", 0, IN_BOTH, "BYTES", CALL(set_log_size),
 	  "Maximum size of the log file\n"
 	  "(default: 1048576, at least 40960)" },
@@ -681,30 +682,35 @@ static const struct opt options[] = {
 	{ "outbound", 'o', IN_BOTH, "ADDR",
 	  SET_IP(set_outbound_addr, outbound_addr),
 	  "Source address of outgoing connections, once\n"
-	  "per family (default: the kernel's choice)" },
+	  "per family (default: the kernel chooses)" },
 	{ "outbound-if4", 0, IN_BOTH, "NAME",
 	  SET(set_outbound_if, ip4.outbound_if),
-	  "Interface for outgoing IPv4 connections" },
+	  "Interface for outgoing IPv4 connections\n"
+	  "(default: the kernel chooses)" },
 	{ "outbound-if6", 0, IN_BOTH, "NAME",
 	  SET(set_outbound_if, ip6.outbound_if),
-	  "Interface for outgoing IPv6 connections" },
+	  "Interface for outgoing IPv6 connections\n"
+	  "(default: the kernel chooses)" },
 	{ "dns", 'D', IN_BOTH, "ADDR", CALL(set_dns),
 	  "Name server to hand out, may be given several\n"
 	  "times, or 'none' (default: from resolv.conf)" },
 	{ "dns-forward", 0, IN_BOTH, "ADDR",
 	  SET_IP(set_per_family_or_none, dns_forward),
 	  "Forward queries to this address to the host's\n"
-	  "name server, once per family" },
+	  "name server, once per family, or 'none'\n"
+	  "(default: none)" },
 	{ "dns-host", 0, IN_BOTH, "ADDR", SET_IP(set_dns_host, dns_host),
-	  "Name server that --dns-forward leads to\n"
+	  "Name server that --dns-forward leads to, or 'none'\n"
 	  "(default: the first in resolv.conf)" },
 	{ "search", 'S', IN_BOTH, "LIST", CALL(set_search),
 	  "Search domains to hand out, with blanks between\n"
 	  "them, or 'none' (default: from resolv.conf)" },
 	{ "hostname", 'H', IN_BOTH, "NAME", SET(set_name, hostname),
-	  "Host name to hand out, and of a new namespace" },
+	  "Host name to hand out, and of a new namespace\n"
+	  "(default: none)" },
 	{ "fqdn", 0, IN_BOTH, "NAME", SET(set_name, fqdn),
-	  "Fully qualified domain name to hand out" },
+	  "Fully qualified domain name to hand out\n"
+	  "(default: none)" },
 	{ "no-tcp", 0, IN_BOTH, NULL, FLAG(no_tcp),
 	  "Don't forward TCP" },
 	{ "no-udp", 0, IN_BOTH, NULL, FLAG(no_udp),
@@ -779,7 +785,7 @@ static const struct opt options[] = {
 	  "Forward UDP ports of the namespace, see --tcp-ns" },
 	{ "ns-ifname", 'I', IN_PASTA, "NAME", CALL(set_ns_ifname),
 	  "Name of the interface in the namespace\n"
-	  "(default: the host's name, else tap0)" },
+	  "(default: as on the host, else tap0)" },
 	{ "config-net", 0, IN_PASTA, NULL, FLAG(config_net),
 	  "Configure addresses and routes there;\n"
 	  "implies --no-ra" },
@@ -796,7 +802,8 @@ static const struct opt options[] = {
 	  "Network namespace to connect: a path, or a name\n"
 	  "in /run/netns" },
 	{ "userns", 0, IN_PASTA, "PATH", PATHNAME(userns_path),
-	  "User namespace to join before --netns" },
+	  "User namespace to join before --netns\n"
+	  "(default: the owner of that namespace)" },
 	{ "netns-only", 0, IN_PASTA, NULL, FLAG(netns_only),
 	  "Don't join or create a user namespace" },
 	{ "no-netns-quit", 0, IN_PASTA, NULL, FLAG(no_netns_quit),
