@@ -53,6 +53,7 @@ dh			debhelper		soft
 lintian			lintian			soft
 rpmbuild		rpm			soft
 rpmlint			rpmlint			soft
+setcap			libcap2-bin		soft
 '
 # shellcheck disable=SC2034 # for test/lib/install
 needs_lint='
