@@ -84,7 +84,7 @@ row() {
 
 serve host env 8001
 serve peer peer 8000 8001
-section= options=none
+section='' options=none
 mapfile -t rows < <(tables)
 [ ${#rows[@]} -ge 20 ]
 ok $? "doc/forwarding.md has tables"
