@@ -32,6 +32,7 @@ curl			curl		soft
 socat			socat
 bwrap			bubblewrap
 strace			strace			soft
+tcpdump			tcpdump			soft
 ps			procps
 busybox			busybox
 dhclient		isc-dhcp-client		soft
