@@ -7,24 +7,8 @@
 
 . "$(dirname "$0")/../lib/ns.sh"
 
-# seen OPTION...: what is said at the start, then what the namespace looks like
-# shellcheck disable=SC2120 # options are for those who have any
-seen() {
-	out=$(as_user timeout 10 "$PASTA" --config-net "${ALONE[@]}" "$@" -- \
-		sh -c 'ip -o addr; ip route; ip -6 route' 2>&1)
-	is $? 0 "$what: it starts" || diag "$out"
-}
-
-has() { like "$out" "$1" "$what: $2"; }
-
-hasnt() {
-	[[ ! $out =~ $1 ]]
-	ok $? "$what: $2" || diag "$out"
-}
-
-works() {
-	t "$what: it works" in_ns -- ping -n -q -c1 -W5 "$1"
-}
+# shellcheck source=test/lib/seen.sh
+. "$NS_TOP/test/lib/seen.sh"
 
 what="addresses that expire"
 ip addr add 198.51.100.51/24 dev eth0 valid_lft 300 preferred_lft 200

@@ -41,23 +41,8 @@ dead_end() {
 	wait_for running "$1"
 }
 
-# seen OPTION...: what is said at the start, then what the namespace looks like
-seen() {
-	out=$(as_user timeout 10 "$PASTA" --config-net "${ALONE[@]}" "$@" -- \
-		sh -c 'ip -o addr; ip route; ip -6 route' 2>&1)
-	is $? 0 "$what: it starts" || diag "$out"
-}
-
-has() { like "$out" "$1" "$what: $2"; }
-
-hasnt() {
-	[[ ! $out =~ $1 ]]
-	ok $? "$what: $2" || diag "$out"
-}
-
-works() {
-	t "$what: it works" in_ns -- ping -n -q -c1 -W5 "$1"
-}
+# shellcheck source=test/lib/seen.sh
+. "$NS_TOP/test/lib/seen.sh"
 
 local4="IPv4: no external interface as template, use local mode"
 local6="IPv6: no external interface as template, use local mode"
