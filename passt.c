@@ -536,9 +536,11 @@ static void sandbox(struct passt *s)
 		exit(1);		/* the error was logged */
 	if (!s->conf->foreground)
 		background(s);
-	else if (s->pid_fd >= 0 && util_pidfile_write(s->pid_fd, getpid()))
-		die_errno("Couldn't write PID file '%s'", s->conf->pid_file);
 	signals_init(s);
+	/* A reader of this file may send a signal at once */
+	if (s->conf->foreground && s->pid_fd >= 0 &&
+	    util_pidfile_write(s->pid_fd, getpid()))
+		die_errno("Couldn't write PID file '%s'", s->conf->pid_file);
 	if (!s->conf->foreground) {
 		/* Log to file or syslog from now on, release the caller's stdio */
 		log_detach();

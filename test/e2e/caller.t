@@ -223,6 +223,23 @@ environment() {
 		"$WHO: a lot of output"
 }
 
+# The PID in the file of a pasta in the foreground may be killed at once
+signal_when_ready() {
+	local i pid bad=0
+	mkfifo -m 666 "$T/home/fifo"
+	holder
+	for i in {1..20}; do
+		exec_as "$WHO" "$PASTA" -f -q --config-net "${ALONE[@]}" \
+			-P "$T/home/fifo" "$HOLDER" &
+		read -r pid < "$T/home/fifo"
+		kill "$pid"
+		wait $! || bad=$((bad + 1))
+	done
+	is $bad 0 "$WHO: SIGTERM as soon as the PID file is written: status 0"
+	rm "$T/home/fifo"
+	holder_kill
+}
+
 no_interface() { ! target ip -o link show eth0; }
 
 signals() {
@@ -335,6 +352,7 @@ for WHO in $WHOM; do
 	limits
 	environment
 	signals
+	signal_when_ready
 	nested
 done
 if [ -n "$NS_ROOT" ]; then
