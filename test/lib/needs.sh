@@ -44,6 +44,9 @@ qemu-system-x86_64	qemu-system-x86
 python3			python3
 git			git
 nm			binutils
+newuidmap		uidmap			soft
+/usr/bin/podman		podman			soft
+/usr/bin/rootlesskit	rootlesskit		soft
 zsh			zsh			soft
 fish			fish			soft
 mandoc			mandoc			soft
