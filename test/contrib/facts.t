@@ -46,6 +46,21 @@ printf '%s\n' "$fact \`frame/tcp\` \"two duplicate ACKs resend nothing\" |" \
 scripts/names "$work/x.md" >"$work/log" 2>&1
 ok $? "a fact with its test is not"
 
+# --- language ------------------------------------------------------------------------
+
+words=$(printf 'word %.0s' {1..15})
+clumsy() {
+	printf '%s\n' "$1" >"$work/x.md"
+	! scripts/prose "$work/x.md" >"$work/log" 2>&1
+	ok $? "$2 is found"
+}
+clumsy "$words, $words, and this." "a sentence of more than 30 words"
+clumsy "$words and what is there." "a riddle"
+printf '%s\n' "$words \`what\`." "$words." '```' "$words what $words who $words" '```' \
+	"| who | \`frame/tcp\` \"what was said\" |$(printf ' | word%.0s' {1..900})" >"$work/x.md"
+scripts/prose "$work/x.md" >"$work/log" 2>&1
+ok $? "code, points of tests and rows of tables are left alone"
+
 # --- counters and lines of the start ----------------------------------------------------
 
 # labels: what --stats prints, a line each: titles, names of counters, reasons
