@@ -202,15 +202,15 @@ compile_commands.json: $(B)/seccomp.h
 # $(call in,DIR,MODE,FILES) is some with their own names; documents keep their places,
 # so that links between them lead somewhere.
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
-INSTALLED := $(call in,$(bindir),755,passt qrap) \
+INSTALLED := $(call in,$(bindir),755,passt qrap) 755:passt:$(bindir)/pasta \
 	$(call in,$(mandir)/man1,644,passt.1 qrap.1) \
 	644:contrib/completion/passt.bash:$(bashdir)/passt \
 	$(call in,$(zshdir),644,contrib/completion/_passt) \
 	$(call in,$(fishdir),644,contrib/completion/passt.fish) \
 	$(call in,$(docdir),644,$(wildcard *.md AUTHORS)) \
 	$(call in,$(docdir)/doc,644,$(wildcard doc/*.md doc/*.svg))
-# Symbolic links, as TARGET:PATH
-LINKS := passt:$(bindir)/pasta passt.1:$(mandir)/man1/pasta.1 \
+# Symbolic links, as TARGET:PATH. pasta is none: security modules tell programs by files
+LINKS := passt.1:$(mandir)/man1/pasta.1 \
 	$(foreach f,pasta qrap,passt:$(bashdir)/$f passt.fish:$(fishdir)/$f.fish)
 # Folders that nobody else puts files in, the inner ones first
 OWN_DIRS := $(docdir)/doc $(docdir)
@@ -227,6 +227,24 @@ uninstall:
 	for d in $(OWN_DIRS:%=$(DESTDIR)%); do \
 		[ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
+# What confines or starts the programs goes only where a packager or administrator
+# wants it: see contrib/README.md
+apparmordir ?= /etc/apparmor.d
+userunitdir ?= $(prefix)/lib/systemd/user
+APPARMOR_ABI ?= $(if $(wildcard $(apparmordir)/abi/4.0),4.0,3.0)
+APPARMOR_FROM := contrib/apparmor/$(if $(filter-out 3.0,$(APPARMOR_ABI)),abi$(APPARMOR_ABI)/)
+install-apparmor:
+	$(foreach f,$(addprefix $(APPARMOR_FROM)usr.bin.,passt pasta) contrib/apparmor/usr.bin.qrap,$(newline)\
+		$(INSTALL) -D -m 644 $f $(DESTDIR)$(apparmordir)/$(notdir $f))
+	$(INSTALL) -D -m 644 contrib/apparmor/abstractions/passt-common \
+		$(DESTDIR)$(apparmordir)/abstractions/passt-common
+
+install-systemd:
+	$(foreach f,passt pasta,$(newline)\
+		$(INSTALL) -d $(DESTDIR)$(userunitdir) && \
+		sed 's,/usr/bin/,$(bindir)/,' contrib/systemd/$f@.service \
+			> $(DESTDIR)$(userunitdir)/$f@.service)
+
 # The committed tree as a tarball, named after VERSION
 dist:
 	packaging/tree dist
@@ -239,7 +257,8 @@ clean:
 	rm -rf build passt pasta qrap compile_commands.json
 
 .PHONY: all static frames units replays fuzzers check test-unit bench bench-plot soak layers \
-	lint hooks compile_commands.json install uninstall dist deb rpm clean
+	lint hooks compile_commands.json install install-apparmor install-systemd \
+	uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS)
 
 -include $(wildcard $(B)/*.d $(T)/obj/*.d)

@@ -40,6 +40,10 @@ dhcpcd			dhcpcd-base		soft
 /lib/systemd/systemd-networkd systemd		soft
 /usr/lib/python3/dist-packages/yaml python3-yaml	soft
 cpio			cpio
+apparmor_parser		apparmor		soft
+systemd-analyze		systemd			soft
+checkmodule		checkpolicy		soft
+semodule_package	semodule-utils		soft
 qemu-system-x86_64	qemu-system-x86
 python3			python3
 git			git
