@@ -75,6 +75,7 @@ if [ -z "${NS_INSIDE-}" ]; then
 fi
 
 . "$here/../lib/ns.sh"
+. "$here/traced.sh"
 VM_IMAGE=$NS_BUILD/apparmor
 . "$here/../lib/vm.sh"
 VM_IMAGE=$NS_BUILD/apparmor
@@ -105,16 +106,6 @@ for p in passt pasta; do
 done
 
 # --- enforced -------------------------------------------------------------------
-
-# from_here COMMAND...: its TAP lines are ours
-from_here() {
-	local out
-	out=$(CASE_FIRST=$tap_n "$@" 2>&1)
-	printf '%s\n' "$out"
-	grep -qE '^(not )?ok ' <<<"$out" || { ok 1 "there are results of: $1"; return; }
-	tap_n=$((tap_n + $(grep -cE '^(not )?ok ' <<<"$out")))
-	tap_bad=$((tap_bad + $(grep -c '^not ok ' <<<"$out")))
-}
 
 # guard SCRIPT: run a script in the machine
 guard() { VM_WAIT=150 vm guard "export PATH=/usr/bin:/bin; $1"; }
@@ -165,8 +156,6 @@ else
 fi
 
 # --- traced ---------------------------------------------------------------------
-
-. "$here/traced.sh"
 
 if traced_reason; then
 	traced_run

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# Run cases.sh under strace.  Source this file after ns.sh.
+# Run cases.sh under strace, and count the results of other programs.  Source this file
+# after ns.sh.
 #
 #	traced_reason	can it be done?
 #	traced_run	do it: the files are in $T/trace, and TRACED_MAP has the arguments
 #			of confine.py that map their paths to those of a real system
+#	from_here COMMAND...	run a program that prints TAP lines without a plan
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -43,4 +45,14 @@ traced_run() {
 	for m in /tmp /run /etc; do umount -l $m; done
 	is "$(grep '^not ok' "$T/home/cases.out")" "" "the cases run under strace" ||
 		diag "$(cat "$T/home/cases.out")"
+}
+
+# from_here COMMAND...: its TAP lines are ours; $CASE_FIRST is their number so far
+from_here() {
+	local out
+	out=$(CASE_FIRST=$tap_n "$@" 2>&1)
+	printf '%s\n' "$out"
+	grep -qE '^(not )?ok ' <<<"$out" || { ok 1 "there are results of: $1"; return; }
+	tap_n=$((tap_n + $(grep -cE '^(not )?ok ' <<<"$out")))
+	tap_bad=$((tap_bad + $(grep -c '^not ok ' <<<"$out")))
 }
