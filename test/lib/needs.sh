@@ -49,6 +49,8 @@ python3			python3
 git			git
 nm			binutils
 newuidmap		uidmap			soft
+virt-xml-validate	libvirt-clients		soft
+xmllint			libxml2-utils		soft
 /usr/bin/podman		podman			soft
 /usr/bin/rootlesskit	rootlesskit		soft
 zsh			zsh			soft
