@@ -105,6 +105,21 @@ for p in passt pasta; do
 	fi
 done
 
+# installed ABI FOLDER: are the profiles installed that were asked for?
+installed() {
+	local dir=$T/home/installed-$1
+	make -s -C "$top" install-apparmor APPARMOR_ABI="$1" DESTDIR="$dir" &&
+	cmp "$dir/etc/apparmor.d/usr.bin.pasta" "$profiles/$2usr.bin.pasta" &&
+	cmp "$dir/etc/apparmor.d/usr.bin.qrap" "$profiles/usr.bin.qrap" &&
+	cmp "$dir/etc/apparmor.d/abstractions/passt-common" \
+		"$profiles/abstractions/passt-common"
+}
+t "make install-apparmor puts the profiles" installed 3.0 ""
+t "and those for AppArmor 4" installed 4.0 abi4.0/
+make -s -C "$top" install DESTDIR="$T/home/root" prefix=/usr >/dev/null 2>&1 &&
+	[ -f "$T/home/root/usr/bin/pasta" ] && ! [ -L "$T/home/root/usr/bin/pasta" ]
+ok $? "make install puts pasta as a file of its own, which a profile can attach to"
+
 # --- enforced -------------------------------------------------------------------
 
 # guard SCRIPT: run a script in the machine
