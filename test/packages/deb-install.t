@@ -55,6 +55,19 @@ mkdir -p "$T/box/bin" "$T/box/etc" "$T/box/tmp"
 cp "$ROOT_IMAGE/bin/busybox" "$T/box/bin/"
 ln -s busybox "$T/box/bin/ip"
 tar -C "$T/box" -c . | podman import -q - localhost/box >/dev/null
+# An older or newer one can be tried beside it
+cp "$PASTA" "/proc/$ROOT_PID/root/usr/local/bin/pasta"
+mkdir -p "/proc/$ROOT_PID/root/opt/other" "/proc/$ROOT_PID/root/home/user/.config/containers"
+cp "$PASTA" "/proc/$ROOT_PID/root/opt/other/pasta"
+is "$(podman info -f '{{.Host.Pasta.Executable}}' 2>/dev/null)" /usr/local/bin/pasta \
+	"one below /usr/local is found first"
+rm "/proc/$ROOT_PID/root/usr/local/bin/pasta"
+printf '[engine]\nhelper_binaries_dir=["/opt/other"]\n' \
+	>"/proc/$ROOT_PID/root/home/user/.config/containers/containers.conf"
+chown -R 1000:1000 "/proc/$ROOT_PID/root/home/user/.config"
+is "$(podman info -f '{{.Host.Pasta.Executable}}' 2>/dev/null)" /opt/other/pasta \
+	"helper_binaries_dir names another one"
+rm -r "/proc/$ROOT_PID/root/opt/other" "/proc/$ROOT_PID/root/home/user/.config"
 out=$(podman run --rm --network=pasta localhost/box ip addr 2>&1)
 like "$out" "inet $HOST4/24" "podman run: the container has the host's address" ||
 	diag "$out"
