@@ -236,8 +236,9 @@ APPARMOR_FROM := contrib/apparmor/$(if $(filter-out 3.0,$(APPARMOR_ABI)),abi$(AP
 install-apparmor:
 	$(foreach f,$(addprefix $(APPARMOR_FROM)usr.bin.,passt pasta) contrib/apparmor/usr.bin.qrap,$(newline)\
 		$(INSTALL) -D -m 644 $f $(DESTDIR)$(apparmordir)/$(notdir $f))
-	$(INSTALL) -D -m 644 contrib/apparmor/abstractions/passt-common \
-		$(DESTDIR)$(apparmordir)/abstractions/passt-common
+	$(foreach f,passt passt-common,$(newline)\
+		$(INSTALL) -D -m 644 contrib/apparmor/abstractions/$f \
+			$(DESTDIR)$(apparmordir)/abstractions/$f)
 
 install-systemd:
 	$(foreach f,passt pasta,$(newline)\

@@ -60,6 +60,7 @@ readelf			binutils
 /usr/share/build-essential/list build-essential	soft
 dpkg-buildpackage	dpkg-dev		soft
 dh			debhelper		soft
+dh_apparmor		dh-apparmor		soft
 lintian			lintian			soft
 rpmbuild		rpm			soft
 rpmlint			rpmlint			soft

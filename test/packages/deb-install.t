@@ -5,7 +5,7 @@
 # podman runs its containers on it, and nothing is left after it was removed.
 
 . "$(dirname "$0")/../lib/root.sh"
-for tool in dpkg-buildpackage dh; do
+for tool in dpkg-buildpackage dh dh_apparmor; do
 	command -v $tool >/dev/null || { echo "1..0 # SKIP no $tool"; exit 0; }
 done
 [ -e /usr/share/build-essential/list ] || { echo "1..0 # SKIP no build-essential"; exit 0; }

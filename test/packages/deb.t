@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 no_stage
 
-for tool in dpkg-buildpackage dh lintian; do
+for tool in dpkg-buildpackage dh dh_apparmor lintian; do
 	command -v $tool >/dev/null || skip_all "no $tool"
 done
 [ -e /usr/share/build-essential/list ] || skip_all "no build-essential"
@@ -51,6 +51,8 @@ ok $? "  older than a distribution's $number-1"
 dpkg-deb -x "$deb" "$work/root"
 make -s -C "build/deb/passt-$number" install DESTDIR="$work/made" prefix=/usr \
 	zshdir=/usr/share/zsh/vendor-completions >"$work/log" 2>&1
+make -s install-apparmor install-systemd DESTDIR="$work/made" prefix=/usr \
+	APPARMOR_ABI=3.0 >>"$work/log" 2>&1
 # files DIR: as packages have them, where manual pages are compressed, and the changelog
 # and the licence have their own names
 files() {

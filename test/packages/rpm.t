@@ -46,6 +46,7 @@ is "$(rpm --eval "%{lua: print(rpm.vercmp('$version', '0^20250503.g587980c'),
 	"newer than a snapshot of version 0, older than the release"
 
 make -s install DESTDIR="$work/made" prefix=/usr CFLAGS=-O0 >"$work/log" 2>&1
+make -s install-systemd DESTDIR="$work/made" prefix=/usr >>"$work/log" 2>&1
 diff <(cd "$work/made" && find . ! -type d | cut -c 2- | sort) \
 	<(q -qpl --noghost "$rpm" | grep -vE '^/usr/(lib/.build-id|share/licenses)' |
 		while read -r f; do
