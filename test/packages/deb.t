@@ -62,6 +62,16 @@ files() {
 }
 diff <(files "$work/made") <(files "$work/root") >"$work/log"
 ok $? "it has the files of make install"
+if command -v apparmor_parser >/dev/null; then
+	# As the profile of libvirt's machines does
+	printf '%s\n' 'include <tunables/global>' 'profile machine {' \
+		'  profile passt { include if exists <abstractions/passt> }' '}' >"$work/machine"
+	apparmor_parser -Q -K -I "$work/root/etc/apparmor.d" "$work/machine" \
+		"$work"/root/etc/apparmor.d/usr.bin.* >"$work/log" 2>&1
+	ok $? "its AppArmor profiles are compiled"
+else
+	skip "its AppArmor profiles are compiled" "no apparmor_parser"
+fi
 is "$("$work/root/usr/bin/pasta" --version | head -1)" "pasta $number" \
 	"the program tells the version of the package"
 for program in passt qrap; do
