@@ -82,7 +82,7 @@ void tcp_consume(struct tcp *t, struct flow *f)
 	if (rc <= 0)
 		return;
 	c->snd_base += rc;
-	c->peek_pos = c->peek_pos > rc ? c->peek_pos - rc : 0;
+	c->peek_pos = c->peek_pos > (size_t)rc ? c->peek_pos - rc : 0;
 	grow_rcvbuf(t, c, rc);
 }
 
@@ -260,7 +260,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 		return 0;
 	}
 
-	if (rc < want && !c->rdhup && !c->urgent)
+	if ((size_t)rc < want && !c->rdhup && !c->urgent)
 		c->readable = false;
 	peeked = rc;
 	n = fill_frames(t, f, fr, n, peeked);

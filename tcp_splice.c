@@ -538,7 +538,7 @@ static int send_early(struct tcp_splice *s, struct flow *f)
 		return 0;
 	if (n < 0)
 		return n;
-	splice_conn(f)->connected = n > 0 && d->held < n;
+	splice_conn(f)->connected = n > 0 && d->held < (size_t)n;
 	if (splice_conn(f)->connected)
 		flow_set_rank(s->flows, f, FLOW_KEPT);
 	return 0;
