@@ -16,6 +16,10 @@
 #
 # The C preprocessor knows the numbers of the calls on the architecture that the
 # compiler builds for. A name without a number is not a call there, and is left out.
+# The same function of a C library makes another call on some architectures: see
+# equivalents(). Where sockets have one call in common, socketcall(), the program
+# looks at its first argument, which tells what is asked for.
+#
 # Sorted, the numbers form ranges. The program is a binary search over the first
 # numbers of ranges, alternately allowed and refused, so a call costs about seven
 # comparisons. A number above all of them, like those of the x32 ABI, is in the last
@@ -55,7 +59,45 @@ names() {
 	*) mark="^:$who";;
 	esac
 	marks "$@" | sed -n "s/${mark}[[:space:]]\{1,\}//p" |
-		tr -s ' ' '\n' | sed '/^$/d' | sort -u
+		tr -s ' ' '\n' | sed '/^$/d' | equivalents | sort -u
+}
+
+# equivalents - Add to each name those of calls that do the same elsewhere
+#
+# Some architectures have the older of two calls, some the newer one, some both. On
+# 32-bit machines, there is another call for sizes or times of 64 bits.
+equivalents() {
+	awk 'BEGIN {
+		also["accept4"] = "accept"
+		also["clock_gettime"] = "clock_gettime64"
+		also["epoll_wait"] = "epoll_pwait"
+		also["fcntl"] = "fcntl64"
+		also["ftruncate"] = "ftruncate64"
+		also["open"] = "openat"
+		also["poll"] = "ppoll\nppoll_time64"
+		also["ppoll"] = "ppoll_time64"
+		also["readlink"] = "readlinkat"
+		also["recvfrom"] = "recv"
+		also["recvmmsg"] = "recvmmsg_time64"
+		also["rt_sigreturn"] = "sigreturn"
+		also["sendto"] = "send"
+	}
+	{ print }
+	$1 in also { print also[$1] }'
+}
+
+# socket_calls - Turn names into sorted numbers of the first argument of socketcall(),
+# by their order in linux/net.h; names of other calls are left out
+socket_calls() {
+	awk 'BEGIN {
+		n = split("socket bind connect listen accept getsockname " \
+			"getpeername socketpair send recv sendto recvfrom " \
+			"shutdown setsockopt getsockopt sendmsg recvmsg " \
+			"accept4 recvmmsg sendmmsg", name)
+		for (i = 1; i <= n; i++)
+			number[name[i]] = i
+	}
+	$1 in number { print number[$1] }' | sort -n
 }
 
 # numbers - Turn names into sorted numbers; unknown names are left out
@@ -67,13 +109,18 @@ numbers() {
 		case $expr in
 		*__NR_*) continue ;;
 		esac
-		echo $((expr))
+		# Not $((expr)): an expression in parentheses is no value of a variable
+		# shellcheck disable=SC2004
+		echo $(($expr))
 	done | sort -nu
 }
 
-# program NAME - Print a BPF program as a C array
+# program NAME [SOCKETCALL] - Print a BPF program as a C array
+#
+# The input are sorted numbers of calls. Lines "arg N" before them are allowed first
+# arguments of the call with the number SOCKETCALL.
 program() {
-	awk -v name="$1" '
+	awk -v name="$1" -v socketcall="${2-}" '
 	# The ranges from number at[lo] on, as a tree; lengths decide the jumps.
 	# Range i is allowed if i is odd, 0 being the one below all calls.
 	function tree(lo, hi,	mid, left)
@@ -85,20 +132,42 @@ program() {
 		return sprintf("\tFROM(%d, %d),\n%s%s", at[mid],
 			       gsub(/\n/, "\n", left), left, tree(mid, hi))
 	}
+	# Add a number to the ranges
+	function add(number)
 	{
-		if (NR == 1 || $1 != last + 1) {
-			if (NR > 1)
+		if (!n || number != last + 1) {
+			if (n)
 				at[++n] = last + 1
-			at[++n] = $1
+			at[++n] = number
 		}
-		last = $1
+		last = number
+	}
+	# The tree for all numbers that were added
+	function whole(	text)
+	{
+		at[++n] = last + 1
+		text = tree(0, n)
+		n = 0
+		return text
+	}
+	$1 == "arg" {
+		add($2)
+		next
+	}
+	{
+		if (!calls++ && n)
+			args = whole()
+		add($1)
 	}
 	END {
-		if (!NR)
+		if (!calls)
 			exit 1
-		at[++n] = last + 1
 		printf "static const struct sock_filter %s[] = {\n", name
-		printf "\tPROLOGUE,\n%s};\n\n", tree(0, n)
+		printf "\tPROLOGUE,\n"
+		if (args)
+			printf "\tIF_CALL(%d, %d),\n\tLOAD_FIRST_ARG,\n%s",
+				socketcall, gsub(/\n/, "\n", args) + 1, args
+		printf "%s};\n\n", whole()
 	}'
 }
 
@@ -136,9 +205,18 @@ cat <<EOT
 
 #define ALLOW	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define DENY	BPF_STMT(BPF_RET | BPF_K, SECCOMP_DENY)
-#define LOAD(field) \\
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define LOAD_AT(offset)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define LOAD(field)	LOAD_AT(offsetof(struct seccomp_data, field))
 #define FROM(nr, left)	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, nr, left, 0)
+#define IF_CALL(nr, then) \\
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, then)
+/* The low half of an argument, of 64 bits on each machine */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LOW	4
+#else
+#define LOW	0
+#endif
+#define LOAD_FIRST_ARG	LOAD_AT(offsetof(struct seccomp_data, args) + LOW)
 #define PROLOGUE \\
 	LOAD(arch), \\
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_ARCH, 1, 0), \\
@@ -147,15 +225,24 @@ cat <<EOT
 
 EOT
 
+socketcall=$(echo socketcall | numbers)
 for who in passt pasta $(processes "$@"); do
-	echo "/* $who: $(names "$who" "$@" | tr '\n' ' ')*/"
-	names "$who" "$@" | numbers | program "filter_$who"
+	names=$(names "$who" "$@")
+	echo "/* $who: $(echo "$names" | tr '\n' ' ')*/"
+	{
+		[ -z "$socketcall" ] || echo "$names" | socket_calls | sed 's/^/arg /'
+		echo "$names" | numbers
+	} | program "filter_$who" "$socketcall"
 done
 
 cat <<EOT
 #undef ALLOW
 #undef DENY
 #undef LOAD
+#undef LOAD_AT
+#undef LOW
+#undef LOAD_FIRST_ARG
+#undef IF_CALL
 #undef FROM
 #undef PROLOGUE
 EOT

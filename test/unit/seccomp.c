@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The system call filters, run on calls of each kind: which of them are allowed on
+ * this architecture, and whether one call for all sockets is told by its argument.
+ */
+
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define SECCOMP_DENY	SECCOMP_RET_KILL_PROCESS
+#include "seccomp.h"
+#include "tap.h"
+#include "util.h"
+
+/* Numbers of linux/net.h */
+enum { SC_SOCKET = 1, SC_BIND, SC_CONNECT, SC_LISTEN, SC_SOCKETPAIR = 8, SC_SEND,
+       SC_RECV, SC_SENDTO, SC_SENDMSG = 16 };
+
+/* Run a filter as the kernel does; ~0 for an instruction that our filters lack */
+static uint32_t run(const struct sock_filter *f, unsigned len,
+		    const struct seccomp_data *d)
+{
+	uint32_t a = 0;
+	unsigned pc;
+
+	for (pc = 0; pc < len; pc++) {
+		switch (f[pc].code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (f[pc].k % 4 || f[pc].k > sizeof(*d) - 4)
+				return ~0U;
+			memcpy(&a, (const char *)d + f[pc].k, 4);
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += a >= f[pc].k ? f[pc].jt : f[pc].jf;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += a == f[pc].k ? f[pc].jt : f[pc].jf;
+			break;
+		case BPF_RET | BPF_K:
+			return f[pc].k;
+		default:
+			return ~0U;
+		}
+	}
+	return ~0U;
+}
+
+static uint32_t call(const struct sock_filter *f, unsigned len, int nr, uint64_t arg)
+{
+	struct seccomp_data d = { .nr = nr, .arch = SECCOMP_ARCH, .args = { arg, 1 } };
+
+	return run(f, len, &d);
+}
+
+#define ALLOWED(filter, nr, arg) \
+	(call(filter, ARRAY_SIZE(filter), nr, arg) == SECCOMP_RET_ALLOW)
+#define REFUSED(filter, nr, arg) \
+	(call(filter, ARRAY_SIZE(filter), nr, arg) == SECCOMP_RET_KILL_PROCESS)
+
+/* The loop needs these on each machine */
+static void calls(void)
+{
+	ok(ALLOWED(filter_passt, SYS_read, 0), "passt reads");
+	ok(ALLOWED(filter_pasta, SYS_splice, 0), "pasta splices");
+	ok(REFUSED(filter_passt, SYS_splice, 0), "passt does not splice");
+	ok(ALLOWED(filter_follower, SYS_openat, 0), "the follower opens files");
+	ok(REFUSED(filter_pasta, SYS_openat, 0), "pasta opens no file");
+	ok(REFUSED(filter_pasta, SYS_execve, 0), "pasta executes nothing");
+	ok(REFUSED(filter_pasta, SYS_ptrace, 0), "pasta traces nobody");
+	ok(REFUSED(filter_nshelper, SYS_unshare, 0), "the helper makes no namespace");
+	ok(REFUSED(filter_passt, -1, 0), "the number -1 is refused");
+	ok(REFUSED(filter_passt, 0x40000000 | SYS_read, 0),
+	   "a number of another interface is refused");
+#ifdef SYS_fcntl64
+	ok(ALLOWED(filter_pasta, SYS_fcntl64, 0), "fcntl() with sizes of 64 bits");
+	ok(ALLOWED(filter_passt, SYS_ftruncate64, 0), "ftruncate() likewise");
+#endif
+#ifdef SYS_recvmmsg_time64
+	ok(ALLOWED(filter_passt, SYS_recvmmsg_time64, 0), "recvmmsg() with 64-bit times");
+	ok(ALLOWED(filter_nshelper, SYS_ppoll_time64, 0), "ppoll() likewise");
+	ok(ALLOWED(filter_nshelper, SYS_clock_gettime64, 0) ==
+	   ALLOWED(filter_nshelper, SYS_clock_gettime, 0), "the clock likewise");
+#endif
+}
+
+static void architecture(void)
+{
+	struct seccomp_data d = { .nr = SYS_read, .arch = SECCOMP_ARCH ^ 1 };
+
+	is(run(filter_passt, ARRAY_SIZE(filter_passt), &d), SECCOMP_RET_KILL_PROCESS,
+	   "a call of another architecture is refused");
+}
+
+/* One call for all sockets */
+static void sockets(void)
+{
+#ifdef SYS_socketcall
+	ok(ALLOWED(filter_passt, SYS_socketcall, SC_SOCKET), "socketcall: a socket");
+	ok(ALLOWED(filter_passt, SYS_socketcall, SC_SENDMSG), "socketcall: sendmsg()");
+	ok(REFUSED(filter_passt, SYS_socketcall, SC_SOCKETPAIR),
+	   "socketcall: no pair of sockets");
+	ok(ALLOWED(filter_nshelper, SYS_socketcall, SC_BIND), "socketcall: the helper binds");
+	ok(REFUSED(filter_nshelper, SYS_socketcall, SC_CONNECT),
+	   "socketcall: the helper does not connect");
+	ok(ALLOWED(filter_follower, SYS_socketcall, SC_SEND),
+	   "socketcall: the follower sends");
+	ok(REFUSED(filter_follower, SYS_socketcall, SC_SOCKET),
+	   "socketcall: the follower makes no socket");
+	ok(REFUSED(filter_passt, SYS_socketcall, 0), "socketcall: the number 0 is refused");
+	ok(REFUSED(filter_passt, SYS_socketcall, 21), "socketcall: so is a number too large");
+#else
+	ok(ALLOWED(filter_passt, SYS_socket, 0), "passt makes sockets");
+	ok(REFUSED(filter_follower, SYS_socket, 0), "the follower makes no socket");
+#endif
+}
+
+int main(void)
+{
+	calls();
+	architecture();
+	sockets();
+	return done();
+}
