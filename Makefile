@@ -3,6 +3,9 @@
 # Targets: all static; check test-unit lint layers fuzzers bench bench-plot soak;
 # install uninstall dist deb rpm; compile_commands.json hooks clean
 #
+# CROSS=NAME builds for another architecture, with Debian's compiler for it, below
+# build/NAME: make CROSS=s390x, or without any library, make static CROSS=s390x
+#
 # V=1 prints each command instead of one short line a file.
 
 ifndef VERSION
@@ -28,7 +31,19 @@ say = @printf '  %-7s %s\n' '$(1)' '$(patsubst build/%,%,$(2))'
 endif
 endif
 
-B ?= build
+# Debian's names of its architectures, or the first words of their compilers
+TRIPLET_amd64 := x86_64-linux-gnu
+TRIPLET_arm64 := aarch64-linux-gnu
+TRIPLET_armhf := arm-linux-gnueabihf
+TRIPLET_i386 := i686-linux-gnu
+TRIPLET_ppc64el := powerpc64le-linux-gnu
+ifdef CROSS
+CC := $(or $(TRIPLET_$(CROSS)),$(CROSS)-linux-gnu)-gcc
+endif
+
+# Objects are made in B. Programs are made beside them, those of "make all" at the top
+B ?= $(if $(CROSS),build/$(CROSS),build)
+D := $(if $(filter build,$(B)),,$(B)/)
 # The architecture of the seccomp tables, and the kernel headers for musl
 TARGET := $(shell $(CC) -dumpmachine)
 ARCH := $(firstword $(subst -, ,$(TARGET)))
@@ -44,7 +59,9 @@ ifeq ($(findstring -O0,$(CFLAGS)),)
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 CFLAGS ?= -O2 -g
-override CPPFLAGS += -D_GNU_SOURCE -DVERSION=\"$(VERSION)\" -I$(B) $(FORTIFY) $(MUSL_INC)
+# On 32-bit machines, glibc has times and file sizes of 32 bits as well
+WIDE := -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+override CPPFLAGS += -D_GNU_SOURCE $(WIDE) -DVERSION=\"$(VERSION)\" -I$(B) $(FORTIFY) $(MUSL_INC)
 ALL_CFLAGS = -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -52,20 +69,20 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 SRCS := $(filter-out qrap.c,$(wildcard *.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 
-all: passt pasta qrap
+PROG := $(D)passt
+all: $(PROG) $(D)pasta $(D)qrap
 
-# PROG and B select another build beside this one, for instance
-# make B=build/small PROG=build/small/passt CPPFLAGS=-DFLOW_BITS=4 build/small/passt
-PROG ?= passt
+# B selects another build beside this one, for instance
+# make B=build/small CPPFLAGS=-DFLOW_BITS=4 build/small/passt
 $(PROG): $(OBJS) $(EXTRA)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJS) $(EXTRA)
 
-pasta: passt
+$(D)pasta: $(PROG)
 	$(call say,LINK,$@)
 	$(Q)ln -sf passt $@
 
-qrap: qrap.c
+$(D)qrap: qrap.c | $(B)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
 
@@ -73,16 +90,27 @@ qrap: qrap.c
 # whose frames are cut into pieces (test/frame/scatter.c)
 SCATTER := tap_stream_init tap_tun_init tap_rx_frame
 frames:
-	$(Q)$(MAKE) --no-print-directory B=build/small PROG=build/small/passt \
+	$(Q)$(MAKE) --no-print-directory B=build/small \
 		build/small/passt CPPFLAGS=-DFLOW_BITS=4
-	$(Q)$(MAKE) --no-print-directory B=build/scatter PROG=build/scatter/passt \
+	$(Q)$(MAKE) --no-print-directory B=build/scatter \
 		build/scatter/passt EXTRA=build/scatter/scatter.o \
 		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
-# musl's compiler wrapper has no -static-pie
-STATIC := $(if $(findstring musl,$(CC)),-static -no-pie,-static-pie)
+# Programs that need no library, in build/static or build/static-NAME. Their address
+# is random only where the C library can do that: not on every machine, and for
+# i386 Debian's fails as soon as memset() is checked
+S := build/static$(CROSS:%=-%)
+STATIC = $(shell echo 'int __memset_chk(); int main(void) { return __memset_chk(); }' | \
+	$(CC) -fPIE -static-pie -x c - -o /dev/null 2>/dev/null && \
+	echo -static-pie || echo -static -no-pie)
 static:
-	$(Q)$(MAKE) --no-print-directory B=build/static LDFLAGS="$(LDFLAGS) $(STATIC)" all
+	$(Q)$(MAKE) --no-print-directory B=$(S) LDFLAGS="$(LDFLAGS) $(STATIC)" all
+
+# The same programs, and all unit tests and fuzz replays from their very objects.
+# Emulators of other machines run these: sanitizers don't work there
+static-tests:
+	$(Q)$(MAKE) --no-print-directory B=$(S) SAN= LDFLAGS="$(LDFLAGS) $(STATIC)" \
+		all units replays
 
 $(B)/%.o: %.c $(B)/seccomp.h | $(B)
 	$(call say,CC,$@)
@@ -100,13 +128,14 @@ $(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
 $(B):
 	$(Q)mkdir -p $@
 
-# Unit tests link every module but main(), with sanitizers; SAN= leaves those out
-T := build/unit
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-TSAN := -O1 -g $(SAN) -fno-omit-frame-pointer
-TCFLAGS = -D_GNU_SOURCE -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
-	-fno-strict-aliasing $(TSAN)
-TOBJS := $(patsubst %.c,$(T)/obj/%.o,$(filter-out passt.c,$(SRCS)))
+# Unit tests link every module but main(), built with sanitizers. With SAN= they link the
+# objects of the program instead
+T := $(B)/unit
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+TCFLAGS = -D_GNU_SOURCE $(WIDE) -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
+	-fno-strict-aliasing -O1 -g $(SAN)
+TOBJS := $(patsubst %.c,$(if $(SAN),$(T)/obj,$(B))/%.o,$(filter-out passt.c,$(SRCS)))
 UNITS := $(patsubst test/unit/%.c,$(T)/%,$(wildcard test/unit/*.c))
 units: $(UNITS)
 $(T)/obj/%.o: %.c $(B)/seccomp.h
@@ -115,15 +144,16 @@ $(T)/obj/%.o: %.c $(B)/seccomp.h
 	$(Q)$(CC) $(TCFLAGS) -MMD -MP -c -o $@ $<
 HEADERS := $(wildcard test/unit/*.h)
 $(T)/%: test/unit/%.c $(HEADERS) $(TOBJS)
+	@mkdir -p $(T)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(TCFLAGS) -o $@ $< $(TOBJS)
+	$(Q)$(CC) $(TCFLAGS) $(LDFLAGS) $(TWRAP) -o $@ $< $(TOBJS)
 
 # This one takes the place of the modules that connections are handed to
-$(T)/inbound: TSAN += $(foreach f,input_solicit_guest tcp_accepted \
+$(T)/inbound: TWRAP := $(foreach f,input_solicit_guest tcp_accepted \
 	tcp_splice_accepted udp_listen_event,-Wl,--wrap=$(f))
 
 # In this one the helper closes its copies of sockets late
-$(T)/nshelper: TSAN += -Wl,--wrap=fdpass_close
+$(T)/nshelper: TWRAP := -Wl,--wrap=fdpass_close
 
 # Each test run replays the fuzz targets over known inputs. clang's libFuzzer runs
 # them on new ones: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
@@ -132,13 +162,13 @@ replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
 $(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(HEADERS) $(TOBJS)
 	@mkdir -p $(B)/fuzz
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(TCFLAGS) -o $@ $< test/fuzz/replay.c $(TOBJS)
+	$(Q)$(CC) $(TCFLAGS) $(LDFLAGS) -o $@ $< test/fuzz/replay.c $(TOBJS)
 
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%)
 $(B)/fuzz/%: test/fuzz/%.c $(SRCS) $(B)/seccomp.h
 	@mkdir -p $(B)/fuzz
 	$(call say,LINK,$@)
-	$(Q)clang -D_GNU_SOURCE -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
+	$(Q)clang -D_GNU_SOURCE $(WIDE) -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
 		-fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
 		-o $@ $< $(filter-out passt.c,$(SRCS))
 
@@ -257,7 +287,8 @@ deb rpm:
 clean:
 	rm -rf build passt pasta qrap compile_commands.json
 
-.PHONY: all static frames units replays fuzzers check test-unit bench bench-plot soak layers \
+.PHONY: all static static-tests frames units \
+	replays fuzzers check test-unit bench bench-plot soak layers \
 	lint hooks compile_commands.json install install-apparmor install-systemd \
 	uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS)

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 no_stage
 
-# build NAME MAKE-ARGUMENT...: in a copy of the sources
+# build NAME MAKE-ARGUMENT...: in a copy of the sources, with programs below $dir
 build() {
 	local name=$1
 	shift
@@ -19,7 +19,7 @@ build() {
 	cp -r "$top/README.md" "$top/VERSION" "$top/doc" "$top/scripts" "$work/src/" 2>/dev/null
 	make -s -j2 -C "$work/src" "$@" >"$work/log" 2>&1 &&
 		! grep -i warning "$work/log" &&
-		"$work/src/pasta" --version >>"$work/log" 2>&1
+		"$work/src/${dir:-.}/pasta" --version >>"$work/log" 2>&1
 	ok $? "$name"
 }
 
@@ -35,9 +35,11 @@ for cc in gcc clang musl-gcc; do
 		ok $? "$t.t with musl"
 	done
 done
-build "a static binary" static
-! readelf -d "$work/src/passt" | grep NEEDED >>"$work/log"
+dir=build/static build "a static binary" static
+! readelf -d "$work/src/build/static/passt" | grep NEEDED >>"$work/log"
 ok $? "it needs no library"
+[ ! -e "$work/src/passt" ] && [ -x "$work/src/build/static/qrap" ]
+ok $? "it is beside those of make all"
 
 build "an unoptimised build" all CFLAGS="-O0 -g"
 make -s -C "$work/src" install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
