@@ -65,6 +65,23 @@ lintian			lintian			soft
 rpmbuild		rpm			soft
 rpmlint			rpmlint			soft
 setcap			libcap2-bin		soft
+aarch64-linux-gnu-gcc	gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+arm-linux-gnueabihf-gcc	gcc-arm-linux-gnueabihf
+/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
+i686-linux-gnu-gcc	gcc-i686-linux-gnu
+/usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross
+powerpc64le-linux-gnu-gcc gcc-powerpc64le-linux-gnu
+/usr/powerpc64le-linux-gnu/include/stdio.h libc6-dev-ppc64el-cross
+riscv64-linux-gnu-gcc	gcc-riscv64-linux-gnu
+/usr/riscv64-linux-gnu/include/stdio.h libc6-dev-riscv64-cross
+s390x-linux-gnu-gcc	gcc-s390x-linux-gnu
+/usr/s390x-linux-gnu/include/stdio.h libc6-dev-s390x-cross
+qemu-aarch64-static	qemu-user-static
+qemu-arm-static		qemu-user-static
+qemu-ppc64le-static	qemu-user-static
+qemu-riscv64-static	qemu-user-static
+qemu-s390x-static	qemu-user-static
 '
 # shellcheck disable=SC2034 # for test/lib/install
 needs_lint='

@@ -17,6 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* own_unshare() - Enter new namespaces, and a user namespace for the right to do so. An
+ * emulator of another machine is refused that one, since it has threads: then it has to
+ * have the right already */
+static inline int own_unshare(int flags)
+{
+	return unshare(CLONE_NEWUSER | flags) && unshare(flags);
+}
+
 /* own_net() - Move to a new network namespace with a loopback; false, and no change, if
  * this user may not make one */
 static inline bool own_net(void)
@@ -24,7 +32,7 @@ static inline bool own_net(void)
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd, rc;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
+	if (own_unshare(CLONE_NEWNET)) {
 		printf("# no network namespace for this user\n");
 		return false;
 	}
