@@ -175,6 +175,21 @@ cross() {
 	done
 }
 
+# whole NAME COMMAND...: a test of the whole program, which speaks TAP
+whole() {
+	local name=$1 status
+	shift
+	timeout -s KILL 200 "$@" >"$work/whole" 2>&1 </dev/null
+	status=$?
+	if grep -q '^1\.\.0' "$work/whole"; then
+		skip "$name" "$(sed -n 's/^1\.\.0.*SKIP //p' "$work/whole")"
+		return
+	fi
+	grep -A5 '^not ok' "$work/whole" >"$work/log"
+	[ $status = 0 ] && [ ! -s "$work/log" ] && grep -q '^1\.\.' "$work/whole"
+	ok $? "$name: $(grep -c '^ok' "$work/whole") points"
+}
+
 # calls_known DIR: does each call that the sources name have a number here? Some names
 # are of older calls, of which another one in the list takes the place
 calls_known() {
