@@ -49,9 +49,10 @@ ok $? "a fact with its test is not"
 # --- language ------------------------------------------------------------------------
 
 words=$(printf 'word %.0s' {1..15})
+# clumsy TEXT NAME [SUFFIX]: is a document, or another page, with this text refused?
 clumsy() {
-	printf '%s\n' "$1" >"$work/x.md"
-	! scripts/prose "$work/x.md" >"$work/log" 2>&1
+	printf '%s\n' "$1" >"$work/x.${3-md}"
+	! scripts/prose "$work/x.${3-md}" >"$work/log" 2>&1
 	ok $? "$2 is found"
 }
 clumsy "$words, $words, and this." "a sentence of more than 30 words"
@@ -60,6 +61,12 @@ printf '%s\n' "$words \`what\`." "$words." '```' "$words what $words who $words"
 	"| who | \`frame/tcp\` \"what was said\" |$(printf ' | word%.0s' {1..900})" >"$work/x.md"
 scripts/prose "$work/x.md" >"$work/log" 2>&1
 ok $? "code, points of tests and rows of tables are left alone"
+clumsy "$words"$'\n.Fl t ,\n'"$words." "a long sentence of a manual page" 1
+clumsy "$words and what is there." "a riddle of a manual page" 1
+printf '%s\n' "$words" ".Fl $words $words ." "$words." .It "$words" \
+	'.Bd -literal' "$words $words what" .Ed .Pp "$words." >"$work/x.1"
+scripts/prose "$work/x.1" >"$work/log" 2>&1
+ok $? "macros and blocks of a manual page are left alone"
 
 # --- counters and lines of the start ----------------------------------------------------
 
