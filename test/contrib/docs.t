@@ -38,6 +38,7 @@ finds '[x](nowhere.md)' "no file"
 finds '![x](nowhere.svg)' "no file"
 finds '[x](#nowhere)' "no heading"
 finds 'as `doc/nowhere.md` says' "names doc/nowhere.md"
+finds 'as `packaging/nowhere` does' "names packaging/nowhere"
 printf '%s\n' '# One `two`: three' '' '[x](#one-two-three) `FILE.x`' '```' \
 	'[x](nowhere)' '```' > "$T/home/good.md"
 t "takes the heading of a document, and leaves code alone" \
