@@ -77,7 +77,7 @@ if command -v mandoc >/dev/null; then
 		is "$(mandoc -Tlint -W style "$page.1" 2>/dev/null | grep -v 'manual not found')" "" \
 			"mandoc has no objection to $page.1"
 	done
-	env -u CC make -s install DESTDIR="$T/root" prefix=/usr >"$T/log" 2>&1
+	make -s install DESTDIR="$T/root" prefix=/usr >"$T/log" 2>&1
 	for page in passt pasta qrap; do
 		like "$(mandoc -Tmarkdown "$T/root/usr/share/man/man1/$page.1" 2>&1)" \
 			"\\*\\*$page\\*\\*" "the page of $page is installed"
@@ -161,7 +161,7 @@ exec_here() { exec "$@"; }
 session() {
 	rm -rf "$T/home/dir"
 	# shellcheck disable=SC2016 # for the inner shell
-	run_as "$1" env -u CC PATH="$T/bin:$PATH" SHELL=/bin/sh TERM=dumb DISPLAY= \
+	run_as "$1" env PATH="$T/bin:$PATH" SHELL=/bin/sh TERM=dumb DISPLAY= \
 		timeout -k 2 $BLOCK_S setsid -w sh -c \
 		'mkdir "$0" && cd "$0" && echo $$ >../sid && exec sh -e "$1"' \
 		"$T/home/dir" "$2" </dev/null >"$T/home/out" 2>&1

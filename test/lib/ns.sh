@@ -259,8 +259,8 @@ ns_net() {
 	PEER_PID=$!
 	export PEER_PID
 	wait_for ns_peer_ready
-	CC=$(ns_cc)
-	export CC
+	CONGESTION=$(ns_cc)
+	export CONGESTION
 	ns_sysctl
 	peer bash -c "$(declare -f ns_cc ns_sysctl); ns_cc; ns_sysctl" >/dev/null
 	ip link set lo up
@@ -305,7 +305,7 @@ ns_tools() {
 ns_inner() {
 	cat > "$T/bin/inner" <<-'END'
 		#!/bin/sh
-		{ echo $CC > /proc/sys/net/ipv4/tcp_congestion_control; } 2>/dev/null
+		{ echo $CONGESTION > /proc/sys/net/ipv4/tcp_congestion_control; } 2>/dev/null
 		"$@"
 		status=$?
 		nstat -asz TcpRetransSegs | awk '/^Tcp/ { print "guest_rtx=" $2 }'
@@ -329,7 +329,7 @@ if [ -z "${NS_INSIDE-}" ]; then
 fi
 trap 'exit 143' TERM INT HUP	# PID 1 ignores signals without a handler
 mount --make-rprivate /
-if [ -n "${NS_KEEP_NET-}" ]; then ns_net() { CC=$(cat /proc/sys/net/ipv4/tcp_congestion_control); }; fi
+if [ -n "${NS_KEEP_NET-}" ]; then ns_net() { CONGESTION=$(cat /proc/sys/net/ipv4/tcp_congestion_control); }; fi
 ns_tmp && ns_tun && ns_tools && ns_inner && ns_program && ns_net || {
 	echo "Bail out! the stage can't be set"
 	exit 1
