@@ -86,12 +86,14 @@ report $? "pasta --splice-only passes the status on"
 
 space -Urn
 start pasta --config-net -P "$work/pid" -l "$work/log" --pcap "$work/pcap" \
-	-t 18080 -u 18080 -T 19090 -U 19090 "$space"
+	-t 18080 -u 18080 -T 19090 -U 19090 --dns-forward 192.0.2.53 "$space"
 report $? "pasta in the namespace of a process, with log, PID file and capture"
-sed 's/53/54/' /etc/resolv.conf > /etc/resolv.new && mv /etc/resolv.new /etc/resolv.conf
-sleep 0.3
-ended "$work/pid" && [ -s "$work/log" ] && [ -s "$work/pcap" ]
-report $? "its files are written, and it ends"
+sed -e s/53/54/ -e t -e s/54/53/ /etc/resolv.conf > /etc/resolv.new &&
+	mv /etc/resolv.new /etc/resolv.conf
+until_true grep "/etc/resolv.conf changed" "$work/log"
+report $? "it notes in the log that the name servers have changed"
+ended "$work/pid" && [ -s "$work/pcap" ]
+report $? "the capture is written, and it ends"
 
 start pasta --config-net -t none -u none -P "$work/pid" \
 	--netns "/proc/$space/ns/net" --userns "/proc/$space/ns/user" &&
@@ -100,11 +102,12 @@ report $? "pasta with the paths of namespaces"
 kill "$space"
 
 space -Urn
-start pasta --config-net -f -t none -u none -T none -U none "$space" &
-sleep 1
+start pasta --config-net -f -t none -u none -T none -U none -P "$work/pid" "$space" &
+until_true test -s "$work/pid"
 kill "$space"
 wait $!
 report $? "pasta ends with the process"
+rm -f "$work/pid"
 
 start unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces
 	exec pasta --config-net -- true'
@@ -138,17 +141,20 @@ report $? "qrap starts a command"
 printf '#!/bin/sh\ntest -S /proc/self/fd/5 && echo "$@"\n' > "$work/fake"
 chmod 755 "$work/fake"
 cp "$work/fake" "$CASE_BIN/qemu-system-$(uname -m)"
-start qrap -m 64
-grep -q netdev=passt "$work/out"
+# passt takes the next client as soon as it knows that the last one has gone
+qrap_qemu() { start qrap -m 64; grep netdev=passt "$work/out"; }
+until_true qrap_qemu
 report $? "qrap finds qemu"
 ended "$work/pid"
 
 start passt -s "$work/sock" -P "$work/pid" -l "$work/log2" --pcap "$work/pcap2" \
 	-t 18081 -u 18081
 report $? "passt with a given socket, log, PID file and capture"
-start env QRAP_SOCKET="$work/sock" qrap 5 passt -f --fd 5 -1 &
-sleep 1
-kill -9 "$(cat "$work/pid")"
+server=$(cat "$work/pid")
+rm -f "$work/pid"
+start env QRAP_SOCKET="$work/sock" qrap 5 passt -f --fd 5 -1 -P "$work/pid" &
+until_true test -s "$work/pid"
+kill -9 "$server"
 wait $!
 report $? "passt on a descriptor ends with its client"
 rm -f "$work/pid"
