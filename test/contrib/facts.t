@@ -6,23 +6,10 @@
 # --stats and each line of the start. The examples of doc/testing.md are tests that pass.
 # Each check is shown to find an error, too.
 
-set -u
-export LC_ALL=C
-cd "$(dirname "$0")/../.." || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-n=0 bad=0
-
-ok() {
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		bad=$((bad + 1))
-		sed 's/^/# /' "$work/log" | head -40
-	fi
-}
+. "$(dirname "$0")/../lib/tap.sh"
+no_stage
+command -v python3 >/dev/null || skip_all "no python3"
+cd "$top" || exit 1
 
 # --- names ---------------------------------------------------------------------------
 
@@ -136,11 +123,6 @@ passes() {
 	grep -q '^ok 1 ' "$1" && grep -q '^1\.\.[1-9]' "$1" && ! grep -q '^not ok\|SKIP' "$1"
 }
 
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
-
 # skipped FILE NAME: did the example itself find something missing?
 skipped() {
 	grep -q '^1\.\.0 # SKIP' "$1" || return 1
@@ -149,7 +131,7 @@ skipped() {
 
 example "Write a unit test" >"$work/x.c"
 cp test/unit/tap.h "$work/"		# tap.h of the tree is another file
-${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Werror -I. -o "$work/x" "$work/x.c" \
+cc -std=gnu11 -D_GNU_SOURCE -Wall -Werror -I. -o "$work/x" "$work/x.c" \
 	>"$work/log" 2>&1 && "$work/x" >"$work/log" 2>&1 && passes "$work/log"
 ok $? "the example of a unit test is one"
 
@@ -179,5 +161,4 @@ if command -v socat >/dev/null; then
 else
 	skip "the example of an end-to-end test is one" "needs: socat"
 fi
-echo "1..$n"
-exit $((bad > 0))
+done_testing

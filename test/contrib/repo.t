@@ -4,30 +4,11 @@
 # The files that a hosting service or a distribution reads: they parse, they call
 # scripts that exist, and a CI machine has all programs that these scripts need.
 
-set -u
-export LC_ALL=C
-cd "$(dirname "$0")/../.." || exit 1
+. "$(dirname "$0")/../lib/tap.sh"
+no_stage
+cd "$top" || exit 1
 . test/lib/needs.sh
 yaml=/usr/lib/python3/dist-packages/yaml
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-n=0 bad=0
-
-ok() {
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		bad=$((bad + 1))
-		sed 's/^/# /' "$work/log" | head -40
-	fi
-}
-
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
 
 # load FILE EXPRESSION: evaluate it with the parsed file as d, print its value
 load() {
@@ -135,5 +116,4 @@ for f in .github/*.md .github/*/*.md; do
 done >"$work/log"
 [ ! -s "$work/log" ]
 ok $? "templates name files that exist"
-echo "1..$n"
-exit $((bad > 0))
+done_testing

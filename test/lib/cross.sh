@@ -8,29 +8,10 @@
 # fail for this are in cross-limits, each group with its reason: they are skipped, by
 # name.  Every other point has to pass.
 
-set -u
-export LC_ALL=C
-unset MAKEFLAGS MFLAGS CFLAGS LDFLAGS CC
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-points=0 bad=0
-
-ok() {
-	points=$((points + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $points - $2"
-	else
-		echo "not ok $points - $2"
-		bad=$((bad + 1))
-		sed 's/^/# /' "$work/log" | head -40
-	fi
-}
-
-skip() {
-	points=$((points + 1))
-	echo "ok $points - $1 # SKIP $2"
-}
+# shellcheck source=test/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+no_stage
+cd "$top" || exit 1
 
 # run_one PROGRAM [ARGUMENT...]: a test; its output and status are files in $work. An
 # emulator can't make user namespaces: a user's test that needs one starts inside of it
@@ -55,7 +36,7 @@ limits() {
 
 # report NAME: points of a unit test; those within the emulator's limits are skipped
 report() {
-	local name=$1 status line point times reason passed=0 failed=0 all=0
+	local name=$1 status line point times reason passed=0 failed=0 all=0 plan=
 	declare -A limit=() left=()
 
 	status=$(cat "$work/$name.status")
@@ -89,14 +70,13 @@ report() {
 		"1..0 # SKIP "*)
 			all=-1
 			skip "unit/$name" "${line#*SKIP }";;
-		"1.."*)	[ "${line#1..}" = $all ] || failed=$((failed + 1));;
+		"1.."*)	plan=${line#1..};;
 		esac
 	done <"$work/$name.out"
 	[ $all != -1 ] || return
-	[ "$status" -le 1 ] && [ $failed = 0 ] && [ $all != 0 ] &&
-		tail -1 "$work/$name.out" | grep -q .
+	[ "$status" -le 1 ] && [ $failed = 0 ] && [ $all != 0 ] && [ "$plan" = $all ]
 	line=$?
-	[ $line = 0 ] || { echo "status $status, of $all points"; tail -5 "$work/$name.out"; } >>"$work/log"
+	[ $line = 0 ] || { echo "status $status, $all points, plan '$plan'"; tail -5 "$work/$name.out"; } >>"$work/log"
 	ok $line "unit/$name: $passed points"
 }
 
@@ -108,8 +88,7 @@ cross() {
 	dir=build/static-$cross
 
 	if ! command -v "$compiler" >/dev/null || [ ! -e "$header" ]; then
-		echo "1..0 # SKIP needs $compiler and $header"
-		exit
+		skip_all "needs $compiler and $header"
 	fi
 	make -s -j"$(nproc)" static-tests CROSS="$cross" >"$work/log" 2>&1
 	ok $? "everything is built for $cross"
@@ -124,7 +103,7 @@ cross() {
 		emulate=("$emulator")
 		if ! command -v "$emulator" >/dev/null; then
 			skip "programs of $cross run" "needs $emulator"
-			finish
+			done_testing
 		fi
 	fi
 	"${emulate[@]}" "$dir/passt" --version >"$work/log" 2>&1 &&
@@ -217,9 +196,4 @@ calls_known() {
 	echo "${unknown[*]}" >"$work/log"
 	[ ${#unknown[@]} = 0 ] && [ -s "$work/numbers" ]
 	ok $? "its system call filters know every call"
-}
-
-finish() {
-	echo "1..$points"
-	exit $((bad > 0))
 }

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/../lib/cross.sh"
 cross aarch64 aarch64-linux-gnu-gcc /usr/aarch64-linux-gnu/include/stdio.h \
 	qemu-aarch64-static AArch64
-finish
+done_testing

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/../lib/cross.sh"
 cross armhf arm-linux-gnueabihf-gcc /usr/arm-linux-gnueabihf/include/stdio.h \
 	qemu-arm-static ARM
-finish
+done_testing

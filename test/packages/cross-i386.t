@@ -23,4 +23,4 @@ else
 		whole "e2e/$name" env PASTA="$program/pasta" bash "test/e2e/$name.t"
 	done
 fi
-finish
+done_testing

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/../lib/cross.sh"
 cross ppc64el powerpc64le-linux-gnu-gcc /usr/powerpc64le-linux-gnu/include/stdio.h \
 	qemu-ppc64le-static PowerPC64
-finish
+done_testing

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/../lib/cross.sh"
 cross riscv64 riscv64-linux-gnu-gcc /usr/riscv64-linux-gnu/include/stdio.h \
 	qemu-riscv64-static RISC-V
-finish
+done_testing

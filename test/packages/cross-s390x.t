@@ -7,4 +7,4 @@
 . "$(dirname "$0")/../lib/cross.sh"
 cross s390x s390x-linux-gnu-gcc /usr/s390x-linux-gnu/include/stdio.h \
 	qemu-s390x-static 'IBM S/390'
-finish
+done_testing
