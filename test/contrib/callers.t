@@ -79,7 +79,7 @@ snippet() { sed -n '/^```xml$/,/^```$/{/^```/d;p}' "$1"; }
 
 libvirt_xml() {
 	local domain=$NS_TOP/contrib/libvirt/domain.xml
-	if ! command -v virt-xml-validate xmllint >/dev/null; then
+	if ! command -v virt-xml-validate >/dev/null || ! command -v xmllint >/dev/null; then
 		skip "libvirt: XML" "no virt-xml-validate and xmllint"
 		return
 	fi

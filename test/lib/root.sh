@@ -16,13 +16,11 @@ root_image() {
 		echo "1..0 # SKIP only root can make a Debian root"
 		exit 0
 	fi
-	if ! "$(dirname "${BASH_SOURCE[0]}")/debian-root" "$ROOT_IMAGE" \
-	     >/tmp/debian-root.$$ 2>&1; then
-		echo "1..0 # SKIP no Debian root can be made: $(tail -1 /tmp/debian-root.$$)"
-		rm -f /tmp/debian-root.$$
+	local said
+	if ! said=$("$(dirname "${BASH_SOURCE[0]}")/debian-root" "$ROOT_IMAGE" 2>&1); then
+		echo "1..0 # SKIP no Debian root can be made: ${said##*$'\n'}"
 		exit 0
 	fi
-	rm -f /tmp/debian-root.$$
 }
 
 # root_setup: the script that sets the root up, for a new mount namespace

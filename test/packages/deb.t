@@ -27,7 +27,7 @@ mkdir "$work/one" "$work/two" && cd "$work/one" || exit 1
 	tar -C "$work" -xzf "passt-$number.tar.gz"
 ok $? "make dist without git makes a tarball"
 
-cd "$work/passt-$number" || { done_testing; }
+cd "$work/passt-$number" || exit 1
 sums . >"$work/before"
 make deb >"$work/log" 2>&1
 ok $? "make deb builds from the tarball" || done_testing
