@@ -87,9 +87,18 @@ static int bind_first_free(int fd, char *path, size_t size)
 	return rc;
 }
 
-static void tell(const char *path)
+static void tell(const struct conf *c, const char *path)
 {
 	info("UNIX domain socket bound at %s", path);
+	if (c->vhost_user) {
+		info("You can now start qemu, the guest's memory shared:");
+		info("    kvm ... -m 1G -object "
+		     "memory-backend-memfd,id=m,size=1G,share=on "
+		     "-machine memory-backend=m -chardev socket,id=c,path=%s "
+		     "-netdev vhost-user,id=s,chardev=c "
+		     "-device virtio-net-pci,netdev=s", path);
+		return;
+	}
 	info("You can now start qemu (>= 7.2, with commit 13c6be96618c):");
 	info("    kvm ... -device virtio-net-pci,netdev=s "
 	     "-netdev stream,id=s,server=off,addr.type=unix,addr.path=%s", path);
@@ -100,7 +109,8 @@ static void tell(const char *path)
 /**
  * client_listen() - Create the socket
  * @cl:		Set
- * @c:		sock_path: path, NULL: the first free one of the default paths
+ * @c:		sock_path: path, NULL: the first free one of the default paths;
+ *		vhost_user: for messages
  *
  * To be called with the user's rights, before the sandbox.
  *
@@ -125,7 +135,7 @@ int client_listen(struct client *cl, const struct conf *c)
 	if (!rc && listen(cl->fd, BACKLOG))
 		rc = -errno;
 	if (!rc) {
-		tell(name);
+		tell(c, name);
 		return 0;
 	}
 	if (rc == -EADDRINUSE && c->sock_path)

@@ -554,6 +554,10 @@ int conf_parse(struct conf *c, struct rules *rules, int argc, char **argv)
 	case CONF_VERSION:
 		print_version(c);
 		return 1;
+	case CONF_CAPABILITIES:
+		printf("{\n  \"type\": \"net\"\n}\n");
+		fflush(stdout);
+		return 1;
 	case CONF_BAD:
 		die("%s", error);
 	case CONF_UNKNOWN:

@@ -18,6 +18,7 @@ enum conf_result {
 	CONF_RUN,			/* struct conf is complete */
 	CONF_HELP,			/* --help was given */
 	CONF_VERSION,			/* --version was given */
+	CONF_CAPABILITIES,		/* --print-capabilities was given */
 	CONF_BAD,			/* an error, see the message */
 	CONF_UNKNOWN,			/* no such option: print the usage */
 };

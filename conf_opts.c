@@ -100,6 +100,14 @@ static enum conf_result set_version(struct parse *p, const char *arg)
 	return CONF_VERSION;
 }
 
+/* For programs that manage vhost-user back-ends */
+static enum conf_result set_capabilities(struct parse *p, const char *arg)
+{
+	(void)p;
+	(void)arg;
+	return CONF_CAPABILITIES;
+}
+
 static enum conf_result set_trace(struct parse *p, const char *arg)
 {
 	(void)arg;
@@ -762,8 +770,11 @@ static const struct opt options[] = {
 	  "free one of /tmp/passt_1.socket to 64)" },
 	{ "socket-path", 's', IN_PASST, "PATH", CALL(set_socket),
 	  "Other name of --socket" },
-	{ "vhost-user", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "print-capabilities", 0, IN_PASST, NULL, NOT_BUILT },
+	{ "vhost-user", 0, IN_PASST, NULL, FLAG(vhost_user),
+	  "Exchange frames in the guest's memory: the client\n"
+	  "is the vhost-user front-end of a virtual machine" },
+	{ "print-capabilities", 0, IN_PASST, NULL, CALL(set_capabilities),
+	  "Print the type of the vhost-user device and exit" },
 	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off),
 	  "Exit when the guest disconnects; --fd implies it" },
 	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },

@@ -22,6 +22,7 @@ union control {
 /* fdpass_close() - Close all descriptors */
 /* #syscalls:pasta close */
 /* #syscalls:nshelper close */
+/* #syscalls:vhost close */
 void fdpass_close(struct fdpass *f)
 {
 	while (f->n)
@@ -72,20 +73,20 @@ static void fdpass_take(struct msghdr *msg, struct fdpass *f)
 }
 
 /**
- * fdpass_receive() - Receive a datagram of exactly @len bytes
+ * fdpass_read() - Receive bytes of a stream, or a datagram, and descriptors
  * @from:	Connected UNIX socket
- * @data, @len:	For the datagram
- * @f:		Set to its descriptors, close-on-exec, the caller's; may be fewer
- *		than were sent, if the limit of open files is reached
+ * @data, @len:	For the bytes
+ * @f:		Set to the descriptors that came along, close-on-exec, the caller's; may
+ *		be fewer than were sent, if the limit of open files is reached
  * @flags:	MSG_*
  *
- * Return: 0 or negative errno; -EPIPE: the other side has closed its socket, or
- * the datagram has another length
+ * Return: number of bytes, 0 at the end, or negative errno
  */
 /* #syscalls:pasta recvmsg */
 /* #syscalls:nshelper recvmsg */
-int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
-		   int flags)
+/* #syscalls:vhost recvmsg */
+ssize_t fdpass_read(int from, void *data, size_t len, struct fdpass *f,
+		    int flags)
 {
 	union control control;
 	struct iovec iov = { .iov_base = data, .iov_len = len };
@@ -99,6 +100,23 @@ int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
 	if (n < 0)
 		return -errno;
 	fdpass_take(&msg, f);
+	return n;
+}
+
+/**
+ * fdpass_receive() - Receive a datagram of exactly @len bytes
+ * @from, @data, @len, @f, @flags:	As for fdpass_read()
+ *
+ * Return: 0 or negative errno; -EPIPE: the other side has closed its socket, or
+ * the datagram has another length
+ */
+int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
+		   int flags)
+{
+	ssize_t n = fdpass_read(from, data, len, f, flags);
+
+	if (n < 0)
+		return (int)n;
 	if ((size_t)n == len)
 		return 0;
 	fdpass_close(f);

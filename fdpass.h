@@ -7,11 +7,12 @@
 #define FDPASS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define FDPASS_MAX	32		/* descriptors of one message */
 
 /**
- * struct fdpass - Descriptors that come with a datagram
+ * struct fdpass - Descriptors that come with a message
  * @n:		Number of descriptors
  * @fd:		Open descriptors
  */
@@ -23,6 +24,8 @@ struct fdpass {
 void fdpass_close(struct fdpass *f);
 int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
 		int flags);
+ssize_t fdpass_read(int from, void *data, size_t len, struct fdpass *f,
+		    int flags);
 int fdpass_receive(int from, void *data, size_t len, struct fdpass *f,
 		   int flags);
 

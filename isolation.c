@@ -359,14 +359,19 @@ static void seal(struct sock_fprog filter, uint32_t caps)
 
 /**
  * isolation_seal() - Last stage: permit only the system calls of this mode
- * @mode:	Mode, which selects the filter
+ * @c:		mode and vhost_user select the filter
  *
- * No memory can be allocated and no file opened from here on.
+ * No memory can be allocated and no file opened from here on. With vhost_user, the
+ * memory of guests can be mapped, by descriptor.
  */
-void isolation_seal(enum mode mode)
+void isolation_seal(const struct conf *c)
 {
-	seal(mode == MODE_PASTA ? FILTER(filter_pasta) : FILTER(filter_passt),
-	     0);
+	if (c->mode == MODE_PASTA)
+		seal(FILTER(filter_pasta), 0);
+	else if (c->vhost_user)
+		seal(FILTER(filter_vhost), 0);
+	else
+		seal(FILTER(filter_passt), 0);
 }
 
 /* Detach a process that only serves the daemon from terminal and files */

@@ -16,7 +16,7 @@ void isolation_init(void);
 void isolation_close_fds(int keep);
 void isolation_close_inherited(int keep);
 int isolation_detach(const struct identity *id, bool pid_ns);
-void isolation_seal(enum mode mode);
+void isolation_seal(const struct conf *c);
 void isolation_nshelper(const struct identity *id, int keep);
 void isolation_follower(const struct identity *id, int keep);
 

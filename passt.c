@@ -63,6 +63,7 @@
 #include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
+#include "tap_vhost.h"
 #include "tap_tun.h"
 #include "tcp.h"
 #include "tcp_splice.h"
@@ -86,7 +87,7 @@
  * @nsh:	Sockets of that namespace
  * @client:	Socket for virtual machines (passt)
  * @loop:	Events and timers
- * @tap:	Tap as protocols see it: @tun or @stream, or @pcap before it
+ * @tap:	Tap as protocols see it: @tun, @stream or @vhost, or @pcap before it
  * @tap_fd:	Descriptor of the tap; @tun_info: features of the device
  * @pid_fd, @pcap_fd, @null_fd:	Files opened before the sandbox, -1: none
  * @ready_fd:	Pipe to the process that waits for us in the foreground, or -1
@@ -116,6 +117,7 @@ static struct passt {
 	union {
 		struct tap_tun tun;
 		struct tap_stream stream;
+		struct tap_vhost vhost;
 	};
 	struct pcap pcap;
 	struct flow_table flows;
@@ -428,6 +430,9 @@ static void datapath_init(struct passt *s)
 	if (!rc && has_tun(c))
 		rc = tap_tun_init(&s->tun, s->tap_fd, &s->tun_info, mtu,
 				  &s->loop);
+	else if (!rc && c->vhost_user)
+		rc = tap_vhost_init(&s->vhost, s->tap_fd, c->offload_max, mtu,
+				    &s->loop);
 	else if (!rc)
 		rc = tap_stream_init(&s->stream, s->tap_fd, mtu, &s->loop);
 	if (!rc)
@@ -439,7 +444,8 @@ static void datapath_init(struct passt *s)
 	if (rc)
 		die_rc(rc, "Couldn't start");
 
-	s->tap = has_tun(c) ? &s->tun.tap : &s->stream.tap;
+	s->tap = has_tun(c) ? &s->tun.tap :
+		 c->vhost_user ? &s->vhost.tap : &s->stream.tap;
 	s->backend = s->tap;
 	if (s->pcap_fd >= 0 || c->trace)
 		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd, c->trace);
@@ -548,7 +554,7 @@ static void sandbox(struct passt *s)
 			dup2(s->null_fd, fd);
 	}
 	close(s->null_fd);
-	isolation_seal(s->conf->mode);
+	isolation_seal(s->conf);
 }
 
 /* Ready -------------------------------------------------------------------- */
@@ -749,6 +755,7 @@ static int loop_run(struct passt *s)
 			err_rc(n, "Couldn't wait for events");
 			return 1;
 		}
+		tap_poll(s->tap);
 		for (i = 0; i < n; i++)
 			event_dispatch(s, (union epoll_ref){
 				       .u64 = ev[i].data.u64 }, ev[i].events);
@@ -757,7 +764,7 @@ static int loop_run(struct passt *s)
 			timer_dispatch(s, t->ref);
 		busy = tcp_run_ready(&s->tcp);
 		busy |= tcp_splice_run_ready(&s->tcp_splice);
-		tap_flush(s->tap);
+		busy |= tap_flush(s->tap);
 		if (s->ended)
 			busy = drained(s, n, busy);
 	}

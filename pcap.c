@@ -223,14 +223,19 @@ static unsigned pcap_commit(struct tap *t, unsigned n)
 	return tap_commit(p->inner, n);
 }
 
-static void pcap_flush(struct tap *t)
+static bool pcap_flush(struct tap *t)
 {
-	tap_flush(to_pcap(t)->inner);
+	return tap_flush(to_pcap(t)->inner);
 }
 
 static void pcap_event(struct tap *t, unsigned which, uint32_t events)
 {
 	tap_event(to_pcap(t)->inner, which, events);
+}
+
+static void pcap_poll(struct tap *t)
+{
+	tap_poll(to_pcap(t)->inner);
 }
 
 static int pcap_attach(struct tap *t, int fd)
@@ -273,6 +278,7 @@ static const struct tap_ops pcap_ops = {
 	.commit = pcap_commit,
 	.flush = pcap_flush,
 	.event = pcap_event,
+	.poll = pcap_poll,
 	.attach = pcap_attach,
 };
 

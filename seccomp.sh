@@ -9,16 +9,19 @@
 #
 #	/* #syscalls read write */		in both modes
 #	/* #syscalls:pasta wait4 */		in this mode alone
+#	/* #syscalls:vhost munmap */		in passt with --vhost-user
 #	/* #syscalls:helper sendmsg */		in a process of that name alone
 #
-# Any name but those of the modes stands for another process. That process has a
-# filter of its own, which allows only the calls marked for it.
+# Any other name stands for another process. That process has a filter of its own,
+# which allows only the calls marked for it.
 #
 # The C preprocessor knows the numbers of the calls on the architecture that the
 # compiler builds for. A name without a number is not a call there, and is left out.
 # The same function of a C library makes another call on some architectures: see
 # equivalents(). Where sockets have one call in common, socketcall(), the program
-# looks at its first argument, which tells what is asked for.
+# looks at its first argument, which tells what is asked for. mmap() is allowed for memory
+# of a file alone, neither executable nor at a fixed address, so that no memory can be
+# allocated by it.
 #
 # Sorted, the numbers form ranges. The program is a binary search over the first
 # numbers of ranges, alternately allowed and refused, so a call costs about seven
@@ -47,7 +50,7 @@ marks() {
 # processes FILE... - Print the processes with a filter, besides the modes
 processes() {
 	marks "$@" | sed -n 's/^:\([a-z]*\)[[:space:]].*/\1/p' |
-		grep -vx -e passt -e pasta | sort -u
+		grep -vx -e passt -e pasta -e vhost | sort -u
 }
 
 # names PROCESS FILE... - Print the calls of a mode or process, one a line
@@ -56,6 +59,7 @@ names() {
 	shift
 	case $who in
 	passt|pasta) mark="^\(:$who\)\{0,1\}";;
+	vhost) mark="^\(:passt\|:vhost\)\{0,1\}";;
 	*) mark="^:$who";;
 	esac
 	marks "$@" | sed -n "s/${mark}[[:space:]]\{1,\}//p" |
@@ -115,10 +119,20 @@ numbers() {
 	done | sort -nu
 }
 
+# maps - Of names, print the number of the call that maps memory, if it is there.
+# 32-bit architectures have an older one as well, which C libraries do not use
+maps() {
+	sed -n '/^mmap2\{0,1\}$/p' | sort -r | while read -r name; do
+		number=$(echo "$name" | numbers)
+		[ -z "$number" ] || { echo "$number"; break; }
+	done
+}
+
 # program NAME [SOCKETCALL] - Print a BPF program as a C array
 #
 # The input are sorted numbers of calls. Lines "arg N" before them are allowed first
-# arguments of the call with the number SOCKETCALL.
+# arguments of the call with the number SOCKETCALL. A line "maps N" is the call that maps
+# memory.
 program() {
 	awk -v name="$1" -v socketcall="${2-}" '
 	# The ranges from number at[lo] on, as a tree; lengths decide the jumps.
@@ -154,6 +168,10 @@ program() {
 		add($2)
 		next
 	}
+	$1 == "maps" {
+		maps = $2
+		next
+	}
 	{
 		if (!calls++ && n)
 			args = whole()
@@ -165,8 +183,10 @@ program() {
 		printf "static const struct sock_filter %s[] = {\n", name
 		printf "\tPROLOGUE,\n"
 		if (args)
-			printf "\tIF_CALL(%d, %d),\n\tLOAD_FIRST_ARG,\n%s",
+			printf "\tIF_CALL(%d, %d),\n\tLOAD_ARG(0),\n%s",
 				socketcall, gsub(/\n/, "\n", args) + 1, args
+		if (maps != "")
+			printf "\tFILE_MAPS(%d),\n", maps
 		printf "%s};\n\n", whole()
 	}'
 }
@@ -178,6 +198,7 @@ cat <<EOT
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 #if defined(__x86_64__)
 #define SECCOMP_ARCH	AUDIT_ARCH_X86_64
@@ -216,7 +237,19 @@ cat <<EOT
 #else
 #define LOW	0
 #endif
-#define LOAD_FIRST_ARG	LOAD_AT(offsetof(struct seccomp_data, args) + LOW)
+#define LOAD_ARG(n)	LOAD_AT(offsetof(struct seccomp_data, args[n]) + LOW)
+#define ANY_OF(bits, yes)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, yes, 0)
+#ifdef __s390x__
+/* The call has one argument there, an address: no filter can look behind it */
+#define FILE_MAPS(nr)	IF_CALL(nr, 1), ALLOW
+#else
+#define FILE_MAPS(nr) \\
+	IF_CALL(nr, 6), \\
+	LOAD_ARG(2), ANY_OF(PROT_EXEC, 3), \\
+	LOAD_ARG(3), ANY_OF(MAP_ANONYMOUS | MAP_FIXED, 1), \\
+	ALLOW, \\
+	DENY
+#endif
 #define PROLOGUE \\
 	LOAD(arch), \\
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_ARCH, 1, 0), \\
@@ -226,12 +259,13 @@ cat <<EOT
 EOT
 
 socketcall=$(echo socketcall | numbers)
-for who in passt pasta $(processes "$@"); do
+for who in passt pasta vhost $(processes "$@"); do
 	names=$(names "$who" "$@")
 	echo "/* $who: $(echo "$names" | tr '\n' ' ')*/"
 	{
 		[ -z "$socketcall" ] || echo "$names" | socket_calls | sed 's/^/arg /'
-		echo "$names" | numbers
+		echo "$names" | maps | sed 's/^/maps /'
+		echo "$names" | grep -vx -e mmap -e mmap2 | numbers
 	} | program "filter_$who" "$socketcall"
 done
 
@@ -241,8 +275,10 @@ cat <<EOT
 #undef LOAD
 #undef LOAD_AT
 #undef LOW
-#undef LOAD_FIRST_ARG
 #undef IF_CALL
 #undef FROM
+#undef LOAD_ARG
+#undef ANY_OF
+#undef FILE_MAPS
 #undef PROLOGUE
 EOT

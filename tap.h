@@ -4,7 +4,8 @@
  *
  * Protocols see no mode, no descriptor and no ring. To send, they borrow frames
  * with tap_reserve(), fill headers and payload, and queue some of them with
- * tap_commit(). Backends are tap_tun.c and tap_stream.c; pcap.c wraps either.
+ * tap_commit(). Backends are tap_tun.c, tap_stream.c and tap_vhost.c;
+ * pcap.c wraps any of them.
  *
  * The other side may come and go: a backend that takes connections has attach(),
  * and calls tap->closed() when one ends. Capabilities and MTU may differ from one
@@ -64,14 +65,16 @@ struct tap;
 /**
  * struct tap_ops - Operations of a backend
  * @reserve, @commit, @flush, @event:	See tap_reserve() and so on
+ * @poll:	See tap_poll(); NULL for a backend that leaves no frames
  * @attach:	See tap_attach(); NULL for a backend without connections
  */
 struct tap_ops {
 	struct txframe *(*reserve)(struct tap *t, unsigned *n, size_t hdrlen,
 				   size_t room);
 	unsigned (*commit)(struct tap *t, unsigned n);
-	void (*flush)(struct tap *t);
+	bool (*flush)(struct tap *t);
 	void (*event)(struct tap *t, unsigned which, uint32_t events);
+	void (*poll)(struct tap *t);
 	int (*attach)(struct tap *t, int fd);
 };
 
@@ -147,16 +150,29 @@ static inline void tap_frame_lend(struct txframe *f, uint8_t *payload,
 			       .payload = view_of(payload, room) };
 }
 
-/* tap_flush() - Write out queued frames; called by passt.c once a turn */
-static inline void tap_flush(struct tap *t)
+/**
+ * tap_flush() - Write out queued frames; called by passt.c once a turn
+ *
+ * Return: true if received frames are left: the next turn must not sleep, and begin
+ * with tap_poll()
+ */
+static inline bool tap_flush(struct tap *t)
 {
-	t->ops->flush(t);
+	return t->ops->flush(t);
 }
 
 /* tap_event() - Handle @events of descriptor @which of the backend */
 static inline void tap_event(struct tap *t, unsigned which, uint32_t events)
 {
 	t->ops->event(t, which, events);
+}
+
+/* tap_poll() - Handle frames that the last turn left; called by passt.c once a turn,
+ * before events */
+static inline void tap_poll(struct tap *t)
+{
+	if (t->ops->poll)
+		t->ops->poll(t);
 }
 
 /**

@@ -190,13 +190,13 @@ static void stream_watch(struct tap_stream *s)
 		s->poll_out = out;
 }
 
-static void stream_flush(struct tap *tap)
+static bool stream_flush(struct tap *tap)
 {
 	struct tap_stream *s = to_stream(tap);
 	int rc;
 
 	if (s->fd < 0)
-		return;
+		return false;
 	rc = send_queue(s);
 	if (!rc && s->starved) {
 		s->starved = false;
@@ -208,6 +208,7 @@ static void stream_flush(struct tap *tap)
 	if (rc && rc != -EAGAIN)
 		stream_close(s, -rc);
 	stream_watch(s);
+	return false;
 }
 
 /* Hand over all complete frames; -EPROTO if the framing is not ours */

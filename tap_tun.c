@@ -255,9 +255,10 @@ static unsigned tun_commit(struct tap *tap, unsigned n)
 	return n;
 }
 
-static void tun_flush(struct tap *tap)
+static bool tun_flush(struct tap *tap)
 {
 	(void)tap;
+	return false;
 }
 
 /* The device is gone: close it, report that once */

@@ -85,7 +85,7 @@ struct conf {
 	const char *progname;		/* "passt" or "pasta" */
 
 	/* Process */
-	bool foreground, debug, trace, quiet, one_off;
+	bool foreground, debug, trace, quiet, one_off, vhost_user;
 	const char *log_file;
 	size_t log_size;		/* bytes */
 	const char *pid_file;

@@ -17,7 +17,8 @@ _passt_options() {
 		--no-udp --no-icmp --no-dhcp --no-ndp --no-dhcpv6 --no-ra
 		--freebind --no-map-gw --map-host-loopback --map-guest-addr
 		--ipv4-only --ipv6-only --tcp-ports --udp-ports --socket
-		--socket-path --one-off --no-dhcp-dns --no-dhcp-search'
+		--socket-path --vhost-user --print-capabilities --one-off
+		--no-dhcp-dns --no-dhcp-search'
 		letters='
 		-d -q -e -f -l -h -F -p -P -m -a -n -M -g -i -o -D -S -H -4
 		-6 -t -u -s -1'

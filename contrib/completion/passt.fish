@@ -148,6 +148,8 @@ complete -c passt -n __passt_options_open -s t -l tcp-ports -x -a 'none all' -d 
 complete -c passt -n __passt_options_open -s u -l udp-ports -x -a 'none all' -d 'Forward UDP ports of the host, see --tcp-ports'
 complete -c passt -n __passt_options_open -s s -l socket -r -F -d 'UNIX socket to listen on'
 complete -c passt -n __passt_options_open -s s -l socket-path -r -F -d 'Other name of --socket'
+complete -c passt -n __passt_options_open -l vhost-user -d 'Exchange frames in the guest\'s memory: the client is the vhost-user front-end of a virtual machine'
+complete -c passt -n __passt_options_open -l print-capabilities -d 'Print the type of the vhost-user device and exit'
 complete -c passt -n __passt_options_open -s 1 -l one-off -d 'Exit when the guest disconnects; --fd implies it'
 complete -c passt -n __passt_options_open -l no-dhcp-dns -d 'Don\'t hand out name servers by DHCP or NDP'
 complete -c passt -n __passt_options_open -l no-dhcp-search -d 'Don\'t hand out a search list by DHCP or NDP'

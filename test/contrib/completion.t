@@ -42,7 +42,7 @@ cases() {
 	pasta --debug --config | --config-net |
 	pasta --mtu 1500 --config | --config-net |
 	pasta -qm 1500 --config | --config-net |
-	passt --vhost | | --vhost-user
+	passt --repair | | --repair-path
 	pasta --tap-off | | --tap-offload
 	passt -t | none all | auto
 	pasta -t | none auto | all

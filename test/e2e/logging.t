@@ -66,6 +66,9 @@ program() {
 
 		static void child(int argc, char **argv)
 		{
+			const struct conf conf = {
+				.mode = argv[1][0] == 'p' ? MODE_PASST : MODE_PASTA,
+			};
 			static struct log_limit limit;
 
 			log_init("pasta");
@@ -76,7 +79,7 @@ program() {
 				log_connect_syslog();
 			if (strcmp(argv[1], "stderr"))
 				log_detach();
-			isolation_seal(argv[1][0] == 'p' ? MODE_PASST : MODE_PASTA);
+			isolation_seal(&conf);
 			for (unsigned i = 0; i < 5 * 5; i++) {
 				errno = errors[i / 5];
 				all(i % 5);

@@ -115,7 +115,10 @@ is "$out" "$MAC
 status 0" "krun: the same without ports"
 
 # What is not built says so
-parent "$PASST" --vhost-user --socket "$S"
-is $? 1 "vhost-user is not there yet"
-like "$out" "vhost-user" "and that is said"
+parent "$PASST" --vhost-user --repair-path none --socket "$S"
+is $? 1 "migration is not there yet"
+like "$out" "repair-path" "and that is said"
+is "$("$PASST" --print-capabilities)" '{
+  "type": "net"
+}' "managers of vhost-user back-ends are told the type"
 done_testing

@@ -19,6 +19,9 @@ again in namespaces of its own once for each backend, all at the same time:
     stream-cut  as stream, with the largest MTU, and each frame in several pieces of
                 memory: see scatter.c
     tun-cut     as tun, the same
+    vhost       passt --vhost-user -F FD: frames in memory that is shared with a driver
+                which knows all features, see vhost.py
+    vhost-plain the same with a driver that knows none, MTU 1500
 
 So everything runs in one process, in one thread: the guest's frames, peers that
 are sockets, and peers that are made by hand (Env.net).  No test sleeps for luck:
@@ -50,6 +53,7 @@ import time
 import traceback
 
 import frames
+import vhost
 from frames import (ACK, ETH_ARP, ETH_IP4, ETH_IP6, FIN, PSH, RST, SYN, VNET, flags_of,
                     is4, letters_of)
 
@@ -73,11 +77,14 @@ BACKENDS = {
     "tun-plain": ["--tap-offload=none", "-m", "1500"],
     "stream-cut": [],
     "tun-cut": [],
+    "vhost": [],
+    "vhost-plain": ["-m", "1500"],
 }
 
 STREAMS = [b for b in BACKENDS if b.startswith("stream")]
 TUNS = [b for b in BACKENDS if b.startswith("tun")]
 CUT = [b for b in BACKENDS if b.endswith("-cut")]
+VHOST_FEATURES = {"vhost": ~0, "vhost-plain": 0}
 SCATTER = os.path.join(TOP, "build/scatter/passt")
 SMALL_FLOWS = 16          # entries of the flow table of build/small/passt
 
@@ -316,6 +323,37 @@ class PacketLink(Link):
             self.sock.send(head + raw)
 
 
+class VhostLink(Link):
+    """Queues in shared memory; self.sock is the connection of the front-end"""
+
+    def __init__(self, name, mac, sock, features):
+        super().__init__(name, mac)
+        self.sock, self.features = sock, features
+        self.front = vhost.FrontEnd(sock)
+        self.driver = None
+
+    def begin(self):
+        self.front.hello(self.features)
+        self.driver = vhost.Driver(self.front)
+        check(not self.driver.start(), "the queues start")
+
+    def fileno(self):
+        return self.front.call[0]
+
+    def read_raw(self):
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.front.call[0])
+        out = [(raw, VNET.unpack(head)) for raw, head in self.driver.receive()]
+        if not out and select.select([self.sock], [], [], 0)[0]:
+            with contextlib.suppress(OSError):
+                self.closed = not self.sock.recv(1, socket.MSG_PEEK)
+        return out
+
+    def write_raw(self, raws, vnet):
+        head = vnet or bytes(VNET.size)
+        self.driver.send([(head, raw) for raw in raws])
+
+
 def mac_of(ifname):
     """SIOCGIFHWADDR: /sys may show another namespace"""
     with socket.socket() as s:
@@ -395,18 +433,29 @@ class Daemon:
             self.args.append("-d")
         if backend.startswith("stream"):
             self.start_stream()
+        elif backend in VHOST_FEATURES:
+            self.start_vhost(VHOST_FEATURES[backend])
         else:
             self.start_tun()
         Daemon.running.append(self)
 
-    def start_stream(self):
+    def start_passt(self, *args):
+        """-> our end of its connection"""
         ours, theirs = socket.socketpair()
         with theirs:
             self.proc = subprocess.Popen(
-                [self.program, "-F", str(theirs.fileno()), *self.args],
+                [self.program, "-F", str(theirs.fileno()), *args, *self.args],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                 stdout=self.stderr, stderr=self.stderr, preexec_fn=self.limits)
-        self.link = StreamLink("guest", GUEST_MAC, ours)
+        return ours
+
+    def start_stream(self):
+        self.link = StreamLink("guest", GUEST_MAC, self.start_passt())
+
+    def start_vhost(self, features):
+        self.link = VhostLink("guest", GUEST_MAC, self.start_passt("--vhost-user"),
+                              features)
+        self.link.begin()
 
     def start_tun(self):
         with tempfile.TemporaryDirectory(prefix="frame.") as d:
@@ -832,6 +881,7 @@ class Env:
         self.backend, self.verbose = backend, verbose
         self.args = list(BACKENDS[backend])
         self.is_tun = backend.startswith("tun")
+        self.jumbo = self.is_tun or backend == "vhost"	# takes packets over the MTU
         self.backend_mtu = self.mtu = \
             int(self.args[self.args.index("-m") + 1]) if "-m" in self.args else 65520
         self.conns, self.stack = [], contextlib.ExitStack()

@@ -91,7 +91,7 @@ def mtu(env, ip):
     env.send_udp(ip, 999, ip.peer, u.getsockname()[1], b"x", link=link)
     u.sendto(bytes(3000), u.recvfrom(10)[1])
     p = env.expect_udp(999, ip.peer, u.getsockname()[1], bytes(3000), link=link)
-    if not env.is_tun:
+    if not env.jumbo:
         equal(p.fragments, 3, "fragments")
 
 

@@ -28,7 +28,7 @@ PORT = 9003			# forwarded
 FIRST = ("stream",)
 OTHER_MAC = bytes.fromhex("525400abcdef")
 
-for _name in harness.TUNS:
+for _name in set(harness.BACKENDS) - set(harness.STREAMS):
     del harness.BACKENDS[_name]
 
 

@@ -6,6 +6,7 @@
 
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define SECCOMP_DENY	SECCOMP_RET_KILL_PROCESS
@@ -36,6 +37,9 @@ static uint32_t run(const struct sock_filter *f, unsigned len,
 			break;
 		case BPF_JMP | BPF_JEQ | BPF_K:
 			pc += a == f[pc].k ? f[pc].jt : f[pc].jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += a & f[pc].k ? f[pc].jt : f[pc].jf;
 			break;
 		case BPF_RET | BPF_K:
 			return f[pc].k;
@@ -115,9 +119,46 @@ static void sockets(void)
 #endif
 }
 
+/* May memory be mapped like this? The arguments are those of mmap() */
+static uint32_t map(const struct sock_filter *f, unsigned len, int prot, int flags)
+{
+#ifdef SYS_mmap2
+	const int nr = SYS_mmap2;
+#else
+	const int nr = SYS_mmap;
+#endif
+	struct seccomp_data d = { .nr = nr, .arch = SECCOMP_ARCH, .args = {
+		0, 4096, (uint64_t)prot, (uint64_t)flags } };
+
+	return run(f, len, &d);
+}
+
+/* Memory of a file, without rights to execute, at no fixed address */
+static void maps(void)
+{
+	const unsigned len = ARRAY_SIZE(filter_vhost);
+	const int rw = PROT_READ | PROT_WRITE;
+
+	is(map(filter_vhost, len, rw, MAP_SHARED), SECCOMP_RET_ALLOW,
+	   "vhost-user maps memory of a file");
+#ifndef __s390x__			/* the arguments are in memory there */
+	is(map(filter_vhost, len, rw | PROT_EXEC, MAP_SHARED),
+	   SECCOMP_RET_KILL_PROCESS, "but none to execute");
+	is(map(filter_vhost, len, rw, MAP_PRIVATE | MAP_ANONYMOUS),
+	   SECCOMP_RET_KILL_PROCESS, "none without a file");
+	is(map(filter_vhost, len, rw, MAP_SHARED | MAP_FIXED),
+	   SECCOMP_RET_KILL_PROCESS, "none at a fixed address");
+#endif
+	is(map(filter_passt, ARRAY_SIZE(filter_passt), rw, MAP_SHARED),
+	   SECCOMP_RET_KILL_PROCESS, "passt without vhost-user maps nothing");
+	ok(ALLOWED(filter_vhost, SYS_read, 0) && ALLOWED(filter_vhost, SYS_munmap, 0) &&
+	   REFUSED(filter_vhost, SYS_execve, 0), "other calls are told by number");
+}
+
 int main(void)
 {
 	calls();
+	maps();
 	architecture();
 	sockets();
 	return done();

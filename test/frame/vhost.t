@@ -1,0 +1,481 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+vhost-user itself: the life of a device, with drivers and front-ends that come and go, and
+everything that a guest or a front-end must not do.  After each of these things the daemon
+still serves a driver that starts anew.
+"""
+
+import contextlib
+import os
+import random
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+
+import frames
+import harness
+import vhost
+from harness import (GUEST_MAC, IP4, TIMEOUT, VHOST_FEATURES, Daemon, VhostLink, check,
+                     equal, main, test, wait_until)
+from vhost import GPA, HEADER, INDIRECT, NEXT, REGION, USER, WRITE
+
+PORT = 9004			# forwarded
+MORE = 0x9000 << 32		# guest addresses of regions that tests add
+FREE = 0x60000			# offset in memory where a test may write
+
+for _name in set(harness.BACKENDS) - set(VHOST_FEATURES):
+    del harness.BACKENDS[_name]
+
+
+class SocketDaemon(Daemon):
+    """One that listens on a UNIX socket; connect() makes a front-end, with a new link"""
+
+    def start_vhost(self, features):
+        self.features = features
+        self.dir = tempfile.mkdtemp(prefix="frame.")
+        os.chmod(self.dir, 0o777)
+        self.path = os.path.join(self.dir, "s")
+        self.proc = subprocess.Popen(
+            [self.program, "--vhost-user", "-s", self.path, *self.args],
+            stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
+        wait_until(lambda: "You can now start qemu" in self.output()
+                   or not self.alive(), "start", 30)
+        self.connect().begin()
+
+    def connect(self):
+        """A front-end that has not said anything yet"""
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(self.path)
+        self.link = VhostLink("guest", GUEST_MAC, s, self.features)
+        return self.link
+
+    def reconnect(self):
+        """Close the connection, serve the next front-end"""
+        self.link.front.close()
+        for _ in range(200):		# turned away while the daemon does not know
+            try:
+                self.connect().begin()
+                return self.link
+            except (ConnectionError, OSError):
+                select.select([], [], [], 0.02)
+        raise harness.Failed("no new front-end is served")
+
+    def stop(self):
+        self.proc.terminate()
+        super().stop()
+        shutil.rmtree(self.dir)
+
+
+def spawn(env, *args):
+    d = SocketDaemon(env.backend, *env.args, *args, verbose=env.verbose)
+    env.stack.callback(d.stop)
+    env.announce(d.link)
+    transfer(env, d)
+    return d
+
+
+def pattern(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def arp_request():
+    return frames.eth(b"\xff" * 6, GUEST_MAC, frames.ETH_ARP,
+                      frames.arp(1, GUEST_MAC, IP4.guest, bytes(6), IP4.gw))
+
+
+def transfer(env, d):
+    """Data both ways over the link; always one flow, since others need descriptors"""
+    srv = env.udp_peer(IP4)
+    port, data, sport = srv.getsockname()[1], pattern(1400, env.next_port()), 7000
+    env.send_udp(IP4, sport, IP4.peer, port, data, link=d.link)
+    got, src = srv.recvfrom(2000)
+    equal(got, data, "datagram from the guest")
+    srv.sendto(data, src)
+    env.expect_udp(sport, IP4.peer, port, data, link=d.link)
+
+
+def works(env, d, what):
+    """The daemon serves a driver that starts anew"""
+    check(d.alive(), f"{what}: the daemon is alive: {d.output()[-300:]}")
+    check(not d.link.driver.start(), f"{what}: a driver starts")
+    d.link.clear()
+    env.barrier(d.link)
+    transfer(env, d)
+
+
+# --- what a guest alone can do -----------------------------------------------------------
+
+def rings(d):
+    """The queue from the guest with one good chain in entry 0, made available later"""
+    q = d.link.driver.tx
+    q.describe(0, GPA + FREE, 100)
+    return q
+
+
+def bad_head(q):
+    q.offer([q.size])
+
+
+def bad_jump(q):
+    q.next_avail += q.size + 1
+    q.offer([0])
+
+
+def bad_back(q):
+    q.next_avail -= 2
+    q.offer([0])
+
+
+def bad_address(q):
+    q.describe(0, GPA + 2 * REGION, 100)
+    q.offer([0])
+
+
+def bad_end(q):
+    q.describe(0, GPA + 2 * REGION - 10, 100)
+    q.offer([0])
+
+
+def bad_wrap(q):
+    q.describe(0, 2**64 - 10, 100)
+    q.offer([0])
+
+
+def bad_loop(q):
+    q.describe(0, GPA + FREE, 10, NEXT, 1)
+    q.describe(1, GPA + FREE, 10, NEXT, 0)
+    q.offer([0])
+
+
+def bad_empty(q):
+    q.describe(0, GPA + FREE, 0)
+    q.offer([0])
+
+
+def bad_huge(q):
+    q.describe(0, GPA, 0xffffffff)
+    q.offer([0])
+
+
+def bad_next(q):
+    q.describe(0, GPA + FREE, 10, NEXT, q.size)
+    q.offer([0])
+
+
+def bad_direction(q):
+    q.describe(0, GPA + FREE, 100, WRITE)
+    q.offer([0])
+
+
+def bad_table_odd(q):
+    q.describe(0, GPA + FREE, 17, INDIRECT)
+    q.offer([0])
+
+
+def bad_table_empty(q):
+    q.describe(0, GPA + FREE, 0, INDIRECT)
+    q.offer([0])
+
+
+def bad_table_cut(q):
+    q.describe(0, GPA + 2 * REGION - 16, 32, INDIRECT)
+    q.offer([0])
+
+
+def bad_table_nested(q):
+    q.front.put(FREE, struct.pack("<QIHH", GPA + FREE, 16, INDIRECT, 0))
+    q.describe(0, GPA + FREE, 16, INDIRECT)
+    q.offer([0])
+
+
+def bad_table_next(q):
+    q.front.put(FREE, struct.pack("<QIHH", GPA + FREE, 16, 0, 0))
+    q.describe(0, GPA + FREE, 16, INDIRECT | NEXT, 1)
+    q.offer([0])
+
+
+GUEST = (bad_head, bad_jump, bad_back, bad_address, bad_end, bad_wrap, bad_loop, bad_empty,
+         bad_huge, bad_next, bad_direction, bad_table_odd, bad_table_empty, bad_table_cut,
+         bad_table_nested, bad_table_next)
+
+
+@test("a driver that breaks a rule stops its queue alone, until it starts again", ip=())
+def guest_rules(env):
+    d = spawn(env)
+    fds = d.fds()
+    for bad in GUEST:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(d.link.front.err)
+        bad(rings(d))
+        os.eventfd_write(d.link.front.kick[1], 1)
+        what = bad.__name__
+        check(select.select([d.link.front.err], [], [], TIMEOUT)[0],
+              f"{what}: the front-end is told")
+        works(env, d, what)
+    equal(d.fds(), fds, "descriptors")
+    check("stands still until its driver starts it again" in d.output(), "that is logged")
+
+
+@test("receive buffers that can't be used stop the queue alone", ip=())
+def receive_rules(env):
+    d = spawn(env)
+    for flags, gpa, size in ((0, GPA + FREE, 2000), (WRITE, 0, 2000), (WRITE, GPA + FREE, 0),
+                             (WRITE, GPA + FREE, 1)):
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(d.link.front.err)
+        q = d.link.driver.rx
+        check(not q.start(), "the queue starts")
+        for i in range(q.size):
+            q.describe(i, gpa, size, flags)
+        q.offer(range(q.size))
+        d.link.send(arp_request())
+        check(select.select([d.link.front.err], [], [], TIMEOUT)[0], "the front-end is told")
+        works(env, d, f"buffers of {size} bytes at {gpa:x}, flags {flags}")
+
+
+@test("frames of any content and length are dropped or handled", ip=())
+def any_frame(env):
+    d = spawn(env)
+    r = random.Random(5)
+    q = d.link.driver
+    for size in (*range(0, 30), 60, 1514, 65549, 65550, 70000):
+        raw = pattern(size, size)
+        q.send([(bytes(10), raw[:64] + bytes(max(0, size - 64)))])
+    for _ in range(200):
+        head = r.randbytes(10)
+        q.send([(head, r.randbytes(r.randrange(200)))])
+    env.barrier(d.link)
+    transfer(env, d)
+
+
+# --- what a front-end can do -----------------------------------------------------------
+
+def state(index, num):
+    return struct.pack("=II", index, num)
+
+
+def region(gpa, user, size, offset):
+    return struct.pack("=QQQQQ", 0, gpa, size, user, offset)
+
+
+def number(n):
+    return struct.pack("=Q", n)
+
+
+def refused(front):
+    """-> (name, request, payload, descriptors) that get an error for an answer"""
+    fd = [front.fd]
+    kick = [front.kick[0]]
+    ring = struct.pack("=QQQQ", USER[0], USER[0] + 8192, USER[0] + 16384, 0)
+    table = struct.pack("=QQQQ", GPA, REGION, USER[0], 0)
+    return (
+        ("queue 255", vhost.SET_VRING_NUM, state(255, 256), ()),
+        ("queue 2", vhost.SET_VRING_NUM, state(2, 256), ()),
+        ("a size of 0", vhost.SET_VRING_NUM, state(0, 0), ()),
+        ("a size of 3", vhost.SET_VRING_NUM, state(0, 3), ()),
+        ("a size of 2048", vhost.SET_VRING_NUM, state(0, 2048), ()),
+        ("base of queue 77", vhost.SET_VRING_BASE, state(77, 0), ()),
+        ("a base of 65536", vhost.SET_VRING_BASE, state(0, 65536), ()),
+        ("ring of queue 9", vhost.SET_VRING_ADDR, state(9, 0) + ring, ()),
+        ("switch of queue 3", vhost.SET_VRING_ENABLE, state(3, 1), ()),
+        ("a switch of 2", vhost.SET_VRING_ENABLE, state(0, 2), ()),
+        ("kick of queue 5", vhost.SET_VRING_KICK, number(5), kick),
+        ("no kick", vhost.SET_VRING_KICK, number(0x100), ()),
+        ("a kick without its descriptor", vhost.SET_VRING_KICK, number(0), ()),
+        ("a file for a kick", vhost.SET_VRING_KICK, number(0), fd),
+        ("two kicks", vhost.SET_VRING_KICK, number(0), kick * 2),
+        ("call of queue 200", vhost.SET_VRING_CALL, number(200), kick),
+        ("a call without its descriptor", vhost.SET_VRING_CALL, number(0), ()),
+        ("a short message", vhost.SET_VRING_ADDR, state(0, 0), ()),
+        ("unknown features", vhost.SET_FEATURES, number(1 << 63), ()),
+        ("unknown features of the protocol", vhost.SET_PROTOCOL_FEATURES, number(1 << 40), ()),
+        ("an unknown request", 999, number(0), ()),
+        ("request 0", 0, b"", ()),
+        ("a log of dirty pages", vhost.SET_LOG_BASE, number(4096) + number(0), fd),
+        ("an MTU of 10", vhost.NET_SET_MTU, number(10), ()),
+        ("a region of 0 bytes", vhost.ADD_MEM_REG, region(MORE, MORE, 0, 0), fd),
+        ("a region over its file", vhost.ADD_MEM_REG,
+         region(MORE, MORE, 3 * REGION, 0), fd),
+        ("a region after its file", vhost.ADD_MEM_REG,
+         region(MORE, MORE, 4096, 2 * REGION), fd),
+        ("a region that wraps", vhost.ADD_MEM_REG,
+         region(2**64 - 4096, MORE, 8192, 0), fd),
+        ("a region over another", vhost.ADD_MEM_REG,
+         region(GPA + 4096, MORE, 4096, 0), fd),
+        ("a region over another of the front-end", vhost.ADD_MEM_REG,
+         region(MORE, USER[0] + 4096, 4096, 0), fd),
+        ("a region without its file", vhost.ADD_MEM_REG,
+         region(MORE, MORE, 4096, 0), ()),
+        ("a region of an eventfd", vhost.ADD_MEM_REG,
+         region(MORE, MORE, 4096, 0), kick),
+        ("removal of an unknown region", vhost.REM_MEM_REG,
+         region(MORE, MORE, 4096, 0), ()),
+        ("an empty table", vhost.SET_MEM_TABLE, state(0, 0), ()),
+        ("a table of 9", vhost.SET_MEM_TABLE, state(9, 0) + table * 9, fd * 9),
+        ("a table over the message", vhost.SET_MEM_TABLE, state(8, 0) + table, fd * 8),
+        ("a table with too few files", vhost.SET_MEM_TABLE, state(2, 0) + table * 2, fd),
+        ("a table that overlaps", vhost.SET_MEM_TABLE, state(2, 0) + table * 2, fd * 2),
+        ("253 descriptors", vhost.SET_VRING_CALL, number(0), kick * 253),
+    )
+
+
+@test("a message that breaks a rule gets an error, and changes no descriptor", ip=())
+def message_rules(env):
+    d = spawn(env)
+    fds = d.fds()
+    for what, request, payload, descriptors in refused(d.link.front):
+        failed = d.link.front.order(request, payload, descriptors)
+        check(failed, f"{what}: refused")
+        works(env, d, what)
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("a ring outside of memory does not start", ip=())
+def ring_outside(env):
+    d = spawn(env)
+    front = d.link.front
+    for at in (2 * REGION, REGION - 64, 8):
+        failed = front.order(vhost.SET_VRING_ADDR, struct.pack(
+            "=IIQQQQ", 1, 0, USER[0] + at, USER[0] + at + 64, USER[0] + at, 0))
+        check(failed, f"a ring at {at:x} is refused")
+        works(env, d, f"a ring at {at:x}")
+
+
+@test("a stream that is no message ends the connection alone", ip=())
+def no_message(env):
+    d = spawn(env)
+    for what in (b"\0" * 12, b"\xff" * 12, HEADER.pack(1, 1, 4097), HEADER.pack(1, 2, 0)):
+        d.link.sock.sendall(what)
+        wait_until(lambda: not d.link.sock.recv(1), "closed")
+        d.reconnect()
+        works(env, d, f"{what.hex()}")
+
+
+@test("a front-end may be gone at any byte of a message", ip=())
+def half_message(env):
+    d = spawn(env)
+    message = HEADER.pack(vhost.SET_VRING_ADDR, 1, 40) + bytes(40)
+    fds = d.fds()
+    for n in range(1, len(message)):
+        d.link.sock.sendall(message[:n])
+        if n % 7 == 0:			# and with a descriptor of the next one
+            socket.send_fds(d.link.sock, [message[n:n + 1]], [d.link.front.fd])
+        d.reconnect()
+    works(env, d, "half a message")
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("10 000 messages leave no descriptor", ip=())
+def many_messages(env):
+    d = spawn(env)
+    front, fds = d.link.front, d.fds()
+    for i in range(10000):
+        front.send(vhost.SET_VRING_CALL, number(i % 2), [front.call[i % 2]])
+        if i % 100 == 0:
+            front.ask(vhost.GET_FEATURES)
+    works(env, d, "10 000 messages")
+    equal(d.fds(), fds, "descriptors")
+
+
+# --- life ------------------------------------------------------------------------------
+
+@test("a driver that stops and starts, with other features", ip=())
+def restart(env):
+    d = spawn(env)
+    offer = d.link.front.features
+    for without in (0, vhost.EVENT_IDX, vhost.MRG_RXBUF, vhost.INDIRECT_DESC,
+                    vhost.GUEST_CSUM, vhost.GUEST_TSO4 | vhost.GUEST_TSO6,
+                    vhost.EVENT_IDX | vhost.INDIRECT_DESC, vhost.CSUM, 0):
+        for i in range(2):
+            d.link.front.stop_queue(i)
+        d.link.front.features = offer & ~without
+        d.link.driver = vhost.Driver(d.link.front)
+        works(env, d, f"without {without:x}")
+
+
+@test("a queue that is stopped and continued goes on where it was", ip=())
+def stop_and_continue(env):
+    d = spawn(env)
+    q = d.link.driver
+    transfer(env, d)
+    bases = [d.link.front.stop_queue(i) for i in range(2)]
+    equal(bases, [d.link.front.word(r.used + 2) for r in (q.rx, q.tx)],
+          "a queue stops at its used index")
+    before = q.rx.last_used
+    for i, r in enumerate((q.rx, q.tx)):
+        check(not d.link.front.start_queue(i, r.size, r.desc, r.avail, r.used, bases[i]),
+              "it starts there")
+    transfer(env, d)
+    check(q.rx.last_used > before, "frames pass")
+
+
+@test("a queue that is not enabled waits", ip=())
+def disabled(env):
+    d = spawn(env)
+    front = d.link.front
+    front.order(vhost.SET_VRING_ENABLE, state(1, 0))
+    before = front.word(d.link.driver.tx.used + 2)
+    d.link.send(arp_request())
+    front.order(vhost.SET_OWNER)
+    equal(front.word(d.link.driver.tx.used + 2), before, "chains used")
+    front.order(vhost.SET_VRING_ENABLE, state(1, 1))
+    check(d.link.wait(lambda p: p.kind == "arp" and p.op == 2), "no answer")
+
+
+@test("memory is plugged and unplugged while queues run", ip=())
+def plug(env):
+    d = spawn(env)
+    front = d.link.front
+    for i in range(30):			# 32 in all
+        check(not front.order(vhost.ADD_MEM_REG, region(
+            MORE + i * 4096, MORE + i * 4096, 4096, i * 4096), [front.fd]), "plugged")
+    check(front.order(vhost.ADD_MEM_REG, region(MORE - 4096, MORE - 4096, 4096, 0),
+                      [front.fd]), "the 33rd region is refused")
+    transfer(env, d)
+    for i in range(30):
+        check(not front.order(vhost.REM_MEM_REG, region(
+            MORE + i * 4096, MORE + i * 4096, 4096, i * 4096)), "unplugged")
+    transfer(env, d)
+    check(not front.share_memory(), "the whole table is sent again")
+    transfer(env, d)
+    check(front.order(vhost.REM_MEM_REG, region(GPA, USER[0], REGION, 0)),
+          "memory with rings in it is unplugged, and that is an error")
+    d.link.driver.tx.offer([0])
+    works(env, d, "memory without rings")
+
+
+@test("another front-end takes over; one more is turned away", ip=())
+def takeover(env):
+    d = spawn(env)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(d.path)
+        other.settimeout(TIMEOUT)
+        equal(other.recv(1), b"", "a second front-end gets")
+    transfer(env, d)
+    fds = d.fds()
+    for _ in range(5):
+        d.reconnect()
+        env.announce(d.link)
+        transfer(env, d)
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("a ring of each size, buffers of each size", ip=())
+def sizes(env):
+    d = spawn(env)
+    for ring in (64, 256, 1024):
+        for size in (1536, 4096, 9000):
+            for i in range(2):
+                d.link.front.stop_queue(i)
+            vhost.RING_SIZE = ring
+            d.link.driver = vhost.Driver(d.link.front, size)
+            works(env, d, f"ring of {ring}, buffers of {size}")
+    vhost.RING_SIZE = 256
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The filter of system calls with --vhost-user: memory of a file can be mapped, all other
+ * memory can't
+ */
+
+#include "isolation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "types.h"
+
+#ifdef SYS_mmap2
+#define MMAP	SYS_mmap2
+#else
+#define MMAP	SYS_mmap
+#endif
+#define SIZE	65536
+
+static int fd;
+
+/* Map in a process that is sealed. Return: its status as from waitpid() */
+static int map_sealed(bool vhost, int prot, int flags, int from)
+{
+	const struct conf c = { .mode = MODE_PASST, .vhost_user = vhost };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		isolation_seal(&c);
+		syscall(MMAP, flags & MAP_FIXED ? (void *)&fd : NULL, SIZE, prot,
+			flags, from, 0);
+		syscall(SYS_exit_group, 7);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static bool is_killed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
+
+int main(void)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+
+	if (prctl(PR_GET_SECCOMP) < 0) {	/* in an emulator */
+		printf("1..0 # SKIP no filter of system calls\n");
+		return 0;
+	}
+	fd = memfd_create("guest", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, SIZE))
+		return 1;
+	is(WEXITSTATUS(map_sealed(true, rw, MAP_SHARED, fd)), 7,
+	   "with vhost-user, a file is mapped");
+	ok(is_killed(map_sealed(true, rw | PROT_EXEC, MAP_SHARED, fd)),
+	   "executable memory kills the process");
+	ok(is_killed(map_sealed(true, rw, MAP_PRIVATE | MAP_ANONYMOUS, -1)),
+	   "memory of no file kills it");
+	ok(is_killed(map_sealed(true, rw, MAP_SHARED | MAP_FIXED, fd)),
+	   "a fixed address kills it");
+	ok(is_killed(map_sealed(false, rw, MAP_SHARED, fd)),
+	   "without vhost-user, all of mmap() kills it");
+	close(fd);
+	return done();
+}
