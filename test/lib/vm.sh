@@ -28,10 +28,20 @@ vm_image() {
 	fi
 }
 
-# vm_netdev SOCKET: options for the network device; VM_MAC sets its MAC address
+# vm_netdev SOCKET: options for the network device; VM_MAC sets its MAC address; with
+# VHOST, the guest's memory is shared.  qemu 7.2 crashes under TCG if such a device has
+# MSI-X vectors
 vm_netdev() {
+	local mac=${VM_MAC:-52:54:00:12:34:56}
+	if [ -n "${VHOST-}" ]; then
+		echo -object memory-backend-memfd,id=m,size=256M,share=on \
+		     -machine memory-backend=m -chardev "socket,id=c,path=$1" \
+		     -netdev vhost-user,id=s,chardev=c -device \
+		     "virtio-net-pci,netdev=s,romfile=,mac=$mac,vectors=0${VHOST_DEV-}"
+		return
+	fi
 	echo -netdev "stream,id=s,server=off,addr.type=unix,addr.path=$1" \
-	     -device "virtio-net-pci,netdev=s,romfile=,mac=${VM_MAC:-52:54:00:12:34:56}"
+	     -device "virtio-net-pci,netdev=s,romfile=,mac=$mac"
 }
 
 vm_ready() { vm "$1" true >/dev/null 2>&1; }
