@@ -290,7 +290,7 @@ static void frame_from(struct tap_vhost *t, unsigned *n, const struct iovec *iov
 {
 	struct view frame = view_of_iov(iov, parts);
 	struct rx_offload off = { 0 };
-	struct vhost_hdr h;
+	struct vhost_hdr h = { .num_buffers = 0 };
 
 	if (!view_take(&frame, &h, t->vnet_len) || frame.len > FRAME_MAX) {
 		t->tap.stats.rx_bad[PKT_E_LENGTH]++;
