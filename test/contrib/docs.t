@@ -125,6 +125,11 @@ tar -c --exclude=./.git --exclude=./build . | tar -x --no-same-owner -C "$SRC"
 [ -z "$NS_ROOT" ] || chown -R $USER_ID:$USER_ID "$SRC"
 echo "$PEER4 example.org" | cat /etc/hosts - > "$T/hosts"
 mount --bind "$T/hosts" /etc/hosts
+# tcpdump wants to become another user, which root of a namespace with one user can't
+if [ -z "$NS_ROOT" ] && tcpdump=$(command -v tcpdump); then
+	printf '#!/bin/sh\nexec unshare --map-user=1000 %s "$@"\n' "$tcpdump" > "$T/bin/tcpdump"
+	chmod 755 "$T/bin/tcpdump"
+fi
 mkdir "$T/web"
 echo "it works" > "$T/web/index.html"
 exec_peer python3 -m http.server -d "$T/web" 80 >/dev/null 2>&1 &
