@@ -225,6 +225,7 @@ ns_tmp() {
 	chmod 777 "$T/home"
 	[ -z "$NS_ROOT" ] || chown $USER_ID:$USER_ID "$T/home"
 	export T TMPDIR=$T/home
+	[ -n "$NS_ROOT" ] || export HOME=$T/home
 }
 
 ns_tun() {
