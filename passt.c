@@ -273,6 +273,14 @@ static void tap_writable(void *ctx)
 	udp_tap_writable(&s->udp);
 }
 
+/* Ask for the guest's MAC address: it may be another guest, or another device */
+static void tap_started(void *ctx)
+{
+	struct passt *s = ctx;
+
+	input_solicit_guest(&s->input);
+}
+
 static void tap_closed(void *ctx, int error)
 {
 	struct passt *s = ctx;
@@ -452,6 +460,7 @@ static void datapath_init(struct passt *s)
 	s->tap->rx = tap_rx;
 	s->tap->writable = tap_writable;
 	s->tap->closed = tap_closed;
+	s->tap->started = tap_started;
 	s->tap->ctx = s;
 	protocols_init(s);
 	ports_open(s);

@@ -273,6 +273,14 @@ static void pcap_changed(void *ctx)
 	tap_change(&p->tap, p->inner->caps, p->inner->mtu);
 }
 
+static void pcap_started(void *ctx)
+{
+	struct pcap *p = ctx;
+
+	if (p->tap.started)
+		p->tap.started(p->tap.ctx);
+}
+
 static const struct tap_ops pcap_ops = {
 	.reserve = pcap_reserve,
 	.commit = pcap_commit,
@@ -303,6 +311,7 @@ struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
 	inner->writable = pcap_writable;
 	inner->closed = pcap_closed;
 	inner->changed = pcap_changed;
+	inner->started = pcap_started;
 	inner->raw = pcap_raw;
 	inner->ctx = p;
 	return &p->tap;

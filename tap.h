@@ -94,6 +94,8 @@ struct tap_stats {
  * @writable:	Callback: there is room again after tap_reserve() lent none
  * @closed:	Callback: the other side is gone; 0 or a positive errno
  * @changed:	Callback: @caps or @mtu have changed; may be NULL
+ * @started:	Callback: the guest's driver takes frames from now on, or the guest has
+ *		moved to this machine; may be NULL
  * @raw:	Callback for each received frame before it is parsed, for
  *		captures; may be NULL
  * @ctx:	First argument of the callbacks
@@ -108,6 +110,7 @@ struct tap {
 	void (*writable)(void *ctx);
 	void (*closed)(void *ctx, int error);
 	void (*changed)(void *ctx);
+	void (*started)(void *ctx);
 	void (*raw)(void *ctx, const struct view *frame,
 		    const struct rx_offload *off);
 	void *ctx;

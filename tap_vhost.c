@@ -391,6 +391,17 @@ static unsigned mtu_of(const struct tap_vhost *t, unsigned caps)
 	return mtu;
 }
 
+/* Report a driver that has started, or a guest that has moved here */
+static void report_start(struct tap_vhost *t)
+{
+	bool runs = vhost_user_runs(&t->vu, VHOST_TO_GUEST);
+
+	if (((runs && !t->runs) || t->vu.rarp) && t->tap.started)
+		t->tap.started(t->tap.ctx);
+	t->runs = runs;
+	t->vu.rarp = false;
+}
+
 /* Bring the tap in line with a state of the front-end that may have changed */
 static void state_changed(struct tap_vhost *t)
 {
@@ -407,7 +418,7 @@ static void vhost_lost(struct tap_vhost *t, int error)
 {
 	vhost_user_close(&t->vu);
 	state_changed(t);
-	t->more = false;
+	t->more = t->runs = false;
 	if (error == ECONNRESET || error == EPIPE)
 		error = 0;
 	if (t->tap.closed)
@@ -437,6 +448,7 @@ static void socket_event(struct tap_vhost *t)
 		return;
 	}
 	state_changed(t);
+	report_start(t);
 	serve_waiting(t);
 	serve_guest(t);
 }
@@ -529,7 +541,7 @@ int tap_vhost_init(struct tap_vhost *t, int fd, enum tap_offload max,
 	tap_init(&t->tap, &vhost_ops, 0, mtu);
 	vhost_user_init(&t->vu, l, features(max));
 	t->mtu = t->tap.mtu;
-	t->starved = t->more = false;
+	t->starved = t->more = t->runs = false;
 	memset(&t->ahead, 0, offsetof(struct vhost_ahead, chain));
 	state_changed(t);
 	return fd < 0 ? 0 : vhost_attach(&t->tap, fd);

@@ -336,6 +336,10 @@ class VhostLink(Link):
         self.front.hello(self.features)
         self.driver = vhost.Driver(self.front)
         check(not self.driver.start(), "the queues start")
+        # The daemon asks who we are, all in one turn
+        self.wait(lambda p: p.kind == "arp" or (p.kind == "icmp" and p.type == 135), 1)
+        self.front.order(vhost.SET_OWNER)
+        self.clear()
 
     def fileno(self):
         return self.front.call[0]

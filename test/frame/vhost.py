@@ -146,9 +146,11 @@ class Queue:
         self.next_avail = self.last_used = 0
         self.event_idx = bool(front.features & EVENT_IDX)
 
-    def start(self):
+    def reset(self):
         self.front.put(self.desc, bytes(self.end - self.desc))
         self.next_avail = self.last_used = 0
+
+    def start(self):
         return self.front.start_queue(self.index, self.size, self.desc, self.avail,
                                       self.used)
 
@@ -213,11 +215,14 @@ class Driver:
         self.free = list(range(self.slots))
         self.cut = 0
 
-    def start(self):
-        """Start both queues and offer all receive buffers"""
+    def start(self, stop=True):
+        """Offer all receive buffers and start both queues, stopped before or not"""
         failed = self.front.order(SET_FEATURES, struct.pack("=Q", self.front.features))
         failed |= self.front.share_memory()
-        failed |= self.rx.start() | self.tx.start()
+        for i in range(2 if stop else 0):
+            self.front.stop_queue(i)
+        self.rx.reset()
+        self.tx.reset()
         self.free = list(range(self.slots))
         for i in range(self.buffers):
             at = GPA + self.RX + i * self.buffer_size
@@ -228,7 +233,7 @@ class Driver:
                 self.rx.describe(2 * i + 1, at + 12, self.buffer_size - 12, WRITE)
         step = 1 if self.mergeable else 2
         self.rx.offer(range(0, self.buffers * step, step))
-        return failed
+        return failed | self.rx.start() | self.tx.start()
 
     def receive(self):
         """-> list of (frame, header of 10 bytes)"""

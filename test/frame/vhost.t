@@ -228,6 +228,8 @@ def receive_rules(env):
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(d.link.front.err)
         q = d.link.driver.rx
+        d.link.front.stop_queue(0)
+        q.reset()
         check(not q.start(), "the queue starts")
         for i in range(q.size):
             q.describe(i, gpa, size, flags)
@@ -395,6 +397,29 @@ def restart(env):
         d.link.front.features = offer & ~without
         d.link.driver = vhost.Driver(d.link.front)
         works(env, d, f"without {without:x}")
+
+
+@test("a queue that was turned off, not stopped, starts anew", ip=())
+def turned_off(env):
+    d = spawn(env)			# as cloud-hypervisor does it
+    for _ in range(3):
+        for i in range(2):
+            d.link.front.order(vhost.SET_VRING_ENABLE, state(i, 0))
+        check(not d.link.driver.start(stop=False), "a driver starts")
+        for i in range(2):
+            d.link.front.order(vhost.SET_VRING_ENABLE, state(i, 1))
+        env.barrier(d.link)
+        transfer(env, d)
+
+
+@test("a driver that starts is asked who it is, and so is a guest that moves here", ip=())
+def asked(env):
+    d = spawn(env)
+    check(not d.link.driver.start(), "a driver starts")
+    check(d.link.wait(lambda p: p.kind == "arp" and p.op == 1), "a start raises no question")
+    d.link.clear()
+    check(not d.link.front.order(vhost.SEND_RARP, GUEST_MAC + bytes(2)), "it moves")
+    check(d.link.wait(lambda p: p.kind == "arp" and p.op == 1), "a move raises no question")
 
 
 @test("a queue that is stopped and continued goes on where it was", ip=())
