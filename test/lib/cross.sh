@@ -183,8 +183,8 @@ calls_known() {
 		case $name in
 		# for accept4, openat and so on
 		accept|epoll_wait|open|poll|readlink|recv|send|sigreturn|waitpid) ;;
-		# of 32-bit machines
-		*64)	;;
+		# of 32-bit machines, and the calls of which they take the place
+		*64|mmap2|mmap|newfstatat) ;;
 		*)	# through socketcall()
 			if grep -q '__NR_socketcall$' "$work/numbers"; then
 				case $name in bind|connect|listen|socket|accept4|get*name|\
