@@ -303,6 +303,7 @@ struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
 		      bool text)
 {
 	tap_init(&p->tap, &pcap_ops, inner->caps, inner->mtu);
+	p->tap.burst = inner->burst;
 	p->inner = inner;
 	p->fd = fd;
 	p->text = text;

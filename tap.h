@@ -88,6 +88,8 @@ struct tap_stats {
  * @ops:	Operations of the backend or of a wrapper
  * @caps:	TAP_*: frame.c reads this
  * @mtu:	Largest IP packet towards the other side, bytes
+ * @burst:	Bytes of unsegmented frames worth receiving by one system call; 0: one
+ *		frame
  * @frag_id:	Identification of the last IP packet that may be fragmented
  * @stats:	Counters of the backend; those of a wrapper stay zero
  * @rx:		Callback for @n parsed packets; set in passt.c
@@ -104,6 +106,7 @@ struct tap {
 	const struct tap_ops *ops;
 	unsigned caps;
 	unsigned mtu;
+	size_t burst;
 	uint32_t frag_id;
 	struct tap_stats stats;
 	void (*rx)(void *ctx, const struct pkt *pkts, unsigned n);

@@ -39,7 +39,7 @@
 #include "wire.h"
 
 #define FRAME_MIN	60		/* without FCS: IEEE 802.3, 3.2.8 */
-#define TURN_BYTES	(512 << 10)	/* taken from the guest in one turn */
+#define TURN_BYTES	(512 << 10)	/* from the guest in one turn; to it at once */
 #define MTU_ETHERNET	1500
 
 /* The header before each frame: virtio 1.2, 5.1.6, in little-endian order */
@@ -542,6 +542,7 @@ int tap_vhost_init(struct tap_vhost *t, int fd, enum tap_offload max,
 	vhost_user_init(&t->vu, l, features(max));
 	t->mtu = t->tap.mtu;
 	t->starved = t->more = t->runs = false;
+	t->tap.burst = TURN_BYTES;
 	memset(&t->ahead, 0, offsetof(struct vhost_ahead, chain));
 	state_changed(t);
 	return fd < 0 ? 0 : vhost_attach(&t->tap, fd);

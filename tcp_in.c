@@ -26,8 +26,11 @@
 #define CONSUME_LAZY	(512U * 1024)	/* acknowledged, kept while more is in flight */
 #define NO_OFFSET_MAX	(256U * 1024)	/* in flight without SO_PEEK_OFF */
 
-/* Pieces of one peek: NO_OFFSET_MAX bytes to skip, then frames; one always fits */
-#define PEEK_IOVS	(4 + TAP_TX_BATCH + VIEW_PARTS_MAX)
+/* Pieces of one peek, as many as the kernel takes: NO_OFFSET_MAX bytes to skip, then
+ * frames */
+#define PEEK_IOVS	1024
+static_assert(PEEK_IOVS >= 4 + TAP_TX_BATCH && PEEK_IOVS >= 4 + VIEW_PARTS_MAX,
+	      "segments of one piece, or one frame, always fit");
 
 /*
  * grow_rcvbuf() - Let the receive buffer of a far peer grow as natively
@@ -223,8 +226,8 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 
 	if (n > TAP_TX_BATCH)
 		n = TAP_TX_BATCH;
-	if (max > c->s.mss)
-		n = 1;
+	if (max > c->s.mss && n > t->tap->burst / max)
+		n = t->tap->burst > max ? t->tap->burst / max : 1;
 	fr = tap_reserve(t->tap, &n, frame_l3_hdrlen(v4) +
 			 sizeof(struct tcp_hdr), max < can ? max : can);
 	if (!n) {
