@@ -64,6 +64,9 @@ static bool rx_prepare(const struct udp_rx *rx,
 		return lent;
 	}
 	b->head = frame_can_jumbo(rx->tap) ? UDP_LEN_MAX : whole;
+	/* Large room can be in many pieces: do not use them up for small datagrams */
+	if (sizes->streak == PACK_AFTER && sizes->size < b->head)
+		b->head = sizes->size;
 	b->frames = tap_reserve(rx->tap, &lent, hdrlen, b->head);
 	if (b->n > lent)
 		b->n = lent;
