@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all static; check test-unit lint layers fuzzers bench bench-plot soak;
+# Targets: all static; check test-unit lint layers fuzzers bench bench-vhost bench-plot soak;
 # install uninstall dist deb rpm; compile_commands.json hooks clean
 #
 # CROSS=NAME builds for another architecture, with Debian's compiler for it, below
@@ -181,6 +181,8 @@ test-unit:
 
 bench: all
 	test/bench/run
+bench-vhost: all
+	test/bench/run 3 vhost
 
 # Draw the results of a run, make bench-plot RESULTS=FILE those of another
 RESULTS ?= $(B)/bench.results
@@ -288,7 +290,7 @@ clean:
 	rm -rf build passt pasta qrap compile_commands.json
 
 .PHONY: all static static-tests frames units \
-	replays fuzzers check test-unit bench bench-plot soak layers \
+	replays fuzzers check test-unit bench bench-vhost bench-plot soak layers \
 	lint hooks compile_commands.json install install-apparmor install-systemd \
 	uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS)
