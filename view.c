@@ -141,6 +141,8 @@ unsigned view_list_parts(struct view v, struct iovec *iov, unsigned max)
  * @from:	View that is read
  * @n:		Number of bytes
  *
+ * Both may be of the same memory if no byte of @to is behind the one that is copied to it.
+ *
  * Return: false, and no change, if one view has fewer bytes
  */
 bool view_put_view(struct view *to, struct view *from, size_t n)
@@ -148,9 +150,10 @@ bool view_put_view(struct view *to, struct view *from, size_t n)
 	if (n > to->len || n > from->len)
 		return false;
 	while (n) {
-		size_t part = piece_len(from, n);
+		size_t part = piece_len(to, piece_len(from, n));
 
-		view_put(to, from->p, part);
+		memmove(to->p, from->p, part);
+		view_step(to, part);
 		view_step(from, part);
 		n -= part;
 	}

@@ -48,6 +48,17 @@ static struct view cut(size_t len, unsigned n)
 	return view_of_iov(iov, n);
 }
 
+/* Move bytes to the front, inside the same pieces */
+static bool shifts(size_t len, unsigned n, size_t by)
+{
+	struct view v = cut(len, n), to = v, from = v;
+	bool ok = view_skip(&from, by) && view_put_view(&to, &from, len - by) &&
+		  view_equals(v, flat + by, len - by);
+
+	forget(n);
+	return ok;
+}
+
 /* Take random steps over a view: its bytes are those of the flat copy */
 static bool walk(struct view v, size_t len)
 {
@@ -204,6 +215,18 @@ static void empty_pieces(void)
 	is(v.len, 0, "a view of an empty piece is empty");
 }
 
+static void to_the_front(void)
+{
+	unsigned i, good = 0;
+
+	for (i = 0; i < 1000; i++) {
+		size_t len = (size_t)rand() % SIZE + 1;
+
+		good += shifts(len, (unsigned)rand() % 20 + 1, (size_t)rand() % len);
+	}
+	is(good, 1000, "bytes are moved to the front inside the same pieces");
+}
+
 int main(void)
 {
 	size_t i;
@@ -214,5 +237,6 @@ int main(void)
 	one_piece();
 	empty_pieces();
 	random_cuts();
+	to_the_front();
 	return done();
 }
