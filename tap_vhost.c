@@ -394,12 +394,12 @@ static unsigned mtu_of(const struct tap_vhost *t, unsigned caps)
 /* Report a driver that has started, or a guest that has moved here */
 static void report_start(struct tap_vhost *t)
 {
-	bool runs = vhost_user_runs(&t->vu, VHOST_TO_GUEST);
-
-	if (((runs && !t->runs) || t->vu.rarp) && t->tap.started)
+	if (!vhost_user_runs(&t->vu, VHOST_TO_GUEST) ||
+	    !(t->vu.started || t->vu.rarp))
+		return;
+	t->vu.started = t->vu.rarp = false;
+	if (t->tap.started)
 		t->tap.started(t->tap.ctx);
-	t->runs = runs;
-	t->vu.rarp = false;
 }
 
 /* Bring the tap in line with a state of the front-end that may have changed */
@@ -418,7 +418,7 @@ static void vhost_lost(struct tap_vhost *t, int error)
 {
 	vhost_user_close(&t->vu);
 	state_changed(t);
-	t->more = t->runs = false;
+	t->more = false;
 	if (error == ECONNRESET || error == EPIPE)
 		error = 0;
 	if (t->tap.closed)
@@ -541,7 +541,7 @@ int tap_vhost_init(struct tap_vhost *t, int fd, enum tap_offload max,
 	tap_init(&t->tap, &vhost_ops, 0, mtu);
 	vhost_user_init(&t->vu, l, features(max));
 	t->mtu = t->tap.mtu;
-	t->starved = t->more = t->runs = false;
+	t->starved = t->more = false;
 	t->tap.burst = TURN_BYTES;
 	memset(&t->ahead, 0, offsetof(struct vhost_ahead, chain));
 	state_changed(t);

@@ -50,7 +50,6 @@ struct vhost_ahead {
  * @mergeable:	A frame may be spread over several chains
  * @starved:	tap_reserve() lent no frame: tap->writable() is due
  * @more:	The guest's queue was not empty at the end of the turn
- * @runs:	The queue to the guest runs, as was last reported
  * @ahead:	Receive buffers of the guest
  * @frames, @lent, @hdr:	Frames lent by tap_reserve(), their buffers and headers
  * @pkts:	Batch of packets parsed from the guest's memory
@@ -62,7 +61,7 @@ struct tap_vhost {
 	struct vhost_user vu;
 	unsigned mtu;
 	size_t vnet_len;
-	bool mergeable, starved, more, runs;
+	bool mergeable, starved, more;
 	struct vhost_ahead ahead;
 	struct txframe frames[TAP_TX_BATCH];
 	struct vhost_lent lent[TAP_TX_BATCH];

@@ -146,11 +146,16 @@ static void apply_features(struct vhost_user *u)
 	}
 }
 
-static int start_queue(struct vhost_queue *q)
+static int start_queue(struct vhost_user *u, struct vhost_queue *q)
 {
+	int rc;
+
 	q->vq.size = q->size;
 	q->rebased = false;
-	return vq_start(&q->vq, &q->at, q->base);
+	rc = vq_start(&q->vq, &q->at, q->base);
+	if (!rc && index_of(u, q) == VHOST_TO_GUEST)
+		u->started = true;
+	return rc;
 }
 
 /* Find rings in memory that has changed; a ring that is gone is stopped */
@@ -356,7 +361,7 @@ static int set_vring_kick(struct vhost_user *u, union payload *p)
 		return rc;
 	}
 	q->kick = fd;
-	return q->vq.desc && !q->rebased ? 0 : start_queue(q);
+	return q->vq.desc && !q->rebased ? 0 : start_queue(u, q);
 }
 
 /* Set an eventfd that we write to; without one, nobody is told */
@@ -647,6 +652,6 @@ void vhost_user_close(struct vhost_user *u)
 	drop_fd(&u->fd);
 	u->features = u->protocol = 0;
 	u->mtu = 0;
-	u->rarp = false;
+	u->started = u->rarp = false;
 	u->have = 0;
 }

@@ -74,7 +74,8 @@ struct vhost_queue {
  * @features:	Features that the driver has acknowledged
  * @protocol:	Features of the protocol that the front-end has acknowledged
  * @mtu:	MTU that the front-end has set, 0: none
- * @rarp:	The guest has moved here and is to be announced; the user clears it
+ * @started:	The driver has started the queue to the guest; the user clears it
+ * @rarp:	The guest has moved here; the user clears it
  * @mem:	The guest's memory
  * @queue:	The queues
  * @hdr, @payload:	A message, @have bytes of it so far
@@ -85,7 +86,7 @@ struct vhost_user {
 	int fd;
 	uint64_t offer, features, protocol;
 	unsigned mtu;
-	bool rarp;
+	bool started, rarp;
 	struct guestmem mem;
 	struct vhost_queue queue[VHOST_QUEUES];
 	struct vhost_msg_hdr hdr;

@@ -198,18 +198,21 @@ class Driver:
 
     TABLES, RX, SLOT = 0x40000, 0x100000, 72 << 10
 
-    def __init__(self, front, buffer_size=1536):
+    def __init__(self, front, *sizes):
         f = front.features
         self.front = front
         self.mergeable = bool(f & MRG_RXBUF)
         self.indirect = bool(f & INDIRECT_DESC)
         self.rx = Queue(front, 0, RING_SIZE, 0)
         self.tx = Queue(front, 1, min(4 * RING_SIZE, 1024), 0x20000)
-        self.buffer_size = buffer_size
+        sizes = sizes or (1536,)
         if not self.mergeable:		# virtio 1.2, 5.1.6.3.1
-            self.buffer_size = 65562 if f & (GUEST_TSO4 | GUEST_TSO6) else 1526
-        self.buffers = min((REGION - self.RX - 0x300000) // self.buffer_size,
-                           RING_SIZE if self.mergeable else RING_SIZE // 2)
+            sizes = (65562 if f & (GUEST_TSO4 | GUEST_TSO6) else 1526,)
+        self.step = 1 if self.mergeable else 2	# descriptors of a buffer
+        self.buffers, at = [], self.RX	# (offset, size)
+        for i in range(RING_SIZE // self.step):
+            self.buffers.append((at, sizes[i % len(sizes)]))
+            at += sizes[i % len(sizes)]
         self.slots = self.tx.size // 5
         self.tx_base = REGION - self.SLOT * self.slots // 2
         self.free = list(range(self.slots))
@@ -224,32 +227,29 @@ class Driver:
         self.rx.reset()
         self.tx.reset()
         self.free = list(range(self.slots))
-        for i in range(self.buffers):
-            at = GPA + self.RX + i * self.buffer_size
+        for i, (at, size) in enumerate(self.buffers):
             if self.mergeable:
-                self.rx.describe(i, at, self.buffer_size, WRITE)
+                self.rx.describe(i, GPA + at, size, WRITE)
             else:			# the header has a descriptor of its own
-                self.rx.describe(2 * i, at, 12, WRITE | NEXT, 2 * i + 1)
-                self.rx.describe(2 * i + 1, at + 12, self.buffer_size - 12, WRITE)
-        step = 1 if self.mergeable else 2
-        self.rx.offer(range(0, self.buffers * step, step))
+                self.rx.describe(2 * i, GPA + at, 12, WRITE | NEXT, 2 * i + 1)
+                self.rx.describe(2 * i + 1, GPA + at + 12, size - 12, WRITE)
+        self.rx.offer(range(0, len(self.buffers) * self.step, self.step))
         return failed | self.rx.start() | self.tx.start()
 
     def receive(self):
         """-> list of (frame, header of 10 bytes)"""
         used, out, at = self.rx.collect(), [], 0
-        step = 1 if self.mergeable else 2
         while at < len(used):
-            data, n, count = b"", 1, 0
-            while count < n:
+            data, n, count = b"", None, 0
+            while n is None or count < n:
                 head, size = used[at]
-                part = self.front.get(self.RX + head // step * self.buffer_size, size)
-                if not count:
-                    n = struct.unpack_from("<H", part, 10)[0]
-                    if not n or (n > 1 and not self.mergeable):
-                        raise ValueError(f"a frame in {n} buffers")
+                part = self.front.get(self.buffers[head // self.step][0], size)
                 data += part
                 at, count = at + 1, count + 1
+                if n is None and len(data) >= 12:
+                    n = struct.unpack_from("<H", data, 10)[0]
+                    if not n or (n > 1 and not self.mergeable):
+                        raise ValueError(f"a frame in {n} buffers")
             out.append((data[12:], data[:10]))
         if used:
             self.rx.offer([head for head, _ in used])

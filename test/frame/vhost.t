@@ -502,5 +502,23 @@ def sizes(env):
     vhost.RING_SIZE = 256
 
 
+@test("frames that need fewer buffers than were lent for them, one after the other", ip=())
+def fewer(env):
+    d = spawn(env)
+    srv = env.udp_peer(IP4)
+    port, sport = srv.getsockname()[1], 7000
+    env.send_udp(IP4, sport, IP4.peer, port, b"x", link=d.link)
+    src = srv.recvfrom(10)[1]
+    for sizes in ((1536,), (40, 4096), (1, 2500), (13, 4096, 700)):
+        d.link.driver = vhost.Driver(d.link.front, *sizes)
+        works(env, d, f"buffers of {sizes}")
+        data = [pattern(n, n) for n in (1, 1400, 7, 0, 900, 1472, 30, 2, 1000, 1300) * 3]
+        with d.paused():		# so that they are received in batches
+            for i in data:
+                srv.sendto(i, src)
+        for i in data:
+            env.expect_udp(sport, IP4.peer, port, i, link=d.link)
+
+
 if __name__ == "__main__":
     main()
