@@ -16,7 +16,8 @@ build() {
 	rm -rf "$work/src"
 	mkdir "$work/src"
 	cp -r "$top"/*.[ch1] "$top/Makefile" "$top/seccomp.sh" "$work/src/" 2>/dev/null
-	cp -r "$top/README.md" "$top/VERSION" "$top/doc" "$top/scripts" "$work/src/" 2>/dev/null
+	cp -r "$top"/*.md "$top/AUTHORS" "$top/VERSION" "$top"/{doc,scripts,contrib} \
+		"$work/src/" 2>/dev/null
 	make -s -j2 -C "$work/src" "$@" >"$work/log" 2>&1 &&
 		! grep -i warning "$work/log" &&
 		"$work/src/${dir:-.}/pasta" --version >>"$work/log" 2>&1
