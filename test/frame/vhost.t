@@ -473,6 +473,35 @@ def plug(env):
     works(env, d, "memory without rings")
 
 
+@test("another daemon goes on at the used index, with the same memory", ip=())
+def replaced(env):
+    d = spawn(env)
+    link = d.link
+    d.proc.kill()
+    d.proc.wait()
+    e = SocketDaemon(env.backend, *env.args, verbose=env.verbose)
+    env.stack.callback(e.stop)
+    e.link.front.close()
+    q, front = link.driver, link.front
+    front.sock.close()
+    for _ in range(200):		# turned away while the daemon does not know
+        try:
+            front.sock = link.sock = socket.socket(socket.AF_UNIX)
+            front.sock.connect(e.path)
+            front.sock.settimeout(TIMEOUT)
+            front.hello(link.features)
+            break
+        except (ConnectionError, OSError):
+            select.select([], [], [], 0.02)
+    check(not front.order(vhost.SET_FEATURES, number(front.features)), "features")
+    check(not front.share_memory(), "memory")
+    for r in (q.rx, q.tx):
+        check(not front.start_queue(r.index, r.size, r.desc, r.avail, r.used,
+                                    front.word(r.used + 2)), "a queue starts")
+    e.link = link
+    transfer(env, e)
+
+
 @test("another front-end takes over; one more is turned away", ip=())
 def takeover(env):
     d = spawn(env)
