@@ -122,7 +122,7 @@ needs_of() {
 				grep '^strace' <<<"$needs_named"
 			return;;
 	test/e2e/*|test/guest/*) echo "$needs_stage";;
-	test/compile/*|test/contrib/*|test/packages/*)
+	test/compile/*|test/contrib/*|test/packages/*|test/cross/*)
 		grep -q 'lib/ns\.sh' "$1" && echo "$needs_stage";;
 	*)		return;;
 	esac
@@ -134,7 +134,7 @@ needs_of() {
 			<<<"$text" || continue
 		case $1 in
 		test/guest/*)	how=;;		# the image has all of them
-		test/compile/*|test/contrib/*|test/packages/*) how=soft;;
+		test/compile/*|test/contrib/*|test/packages/*|test/cross/*) how=soft;;
 		esac
 		echo "$name $package $how"
 	done <<<"$needs_named"
