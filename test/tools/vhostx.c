@@ -19,8 +19,9 @@
  *	vhostx relay SOCKET out|in
  *		Be a back-end that does the unavoidable, with one system call for up to
  *		512 KiB: the measure for passt. One front-end and one TCP connection.
- *	vhostx peer sink|source|echo|udp ADDR PORT
- *		Be the other end of out, in, rr and both UDP tests, one after another.
+ *	vhostx peer sink|check|source|echo|udp ADDR PORT
+ *		Be the other end of out, out, in, rr and both UDP tests, one after another.
+ *		"check" compares each byte, and prints received=N bad=N for each connection.
  *
  * The guest prints one line of KEY=VALUE:
  *	gbps	payload acknowledged or received; received by the peer for udp-out
@@ -121,6 +122,17 @@ static void fill(uint8_t *p)
 
 	for (i = 0; i < PATTERN; i++, x = x * 1103515245 + 12345)
 		p[i] = x >> 16;
+}
+
+/* Bytes at @p that differ from the pattern at @at */
+static uint64_t differing(const uint8_t *p, size_t len, const uint8_t *data, uint64_t at)
+{
+	uint64_t bad = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		bad += p[i] != data[(at + i) % PATTERN];
+	return bad;
 }
 
 static int unix_socket(const char *path, bool serve)
@@ -436,7 +448,7 @@ static uint64_t features;
 
 /* What a frame is sent from: headers, and an indirect table */
 struct slot {
-	struct vring_desc table[32];
+	struct vring_desc table[64];
 	uint8_t head[HEAD], data[ETH + 65535 - HEAD];
 };
 
@@ -801,10 +813,8 @@ static bool send_udp(const void *request, size_t len)
 
 static void check(const uint8_t *p, size_t len, uint32_t off)
 {
-	size_t i;
-
-	for (i = 0; o.check && i < len; i++)
-		count.bad += p[i] != pattern[(off + i) % PATTERN];
+	if (o.check)
+		count.bad += differing(p, len, pattern, off);
 }
 
 static void ack_input(const struct tcp_seen *s)
@@ -866,18 +876,20 @@ static void tcp_input(const uint8_t *h, size_t len)
 
 static void udp_input(const uint8_t *h, unsigned gso)
 {
-	size_t len = get16(h + ETH + IP + 4) - UDP;
+	size_t len = get16(h + ETH + IP + 4) - UDP, size = gso ? gso : o.datagram, at;
 
+	if (memcmp(h + ETH + IP + 2, &ends.sport, 2))
+		return;			/* for an earlier guest */
+	answered = true;
 	if (len == sizeof(count.told)) {
 		memcpy(&count.told, h + ETH + IP + UDP, len);
-		answered = true;
 		return;
 	}
-	check(h + ETH + IP + UDP, len, 0);
+	for (at = 0; at < len; at += size)	/* all are equal */
+		check(h + ETH + IP + UDP + at, len - at < size ? len - at : size, 0);
 	count.in += len;
 	count.frames++;
-	count.datagrams += gso ? (len + gso - 1) / gso : 1;
-	answered = true;
+	count.datagrams += (len + size - 1) / size;
 }
 
 static void input(const uint8_t *h, size_t len, unsigned gso)
@@ -1077,6 +1089,22 @@ static bool ask_flood(void)
 	return send_udp(m, sizeof(m));
 }
 
+/* Reset the connection, once there is room for that; and once the memory is gone, nobody
+ * can read the last frames, so wait until they are used */
+static void finish(void)
+{
+	unsigned ms;
+
+	for (ms = 0; ms < 1000 && connected && !send_tcp(RST | ACK, nxt, 0); ms++) {
+		flush();
+		usleep(1000);
+	}
+	flush();
+	for (ms = 0; ms < 1000 && !o.stream &&
+	     ring[TX].avail_idx != load(&ring[TX].used->idx); ms++)
+		usleep(1000);
+}
+
 static void run(const char *test)
 {
 	uint64_t start, us = o.seconds * 1000000, before = 0;
@@ -1122,9 +1150,7 @@ static void run(const char *test)
 		count.bytes = count.told - before;
 		lost = 1 - (double)count.bytes / count.sent;
 	}
-	if (connected)
-		send_tcp(RST | ACK, nxt, 0);
-	flush();
+	finish();
 	if (count.sent)
 		count.datagrams = count.sent / o.datagram;
 	printf("gbps=%.3f ops=%.0f bytes=%" PRIu64 " rtx=%" PRIu64 " dupacks=%" PRIu64
@@ -1597,21 +1623,31 @@ static void peer_udp(int fd, uint8_t *data)
 
 static void peer_tcp(int fd, const char *what, uint8_t *data)
 {
-	uint8_t *buf = malloc(BATCH);
-	size_t at = 0;
+	bool source = !strcmp(what, "source"), check = !strcmp(what, "check");
+	size_t part = BATCH / 2;
+	uint64_t at = 0, bad = 0;
+	uint8_t *buf = malloc(part);
 	ssize_t n;
 
 	do {
-		if (!strcmp(what, "source")) {
-			n = send(fd, data + at, PATTERN - at < BATCH / 2 ? PATTERN - at :
-				 BATCH / 2, MSG_NOSIGNAL);
-			at = (at + (n > 0 ? n : 0)) % PATTERN;
-			continue;
+		if (source) {
+			size_t left = PATTERN - at % PATTERN;
+
+			n = send(fd, data + at % PATTERN, left < part ? left : part,
+				 MSG_NOSIGNAL);
+		} else {
+			n = recv(fd, buf, part, 0);
+			if (n > 0 && check)
+				bad += differing(buf, n, data, at);
+			if (n > 0 && !strcmp(what, "echo"))
+				n = send(fd, buf, n, MSG_NOSIGNAL);
 		}
-		n = recv(fd, buf, BATCH / 2, 0);
-		if (n > 0 && !strcmp(what, "echo"))
-			n = send(fd, buf, n, MSG_NOSIGNAL);
+		at += n > 0 ? n : 0;
 	} while (n > 0);
+	if (check) {
+		printf("received=%" PRIu64 " bad=%" PRIu64 "\n", at, bad);
+		fflush(stdout);
+	}
 	free(buf);
 	close(fd);
 }
