@@ -97,6 +97,7 @@ reuse			reuse
 needs_bench='
 iperf3			iperf3
 slirp4netns		slirp4netns
+strace			strace
 '
 
 # needs_text FILE: the commands of a test and of the libraries that it sources
