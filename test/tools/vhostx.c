@@ -1656,7 +1656,7 @@ static int peer(int argc, char **argv)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	uint8_t *data = malloc(PATTERN);
-	int fd, one = 1;
+	int fd, one = 1, room = 8 << 20;
 	bool udp;
 
 	if (argc < 4)
@@ -1671,6 +1671,7 @@ static int peer(int argc, char **argv)
 		die("bind");
 	if (udp) {		/* joined datagrams are fine: we count bytes */
 		setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 		peer_udp(fd, data);
 	}
 	for (;;)
