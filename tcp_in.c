@@ -29,7 +29,7 @@
 /* Pieces of one peek, as many as the kernel takes: NO_OFFSET_MAX bytes to skip, then
  * frames */
 #define PEEK_IOVS	1024
-static_assert(PEEK_IOVS >= 4 + TAP_TX_BATCH && PEEK_IOVS >= 4 + VIEW_PARTS_MAX,
+static_assert(PEEK_IOVS >= 4 + TAP_TX_BATCH + VIEW_PARTS_MAX,
 	      "segments of one piece, or one frame, always fit");
 
 /*
