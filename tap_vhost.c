@@ -96,9 +96,7 @@ static bool ahead_take(struct tap_vhost *t)
 		return true;
 	}
 	if (rc == -ENOBUFS)
-		rc = vq_break(q, "a chain of too many pieces");
-	if (rc == -EPROTO)
-		vhost_user_broken(&t->vu, VHOST_TO_GUEST);
+		vq_break(q, "a chain of too many pieces");
 	return false;
 }
 
@@ -123,7 +121,6 @@ static bool find_room(struct tap_vhost *t, struct vhost_lent *l, unsigned first,
 		    l->parts + c->parts > VIEW_PARTS_MAX) {
 			vq_break(q, t->mergeable ? "buffers of too many pieces" :
 				    "a buffer too small for a frame");
-			vhost_user_broken(&t->vu, VHOST_TO_GUEST);
 			return false;
 		}
 		have += c->len;
@@ -325,9 +322,7 @@ static size_t batch_from(struct tap_vhost *t)
 		bytes += c.len;
 	}
 	if (rc == -ENOBUFS && !taken)
-		rc = vq_break(q, "a chain of too many pieces");
-	if (rc == -EPROTO)
-		vhost_user_broken(&t->vu, VHOST_FROM_GUEST);
+		vq_break(q, "a chain of too many pieces");
 	if (n)
 		t->tap.rx(t->tap.ctx, t->pkts, n);
 	for (i = 0; i < taken; i++)
@@ -476,9 +471,10 @@ static void vhost_poll(struct tap *tap)
 		serve_guest(t);
 }
 
-/* Call the guest about a queue, if it wants that */
+/* Call the guest about a queue, if it wants that; report one that it has broken */
 static void call(struct tap_vhost *t, unsigned i)
 {
+	vhost_user_report(&t->vu, i);
 	if (vq_runs(queue(t, i)) && vq_wants_call(queue(t, i)))
 		vhost_user_call(&t->vu, i);
 }

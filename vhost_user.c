@@ -151,7 +151,7 @@ static int start_queue(struct vhost_user *u, struct vhost_queue *q)
 	int rc;
 
 	q->vq.size = q->size;
-	q->rebased = false;
+	q->rebased = q->reported = false;
 	rc = vq_start(&q->vq, &q->at, q->base);
 	if (!rc && index_of(u, q) == VHOST_TO_GUEST)
 		u->started = true;
@@ -576,12 +576,17 @@ void vhost_user_call(struct vhost_user *u, unsigned queue)
 	signal_fd(u->queue[queue].call);
 }
 
-/* vhost_user_broken() - Report that the guest's driver has broken a queue */
-void vhost_user_broken(struct vhost_user *u, unsigned queue)
+/* vhost_user_report() - Report once if the guest's driver has broken a queue */
+void vhost_user_report(struct vhost_user *u, unsigned queue)
 {
+	struct vhost_queue *q = &u->queue[queue];
+
+	if (!q->vq.desc || !q->vq.broken || q->reported)
+		return;
+	q->reported = true;
 	warn_limited("Queue %u of the guest stands still until its driver starts it "
-		     "again: %s", queue, u->queue[queue].vq.broken);
-	signal_fd(u->queue[queue].err);
+		     "again: %s", queue, q->vq.broken);
+	signal_fd(q->err);
 }
 
 /**

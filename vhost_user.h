@@ -55,6 +55,7 @@ struct vhost_msg_hdr {
  * @base:	Index of the first chain at the next start
  * @rebased:	@base was set since the last start
  * @enabled:	The front-end lets it run
+ * @reported:	The front-end knows that the ring is broken
  * @kick, @call, @err:	Descriptors, ours; -1: none
  */
 struct vhost_queue {
@@ -62,7 +63,7 @@ struct vhost_queue {
 	struct vq_addr at;
 	unsigned size;
 	uint16_t base;
-	bool rebased, enabled;
+	bool rebased, enabled, reported;
 	int kick, call, err;
 };
 
@@ -100,7 +101,7 @@ int vhost_user_attach(struct vhost_user *u, int fd);
 int vhost_user_read(struct vhost_user *u);
 void vhost_user_close(struct vhost_user *u);
 void vhost_user_call(struct vhost_user *u, unsigned queue);
-void vhost_user_broken(struct vhost_user *u, unsigned queue);
+void vhost_user_report(struct vhost_user *u, unsigned queue);
 
 /* vhost_user_runs() - May buffers of this queue be used? */
 static inline bool vhost_user_runs(const struct vhost_user *u, unsigned queue)

@@ -14,6 +14,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import time
 
 REGION = 32 << 20
@@ -50,6 +51,7 @@ class FrontEnd:
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, 2 * REGION)
         self.mem = mmap.mmap(self.fd, 2 * REGION)
+        self.words = memoryview(self.mem).cast("H")
         self.kick = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2)]
         self.call = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2)]
         self.err = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -130,6 +132,13 @@ class FrontEnd:
     def get(self, offset, size):
         return self.mem[offset:offset + size]
 
+    def put_word(self, offset, number):
+        """Store 16 bits at once: pack_into() writes zeros first"""
+        number &= 0xffff
+        if sys.byteorder == "big":
+            number = number >> 8 | (number & 0xff) << 8
+        self.words[offset // 2] = number
+
     def word(self, offset):
         return struct.unpack_from("<H", self.mem, offset)[0]
 
@@ -165,7 +174,7 @@ class Queue:
             struct.pack_into("<H", mem, self.avail + 4 + 2 * (self.next_avail % self.size),
                              head)
             self.next_avail += 1
-        struct.pack_into("<H", mem, self.avail + 2, self.next_avail & 0xffff)
+        self.front.put_word(self.avail + 2, self.next_avail)
         if self.event_idx:
             event = self.front.word(self.used + 4 + 8 * self.size)
             wanted = (self.next_avail - event - 1) & 0xffff < self.next_avail - before
@@ -183,8 +192,7 @@ class Queue:
                 "<II", self.front.mem, self.used + 4 + 8 * (self.last_used % self.size)))
             self.last_used += 1
         if self.event_idx:
-            struct.pack_into("<H", self.front.mem, self.avail + 4 + 2 * self.size,
-                             self.last_used & 0xffff)
+            self.front.put_word(self.avail + 4 + 2 * self.size, self.last_used)
         return out
 
 
