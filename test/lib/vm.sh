@@ -46,6 +46,8 @@ vm_netdev() {
 
 vm_ready() { vm "$1" true >/dev/null 2>&1; }
 
+# TCG leaves out the memory barriers of a guest that can only ever have one CPU.  A driver
+# that shares its memory with a process then misses what it must see, and hangs
 vm_start() {
 	local name=$1 sock=$2 net
 	shift 2
@@ -53,6 +55,7 @@ vm_start() {
 	read -ra net <<<"$(vm_netdev "$sock")"
 	[ "$sock" != none ] || net=()
 	exec_as user "$QEMU" -nodefaults -nographic -no-reboot -accel tcg -m 256 \
+		-smp 1,maxcpus=2 \
 		-kernel "$VM_IMAGE/kernel" -initrd "$VM_IMAGE/initrd" \
 		-append "console=ttyS0 quiet panic=-1 ${VM_APPEND-}" \
 		-serial "file:$T/home/$name.console" \
