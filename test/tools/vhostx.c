@@ -1573,21 +1573,24 @@ static int relay(int argc, char **argv)
 
 /* --- the peer ------------------------------------------------------------------------------- */
 
-#define DATAGRAMS	64
+#define DATAGRAMS	64		/* in one call */
+#define DATAGRAM_MAX	65507U		/* bytes: IPv4 without its headers */
 
+/* Send datagrams of @size bytes for @ms.  The kernel makes them of one large buffer each
+ * time, so that not the sender is what limits the rate */
 static void flood(int fd, const struct sockaddr_in *to, uint32_t size, uint32_t ms,
 		  uint8_t *data)
 {
-	struct iovec iov = { data, size };
-	struct mmsghdr m[DATAGRAMS];
+	int segment = (int)size, none = 0;
+	uint32_t n = size < DATAGRAM_MAX / DATAGRAMS ? DATAGRAMS : DATAGRAM_MAX / size;
 	uint64_t end = now_us() + ms * 1000ULL;
-	unsigned i;
 
-	for (i = 0; i < DATAGRAMS; i++)
-		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1,
-			.msg_name = (void *)to, .msg_namelen = sizeof(*to) } };
+	if (!size || size > DATAGRAM_MAX ||
+	    setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
+		return;
 	while (now_us() < end)
-		sendmmsg(fd, m, DATAGRAMS, 0);
+		sendto(fd, data, n * size, 0, (const struct sockaddr *)to, sizeof(*to));
+	setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none));
 }
 
 static void peer_udp(int fd, uint8_t *data)
