@@ -414,3 +414,66 @@ void guest_reconnected(struct guest *g)
 		if (g->id[k].rank > GUEST_ASSUMED)
 			g->id[k].rank = GUEST_ASSUMED;
 }
+
+/* Migration -------------------------------------------------------------- */
+
+/**
+ * guest_export() - Tell what was learned from frames of the guest
+ * @g:		The guest
+ * @l:		Filled in
+ */
+void guest_export(const struct guest *g, struct guest_learned *l)
+{
+	unsigned k;
+
+	memset(l, 0, sizeof(*l));
+	memcpy(l->mac, g->mac, MAC_LEN);
+	l->mac_known = g->mac_known;
+	for (k = 0; k < GUEST_CLASSES; k++) {
+		if (!g->id[k].mac_known)
+			continue;
+		l->id[k].addr = *guest_addr(g, k);
+		memcpy(l->id[k].mac, g->id[k].mac, MAC_LEN);
+		l->id[k].heard = true;
+	}
+}
+
+/* guest_is_valid() - Could frames have shown this? */
+bool guest_is_valid(const struct guest_learned *l)
+{
+	unsigned k;
+
+	if (l->mac_known && l->mac[0] & 1)
+		return false;
+	for (k = 0; k < GUEST_CLASSES; k++) {
+		const struct guest_seen *s = &l->id[k];
+
+		if (s->heard && (s->mac[0] & 1 || class_of(&s->addr) != k ||
+				 !inany_is_unicast(&s->addr) ||
+				 inany_is_loopback(&s->addr)))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * guest_import() - Learn from another daemon, which has served this guest so far
+ * @g:		The guest
+ * @net:	Network of the host; gives the ranks of the addresses here
+ * @l:		Valid
+ */
+void guest_import(struct guest *g, const struct hostnet *net,
+		  const struct guest_learned *l)
+{
+	unsigned k;
+
+	reset_macs(g);
+	if (l->mac_known)
+		guest_take_mac(g, l->mac, GUEST_NONE);
+	for (k = 0; k < GUEST_CLASSES; k++) {
+		const struct guest_seen *s = &l->id[k];
+
+		if (s->heard)
+			adopt(g, rank_of(net, &s->addr), &s->addr, s->mac);
+	}
+}

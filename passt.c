@@ -50,6 +50,7 @@
 #include "log.h"
 #include "loop.h"
 #include "hostnet.h"
+#include "migrate.h"
 #include "netns.h"
 #include "nshelper.h"
 #include "packet.h"
@@ -128,6 +129,7 @@ static struct passt {
 	struct udp_splice udp_splice;
 	struct icmp icmp;
 	struct input input;
+	struct migrate migrate;
 	struct listen listen;
 	struct scan scan;
 	struct inbound inbound;
@@ -281,10 +283,26 @@ static void tap_started(void *ctx)
 	input_solicit_guest(&s->input);
 }
 
+static int tap_migrate(void *ctx, enum tap_migrate step, int fd)
+{
+	struct passt *s = ctx;
+
+	switch (step) {
+	case TAP_SAVE:
+		return migrate_save(&s->migrate, fd);
+	case TAP_LOAD:
+		return migrate_load(&s->migrate, fd);
+	case TAP_RUN:
+		migrate_run(&s->migrate);
+	}
+	return 0;
+}
+
 static void tap_closed(void *ctx, int error)
 {
 	struct passt *s = ctx;
 
+	migrate_closed(&s->migrate);
 	if (error)
 		err_rc(error, "Tap failed");
 	else if (s->conf->mode == MODE_PASTA)
@@ -351,6 +369,7 @@ static void protocols_init(struct passt *s)
 		  &s->loop);
 	input_init(&s->input, c, net, &s->guest, &s->dns, s->tap, &s->loop,
 		   &s->tcp, &s->udp, &s->icmp);
+	migrate_init(&s->migrate, &s->guest, net, NULL);
 	guest_mac_init(s);
 }
 
@@ -461,6 +480,7 @@ static void datapath_init(struct passt *s)
 	s->tap->writable = tap_writable;
 	s->tap->closed = tap_closed;
 	s->tap->started = tap_started;
+	s->tap->migrate = tap_migrate;
 	s->tap->ctx = s;
 	protocols_init(s);
 	ports_open(s);

@@ -281,6 +281,13 @@ static void pcap_started(void *ctx)
 		p->tap.started(p->tap.ctx);
 }
 
+static int pcap_migrate(void *ctx, enum tap_migrate step, int fd)
+{
+	struct pcap *p = ctx;
+
+	return p->tap.migrate ? p->tap.migrate(p->tap.ctx, step, fd) : -EOPNOTSUPP;
+}
+
 static const struct tap_ops pcap_ops = {
 	.reserve = pcap_reserve,
 	.commit = pcap_commit,
@@ -313,6 +320,7 @@ struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
 	inner->closed = pcap_closed;
 	inner->changed = pcap_changed;
 	inner->started = pcap_started;
+	inner->migrate = pcap_migrate;
 	inner->raw = pcap_raw;
 	inner->ctx = p;
 	return &p->tap;

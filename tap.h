@@ -37,6 +37,13 @@ enum {
 	TAP_JUMBO = 16,			/* frames over the MTU, whole */
 };
 
+/* Steps of a guest that moves to another machine, with the state of its network */
+enum tap_migrate {
+	TAP_SAVE,			/* write the state; the guest stands still */
+	TAP_LOAD,			/* read it, before the guest goes on here */
+	TAP_RUN,			/* the guest goes on here after one of these */
+};
+
 /**
  * struct txframe - A frame lent for sending
  * @hdr:	Room for @hdrlen bytes of headers from Ethernet on, private
@@ -98,6 +105,8 @@ struct tap_stats {
  * @changed:	Callback: @caps or @mtu have changed; may be NULL
  * @started:	Callback: the guest's driver takes frames from now on, or the guest has
  *		moved to this machine; may be NULL
+ * @migrate:	Callback: a step, with a descriptor for the state that the backend
+ *		closes, or -1. Return: 0 or negative errno; may be NULL
  * @raw:	Callback for each received frame before it is parsed, for
  *		captures; may be NULL
  * @ctx:	First argument of the callbacks
@@ -114,6 +123,7 @@ struct tap {
 	void (*closed)(void *ctx, int error);
 	void (*changed)(void *ctx);
 	void (*started)(void *ctx);
+	int (*migrate)(void *ctx, enum tap_migrate step, int fd);
 	void (*raw)(void *ctx, const struct view *frame,
 		    const struct rx_offload *off);
 	void *ctx;

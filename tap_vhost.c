@@ -397,6 +397,25 @@ static void report_start(struct tap_vhost *t)
 		t->tap.started(t->tap.ctx);
 }
 
+/* Report a guest that goes on here after its state was transferred */
+static void report_run(struct tap_vhost *t)
+{
+	if (!t->vu.moving || !vhost_user_runs_any(&t->vu))
+		return;
+	t->vu.moving = false;
+	if (t->tap.migrate)
+		t->tap.migrate(t->tap.ctx, TAP_RUN, -1);
+}
+
+static int vhost_transfer(void *ctx, bool load, int fd)
+{
+	struct tap_vhost *t = ctx;
+
+	return t->tap.migrate ?
+	       t->tap.migrate(t->tap.ctx, load ? TAP_LOAD : TAP_SAVE, fd) :
+	       -EOPNOTSUPP;
+}
+
 /* Bring the tap in line with a state of the front-end that may have changed */
 static void state_changed(struct tap_vhost *t)
 {
@@ -443,6 +462,7 @@ static void socket_event(struct tap_vhost *t)
 		return;
 	}
 	state_changed(t);
+	report_run(t);			/* before frames of flows that have moved */
 	report_start(t);
 	serve_waiting(t);
 	serve_guest(t);
@@ -457,6 +477,8 @@ static void vhost_event(struct tap *tap, unsigned which, uint32_t events)
 		return;
 	if (which == VHOST_EV_SOCKET)
 		socket_event(t);
+	else if (which == VHOST_EV_STATE)
+		vhost_user_load(&t->vu);
 	else if (which == VHOST_EV_KICK + VHOST_TO_GUEST)
 		serve_waiting(t);
 	else
@@ -536,6 +558,8 @@ int tap_vhost_init(struct tap_vhost *t, int fd, enum tap_offload max,
 {
 	tap_init(&t->tap, &vhost_ops, 0, mtu);
 	vhost_user_init(&t->vu, l, features(max));
+	t->vu.transfer = vhost_transfer;
+	t->vu.ctx = t;
 	t->mtu = t->tap.mtu;
 	t->starved = t->more = false;
 	t->tap.burst = TURN_BYTES;

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -46,7 +47,7 @@ enum {
 	REQ_GET_PROTOCOL_FEATURES, REQ_SET_PROTOCOL_FEATURES, REQ_GET_QUEUE_NUM,
 	REQ_SET_VRING_ENABLE, REQ_SEND_RARP, REQ_NET_SET_MTU,
 	REQ_RESET_DEVICE = 34, REQ_GET_MAX_MEM_SLOTS = 36, REQ_ADD_MEM_REG,
-	REQ_REM_MEM_REG,
+	REQ_REM_MEM_REG, REQ_SET_DEVICE_STATE_FD = 42, REQ_CHECK_DEVICE_STATE,
 };
 
 enum {					/* flags of a message */
@@ -59,13 +60,17 @@ enum {					/* flags of a message */
 #define PROTOCOL_F_NET_MTU		VHOST_F(4)
 #define PROTOCOL_F_RESET_DEVICE		VHOST_F(13)
 #define PROTOCOL_F_CONFIGURE_MEM_SLOTS	VHOST_F(15)
+#define PROTOCOL_F_DEVICE_STATE		VHOST_F(19)
 #define PROTOCOL_OFFER	(PROTOCOL_F_RARP | PROTOCOL_F_REPLY_ACK | \
 			 PROTOCOL_F_NET_MTU | PROTOCOL_F_RESET_DEVICE | \
-			 PROTOCOL_F_CONFIGURE_MEM_SLOTS)
+			 PROTOCOL_F_CONFIGURE_MEM_SLOTS | \
+			 PROTOCOL_F_DEVICE_STATE)
 
 #define TABLE_REGIONS	8		/* of one SET_MEM_TABLE */
 #define VRING_INDEX	0xff		/* bits of a number with a descriptor */
 #define VRING_NOFD	0x100
+#define STATE_NOFD	0x100		/* the descriptor to use is the front-end's */
+#define STATE_ERROR	1
 #define MTU_MIN		68		/* of IPv4: RFC 791, 3.2 */
 #define MESSAGES	64		/* handled in one turn */
 
@@ -81,12 +86,15 @@ struct msg_mem_table {
 	struct msg_region region[TABLE_REGIONS];
 };
 
+struct msg_state { uint32_t load, phase; };
+
 union payload {
 	uint64_t u64;
 	struct msg_vring_state state;
 	struct msg_vring_addr addr;
 	struct msg_mem_reg reg;
 	struct msg_mem_table table;
+	struct msg_state state_fd;
 };
 static_assert(sizeof(union payload) == 264, "vhost-user, message types");
 static_assert(sizeof(union payload) <= VHOST_MSG_MAX, "the longest message fits");
@@ -146,10 +154,18 @@ static void apply_features(struct vhost_user *u)
 	}
 }
 
+static void drop_state(struct vhost_user *u)
+{
+	if (u->state.fd >= 0 && u->state.load)
+		loop_del(u->loop, u->state.fd);
+	drop_fd(&u->state.fd);
+}
+
 static int start_queue(struct vhost_user *u, struct vhost_queue *q)
 {
 	int rc;
 
+	drop_state(u);			/* it comes too late */
 	q->vq.size = q->size;
 	q->rebased = q->reported = false;
 	rc = vq_start(&q->vq, &q->at, q->base);
@@ -414,6 +430,63 @@ static int net_set_mtu(struct vhost_user *u, union payload *p)
 	return 0;
 }
 
+/* Can we wait for this descriptor, up to a deadline? Files may block for good */
+/* #syscalls:vhost fstat fstat64 newfstatat statx */
+static bool has_deadline(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* Take a pipe for the state, to use it after the answer; all queues are stopped */
+static int set_device_state_fd(struct vhost_user *u, union payload *p)
+{
+	const union epoll_ref ref = { .kind = REF_TAP, .index = VHOST_EV_STATE };
+	bool load = p->state_fd.load;
+	unsigned i;
+	int rc;
+
+	if (p->state_fd.load > 1 || p->state_fd.phase || u->fds.n != 1 ||
+	    !has_deadline(u->fds.fd[0]))
+		return -EINVAL;
+	for (i = 0; i < VHOST_QUEUES; i++)
+		if (u->queue[i].vq.desc)
+			return -EBUSY;
+	rc = load ? loop_add(u->loop, u->fds.fd[0], EPOLLIN, ref) : 0;
+	if (rc)
+		return rc;
+	drop_state(u);
+	u->state = (struct vhost_state){ .fd = take_fd(u), .load = load };
+	p->u64 = STATE_NOFD;
+	return 0;
+}
+
+static void transfer_state(struct vhost_user *u)
+{
+	u->state.rc = u->transfer ? u->transfer(u->ctx, u->state.load, u->state.fd) :
+				    -EOPNOTSUPP;
+	u->state.done = u->moving = true;
+	drop_state(u);
+}
+
+/* The front-end reads what we write, but only after our answer */
+static void save_state(struct vhost_user *u)
+{
+	if (u->state.fd >= 0 && !u->state.load)
+		transfer_state(u);
+}
+
+static int check_device_state(struct vhost_user *u, union payload *p)
+{
+	vhost_user_load(u);		/* its event may come later */
+	if (!u->state.done)
+		return -ENODATA;
+	u->state.done = false;
+	p->u64 = u->state.rc ? STATE_ERROR : 0;
+	return 0;
+}
+
 /**
  * struct request - What is known of a request
  * @handle:	Handler, NULL: we don't know the request
@@ -447,7 +520,22 @@ static const struct request {
 	[REQ_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, 0, true },
 	[REQ_ADD_MEM_REG] = { add_mem_reg, sizeof(struct msg_mem_reg), false },
 	[REQ_REM_MEM_REG] = { rem_mem_reg, sizeof(struct msg_mem_reg), false },
+	[REQ_SET_DEVICE_STATE_FD] = { set_device_state_fd, 8, true },
+	[REQ_CHECK_DEVICE_STATE] = { check_device_state, 0, true },
 };
+
+/* The answer to a request that fails, if there is a place for an error in it */
+static uint64_t error_answer(uint32_t request)
+{
+	switch (request) {
+	case REQ_SET_DEVICE_STATE_FD:
+		return STATE_NOFD | STATE_ERROR;
+	case REQ_CHECK_DEVICE_STATE:
+		return STATE_ERROR;
+	default:
+		return 0;
+	}
+}
 
 /* Send the answer to the current message; an answer is short, so the socket takes it
  * unless the front-end does not read at all */
@@ -487,12 +575,14 @@ static int handle(struct vhost_user *u)
 		warn_limited_rc(rc, "vhost-user request %u was refused",
 				u->hdr.request);
 	status = rc != 0;
-	if (r->answers) {
-		if (rc)			/* there is no place for an error */
-			p.u64 = 0;
-		return answer(u, &p, sizeof(p.u64));
-	}
-	return asked ? answer(u, &status, sizeof(status)) : 0;
+	if (!r->answers)
+		return asked ? answer(u, &status, sizeof(status)) : 0;
+	if (rc)
+		p.u64 = error_answer(u->hdr.request);
+	rc = answer(u, &p, sizeof(p.u64));
+	if (!rc)
+		save_state(u);
+	return rc;
 }
 
 /* Receive the current message up to byte @total. Return: 1: it is there, 0: try later,
@@ -559,6 +649,13 @@ int vhost_user_read(struct vhost_user *u)
 	return 0;
 }
 
+/* vhost_user_load() - Read the state of the device, if the front-end writes it now */
+void vhost_user_load(struct vhost_user *u)
+{
+	if (u->state.fd >= 0 && u->state.load)
+		transfer_state(u);
+}
+
 /* Tell by an eventfd */
 /* #syscalls:vhost write */
 static void signal_fd(int fd)
@@ -601,7 +698,7 @@ void vhost_user_init(struct vhost_user *u, struct loop *l, uint64_t offer)
 
 	memset(u, 0, sizeof(*u));
 	u->loop = l;
-	u->fd = -1;
+	u->fd = u->state.fd = -1;
 	u->offer = offer;
 	for (i = 0; i < VHOST_QUEUES; i++) {
 		struct vhost_queue *q = &u->queue[i];
@@ -651,12 +748,14 @@ void vhost_user_close(struct vhost_user *u)
 		q->base = 0;
 		q->enabled = false;
 	}
+	drop_state(u);
+	u->state.done = false;
 	fdpass_close(&u->fds);
 	guestmem_clear(&u->mem);
 	loop_del(u->loop, u->fd);
 	drop_fd(&u->fd);
 	u->features = u->protocol = 0;
 	u->mtu = 0;
-	u->started = u->rarp = false;
+	u->started = u->rarp = u->moving = false;
 	u->have = 0;
 }

@@ -20,7 +20,7 @@ struct loop;
 enum { VHOST_TO_GUEST, VHOST_FROM_GUEST, VHOST_QUEUES };
 
 /* Indexes of descriptors, for events of kind REF_TAP */
-enum { VHOST_EV_SOCKET, VHOST_EV_KICK };	/* VHOST_EV_KICK + queue */
+enum { VHOST_EV_SOCKET, VHOST_EV_STATE, VHOST_EV_KICK };	/* VHOST_EV_KICK + queue */
 
 /* Feature bits: virtio 1.2, 5.1.3 and 6, and two of vhost-user itself */
 #define VHOST_F(bit)			(1ULL << (bit))
@@ -68,6 +68,19 @@ struct vhost_queue {
 };
 
 /**
+ * struct vhost_state - Transfer of the state of the device when the guest migrates
+ * @fd:		Pipe or socket, ours; -1: none
+ * @load:	The state is read, otherwise written
+ * @done:	It was transferred, and the front-end has not asked for the result yet
+ * @rc:		Result: 0 or negative errno
+ */
+struct vhost_state {
+	int fd;
+	bool load, done;
+	int rc;
+};
+
+/**
  * struct vhost_user - A connection with a front-end
  * @loop:	Watches the connection and the kicks
  * @fd:		The connection, -1: none
@@ -77,6 +90,10 @@ struct vhost_queue {
  * @mtu:	MTU that the front-end has set, 0: none
  * @started:	The driver has started the queue to the guest; the user clears it
  * @rarp:	The guest has moved here; the user clears it
+ * @moving:	No queue has run since a transfer of the state; the user clears it
+ * @transfer:	Callback: read or write the state. Return: 0 or negative errno
+ * @ctx:	Its first argument
+ * @state:	State to be transferred
  * @mem:	The guest's memory
  * @queue:	The queues
  * @hdr, @payload:	A message, @have bytes of it so far
@@ -87,7 +104,10 @@ struct vhost_user {
 	int fd;
 	uint64_t offer, features, protocol;
 	unsigned mtu;
-	bool started, rarp;
+	bool started, rarp, moving;
+	int (*transfer)(void *ctx, bool load, int fd);
+	void *ctx;
+	struct vhost_state state;
 	struct guestmem mem;
 	struct vhost_queue queue[VHOST_QUEUES];
 	struct vhost_msg_hdr hdr;
@@ -99,6 +119,7 @@ struct vhost_user {
 void vhost_user_init(struct vhost_user *u, struct loop *l, uint64_t offer);
 int vhost_user_attach(struct vhost_user *u, int fd);
 int vhost_user_read(struct vhost_user *u);
+void vhost_user_load(struct vhost_user *u);
 void vhost_user_close(struct vhost_user *u);
 void vhost_user_call(struct vhost_user *u, unsigned queue);
 void vhost_user_report(struct vhost_user *u, unsigned queue);
@@ -107,6 +128,13 @@ void vhost_user_report(struct vhost_user *u, unsigned queue);
 static inline bool vhost_user_runs(const struct vhost_user *u, unsigned queue)
 {
 	return u->queue[queue].enabled && vq_runs(&u->queue[queue].vq);
+}
+
+/* vhost_user_runs_any() - May buffers of any queue be used? */
+static inline bool vhost_user_runs_any(const struct vhost_user *u)
+{
+	return vhost_user_runs(u, VHOST_TO_GUEST) ||
+	       vhost_user_runs(u, VHOST_FROM_GUEST);
 }
 
 #endif /* VHOST_USER_H */
