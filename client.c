@@ -6,9 +6,7 @@
  * so that it does not wait in vain. The socket stays when the client leaves, so
  * that a restarted qemu can connect again.
  *
- * A path may be left over from a daemon that has ended. We find out by
- * connecting: if the connection is refused, the socket is stale, and its file
- * is replaced.
+ * A path may be left over from a daemon that has ended, see sockpath.c:
  *
  *	given path	live: an error		stale: replaced
  *	default paths	live: the next one	stale: replaced
@@ -22,15 +20,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "loop.h"
+#include "sockpath.h"
 #include "tap.h"
 #include "util.h"
 
@@ -39,52 +34,19 @@
 #define BACKLOG		4
 #define PAUSE_MS	100		/* without free descriptors */
 
-/* Is this a socket without a listener? Any other file is not ours */
-static bool is_stale(const struct sockaddr_un *sa)
+/* Listen at the first of the default paths that is free, and set @path to it */
+static int listen_first_free(char path[SOCKPATH_LEN])
 {
-	struct stat st;
-	bool refused;
-	int fd;
-
-	if (lstat(sa->sun_path, &st) || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	refused = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) &&
-		  errno == ECONNREFUSED;
-	close(fd);
-	return refused;
-}
-
-/* Bind to a path, replacing a stale socket */
-static int bind_path(int fd, const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-
-	if (util_strcpy(sa.sun_path, sizeof(sa.sun_path), path))
-		return -ENAMETOOLONG;
-	if (!bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return 0;
-	if (errno != EADDRINUSE || !is_stale(&sa))
-		return -errno;
-	if (unlink(path) && errno != ENOENT)
-		return -errno;
-	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ? -errno : 0;
-}
-
-static int bind_first_free(int fd, char *path, size_t size)
-{
-	int i, rc = -EADDRINUSE;
+	int i, fd = -EADDRINUSE;
 
 	for (i = 1; i <= PATHS; i++) {
-		snprintf(path, size, PATH_FORMAT, i);
-		rc = bind_path(fd, path);
+		snprintf(path, SOCKPATH_LEN, PATH_FORMAT, i);
+		fd = sockpath_listen(path, BACKLOG);
 		/* Skip sockets in use, and stale ones of other users */
-		if (rc != -EADDRINUSE && rc != -EPERM && rc != -EACCES)
+		if (fd != -EADDRINUSE && fd != -EPERM && fd != -EACCES)
 			break;
 	}
-	return rc;
+	return fd;
 }
 
 static void tell(const struct conf *c, const char *path)
@@ -118,35 +80,27 @@ static void tell(const struct conf *c, const char *path)
  */
 int client_listen(struct client *cl, const struct conf *c)
 {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)] = "";
-	const char *name = c->sock_path ? c->sock_path : path;
-	int rc;
+	int fd;
 
-	cl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (cl->fd < 0) {
-		rc = -errno;
-		err_errno("Couldn't create a UNIX socket");
-		return rc;
+	cl->path[0] = 0;
+	if (c->sock_path) {
+		util_strcpy(cl->path, sizeof(cl->path), c->sock_path);
+		fd = sockpath_listen(c->sock_path, BACKLOG);
+	} else {
+		fd = listen_first_free(cl->path);
 	}
-	if (c->sock_path)
-		rc = bind_path(cl->fd, c->sock_path);
-	else
-		rc = bind_first_free(cl->fd, path, sizeof(path));
-	if (!rc && listen(cl->fd, BACKLOG))
-		rc = -errno;
-	if (!rc) {
-		tell(c, name);
+	cl->fd = fd < 0 ? -1 : fd;
+	if (fd >= 0) {
+		tell(c, cl->path);
 		return 0;
 	}
-	if (rc == -EADDRINUSE && c->sock_path)
-		err("Socket path %s already in use", name);
-	else if (rc == -EADDRINUSE)
+	if (fd == -EADDRINUSE && c->sock_path)
+		err("Socket path %s already in use", c->sock_path);
+	else if (fd == -EADDRINUSE)
 		err("Socket paths /tmp/passt_1.socket to _64 are all in use");
 	else
-		err_rc(rc, "Couldn't bind UNIX socket %s", name);
-	close(cl->fd);
-	cl->fd = -1;
-	return rc;
+		err_rc(fd, "Couldn't bind UNIX socket %s", cl->path);
+	return fd;
 }
 
 static const union epoll_ref client_ref = { .kind = REF_CLIENT };
@@ -178,34 +132,30 @@ void client_timer(struct client *cl)
  *
  * Return: true if @t has a new client
  */
-/* #syscalls:passt accept4 accept getsockopt close */
+/* #syscalls:passt close */
 bool client_accept(struct client *cl, struct tap *t)
 {
-	int fd = accept4(cl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct ucred cred = { .pid = 0 };
-	socklen_t len = sizeof(cred);
-	int rc;
+	pid_t pid;
+	int fd = sockpath_accept(cl->fd, &pid), rc;
 
+	if (fd == -EAGAIN || fd == -ECONNABORTED || fd == -EINTR)
+		return false;
 	if (fd < 0) {
-		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-			return false;
-		warn_limited_rc(errno, "Couldn't accept a client for now");
+		warn_limited_rc(fd, "Couldn't accept a client for now");
 		loop_mod(cl->loop, cl->fd, 0, client_ref);
 		wheel_arm(&cl->loop->wheel, &cl->timer,
 			  cl->loop->now_ms + PAUSE_MS);
 		return false;
 	}
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	rc = tap_attach(t, fd);
 	if (!rc) {
-		info_limited("accepted connection from PID %d",
-			     (int)cred.pid);
+		info_limited("accepted connection from PID %d", (int)pid);
 		return true;
 	}
 	close(fd);
 	if (rc == -EBUSY)
 		warn_limited("PID %d was turned away, there is a client already",
-			     (int)cred.pid);
+			     (int)pid);
 	else
 		warn_limited_rc(rc, "Couldn't take a client");
 	return false;

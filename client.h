@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "loop.h"
+#include "sockpath.h"
 #include "types.h"
 
 struct tap;
@@ -16,11 +17,13 @@ struct tap;
 /**
  * struct client - The listening socket
  * @fd:		Listening socket, -1: none
+ * @path:	Its path, "": none
  * @loop:	Loop for its events
  * @timer:	End of a pause without free descriptors
  */
 struct client {
 	int fd;
+	char path[SOCKPATH_LEN];
 	struct loop *loop;
 	struct timer timer;
 };

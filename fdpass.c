@@ -38,22 +38,40 @@ void fdpass_close(struct fdpass *f)
  *
  * Return: 0 or negative errno
  */
-/* #syscalls:pasta sendmsg */
-/* #syscalls:nshelper sendmsg */
 int fdpass_send(int to, const void *data, size_t len, const struct fdpass *f,
 		int flags)
 {
-	union control control = { .hdr = {
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int) * f->n),
-	} };
+	return fdpass_send_many(to, data, len, f->fd, f->n, flags);
+}
+
+/**
+ * fdpass_send_many() - Send bytes with up to FDPASS_MOST descriptors
+ * @to, @data, @len, @flags:	As for fdpass_send()
+ * @fds, @n:	Descriptors, which stay open here
+ *
+ * Return: 0 or negative errno
+ */
+/* #syscalls:pasta sendmsg */
+/* #syscalls:nshelper sendmsg */
+/* #syscalls:vhost sendmsg */
+int fdpass_send_many(int to, const void *data, size_t len, const int *fds,
+		     unsigned n, int flags)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * FDPASS_MOST)];
+	} control;
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (f->n) {
-		memcpy(CMSG_DATA(&control.hdr), f->fd, sizeof(int) * f->n);
+	if (n) {
+		control.hdr = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(int) * n),
+		};
+		memcpy(CMSG_DATA(&control.hdr), fds, sizeof(int) * n);
 		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * f->n);
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n);
 	}
 	return sendmsg(to, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sockpath.c - Listening UNIX sockets with a path
+ *
+ * A path may be left over from a daemon that has ended. We find out by
+ * connecting: if the connection is refused, the socket is stale, and its file
+ * is replaced.
+ */
+
+#include "sockpath.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* Is this a socket without a listener? Any other file is not ours */
+static bool is_stale(const struct sockaddr_un *sa)
+{
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(sa->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) &&
+		  errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/* Bind to a path, replacing a stale socket */
+static int bind_path(int fd, const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (util_strcpy(sa.sun_path, sizeof(sa.sun_path), path))
+		return -ENAMETOOLONG;
+	if (!bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return 0;
+	if (errno != EADDRINUSE || !is_stale(&sa))
+		return -errno;
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ? -errno : 0;
+}
+
+/**
+ * sockpath_listen() - Create a stream socket that listens at a path
+ * @path:	Path; a stale socket there is replaced
+ * @backlog:	As for listen()
+ *
+ * Return: descriptor, non-blocking and close-on-exec, or negative errno;
+ * -EADDRINUSE if the path has a listener, or is another kind of file
+ */
+int sockpath_listen(const char *path, int backlog)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = bind_path(fd, path);
+	if (!rc && listen(fd, backlog))
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/**
+ * sockpath_accept() - Accept a connection
+ * @fd:		Listening socket
+ * @pid:	Set to the process that has connected
+ *
+ * Return: descriptor, non-blocking and close-on-exec, or negative errno
+ */
+/* #syscalls:passt accept4 accept getsockopt */
+int sockpath_accept(int fd, pid_t *pid)
+{
+	int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct ucred cred = { .pid = 0 };
+	socklen_t len = sizeof(cred);
+
+	if (conn < 0)
+		return -errno;
+	getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	*pid = cred.pid;
+	return conn;
+}
