@@ -40,8 +40,6 @@ static enum conf_result option_apply(struct parse *p, const struct opt *o,
 	if (!(o->modes & 1 << p->c->mode))
 		return conf_bad(p, "--%s is for %s mode only", o->name,
 				o->modes == IN_PASTA ? "pasta" : "passt");
-	if (!o->set)
-		return conf_bad(p, "--%s is not built yet", o->name);
 	p->opt = o;
 	return o->set(p, arg);
 }
@@ -279,6 +277,8 @@ static enum conf_result check_process(struct parse *p)
 		return conf_bad(p, "--stats needs --foreground");
 	if (c->fd_tap >= 0 && c->sock_path)
 		return exclude(p, "fd", "socket");
+	if (c->repair_path && !c->vhost_user)
+		return conf_bad(p, "--repair-path needs --vhost-user");
 	return CONF_RUN;
 }
 
@@ -471,30 +471,8 @@ static void help_section(const char *title, unsigned modes)
 
 	printf("\n%s:\n", title);
 	for (size_t i = 0; (o = conf_opt(i)); i++)
-		if (o->modes == modes && o->set && o->help)
+		if (o->modes == modes && o->help)
 			help_option(o);
-}
-
-/* Name the options that are not built, without dashes: see conf_opts.c */
-static void help_not_built(void)
-{
-	const struct opt *o;
-	unsigned column = 80;
-
-	printf("\nKnown, and not built yet:");
-	for (size_t i = 0; (o = conf_opt(i)); i++) {
-		unsigned len = strlen(o->name) + 1;
-
-		if (o->set)
-			continue;
-		if (column + len >= 80) {
-			printf("\n ");
-			column = 1;
-		}
-		column += len;
-		printf(" %s", o->name);
-	}
-	printf("\n");
 }
 
 static const char usage[] =
@@ -514,7 +492,6 @@ static void print_help(void)
 	help_section("Options", IN_BOTH);
 	help_section("Options of passt", IN_PASST);
 	help_section("Options of pasta", IN_PASTA);
-	help_not_built();
 	fflush(stdout);
 }
 

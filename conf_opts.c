@@ -2,11 +2,7 @@
 /*
  * conf_opts.c - The table of options, and the function of each
  *
- * One table, options[], is the only source of the parser and of --help. An
- * entry without a function is an option that callers may know and that is not
- * built yet: to give it is an error. The help names these options at its end
- * and without dashes, because some callers search the help for an option to
- * learn whether they may use it.
+ * One table, options[], is the only source of the parser and of --help.
  *
  * The function of an option looks at its value alone and sets a field. Rules
  * that involve several options are checked by conf.c once all are known.
@@ -115,7 +111,8 @@ static enum conf_result set_trace(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
-static enum conf_result set_stderr(struct parse *p, const char *arg)
+/* An option that old callers may give */
+static enum conf_result set_nothing(struct parse *p, const char *arg)
 {
 	(void)arg;
 	warn("--%s is deprecated and has no effect", p->opt->name);
@@ -559,6 +556,16 @@ static enum conf_result set_socket(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+static enum conf_result set_repair_path(struct parse *p, const char *arg)
+{
+	if (!*arg || strlen(arg) > SOCK_PATH_MAX)
+		return bad_value(p, arg,
+				 "a path of up to 107 characters, or 'none'");
+	p->c->no_repair = !strcmp(arg, "none");
+	p->c->repair_path = p->c->no_repair ? NULL : arg;
+	return CONF_RUN;
+}
+
 static enum conf_result set_stats(struct parse *p, const char *arg)
 {
 	unsigned long n;
@@ -631,7 +638,6 @@ static enum conf_result set_tap_offload(struct parse *p, const char *arg)
 #define CALL(fn)	fn, 0
 #define SET(fn, f)	fn, offsetof(struct conf, f)
 #define SET_IP(fn, f)	fn, offsetof(struct conf_ip, f)
-#define NOT_BUILT	NULL, 0, ""
 
 static const struct opt options[] = {
 	{ "debug", 'd', IN_BOTH, NULL, FLAG(debug),
@@ -640,7 +646,7 @@ static const struct opt options[] = {
 	  "Log each packet as well; implies --debug" },
 	{ "quiet", 'q', IN_BOTH, NULL, FLAG(quiet),
 	  "Print warnings and errors only" },
-	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_stderr),
+	{ "stderr", 'e', IN_BOTH, NULL, CALL(set_nothing),
 	  "No effect, accepted for old callers" },
 	{ "stats", 0, IN_BOTH, "DELAY", CALL(set_stats),
 	  "Print counters every DELAY seconds; needs\n"
@@ -777,9 +783,14 @@ static const struct opt options[] = {
 	  "Print the type of the vhost-user device and exit" },
 	{ "one-off", '1', IN_PASST, NULL, FLAG(one_off),
 	  "Exit when the guest disconnects; --fd implies it" },
-	{ "repair-path", 0, IN_PASST, "PATH", NOT_BUILT },
-	{ "migrate-exit", 0, IN_PASST, NULL, NOT_BUILT },
-	{ "migrate-no-linger", 0, IN_PASST, NULL, NOT_BUILT },
+	{ "repair-path", 0, IN_PASST, "PATH", CALL(set_repair_path),
+	  "UNIX socket for passt-repair, or 'none'; needs\n"
+	  "--vhost-user (default: SOCKET.repair, SOCKET\n"
+	  "being the path of passt's socket)" },
+	{ "migrate-exit", 0, IN_PASST, NULL, CALL(set_nothing),
+	  "No effect, accepted for old callers" },
+	{ "migrate-no-linger", 0, IN_PASST, NULL, CALL(set_nothing),
+	  "No effect, accepted for old callers" },
 	{ "no-dhcp-dns", 0, IN_PASST, NULL, CLEAR(dhcp_dns),
 	  "Don't hand out name servers by DHCP or NDP" },
 	{ "no-dhcp-search", 0, IN_PASST, NULL, CLEAR(dhcp_search),

@@ -25,7 +25,7 @@ typedef enum conf_result conf_set_fn(struct parse *p, const char *arg);
  * @letter:	Short name, 0: none; entries with the same one are synonyms
  * @modes:	Where it may be given: IN_*
  * @arg:	Name of its value, NULL: it takes none
- * @set:	Function that stores the value, NULL: not built yet
+ * @set:	Function that stores the value
  * @offset:	For @set: offset of the field in struct conf, or in struct conf_ip
  *		if each family has one
  * @help:	Text for --help, lines of up to 49 columns; NULL: not in the help,

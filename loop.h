@@ -27,6 +27,7 @@ enum ref_kind {
 	REF_SCAN,			/* timer of the search for listeners */
 	REF_NSHELPER,			/* pasta-ns, which makes sockets */
 	REF_CLIENT,			/* passt's listening UNIX socket */
+	REF_REPAIR,			/* index: REPAIR_EV_*, of passt-repair */
 };
 
 enum { REF_FLOW_KINDS = REF_ICMP + 1 };	/* the first ones are flows */

@@ -57,6 +57,7 @@
 #include "pasta.h"
 #include "pcap.h"
 #include "ports.h"
+#include "repair.h"
 #include "resolv.h"
 #include "rules.h"
 #include "scan.h"
@@ -87,6 +88,7 @@
  * @ns:		Namespace that we serve (pasta)
  * @nsh:	Sockets of that namespace
  * @client:	Socket for virtual machines (passt)
+ * @repair:	Socket for passt-repair (passt with --vhost-user)
  * @loop:	Events and timers
  * @tap:	Tap as protocols see it: @tun, @stream or @vhost, or @pcap before it
  * @tap_fd:	Descriptor of the tap; @tun_info: features of the device
@@ -113,6 +115,7 @@ static struct passt {
 	struct pasta ns;
 	struct nshelper nsh;
 	struct client client;
+	struct repair repair;
 	struct loop loop;
 	struct tap *tap;
 	union {
@@ -231,9 +234,12 @@ static void tap_open(struct passt *s)
 	int rc = 0;
 
 	s->client.fd = s->ns_fd = -1;
-	if (c->mode == MODE_PASST && c->fd_tap < 0) {
-		if (client_listen(&s->client, c))
-			exit(1);	/* the error was logged */
+	if (c->mode == MODE_PASST && c->fd_tap < 0 &&
+	    client_listen(&s->client, c))
+		exit(1);		/* the error was logged */
+	if (repair_listen(&s->repair, c, s->client.path))
+		exit(1);
+	if (s->client.fd >= 0) {
 		isolation_close_inherited(-1);
 		return;
 	}
@@ -468,6 +474,8 @@ static void datapath_init(struct passt *s)
 		rc = nshelper_start(&s->nsh, s->ns.helper, &s->loop, s->fds);
 	if (!rc)
 		rc = client_watch(&s->client, &s->loop);
+	if (!rc)
+		rc = repair_watch(&s->repair, &s->loop);
 	if (rc)
 		die_rc(rc, "Couldn't start");
 
@@ -728,6 +736,9 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_CLIENT:
 		if (client_accept(&s->client, s->tap))
 			input_reconnected(&s->input);
+		break;
+	case REF_REPAIR:
+		repair_event(&s->repair, ref.index);
 		break;
 	}
 }

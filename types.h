@@ -131,6 +131,8 @@ struct conf {
 
 	/* passt */
 	const char *sock_path;		/* NULL: the first free default one */
+	const char *repair_path;	/* NULL: beside the socket */
+	bool no_repair;			/* no socket for passt-repair */
 
 	/* For tests: use a fallback */
 	bool no_peek_off;		/* act as if SO_PEEK_OFF was unknown */

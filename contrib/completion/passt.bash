@@ -18,6 +18,7 @@ _passt_options() {
 		--freebind --no-map-gw --map-host-loopback --map-guest-addr
 		--ipv4-only --ipv6-only --tcp-ports --udp-ports --socket
 		--socket-path --vhost-user --print-capabilities --one-off
+		--repair-path --migrate-exit --migrate-no-linger
 		--no-dhcp-dns --no-dhcp-search'
 		letters='
 		-d -q -e -f -l -h -F -p -P -m -a -n -M -g -i -o -D -S -H -4
@@ -57,7 +58,7 @@ _passt_kind() {
 	--hostname|--fqdn|-I|--ns-ifname|--ns-mac-addr)
 		kind='any';;
 	-l|--log-file|-p|--pcap|-P|--pid|-s|--socket|--socket-path|\
-	--userns)
+	--repair-path|--userns)
 		kind='file';;
 	--runas)
 		kind='user';;

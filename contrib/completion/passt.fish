@@ -22,8 +22,8 @@ function __passt_operands
                 --outbound --outbound-if4 --outbound-if6 --dns --dns-forward \
                 --dns-host --search --hostname --fqdn --map-host-loopback \
                 --map-guest-addr --tcp-ports --udp-ports --socket \
-                --socket-path --tcp-ns --udp-ns --ns-ifname --ns-mac-addr \
-                --netns --userns
+                --socket-path --repair-path --tcp-ns --udp-ns --ns-ifname \
+                --ns-mac-addr --netns --userns
                 set -e words[1]
                 set -e words[1]
             case '--*'
@@ -151,6 +151,9 @@ complete -c passt -n __passt_options_open -s s -l socket-path -r -F -d 'Other na
 complete -c passt -n __passt_options_open -l vhost-user -d 'Exchange frames in the guest\'s memory: the client is the vhost-user front-end of a virtual machine'
 complete -c passt -n __passt_options_open -l print-capabilities -d 'Print the type of the vhost-user device and exit'
 complete -c passt -n __passt_options_open -s 1 -l one-off -d 'Exit when the guest disconnects; --fd implies it'
+complete -c passt -n __passt_options_open -l repair-path -r -F -d 'UNIX socket for passt-repair, or \'none\'; needs --vhost-user'
+complete -c passt -n __passt_options_open -l migrate-exit -d 'No effect, accepted for old callers'
+complete -c passt -n __passt_options_open -l migrate-no-linger -d 'No effect, accepted for old callers'
 complete -c passt -n __passt_options_open -l no-dhcp-dns -d 'Don\'t hand out name servers by DHCP or NDP'
 complete -c passt -n __passt_options_open -l no-dhcp-search -d 'Don\'t hand out a search list by DHCP or NDP'
 complete -c pasta -n __passt_options_open -s d -l debug -d 'Log events in detail'

@@ -42,7 +42,8 @@ cases() {
 	pasta --debug --config | --config-net |
 	pasta --mtu 1500 --config | --config-net |
 	pasta -qm 1500 --config | --config-net |
-	passt --repair | | --repair-path
+	passt --repair | --repair-path |
+	pasta --repair | | --repair-path
 	pasta --tap-off | | --tap-offload
 	passt -t | none all | auto
 	pasta -t | none auto | all

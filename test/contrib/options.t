@@ -66,8 +66,6 @@ notices manual 's/by default 65520/by default 1500/' \
 	'--mtu: the manual says nothing of default "65520"'
 notices manual 's/^.It Fl m , -mtu/.It Fl x , -mtu/' "--mtu has letter 'x' in manual"
 notices manual 's/^.Ss Only for passt/.Ss Other/' "--one-off is for passt and pasta in manual"
-notices manual 's/^.Fl -repair-path ,/.Fl/' \
-	"--repair-path: manual and table differ on whether it is built"
 notices bash '/ mtu /d' "--mtu is missing in bash"
 notices bash 's/^pasta mtu m any/pasta mtu m -/' "--mtu has value 'in one program' in bash"
 notices zsh '/--mtu/d' "--mtu is missing in zsh"

@@ -177,13 +177,8 @@ wrong_words() {
 		refused "for pasta mode only" "$T/bin/passt" $words || bad=1
 	done
 	is $bad 0 "passt: options of pasta"
-	bad=0
-	for words in "--repair-path x" --migrate-exit \
-		     --migrate-no-linger; do
-		# shellcheck disable=SC2086
-		refused "is not built yet" "$T/bin/passt" $words || bad=1
-	done
-	is $bad 0 "passt: what is not built yet"
+	refused "--repair-path needs --vhost-user" "$T/bin/passt" --repair-path x
+	ok $? "passt: a path for passt-repair is for vhost-user"
 	refused "more than 2048 rules for ports" "$PASTA" \
 		-t "$(seq -s, 1 2 4999)" -- true
 	ok $? "too many ports in a list"
@@ -370,8 +365,7 @@ probes() {
 documents() {
 	local page=$NS_TOP/passt.1 help name missing='' n=0
 	help=$("$PASTA" --help)
-	for name in $(grep -oE -- '--[a-z0-9-]+' <<<"$help" | sort -u) \
-		    $(sed '1,/not built yet/d' <<<"$help"); do
+	for name in $(grep -oE -- '--[a-z0-9-]+' <<<"$help" | sort -u); do
 		n=$((n + 1))
 		grep -qE -- "-${name#--}( |\$)" "$page" || missing+=" $name"
 	done

@@ -114,10 +114,14 @@ parent with 7 child "$PASST" -q -f -t none -u none --fd 7
 is "$out" "$MAC
 status 0" "krun: the same without ports"
 
-# What is not built says so
-parent "$PASST" --vhost-user --repair-path none --socket "$S"
-is $? 1 "migration is not there yet"
-like "$out" "repair-path" "and that is said"
+# Managers of virtual machines that migrate
+parent "$PASST" --vhost-user --repair-path none --migrate-exit --migrate-no-linger \
+	--pid "$PIDFILE" --socket "$S"
+is $? 0 "options of migration are known"
+like "$out" "--migrate-exit is deprecated and has no effect.*--migrate-no-linger is" \
+	"and deprecated ones are said to have no effect"
+kill "$(cat "$PIDFILE")"
+wait_for gone "$(cat "$PIDFILE")"
 is "$("$PASST" --print-capabilities)" '{
   "type": "net"
 }' "managers of vhost-user back-ends are told the type"

@@ -40,16 +40,14 @@ def words(text):
 
 
 def read_table(path):
-    table, not_built, hidden = Place('table'), set(), set()
+    table, hidden = Place('table'), set()
     for line in open(path, encoding='utf-8'):
         modes, letter, name, arg, state, default, text = line.rstrip('\n').split('\t')
-        if state == 'not built':
-            not_built.add(name)
-        elif state == 'hidden':
+        if state == 'hidden':
             hidden.add(name)
         else:
             table.put(name, modes.split(','), letter, arg, (default, text))
-    return table, not_built, hidden
+    return table, hidden
 
 
 SECTIONS = {'Options': ('passt', 'pasta'), 'Options of passt': ('passt',),
@@ -57,7 +55,7 @@ SECTIONS = {'Options': ('passt', 'pasta'), 'Options of passt': ('passt',),
 
 
 def read_help(path):
-    place, not_built = Place('help'), set()
+    place = Place('help')
     modes, text, name = None, '', None
     for line in open(path, encoding='utf-8').read().split('\n'):
         head = re.match(r'(\S.*):$', line)
@@ -68,15 +66,12 @@ def read_help(path):
             name = entry[2]
             place.put(name, modes, entry[1] or '', entry[3] or '')
             text = line[30:]
-        elif modes == 'Known, and not built yet':
-            not_built |= set(line.split())
-            name = None
         elif name:
             text += ' ' + line.strip()
         if name:
             default = re.search(r'\(default: (.*?)\)', text)
             place[name] = place[name][:3] + (default[1] if default else '',)
-    return place, not_built
+    return place
 
 
 def plain(line):
@@ -108,15 +103,13 @@ def value(macros):
 
 
 def read_manual(path):
-    place, not_built = Place('manual'), set()
+    place = Place('manual')
     modes, section, names, was_head = None, '', [], False
     for line in open(path, encoding='utf-8').read().split('\n'):
         if line.startswith('.\\"'):
             continue
         if line.startswith('.Sh '):
             section, names = line[4:], []
-        if section == 'NOT BUILT YET':
-            not_built |= set(re.findall(r'(?:Fl |, )-([a-z0-9-]+)', line))
         if section != 'OPTIONS':
             continue
         if line.startswith('.Ss '):
@@ -139,7 +132,7 @@ def read_manual(path):
     # An alias has the letter of the name before it
     if 'socket-path' in place:
         place['socket-path'] = place['socket-path'][:1] + ('s',) + place['socket-path'][2:]
-    return place, not_built
+    return place
 
 
 def read_bash(path):
@@ -180,9 +173,9 @@ def read_fish(path):
 
 
 def main():
-    table, not_built, hidden = read_table(sys.argv[1])
-    help_, help_missing = read_help(sys.argv[2])
-    manual, manual_missing = read_manual(sys.argv[3])
+    table, hidden = read_table(sys.argv[1])
+    help_ = read_help(sys.argv[2])
+    manual = read_manual(sys.argv[3])
     shells = [read_bash(sys.argv[4]), read_zsh(sys.argv[5]), read_fish(sys.argv[6])]
 
     for place in (help_, manual, *shells):
@@ -219,9 +212,6 @@ def main():
             print(f'--{name}: the manual has a default, and the help has none')
         if default and not re.search(r'\bdefault|\bwithout this option', described):
             print(f'--{name}: the manual does not say that "{default}" is a default')
-    for title, found in (('help', help_missing), ('manual', manual_missing)):
-        for name in sorted(not_built ^ found):
-            print(f'--{name}: {title} and table differ on whether it is built')
     for place in (help_, manual, *shells):
         for name in sorted(hidden & set(place)):
             print(f'--{name} is for tests, and in {place.title}')

@@ -482,9 +482,17 @@ static const struct {
 	  " an IPv6 address, and there is no IPv6" },
 
 	/* Expected results */
-	{ V "--repair-path x", "!--repair-path is not built yet" },
-	{ V "--migrate-exit", "!--migrate-exit is not built yet" },
-	{ V "--migrate-no-linger", "!--migrate-no-linger is not built yet" },
+	{ V "--vhost-user --repair-path x", "vhost_user repair=x" },
+	{ V "--vhost-user --repair-path x --repair-path none", "vhost_user no_repair" },
+	{ V "--vhost-user --repair-path none --repair-path x", "vhost_user repair=x" },
+	{ V "--repair-path none", "no_repair" },
+	{ V "--repair-path x", "!--repair-path needs --vhost-user" },
+	{ V "--repair-path=", "!Invalid value '' for --repair-path: expected"
+	  " a path of up to 107 characters, or 'none'" },
+	{ P "--repair-path x", "!--repair-path is for passt mode only" },
+	{ V "--migrate-exit", "kind=fd" },
+	{ V "--migrate-no-linger", "kind=fd" },
+	{ P "--migrate-exit", "!--migrate-exit is for passt mode only" },
 
 	/* Callers */
 	{ "pasta --stderr --ns-ifname=tap0 --mtu=65520 --config-net --address=10.0.2.100 "
@@ -644,6 +652,8 @@ static void describe_strings(const struct conf *c)
 	if (c->pcap_file)
 		token("pcap=%s", c->pcap_file);
 	token("sock=%s", c->sock_path ? c->sock_path : "FIRST");
+	if (c->repair_path)
+		token("repair=%s", c->repair_path);
 	token("stats=%u", c->stats_s);
 	if (c->runas)
 		token("runas=%s", c->runas);
@@ -658,6 +668,7 @@ static void describe(const struct conf *c)
 	} flags[] = {
 		{ c->foreground, "fg" }, { c->debug, "debug" },
 		{ c->trace, "trace" }, { c->quiet, "quiet" },
+		{ c->vhost_user, "vhost_user" }, { c->no_repair, "no_repair" },
 		{ c->one_off, "one_off" }, { c->config_net, "config_net" },
 		{ c->no_map_gw, "no_map_gw" }, { c->no_tcp, "no_tcp" },
 		{ c->no_udp, "no_udp" }, { c->no_icmp, "no_icmp" },
