@@ -77,14 +77,17 @@ int fdpass_send_many(int to, const void *data, size_t len, const int *fds,
 }
 
 /*
- * Get the descriptors of a message; the kernel leaves out those above our limit
+ * Get the descriptors of a message; the kernel leaves out those above our limit. Another
+ * control message comes first if the socket asks for credentials (SO_PASSCRED), as one that
+ * was passed to us may
  */
 static void fdpass_take(struct msghdr *msg, struct fdpass *f)
 {
-	const struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
+	struct cmsghdr *hdr = CMSG_FIRSTHDR(msg);
 
-	if (!hdr || hdr->cmsg_level != SOL_SOCKET ||
-	    hdr->cmsg_type != SCM_RIGHTS)
+	while (hdr && (hdr->cmsg_level != SOL_SOCKET || hdr->cmsg_type != SCM_RIGHTS))
+		hdr = CMSG_NXTHDR(msg, hdr);
+	if (!hdr)
 		return;
 	f->n = (unsigned)((hdr->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	memcpy(f->fd, CMSG_DATA(hdr), sizeof(int) * f->n);

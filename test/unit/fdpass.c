@@ -76,6 +76,23 @@ static void no_room(void)
 	   "none of a message with too many descriptors stays open");
 }
 
+/* A socket that somebody else has made may have any options */
+static void with_credentials(void)
+{
+	struct fdpass out = { .n = 2, .fd = { pair[0], pair[1] } }, in;
+	int before = next_fd(), on = 1;
+	char c = 'x';
+
+	setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	fdpass_send(pair[0], &c, 1, &out, 0);
+	ok(!fdpass_receive(pair[1], &c, 1, &in, MSG_DONTWAIT) && in.n == 2,
+	   "descriptors are found after credentials");
+	fdpass_close(&in);
+	is(next_fd(), before, "and none stays open");
+	on = 0;
+	setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
 static void wrong_length(void)
 {
 	struct fdpass out = { .n = 2, .fd = { pair[0], pair[1] } }, in;
@@ -107,6 +124,7 @@ int main(void)
 	arrive(1);
 	arrive(FDPASS_MAX);
 	no_room();
+	with_credentials();
 	wrong_length();
 	return done();
 }
