@@ -37,7 +37,7 @@ static size_t piece_len(struct view *v, size_t max)
 struct view view_of_iov(const struct iovec *iov, unsigned n)
 {
 	struct view v = { .next = iov };
-	size_t len = 0;
+	uint64_t len = 0;		/* pieces may overlap */
 	unsigned i;
 
 	for (i = 0; i < n; i++)

@@ -206,6 +206,7 @@ static void empty_pieces(void)
 	struct iovec list[3] = { { NULL, 0 }, { flat, 3 }, { NULL, 0 } };
 	struct view v = view_of_iov(list, 3);
 	struct iovec got[3];
+	unsigned i;
 
 	is(v.len, 3, "empty pieces add nothing to the length");
 	is(view_parts(&v, 0, v.len, got, 3), 1, "empty pieces are not listed");
@@ -213,6 +214,10 @@ static void empty_pieces(void)
 	   "empty pieces are stepped over");
 	v = view_of_iov(list, 1);
 	is(v.len, 0, "a view of an empty piece is empty");
+	for (i = 0; i < 3; i++)
+		list[i] = (struct iovec){ flat, 3UL << 30 };
+	v = view_of_iov(list, 3);
+	is(v.len, UINT32_MAX, "more than 4 GiB in pieces count as 4 GiB less one");
 }
 
 static void to_the_front(void)
