@@ -40,6 +40,7 @@
 
 #define FRAME_MIN	60		/* without FCS: IEEE 802.3, 3.2.8 */
 #define TURN_BYTES	(512 << 10)	/* from the guest in one turn; to it at once */
+#define CHAIN_COST	256		/* bytes that a chain counts as, at least */
 #define MTU_ETHERNET	1500
 
 /* The header before each frame: virtio 1.2, 5.1.6, in little-endian order */
@@ -109,7 +110,7 @@ static bool find_room(struct tap_vhost *t, struct vhost_lent *l, unsigned first,
 {
 	struct virtqueue *q = queue(t, VHOST_TO_GUEST);
 	struct vhost_ahead *a = &t->ahead;
-	size_t have = 0;
+	uint64_t have = 0;
 
 	*l = (struct vhost_lent){ .first = first, .iov = iov };
 	while (have < len) {
@@ -210,7 +211,7 @@ static struct vhost_hdr header_of(const struct txframe *f, unsigned chains)
 static void fit(const struct tap_vhost *t, struct vhost_lent *l, size_t len)
 {
 	const struct vhost_ahead *a = &t->ahead;
-	size_t have = 0;
+	uint64_t have = 0;
 
 	*l = (struct vhost_lent){ .first = a->first, .iov = a->iov_first };
 	for (; have < len; l->chains++) {
@@ -303,7 +304,14 @@ static void frame_from(struct tap_vhost *t, unsigned *n, const struct iovec *iov
 	tap_rx_frame(&t->tap, t->pkts, n, &frame, &off);
 }
 
-/* Take and handle one batch. Return: bytes of its frames, 0: there were none */
+/* What a chain of @len bytes takes of a turn: a guest may send any number of frames that
+ * are all but empty */
+static size_t cost(uint32_t len)
+{
+	return len < CHAIN_COST ? CHAIN_COST : len;
+}
+
+/* Take and handle one batch. Return: cost of its frames, bytes; 0: there were none */
 static size_t batch_from(struct tap_vhost *t)
 {
 	struct virtqueue *q = queue(t, VHOST_FROM_GUEST);
@@ -319,7 +327,7 @@ static size_t batch_from(struct tap_vhost *t)
 		frame_from(t, &n, t->iov + used, c.parts);
 		t->heads[taken++] = c.head;
 		used += c.parts;
-		bytes += c.len;
+		bytes += cost(c.len);
 	}
 	if (rc == -ENOBUFS && !taken)
 		vq_break(q, "a chain of too many pieces");
@@ -428,8 +436,12 @@ static void state_changed(struct tap_vhost *t)
 	tap_change(&t->tap, caps, mtu_of(t, caps));
 }
 
+/* Serve frames that the guest has sent before its front-end went, in memory that stays
+ * mapped until here */
 static void vhost_lost(struct tap_vhost *t, int error)
 {
+	serve_guest(t);
+	ahead_drop(t);
 	vhost_user_close(&t->vu);
 	state_changed(t);
 	t->more = false;
@@ -457,11 +469,11 @@ static void socket_event(struct tap_vhost *t)
 
 	ahead_drop(t);
 	rc = vhost_user_read(&t->vu);
+	state_changed(t);
 	if (rc) {
 		vhost_lost(t, -rc);
 		return;
 	}
-	state_changed(t);
 	report_run(t);			/* before frames of flows that have moved */
 	report_start(t);
 	serve_waiting(t);

@@ -265,35 +265,38 @@ static int get_max_mem_slots(struct vhost_user *u, union payload *p)
 	return 0;
 }
 
-static int share_region(struct vhost_user *u, const struct msg_region *r, int fd)
+static int share_region(struct guestmem *m, const struct msg_region *r, int fd)
 {
 	const struct guestmem_range at = { r->gpa, r->user, r->size };
 
-	return guestmem_add(&u->mem, &at, fd, r->offset);
+	return guestmem_add(m, &at, fd, r->offset);
 }
 
 static int set_mem_table(struct vhost_user *u, union payload *p)
 {
-	int rc = 0, moved;
+	struct guestmem mem = { .n = 0 };
+	int rc = 0;
 	unsigned i;
 
 	if (!p->table.n || p->table.n > TABLE_REGIONS ||
 	    u->fds.n != p->table.n ||
 	    u->hdr.size < offsetof(struct msg_mem_table, region[p->table.n]))
 		return -EINVAL;
-	guestmem_clear(&u->mem);
 	for (i = 0; i < p->table.n && !rc; i++)
-		rc = share_region(u, &p->table.region[i], u->fds.fd[i]);
-	if (rc)
-		guestmem_clear(&u->mem);
-	moved = relocate_queues(u);
-	return rc ? rc : moved;
+		rc = share_region(&mem, &p->table.region[i], u->fds.fd[i]);
+	if (rc) {
+		guestmem_clear(&mem);
+		return rc;
+	}
+	guestmem_clear(&u->mem);
+	u->mem = mem;
+	return relocate_queues(u);
 }
 
 static int add_mem_reg(struct vhost_user *u, union payload *p)
 {
-	return u->fds.n == 1 ? share_region(u, &p->reg.region, u->fds.fd[0]) :
-			       -EINVAL;
+	return u->fds.n == 1 ?
+	       share_region(&u->mem, &p->reg.region, u->fds.fd[0]) : -EINVAL;
 }
 
 static int rem_mem_reg(struct vhost_user *u, union payload *p)
@@ -320,11 +323,18 @@ static int set_vring_num(struct vhost_user *u, union payload *p)
 static int set_vring_addr(struct vhost_user *u, union payload *p)
 {
 	struct vhost_queue *q = vring_of(u, p->addr.index);
+	struct vq_addr at = { p->addr.desc, p->addr.avail, p->addr.used };
+	int rc = 0;
 
 	if (!q)
 		return -EINVAL;
-	q->at = (struct vq_addr){ p->addr.desc, p->addr.avail, p->addr.used };
-	return q->vq.desc ? vq_relocate(&q->vq, &q->at) : 0;
+	if (q->vq.desc)
+		rc = vq_relocate(&q->vq, &at);
+	if (rc)
+		vq_relocate(&q->vq, &q->at);	/* where it was */
+	else
+		q->at = at;
+	return rc;
 }
 
 static int set_vring_base(struct vhost_user *u, union payload *p)
@@ -380,6 +390,17 @@ static int set_vring_kick(struct vhost_user *u, union payload *p)
 	return q->vq.desc && !q->rebased ? 0 : start_queue(u, q);
 }
 
+/* May we write to this descriptor to tell somebody? A file would grow, a terminal could
+ * stop us */
+/* #syscalls:vhost fstat fstat64 newfstatat fstatat64 statx */
+static bool can_signal(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) &&
+	       !S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode);
+}
+
 /* Set an eventfd that we write to; without one, nobody is told */
 /* #syscalls:vhost fcntl fcntl64 */
 static int set_vring_fd(struct vhost_user *u, uint64_t arg, int *fd)
@@ -390,7 +411,7 @@ static int set_vring_fd(struct vhost_user *u, uint64_t arg, int *fd)
 		drop_fd(fd);
 		return 0;
 	}
-	if (u->fds.n != 1)
+	if (u->fds.n != 1 || !can_signal(u->fds.fd[0]))
 		return -EINVAL;
 	/* An eventfd at its maximum would block us */
 	fl = fcntl(u->fds.fd[0], F_GETFL);

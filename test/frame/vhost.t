@@ -292,6 +292,8 @@ def refused(front):
         ("two kicks", vhost.SET_VRING_KICK, number(0), kick * 2),
         ("call of queue 200", vhost.SET_VRING_CALL, number(200), kick),
         ("a call without its descriptor", vhost.SET_VRING_CALL, number(0), ()),
+        ("a file for a call", vhost.SET_VRING_CALL, number(0), fd),
+        ("a file for errors", vhost.SET_VRING_ERR, number(0), fd),
         ("a short message", vhost.SET_VRING_ADDR, state(0, 0), ()),
         ("unknown features", vhost.SET_FEATURES, number(1 << 63), ()),
         ("unknown features of the protocol", vhost.SET_PROTOCOL_FEATURES, number(1 << 40), ()),
@@ -325,26 +327,67 @@ def refused(front):
     )
 
 
-@test("a message that breaks a rule gets an error, and changes no descriptor", ip=())
+def goes_on(env, d, what, request, payload, descriptors=()):
+    """A message is refused; the queues go on as if it had not come, and can start anew"""
+    check(d.link.front.order(request, payload, descriptors), f"{what}: refused")
+    check(d.alive(), f"{what}: the daemon is alive: {d.output()[-300:]}")
+    transfer(env, d)
+    works(env, d, what)
+
+
+@test("a message that breaks a rule gets an error, and changes nothing", ip=())
 def message_rules(env):
     d = spawn(env)
     fds = d.fds()
-    for what, request, payload, descriptors in refused(d.link.front):
-        failed = d.link.front.order(request, payload, descriptors)
-        check(failed, f"{what}: refused")
-        works(env, d, what)
+    for what, *message in refused(d.link.front):
+        goes_on(env, d, what, *message)
     equal(d.fds(), fds, "descriptors")
 
 
-@test("a ring outside of memory does not start", ip=())
-def ring_outside(env):
+@test("each request about a queue refuses one that is not there", ip=())
+def no_such_queue(env):
     d = spawn(env)
     front = d.link.front
+    for i in (2, 3, 127, 255, 256, 2**31 - 1, 2**31, 2**32 - 1):
+        for request, payload in ((vhost.SET_VRING_NUM, state(i, 256)),
+                                 (vhost.SET_VRING_BASE, state(i, 0)),
+                                 (vhost.SET_VRING_ENABLE, state(i, 1)),
+                                 (vhost.SET_VRING_ADDR, state(i, 0) + bytes(32))):
+            check(front.order(request, payload), f"request {request}: queue {i} is refused")
+        equal(front.stop_queue(i), 0, f"queue {i} stops at")
+        for request in (vhost.SET_VRING_KICK, vhost.SET_VRING_CALL, vhost.SET_VRING_ERR):
+            check(i > 255 or front.order(request, number(i), [front.call[0]]),
+                  f"request {request}: queue {i} is refused")
+        transfer(env, d)
+    works(env, d, "queues that are not there")
+
+
+@test("a region that does not fit into the address space is refused", ip=())
+def huge_region(env):
+    d = spawn(env)
+    front = d.link.front
+    huge = os.memfd_create("huge")
+    os.ftruncate(huge, 1 << 47)
+    goes_on(env, d, "one region", vhost.ADD_MEM_REG, region(MORE, MORE, 1 << 47, 0), [huge])
+    table = struct.pack("=QQQQ", GPA, REGION, USER[0], 0)
+    goes_on(env, d, "a table", vhost.SET_MEM_TABLE, state(2, 0) + table + struct.pack(
+        "=QQQQ", MORE, 1 << 47, MORE, 0), [front.fd, huge])
+    os.close(huge)
+
+
+@test("a ring outside of memory is refused, and one that runs stays", ip=())
+def ring_outside(env):
+    d = spawn(env)
     for at in (2 * REGION, REGION - 64, 8):
-        failed = front.order(vhost.SET_VRING_ADDR, struct.pack(
+        goes_on(env, d, f"a ring at {at:x}", vhost.SET_VRING_ADDR, struct.pack(
             "=IIQQQQ", 1, 0, USER[0] + at, USER[0] + at + 64, USER[0] + at, 0))
-        check(failed, f"a ring at {at:x} is refused")
-        works(env, d, f"a ring at {at:x}")
+        front = d.link.front
+        front.stop_queue(1)
+        front.order(vhost.SET_VRING_ADDR, struct.pack(
+            "=IIQQQQ", 1, 0, USER[0] + at, USER[0] + at + 64, USER[0] + at, 0))
+        check(front.order(vhost.SET_VRING_KICK, number(1), [front.kick[1]]),
+              f"a ring at {at:x} does not start")
+        works(env, d, f"a start with a ring at {at:x}")
 
 
 @test("a stream that is no message ends the connection alone", ip=())
@@ -371,16 +414,135 @@ def half_message(env):
     equal(d.fds(), fds, "descriptors")
 
 
-@test("10 000 messages leave no descriptor", ip=())
+class Recorder(vhost.FrontEnd):
+    """Keeps the messages of a front-end, as (bytes, descriptors)"""
+
+    def __init__(self):
+        super().__init__(socket.socket(socket.AF_UNIX))
+        self.messages = []
+
+    def send(self, request, payload=b"", fds=(), flags=1):
+        self.messages.append((HEADER.pack(request, flags, len(payload)) + payload, fds))
+
+    def receive(self):
+        return HEADER.unpack(self.messages[-1][0][:HEADER.size])[0], number(0)
+
+
+@test("a front-end may be gone at any byte of a start", ip=())
+def half_start(env):
+    d = spawn(env)
+    told = Recorder()
+    told.hello(~0)
+    told.driver = vhost.Driver(told)
+    told.driver.start(stop=False)
+    fds, count = d.fds(), 0
+    for i, (data, descriptors) in enumerate(told.messages):
+        for n in range(1, len(data) + 1):
+            for whole, with_it in told.messages[:i]:
+                socket.send_fds(d.link.sock, [whole], with_it)
+            socket.send_fds(d.link.sock, [data[:n]], descriptors)
+            d.reconnect()
+            count += 1
+        transfer(env, d)
+    check(count > 500, f"{count} prefixes of a start were tried")
+    told.close()
+    works(env, d, "half a start")
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("10 000 messages with descriptors leave none", ip=())
 def many_messages(env):
     d = spawn(env)
     front, fds = d.link.front, d.fds()
+    more = region(MORE, MORE, 4096, 0)
+    mix = ((vhost.SET_VRING_CALL, number(0), [front.call[0]]),
+           (vhost.SET_VRING_ERR, number(1), [front.err]),
+           (vhost.SET_VRING_KICK, number(1), [front.kick[1]]),
+           (vhost.SET_VRING_KICK, number(0), [front.kick[0]] * 2),	# refused
+           (vhost.SET_VRING_CALL, number(7), [front.call[0]]),
+           (vhost.SET_MEM_TABLE, state(9, 0), [front.fd] * 32),
+           (vhost.ADD_MEM_REG, more, [front.fd]),
+           (vhost.ADD_MEM_REG, more, [front.fd]),		# overlaps
+           (vhost.REM_MEM_REG, more, [front.fd] * 3),		# needs none
+           (4711, b"", [front.fd, front.err]))
     for i in range(10000):
-        front.send(vhost.SET_VRING_CALL, number(i % 2), [front.call[i % 2]])
+        front.send(*mix[i % len(mix)])
         if i % 100 == 0:
             front.ask(vhost.GET_FEATURES)
+    front.ask(vhost.GET_FEATURES)
+    equal(d.fds(), fds, "descriptors after all messages")
+    transfer(env, d)
     works(env, d, "10 000 messages")
-    equal(d.fds(), fds, "descriptors")
+    equal(d.fds(), fds, "descriptors after another start")
+
+
+@test("eventfds that are full, and would block, hinder nothing", ip=())
+def full_eventfds(env):
+    d = spawn(env)
+    front = d.link.front
+    full = [os.eventfd(0) for _ in range(3)]
+    for i in range(2):
+        check(not front.order(vhost.SET_VRING_CALL, number(i), [full[i]]), "a call")
+        check(not front.order(vhost.SET_VRING_ERR, number(i), [full[2]]), "errors")
+    front.call, old = [os.dup(full[0]), os.dup(full[1])], front.call
+    for fd in old:
+        os.close(fd)
+    for _ in range(3):
+        for fd in full:
+            os.eventfd_read(fd) if select.select([fd], [], [], 0)[0] else None
+            os.eventfd_write(fd, 2**64 - 2)
+        env.barrier(d.link)
+        transfer(env, d)
+    bad_head(rings(d))
+    os.eventfd_write(front.kick[1], 1)
+    wait_until(lambda: "stands still" in d.output(), "the queue is found broken")
+    for fd in full:
+        os.close(fd)
+    works(env, d, "full eventfds")
+
+
+@test("memory without its file, behind good headers, is no payload", ip=())
+def no_payload(env):
+    d = spawn(env)
+    front, q = d.link.front, d.link.driver.tx
+    srv = env.udp_peer(IP4)
+    gone = os.memfd_create("gone")
+    os.ftruncate(gone, 1 << 20)
+    check(not front.order(vhost.ADD_MEM_REG, region(MORE, MORE, 1 << 20, 0), [gone]),
+          "plugged")
+    os.ftruncate(gone, 0)
+    head = frames.eth(harness.OUR_MAC, GUEST_MAC, frames.ETH_IP4, frames.ip4(
+        IP4.guest, IP4.peer, frames.UDP, struct.pack(
+            "!HHHH", 7000, srv.getsockname()[1], 8 + 1000, 0) + bytes(1000)))[:-1000]
+    front.put(FREE, struct.pack("<BBHHHHH", 1, 0, 0, 0, 34, 6, 0) + head)	# no sum yet
+    q.describe(0, GPA + FREE, 12 + len(head), NEXT, 1)
+    q.describe(1, MORE, 1000)
+    for _ in range(10):
+        q.offer([0])
+        os.eventfd_write(front.kick[1], 1)
+        wait_until(lambda: front.word(q.used + 2) == q.next_avail & 0xffff, "it is used")
+    works(env, d, "payload without memory")
+    os.close(gone)
+
+
+@test("frames that the guest sent before its front-end went are delivered", ip=())
+def last_words(env):
+    d = spawn(env)
+    srv = env.udp_peer(IP4)
+    port = srv.getsockname()[1]
+    for _ in range(3):
+        data = [pattern(1400, i) for i in range(50)]
+        with d.paused():
+            for i in data:
+                env.send_udp(IP4, 7000, IP4.peer, port, i, link=d.link)
+            # Without a kick the frames are seen only as the connection ends
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(d.link.front.kick[1])
+            d.link.sock.close()
+        equal([srv.recv(2000) for _ in data], data, "datagrams")
+        d.reconnect()
+        env.announce(d.link)
+        transfer(env, d)
 
 
 # --- life ------------------------------------------------------------------------------
@@ -471,6 +633,11 @@ def plug(env):
           "memory with rings in it is unplugged, and that is an error")
     d.link.driver.tx.offer([0])
     works(env, d, "memory without rings")
+    check(front.order(vhost.SET_MEM_TABLE, state(1, 0) + struct.pack(
+        "=QQQQ", GPA + REGION, REGION, USER[1], REGION), [front.fd]),
+          "a table without the rings is an error")
+    d.link.driver.tx.offer([0])
+    works(env, d, "a table without the rings")
 
 
 @test("another daemon goes on at the used index, with the same memory", ip=())
