@@ -37,6 +37,9 @@ GUEST_USO4, GUEST_USO6, HOST_USO = 1 << 54, 1 << 55, 1 << 56
  SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP,
  NET_SET_MTU) = range(1, 21)
 RESET_DEVICE, GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 34, 36, 37, 38
+SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE = 42, 43
+SAVE, LOAD = 0, 1		# directions of a state
+STATE_TAKEN, STATE_REFUSED = 0x100, 0x101	# answers
 
 HEADER = struct.Struct("=III")		# request, flags, bytes of the payload
 NEED_REPLY = 8
@@ -123,6 +126,37 @@ class FrontEnd:
     def stop_queue(self, i):
         """-> index of the first chain that was not used"""
         return self.ask(GET_VRING_BASE, struct.pack("=II", i, 0)) >> 32
+
+    # the state of the device, as it moves with a guest that stands still
+
+    def state_fd(self, direction, fds, phase=0):
+        return self.ask(SET_DEVICE_STATE_FD, struct.pack("=II", direction, phase), fds)
+
+    def save_state(self):
+        """-> the state; stops the queues"""
+        for i in range(2):
+            self.stop_queue(i)
+        r, w = os.pipe()
+        with open(r, "rb") as f:
+            answer = self.state_fd(SAVE, [w])
+            os.close(w)
+            if answer != STATE_TAKEN:
+                raise ValueError(f"answer {answer:x} to a request to save the state")
+            state = f.read()
+        if self.ask(CHECK_DEVICE_STATE):
+            raise ValueError("the state was not saved")
+        return state
+
+    def load_state(self, state):
+        """-> 0, or not 0 if it is refused; the queues are stopped"""
+        r, w = os.pipe()
+        answer = self.state_fd(LOAD, [r])
+        os.close(r)
+        if answer != STATE_TAKEN:
+            raise ValueError(f"answer {answer:x} to a request to load a state")
+        with contextlib.suppress(BrokenPipeError), open(w, "wb") as f:
+            f.write(state)
+        return self.ask(CHECK_DEVICE_STATE)
 
     # memory, by offset
 

@@ -716,5 +716,187 @@ def fewer(env):
             env.expect_udp(sport, IP4.peer, port, i, link=d.link)
 
 
+# --- migration -------------------------------------------------------------------------
+
+MOVER = "198.51.100.7"		# address of a guest that moves, not the assigned one
+STATE_HEAD = struct.Struct("<QII")	# magic, version, bytes of the next part
+
+
+def host_of(env, port):
+    """A daemon that forwards a port to a guest; it has not heard of one"""
+    d = SocketDaemon(env.backend, *env.args, "-t", str(port), verbose=env.verbose)
+    env.stack.callback(d.stop)
+    return d
+
+
+def mover(env, d):
+    """The guest uses its address, and is answered"""
+    d.link.clear()
+    d.link.send(frames.eth(b"\xff" * 6, GUEST_MAC, frames.ETH_ARP,
+                           frames.arp(1, GUEST_MAC, MOVER, bytes(6), IP4.gw)))
+    check(d.link.wait(lambda p: p.kind == "arp" and p.op == 2), "the guest is answered")
+
+
+def dialled(env, d, port):
+    """-> where a connection to the forwarded port goes, before the guest sends anything"""
+    s = env.stack.enter_context(socket.socket())
+    s.setblocking(False)
+    s.bind((IP4.peer2, 0))
+    with contextlib.suppress(BlockingIOError):
+        s.connect((IP4.peer, port))
+    p = d.link.wait(lambda p: p.kind == "tcp" and p.dport == port)
+    check(p, "a connection reaches the guest")
+    return p.dst
+
+
+def stopped(d):
+    for i in range(2):
+        d.link.front.stop_queue(i)
+    return d.link.front
+
+
+def runs_again(d):
+    check(not d.link.driver.start(), "the queues start")
+
+
+@test("the state of a guest moves to another daemon, which knows its address", ip=())
+def migrate(env):
+    d, e = host_of(env, PORT), host_of(env, PORT + 1)
+    mover(env, d)
+    equal(dialled(env, d, PORT), MOVER, "address before")
+    fds = d.fds(), e.fds()
+    state = d.link.front.save_state()
+    check(not stopped(e).load_state(state), "the state is loaded")
+    equal((d.fds(), e.fds())[1], fds[1] - 2, "descriptors: two kicks less")
+    runs_again(e)
+    equal(dialled(env, e, PORT + 1), MOVER, "address after")
+    check("The guest has moved here" in e.output(), "that is logged")
+    d.reconnect()
+    check("The guest has left" in d.output(), "it has left the first one")
+    works(env, d, "another guest")
+    works(env, e, "the guest that has moved")
+
+
+@test("a migration that fails: the guest goes on where it was", ip=())
+def migrate_back(env):
+    d = host_of(env, PORT)
+    mover(env, d)
+    for _ in range(3):
+        state = d.link.front.save_state()
+        equal(d.link.front.save_state(), state, "saved twice")
+        runs_again(d)
+        equal(dialled(env, d, PORT), MOVER, "address")
+    equal(d.output().count("it goes on here"), 1, "that is logged, once a second")
+    transfer(env, d)
+
+
+@test("a state that is not ours, or broken, is refused; the guest has a network", ip=())
+def bad_states(env):
+    d, e = host_of(env, PORT), host_of(env, PORT + 1)
+    mover(env, d)
+    state = d.link.front.save_state()
+    magic, version, size = STATE_HEAD.unpack_from(state)
+    rest = state[STATE_HEAD.size:]
+    flipped = bytes([rest[40] ^ 4])
+    bad = (
+        ("nothing", b""),
+        ("half of it", state[:len(state) // 2]),
+        ("all but a byte", state[:-1]),
+        ("a byte more", state + b"x"),
+        ("a flipped bit", state[:56] + flipped + state[57:]),
+        ("a later version", STATE_HEAD.pack(magic, version + 1, size) + rest),
+        ("another program's", b"\xb1\xbb\x1d\x1b\x0b\xb1\xd1\xb0" + bytes(4096)),
+        ("a MiB of it", pattern(1 << 20)),
+    )
+    for what, stream in bad:
+        check(stopped(e).load_state(stream), f"{what}: refused")
+        runs_again(e)
+        equal(dialled(env, e, PORT + 1), IP4.guest, f"{what}: address")
+        check(stopped(e).ask(vhost.CHECK_DEVICE_STATE), f"{what}: asked for again")
+        runs_again(e)
+    for why in ("No data available", "it is another program's, with magic 0xb0d1b10b1b1dbbb1",
+                f"it has version {version + 1}, this program reads {version}"):
+        check(f"State of the guest refused: {why}" in e.output(), f"the log says: {why}")
+    transfer(env, e)
+
+
+@test("a guest that never runs where its state was loaded leaves no trace", ip=())
+def migrate_gone(env):
+    d, e = host_of(env, PORT), host_of(env, PORT + 1)
+    mover(env, d)
+    state = d.link.front.save_state()
+    for _ in range(2):
+        check(not stopped(e).load_state(state), "the state is loaded")
+    e.reconnect()
+    equal(dialled(env, e, PORT + 1), IP4.guest, "address")
+    check("has moved here" not in e.output(), "nobody has moved")
+
+
+@test("requests about a state that break a rule are refused", ip=())
+def state_rules(env):
+    d = spawn(env)
+    front, fds = d.link.front, d.fds()
+    r, w = os.pipe()
+    check(front.ask(vhost.CHECK_DEVICE_STATE), "a result without a state")
+    for direction in (vhost.SAVE, vhost.LOAD):
+        equal(front.state_fd(direction, [r if direction else w]), vhost.STATE_REFUSED,
+              "while the queues run")
+    stopped(d)
+    with open(os.path.join(d.dir, "file"), "w+b") as f:
+        for what, direction, phase, files in (
+                ("no descriptor", vhost.SAVE, 0, ()), ("two", vhost.SAVE, 0, (w, w)),
+                ("none to load from", vhost.LOAD, 0, ()), ("a file", vhost.SAVE, 0, (f,)),
+                ("a file to load", vhost.LOAD, 0, (f,)), ("direction 7", 7, 0, (w,)),
+                ("an eventfd", vhost.SAVE, 0, (front.err,)), ("phase 1", 0, 1, (w,)),
+                ("253 pipes", vhost.LOAD, 0, (r,) * 253)):
+            files = [i if isinstance(i, int) else i.fileno() for i in files]
+            equal(front.state_fd(direction, files, phase), vhost.STATE_REFUSED, what)
+            check(front.ask(vhost.CHECK_DEVICE_STATE), f"{what}: there is no result")
+    for direction, fd in ((vhost.SAVE, r), (vhost.LOAD, w)):	# the wrong end
+        equal(front.state_fd(direction, [fd]), vhost.STATE_TAKEN, "the wrong end is taken")
+        check(front.ask(vhost.CHECK_DEVICE_STATE), "it can't be used")
+    equal(front.state_fd(vhost.LOAD, [r]), vhost.STATE_TAKEN, "a state is announced")
+    runs_again(d)			# without it
+    os.close(r)
+    check(front.ask(vhost.CHECK_DEVICE_STATE), "it came too late")
+    with contextlib.suppress(BrokenPipeError):
+        os.write(w, b"late")
+        check(False, "nobody reads it any more")
+    os.close(w)
+    works(env, d, "requests about a state")
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("a pipe that nobody reads or writes holds the daemon up for a limited time", ip=())
+def slow_states(env):
+    d, e, g = spawn(env), spawn(env), spawn(env)
+    fds = d.fds(), e.fds(), g.fds()
+    r, w = os.pipe()			# full
+    os.set_blocking(w, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, bytes(4096))
+    r2, w2 = os.pipe()			# empty
+    equal(stopped(d).state_fd(vhost.SAVE, [w]), vhost.STATE_TAKEN, "save")
+    equal(stopped(e).state_fd(vhost.LOAD, [r2]), vhost.STATE_TAKEN, "load")
+    r3, w3 = os.pipe()			# and one whose front-end leaves
+    equal(stopped(g).state_fd(vhost.LOAD, [r3]), vhost.STATE_TAKEN, "load")
+    os.close(r3)
+    works(env, g, "a state that does not come costs nothing")
+    equal(stopped(g).state_fd(vhost.LOAD, [w3]), vhost.STATE_TAKEN, "load")
+    g.reconnect()
+    os.close(w3)
+    works(env, g, "a state that did not come")
+    for i in (d, e):
+        i.link.front.sock.settimeout(30)
+        i.link.front.send(vhost.CHECK_DEVICE_STATE)
+    for i, what in ((d, "a full pipe"), (e, "a pipe that stays empty")):
+        equal(struct.unpack("=Q", i.link.front.receive()[1])[0], 1, what)
+        works(env, i, what)
+    for i in (r, w, r2, w2):
+        os.close(i)
+    equal((d.fds(), e.fds(), g.fds()), fds, "descriptors")
+
+
 if __name__ == "__main__":
     main()
