@@ -761,13 +761,15 @@ static const struct opt options[] = {
 	  "namespace, may be given several times (default:\n"
 	  "none for passt, auto for pasta). SPEC is one of:\n"
 	  "  none  no ports, discards earlier -t options\n"
-	  "  all   all except ephemeral ports (passt)\n"
-	  "  auto  ports open in the namespace (pasta)\n"
 	  "  [[ADDR][%IF]/]ITEM[,ITEM]...\n"
 	  "ADDR may be :: (IPv6), 0.0.0.0 (IPv4) or * (both).\n"
 	  "ITEM is a port or range: A or A-B to the same\n"
 	  "port, A:C or A-B:C-D to another one, or ~A or\n"
-	  "~A-B to exclude it" },
+	  "~A-B to exclude it; or one of:\n"
+	  "  all   all except ephemeral ports\n"
+	  "  auto  ports open in the namespace (pasta)\n"
+	  "With ADDR, A:TO, A:TO/C and all:TO lead to TO, an\n"
+	  "address of the guest's side, of ADDR's family" },
 	{ "udp-ports", 'u', IN_BOTH, "SPEC", CALL(set_udp_ports),
 	  "Forward UDP ports of the host, see --tcp-ports" },
 

@@ -40,10 +40,20 @@
  *				map_guest_addr, else as loopback
  *	others			as they are
  *
- * Such a flow goes to the known address of the guest (guest.c), link-local for a
- * link-local source, else global. In pasta a flow from loopback bypasses the tap, to the
- * same address. With host_lo_to_ns_lo, or without a tap and an address, it goes to the
- * loopback address that was dialled.
+ * Such a flow goes to the target address of the rule. Without one it goes to the known
+ * address of the guest (guest.c), link-local for a link-local source, else global. In
+ * pasta a flow from loopback bypasses the tap, to the same address. With host_lo_to_ns_lo,
+ * or without a tap and an address, it goes to the loopback address that was dialled.
+ *
+ * A target address may be one behind the guest, in a network that the guest routes to.
+ * The bypass is for these flows of rules with a target address:
+ *
+ *	target on loopback		all: no other way leads there
+ *	--splice-only			from loopback
+ *	an address of the namespace	from loopback
+ *	another, link-local		none
+ *	another, global			those that the guest would see from a link-local
+ *					IPv6 address: a guest forwards no packet of these
  */
 
 #include "fwd.h"
@@ -271,10 +281,10 @@ static union inany known_addr(const struct hostnet *net, const struct guest *g,
 	return v4 ? net->ip4.addr : net->ip6.addr;
 }
 
-/* Find the address in the namespace for a connection from the host's loopback */
+/* Find the address in the namespace for a connection that bypasses the tap */
 static enum pif to_splice(const struct conf *c, const struct hostnet *net,
-			  const struct guest *g, const struct flowside *host,
-			  struct flowside *tgt)
+			  const struct guest *g, const struct fwd_rule *r,
+			  const struct flowside *host, struct flowside *tgt)
 {
 	const struct hostnet_ip *ip = fwd_family(net, &host->eaddr);
 	bool v4 = inany_is_v4(&host->eaddr);
@@ -282,7 +292,9 @@ static enum pif to_splice(const struct conf *c, const struct hostnet *net,
 	tgt->oaddr = inany_unspecified(v4);
 	tgt->oport = 0;
 	/* Without a tap, loopback may be the only address */
-	if (!c->host_lo_to_ns_lo &&
+	if (inany_is_set(&r->to_addr))
+		tgt->eaddr = r->to_addr;
+	else if (!c->host_lo_to_ns_lo &&
 	    !(c->splice_only && !inany_is_set(&ip->addr)))
 		tgt->eaddr = known_addr(net, g, v4);
 	else if (inany_is_loopback(&host->oaddr) &&
@@ -330,6 +342,33 @@ static union inany shown_to_guest(const struct conf *c,
 	if (inany_is_set(&ip->map_host_loopback))
 		return ip->map_host_loopback;
 	return inany_is_set(&ip->gw) ? ip->gw : ip->our_ll;
+}
+
+/* Is this an IPv6 address that routers forward no packets from or to? */
+static bool stays_on_link(const union inany *a)
+{
+	return !inany_is_v4(a) && inany_is_linklocal(a);
+}
+
+/* Does a flow of a rule bypass the tap if possible? See the table at the top */
+static bool wants_bypass(const struct conf *c, const struct hostnet *net,
+			 const struct guest *g, const struct fwd_rule *r,
+			 const union inany *peer)
+{
+	const union inany *to = &r->to_addr;
+	bool local = inany_is_loopback(peer);
+	union inany shown;
+
+	if (!inany_is_set(to) || c->splice_only)
+		return local;
+	if (inany_is_loopback(to))
+		return true;
+	if (stays_on_link(to))
+		return false;
+	if (fwd_is_guests(net, g, to) || is_copied(c, net, to))
+		return local;
+	shown = shown_to_guest(c, net, g, peer);
+	return stays_on_link(&shown);
 }
 
 /**
@@ -383,7 +422,7 @@ static union inany guest_for(const struct hostnet *net, const struct guest *g,
  * @net:	Network of the host
  * @g:		Known addresses of the guest
  * @bypass:	The namespace can be reached past the tap at the moment
- * @r:		Rule of the socket
+ * @r:		Rule of the socket; its target address is of the peer's family
  * @host:	Host side: the peer is the endpoint, the dialled address is ours, unset
  *		if it is not known
  * @tgt:	Filled in. PIF_TAP: the guest is the endpoint, ours is the address by
@@ -406,16 +445,18 @@ enum pif fwd_from_host(const struct conf *c, const struct hostnet *net,
 		return PIF_NONE;
 
 	tgt->eport = fwd_port(r, host->oport);
-	if (c->mode == MODE_PASTA && !c->no_splice && bypass && local)
-		return to_splice(c, net, g, host, tgt);
-	if (c->splice_only)
+	if (c->mode == MODE_PASTA && !c->no_splice && bypass &&
+	    wants_bypass(c, net, g, r, peer))
+		return to_splice(c, net, g, r, host, tgt);
+	if (c->splice_only || inany_is_loopback(&r->to_addr))
 		return PIF_NONE;
 
 	tgt->oaddr = shown_to_guest(c, net, g, peer);
 	tgt->oport = host->eport;
 	if (!inany_is_set(&tgt->oaddr))
 		return PIF_NONE;
-	tgt->eaddr = guest_for(net, g, &tgt->oaddr);
+	tgt->eaddr = inany_is_set(&r->to_addr) ? r->to_addr :
+		     guest_for(net, g, &tgt->oaddr);
 	return inany_is_set(&tgt->eaddr) ? PIF_TAP : PIF_NONE;
 }
 
@@ -494,7 +535,8 @@ static bool fwd_past_tap(const struct conf *c, const struct hostnet *net,
  * @tgt:	Filled in: the target past the tap. If it has no listener, the targets of
  *		127.0.0.1 or ::1 in the same family and in the other one follow
  *
- * Our socket accepts connections to all loopback addresses of both families, before we
+ * A target address of the rule is the only one to try. Else, our socket accepts
+ * connections to all loopback addresses of both families, before we
  * know which one the server has. So the client has no reason to try another one.
  *
  * Return: number of targets, 0 if this does not go past the tap
@@ -510,7 +552,8 @@ unsigned fwd_targets(const struct conf *c, const struct hostnet *net,
 
 	if (!fwd_past_tap(c, net, g, r, ini, &tgt[0]))
 		return 0;
-	if (!inany_is_loopback(&ini->oaddr) || !inany_is_loopback(&ini->eaddr))
+	if (inany_is_set(&r->to_addr) || !inany_is_loopback(&ini->oaddr) ||
+	    !inany_is_loopback(&ini->eaddr))
 		return 1;
 	for (k = 0; k < 2; k++) {
 		lo.oaddr = lo.eaddr = loopback(k ? !v4 : v4);

@@ -266,10 +266,11 @@ static void group_join(const struct listen *s, const struct fwd_rule *r,
 			 "joined", r->spec);
 }
 
-/* Does a rule name its UDP ports, and lead to the guest? */
+/* Does a rule name its UDP ports, and lead to the guest, not to one address? */
 static bool wants_groups(const struct fwd_rule *r)
 {
-	return r->proto == IPPROTO_UDP && !r->from_ns && !r->scan && !r->weak;
+	return r->proto == IPPROTO_UDP && !r->from_ns && !r->scan && !r->weak &&
+	       !inany_is_set(&r->to_addr);
 }
 
 /**

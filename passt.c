@@ -73,6 +73,7 @@
 #include "udp.h"
 #include "udp_splice.h"
 #include "util.h"
+#include "wire.h"
 
 #define EVENTS_MAX	64		/* in one turn of the loop */
 #define DRAIN_MS	5000		/* for data that an ended command has sent */
@@ -202,16 +203,32 @@ static void files_open(struct passt *s)
 /* Host --------------------------------------------------------------------- */
 
 /* Fit the rules to the host: their interfaces exist, and rules for all ports leave out
- * those of the host's own connections */
+ * those that either side needs for connections and DHCP clients of its own */
 static void rules_fit(struct passt *s)
 {
+	const struct {
+		unsigned kind;
+		uint16_t first, last;
+	} own[] = {
+		{ RULE_HOST_TCP, s->hostnet.ephemeral_first,
+		  s->hostnet.ephemeral_last },
+		{ RULE_HOST_UDP, s->hostnet.ephemeral_first,
+		  s->hostnet.ephemeral_last },
+		{ RULE_NS_TCP, EPHEMERAL_FIRST, EPHEMERAL_LAST },
+		{ RULE_NS_UDP, EPHEMERAL_FIRST, EPHEMERAL_LAST },
+		{ RULE_NS_UDP, DHCP_PORT_SERVER, DHCP_PORT_CLIENT },
+		{ RULE_NS_UDP, DHCPV6_PORT_CLIENT, DHCPV6_PORT_SERVER },
+	};
 	char error[CONF_ERROR_LEN];
+	unsigned i;
 
 	if (ports_check_interfaces(&s->rules, error, sizeof(error)))
 		die("%s", error);
-	if (rules_cut_weak(&s->rules, s->hostnet.ephemeral_first,
-			   s->hostnet.ephemeral_last))
-		die("Too many rules for ports: expected up to %d", RULES_MAX);
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (rules_cut_weak(&s->rules, own[i].kind, own[i].first,
+				   own[i].last))
+			die("Too many rules for ports: expected up to %d",
+			    RULES_MAX);
 }
 
 static void host_look(struct passt *s)

@@ -6,17 +6,21 @@
  *	HEAD	ADDR or "*", %IFNAME, or both; ADDR may be in brackets
  *	ITEM	RANGE	these ports, to the same ones
  *		RANGE:RANGE	the first ports to the second ones, one by one
+ *		RANGE:TO	to the same ports of another address
+ *		RANGE:TO/RANGE	to other ports of another address
  *		~RANGE	not these ports, wherever it stands in the list
- *		all	all but ephemeral ports, as far as possible (passt)
+ *		all	all but ephemeral ports, as far as possible
+ *		all:TO	all these ports to another address
  *		auto	ports while the other side has a listener (pasta)
  *	RANGE	PORT or FIRST-LAST
+ *	TO	Address on the guest's side, of the family of ADDR
  *
  * The address "::" stands for all of IPv6, "0.0.0.0" for all of IPv4, "*" or no
  * address for all of both families. So the first two may have the same port.
  *
- * A list of exclusions alone stands for "all" or "auto" without them. The
- * specifications of one letter add up from left to right. "none" removes the rules of
- * the specifications before it, so that a user's option overrides a caller's default.
+ * A list of exclusions alone stands for "all" without them. The specifications of one
+ * letter add up from left to right. "none" removes the rules of the specifications
+ * before it, so that a user's option overrides a caller's default.
  */
 
 #include "ports.h"
@@ -35,6 +39,8 @@
 #define PORT_MAX	(PORTMAP_PORTS - 1)
 #define SPEC_SHOWN	64		/* characters in messages */
 #define ITEM_SHOWN	32
+#define NEEDS_ADDR	"needs an address to bind before it, of the same" \
+			" family: "
 
 /* Part of a specification */
 struct text {
@@ -44,6 +50,16 @@ struct text {
 
 struct range {
 	unsigned first, last;
+};
+
+/**
+ * struct mapping - Ports of an item of the list, and where they lead
+ * @from, @to:	Ports, as many on both sides
+ * @addr:	Target address, unset: none given
+ */
+struct mapping {
+	struct range from, to;
+	union inany addr;
 };
 
 /**
@@ -117,20 +133,21 @@ static int rule_fail(struct spec *s, enum rules_code code,
 			   rules_text(code, clash, reason)) : 0;
 }
 
-/* Add the rules of "all" or "auto" */
-static int add_rest(struct spec *s)
+/* Add the rules of "all", to address @to if that is set, or of "auto" (@scan) */
+static int add_rest(struct spec *s, bool scan, const union inany *to)
 {
 	struct rules_clash clash;
 	struct fwd_rule r = s->rule;
 
 	r.weak = true;
-	r.scan = s->pasta;
+	r.scan = scan;
 	r.first = r.to = 1;
 	r.last = PORT_MAX;
+	r.to_addr = *to;
 	return rule_fail(s, rules_add(s->rules, &r, &s->skip, &clash), &clash);
 }
 
-/* Items ------------------------------------------------------------------ */
+/* Text ------------------------------------------------------------------- */
 
 static bool text_is(struct text t, const char *s)
 {
@@ -150,6 +167,66 @@ static struct text text_split(struct text t, char c, struct text *rest)
 	}
 	return t;
 }
+
+/* Addresses -------------------------------------------------------------- */
+
+/* Remove the brackets of [ADDR] */
+static int unbracket(struct spec *s, struct text *addr)
+{
+	bool left = addr->len && addr->s[0] == '[';
+	bool right = addr->len && addr->s[addr->len - 1] == ']';
+
+	if (left != right)
+		return item_fail(s, *addr, "has one bracket without the other");
+	if (left) {
+		addr->s++;
+		addr->len -= 2;
+	}
+	return left && !addr->len ?
+	       spec_fail(s, "there is no address in the brackets") : 0;
+}
+
+/* Parse an address that is no group, with or without brackets */
+static int parse_addr(struct spec *s, struct text t, union inany *a)
+{
+	char text[INANY_STRLEN];
+
+	if (unbracket(s, &t))
+		return -EINVAL;
+	if (t.len >= sizeof(text))
+		return item_fail(s, t, "is no address");
+	memcpy(text, t.s, t.len);
+	text[t.len] = 0;
+	if (strlen(text) != t.len || !inany_pton(text, a) ||
+	    (inany_is_v4(a) && strchr(text, ':')))
+		return item_fail(s, t, "is no address");
+	if (!inany_is_unicast(a) && !inany_is_unspecified(a))
+		return item_fail(s, t, "is no unicast address");
+	return 0;
+}
+
+/* Parse a target address: one host, of the same family as the address to bind */
+static int parse_to_addr(struct spec *s, struct text t, union inany *to)
+{
+	const struct fwd_rule *r = &s->rule;
+
+	if (r->from_ns)
+		return item_fail(s, t, "is too much: expected ports alone,"
+				 " without address");
+	if (parse_addr(s, t, to))
+		return -EINVAL;
+	if (inany_is_unspecified(to))
+		return item_fail(s, t, "is no unicast address");
+	if (rule_binds_all(r))
+		return item_fail(s, t, inany_is_v4(to) ? NEEDS_ADDR "'0.0.0.0/...'" :
+							 NEEDS_ADDR "'[::]/...'");
+	if (inany_is_v4(to) != inany_is_v4(&r->addr))
+		return item_fail(s, t, "is of another family than the address"
+				 " before '/'");
+	return 0;
+}
+
+/* Items ------------------------------------------------------------------ */
 
 static bool parse_port(struct text t, unsigned *port)
 {
@@ -195,47 +272,60 @@ static int parse_exclusion(struct spec *s, struct text t)
 	return 0;
 }
 
-/* Parse RANGE or RANGE:RANGE */
-static int parse_mapping(struct spec *s, struct text t, struct range *from,
-			 struct range *to)
+/* Parse the part behind the colon: RANGE, TO or TO/RANGE */
+static int parse_target(struct spec *s, struct text t, struct mapping *m)
+{
+	struct text ports, addr = text_split(t, '/', &ports);
+
+	if (!ports.s && !memchr(t.s, '.', t.len) && !memchr(t.s, ':', t.len))
+		return parse_range(s, t, &m->to);
+	if (parse_to_addr(s, addr, &m->addr))
+		return -EINVAL;
+	return ports.s ? parse_range(s, ports, &m->to) : 0;
+}
+
+/* Parse RANGE, alone or with a target */
+static int parse_mapping(struct spec *s, struct text t, struct mapping *m)
 {
 	struct text right, left = text_split(t, ':', &right);
 
 	if (right.s && (!left.len || !right.len))
 		return item_fail(s, t, "lacks a port");
-	if (right.s && memchr(right.s, ':', right.len))
-		return item_fail(s, t, "has more than one ':'");
-	if (parse_range(s, left, from))
+	*m = (struct mapping){ 0 };
+	if (parse_range(s, left, &m->from))
 		return -EINVAL;
-	*to = *from;
-	if (right.s && parse_range(s, right, to))
+	m->to = m->from;
+	if (right.s && parse_target(s, right, m))
 		return -EINVAL;
-	if (to->last - to->first != from->last - from->first)
+	if (m->to.last - m->to.first != m->from.last - m->from.first)
 		return item_fail(s, t, "has two ranges of different lengths");
-	return 0;
-}
-
-/* Is "all" or "auto" one of this mode? */
-static int check_rest(struct spec *s, struct text t)
-{
-	if (text_is(t, "all") && s->pasta)
-		return item_fail(s, t, "is for passt mode only,"
-				 " pasta has 'auto'");
-	if (text_is(t, "auto") && !s->pasta)
-		return item_fail(s, t, "is for pasta mode only,"
-				 " passt has 'all'");
 	return 0;
 }
 
 static bool is_rest(struct text t)
 {
-	return text_is(t, "all") || text_is(t, "auto");
+	struct text to;
+
+	return text_is(t, "auto") || text_is(text_split(t, ':', &to), "all");
+}
+
+/* Parse "all", "all:TO" or "auto"; @to is left unset without an address */
+static int parse_all_or_auto(struct spec *s, struct text t, union inany *to)
+{
+	struct text right;
+
+	text_split(t, ':', &right);
+	*to = (union inany){ 0 };
+	if (text_is(t, "auto") && !s->pasta)
+		return item_fail(s, t, "is for pasta mode only,"
+				 " passt has 'all'");
+	return right.s ? parse_to_addr(s, right, to) : 0;
 }
 
 /* Check an item, and note the ports that it excludes */
 static int check_item(struct spec *s, struct text t)
 {
-	struct range from, to;
+	struct mapping m;
 
 	if (!t.len)
 		return spec_fail(s, "an item of the list is empty");
@@ -243,27 +333,29 @@ static int check_item(struct spec *s, struct text t)
 		return parse_exclusion(s, t);
 	s->names = true;
 	if (is_rest(t))
-		return check_rest(s, t);
+		return parse_all_or_auto(s, t, &m.addr);
 	if (text_is(t, "none"))
 		return spec_fail(s, "'none' stands alone");
-	return parse_mapping(s, t, &from, &to);
+	return parse_mapping(s, t, &m);
 }
 
 static int add_item(struct spec *s, struct text t)
 {
-	struct range from = { 0 }, to = { 0 };
 	struct fwd_rule r = s->rule;
 	struct rules_clash clash;
+	struct mapping m;
 
 	if (*t.s == '~')
 		return 0;
 	if (is_rest(t))
-		return add_rest(s);
-	if (parse_mapping(s, t, &from, &to))
+		return parse_all_or_auto(s, t, &m.addr) ? -EINVAL :
+		       add_rest(s, text_is(t, "auto"), &m.addr);
+	if (parse_mapping(s, t, &m))
 		return -EINVAL;
-	r.first = from.first;
-	r.last = from.last;
-	r.to = to.first;
+	r.first = m.from.first;
+	r.last = m.from.last;
+	r.to = m.to.first;
+	r.to_addr = m.addr;
 	return rule_fail(s, rules_add(s->rules, &r, &s->skip, &clash), &clash);
 }
 
@@ -283,24 +375,6 @@ static int for_each_item(struct spec *s, struct text list,
 
 /* Head ------------------------------------------------------------------- */
 
-static int parse_addr(struct spec *s, struct text t)
-{
-	char text[INANY_STRLEN];
-	union inany *a = &s->rule.addr;
-
-	if (t.len >= sizeof(text))
-		return item_fail(s, t, "is no address");
-	memcpy(text, t.s, t.len);
-	text[t.len] = 0;
-	if (strlen(text) != t.len || !inany_pton(text, a) ||
-	    (inany_is_v4(a) && strchr(text, ':')))
-		return item_fail(s, t, "is no address");
-	if (!inany_is_unicast(a) && !inany_is_unspecified(a))
-		return item_fail(s, t, "is no unicast address");
-	s->rule.only6 = !inany_is_set(a);
-	return 0;
-}
-
 static int parse_ifname(struct spec *s, struct text t)
 {
 	char *name = s->rule.ifname;
@@ -317,22 +391,6 @@ static int parse_ifname(struct spec *s, struct text t)
 	return 0;
 }
 
-/* Remove the brackets of [ADDR] */
-static int unbracket(struct spec *s, struct text *addr)
-{
-	bool left = addr->len && addr->s[0] == '[';
-	bool right = addr->len && addr->s[addr->len - 1] == ']';
-
-	if (left != right)
-		return item_fail(s, *addr, "has one bracket without the other");
-	if (left) {
-		addr->s++;
-		addr->len -= 2;
-	}
-	return left && !addr->len ?
-	       spec_fail(s, "there is no address in the brackets") : 0;
-}
-
 /* Parse the part before the slash */
 static int parse_head(struct spec *s, struct text head)
 {
@@ -343,21 +401,44 @@ static int parse_head(struct spec *s, struct text head)
 	if (s->rule.from_ns)
 		return item_fail(s, head, "is too much: expected ports alone,"
 				 " without address and interface");
-	if (unbracket(s, &addr))
-		return -EINVAL;
-	if (addr.len && !text_is(addr, "*") && parse_addr(s, addr))
-		return -EINVAL;
+	if (addr.len && !text_is(addr, "*")) {
+		if (parse_addr(s, addr, &s->rule.addr))
+			return -EINVAL;
+		s->rule.only6 = !inany_is_set(&s->rule.addr);
+	}
 	return ifname.s ? parse_ifname(s, ifname) : 0;
 }
 
 /* Specifications --------------------------------------------------------- */
 
+/* Does a text end with RANGE:ADDR or all:ADDR, and ADDR is one of IPv4? */
+static bool is_bare_target(struct text t)
+{
+	const char *comma = memrchr(t.s, ',', t.len);
+	struct text right, left;
+	char addr[INET_ADDRSTRLEN];
+	union inany a;
+
+	if (comma)
+		t = (struct text){ comma + 1, t.len - (comma + 1 - t.s) };
+	left = text_split(t, ':', &right);
+	if (!right.s || right.len >= sizeof(addr) ||
+	    (!text_is(left, "all") && strspn(left.s, "0123456789-") != left.len))
+		return false;
+	memcpy(addr, right.s, right.len);
+	addr[right.len] = 0;
+	return inany_pton(addr, &a) && inany_is_v4(&a);
+}
+
 static int parse_spec(struct spec *s)
 {
+	static const union inany none;
 	struct text all = { s->spec, strlen(s->spec) };
 	struct text list, head = text_split(all, '/', &list);
 	int ret;
 
+	if (!s->rule.from_ns && is_bare_target(head))
+		return item_fail(s, head, NEEDS_ADDR "'0.0.0.0/...'");
 	if (!list.s && strpbrk(s->spec, ".[%"))
 		return spec_fail(s, "an address or interface is followed by"
 				 " '/' and ports");
@@ -367,13 +448,13 @@ static int parse_spec(struct spec *s)
 		list = all;
 	if (!list.len)
 		return spec_fail(s, "no ports: expected a list of them, %s",
-				 s->pasta ? "'auto' or 'none'" :
+				 s->pasta ? "'all', 'auto' or 'none'" :
 				 "'all' or 'none'");
 	ret = for_each_item(s, list, check_item);
 	if (!ret)
 		ret = for_each_item(s, list, add_item);
 	if (!ret && !s->names)
-		ret = add_rest(s);
+		ret = add_rest(s, false, &none);
 	return ret;
 }
 
@@ -462,14 +543,30 @@ static const char *range_text(unsigned first, unsigned last, char buf[12])
 	return buf;
 }
 
+/* target_addr() - "ADDR:" of a rule with a target address, else "" */
+static const char *target_addr(const struct fwd_rule *r,
+			       char buf[INANY_STRLEN + 3])
+{
+	char addr[INANY_STRLEN] = "";
+	bool v4 = inany_is_v4(&r->to_addr);
+
+	*buf = 0;
+	if (inany_is_set(&r->to_addr))
+		snprintf(buf, INANY_STRLEN + 3, v4 ? "%s:" : "[%s]:",
+			 inany_ntop(&r->to_addr, addr, sizeof(addr)));
+	return buf;
+}
+
 static void print_rule(const struct fwd_rule *r)
 {
-	char addr[INANY_STRLEN] = "*", from[12], to[12];
+	char addr[INANY_STRLEN] = "*", from[12], to_addr[INANY_STRLEN + 3],
+	     to[12];
 
 	if (!rule_binds_all(r))
 		inany_ntop(&r->addr, addr, sizeof(addr));
-	info("    [%s]%s%s:%s  =>  %s%s%s", addr, *r->ifname ? "%" : "",
+	info("    [%s]%s%s:%s  =>  %s%s%s%s", addr, *r->ifname ? "%" : "",
 	     r->ifname, range_text(r->first, r->last, from),
+	     target_addr(r, to_addr),
 	     range_text(r->to, r->to + (r->last - r->first), to),
 	     r->weak ? " (best effort)" : "", r->scan ? " (auto-scan)" : "");
 }

@@ -11,7 +11,8 @@
  * do. Ports that two rules name are bound by the wider rule of the two, and it is an
  * error if these have different targets. To add a rule that is there changes
  * nothing. Other rules, @weak or @scan, may overlap with any: listen.c binds the
- * ports of rules that name them first.
+ * ports of rules that name them first. But two weak rules for the same port may not
+ * have different target addresses.
  *
  * Errors are codes with the rules they are about; rules_text() makes a sentence of
  * them. After an error a part of the new rule may be in the table: to take all or
@@ -27,6 +28,7 @@
 #define PORT_MAX	65535U
 #define SPEC_SHOWN	64		/* characters of a specification in messages */
 #define OTHER_SHOWN	32
+#define TARGET_STRLEN	(INANY_STRLEN + 7)	/* "ADDR/65535" */
 
 /* The table -------------------------------------------------------------- */
 
@@ -159,6 +161,18 @@ static bool names_ports(const struct fwd_rule *r)
 	return !r->weak && !r->scan;
 }
 
+static bool takes_all(const struct fwd_rule *r)
+{
+	return r->weak && !r->scan;
+}
+
+/* Does a port that both rules have lead to the same place? */
+static bool same_target(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	return a->to - a->first == b->to - b->first &&
+	       inany_equals(&a->to_addr, &b->to_addr);
+}
+
 /* Are all addresses of @b among those of @a? */
 static bool addr_covers(const struct fwd_rule *a, const struct fwd_rule *b)
 {
@@ -191,6 +205,7 @@ static bool has_same(const struct rules *rs, const struct fwd_rule *r)
 		if (rule_kind(o) == rule_kind(r) && o->scan == r->scan &&
 		    o->weak == r->weak && o->first == r->first &&
 		    o->last == r->last && rule_same_addr(o, r) &&
+		    same_target(o, r) &&
 		    !strcmp(o->ifname, r->ifname))
 			return true;
 	return false;
@@ -227,7 +242,7 @@ static enum rules_code settle_overlap(struct rules *rs,
 	unsigned first = old->first > new->first ? old->first : new->first;
 	unsigned last = old->last < new->last ? old->last : new->last;
 
-	if (old->to - old->first != new->to - new->first)
+	if (!same_target(old, new))
 		return RULES_CONFLICT;
 	if (addr_covers(old, new) && if_covers(old->ifname, new->ifname))
 		portmap_add_range(have, first, last);
@@ -277,6 +292,20 @@ static enum rules_code add_named(struct rules *rs, struct rules_clash *clash)
 	return code;
 }
 
+/* Add @clash->rule, which scans or is weak */
+static enum rules_code add_other(struct rules *rs, struct rules_clash *clash)
+{
+	const struct fwd_rule *old = NULL, *new = &clash->rule;
+
+	while (takes_all(new) && (old = rules_next(rs, old))) {
+		clash->other = old;
+		if (takes_all(old) && overlap(old, new) &&
+		    !same_target(old, new))
+			return RULES_CONFLICT;
+	}
+	return has_same(rs, new) || push(rs, new) ? RULES_OK : RULES_FULL;
+}
+
 /**
  * rules_add() - Add a rule, or several if ports of it are left out
  * @rs:		Table
@@ -295,29 +324,28 @@ enum rules_code rules_add(struct rules *rs, const struct fwd_rule *r,
 	enum rules_code code = RULES_OK;
 	unsigned port = r->first;
 
-	while (!code && next_run(r, without ? without : &none, &port, run)) {
-		if (names_ports(r))
-			code = add_named(rs, clash);
-		else if (!has_same(rs, run) && !push(rs, run))
-			code = RULES_FULL;
-	}
+	while (!code && next_run(r, without ? without : &none, &port, run))
+		code = names_ports(r) ? add_named(rs, clash) :
+					add_other(rs, clash);
 	return code;
 }
 
 /**
  * rules_cut_weak() - Take ports from rules for all ports, not from those that scan
  * @rs:		Table
+ * @kind:	RULE_HOST_TCP and so on: the kind of these rules
  * @first, @last:	The ports
  *
  * Return: RULES_OK, RULES_FULL
  */
-enum rules_code rules_cut_weak(struct rules *rs, uint16_t first, uint16_t last)
+enum rules_code rules_cut_weak(struct rules *rs, unsigned kind, uint16_t first,
+			       uint16_t last)
 {
 	const struct fwd_rule *r, *next;
 
 	for (r = rules_next(rs, NULL); r; r = next) {
 		next = rules_next(rs, r);
-		if (r->weak && !r->scan && r->first <= last &&
+		if (takes_all(r) && rule_kind(r) == kind && r->first <= last &&
 		    r->last >= first && !cut(rs, r, first, last))
 			return RULES_FULL;
 	}
@@ -336,6 +364,9 @@ static enum rules_code check_options(const struct fwd_rule *r,
 		return RULES_NO_IPV4;
 	if (given && !v4 && !c->ip6.enabled)
 		return RULES_NO_IPV6;
+	if (inany_is_loopback(&r->to_addr) &&
+	    (c->mode == MODE_PASST || c->no_splice || fd))
+		return RULES_NO_BYPASS;
 	if (r->from_ns && c->no_splice)
 		return RULES_NO_SPLICE;
 	if (r->from_ns && fd)
@@ -358,6 +389,19 @@ static bool on_loopback(const struct fwd_rule *r, const struct conf *c)
 	       (!*r->ifname || !strcmp(r->ifname, "lo"));
 }
 
+/*
+ * leads_inside() - Does a rule lead to the namespace itself, as far as we know by now?
+ *
+ * Connections to other addresses, behind it, are not seen by listeners in there.
+ */
+static bool leads_inside(const struct fwd_rule *r, const struct conf *c)
+{
+	const struct conf_ip *ip = inany_is_v4(&r->to_addr) ? &c->ip4 : &c->ip6;
+
+	return !inany_is_set(&r->to_addr) || inany_is_loopback(&r->to_addr) ||
+	       inany_equals(&r->to_addr, &ip->addr);
+}
+
 /* Does a connection that @in brings to the namespace come back by @out, for ever? */
 static bool is_loop(const struct fwd_rule *in, const struct fwd_rule *out,
 		    const struct conf *c)
@@ -365,7 +409,8 @@ static bool is_loop(const struct fwd_rule *in, const struct fwd_rule *out,
 	int last = in->to + (in->last - in->first);
 
 	return in->proto == out->proto && !in->from_ns && out->from_ns &&
-	       names_ports(in) && names_ports(out) && on_loopback(in, c) &&
+	       !in->scan && !out->scan && on_loopback(in, c) &&
+	       leads_inside(in, c) &&
 	       in->to - in->first == out->first - out->to &&
 	       in->to <= out->last && out->first <= last;
 }
@@ -419,16 +464,30 @@ char rule_letter(const struct fwd_rule *r)
 	return "tuTU"[rule_kind(r)];
 }
 
+/* target_text() - Where a port of a rule leads, as PORT or ADDR/PORT */
+static const char *target_text(const struct fwd_rule *r, unsigned port,
+			       char buf[TARGET_STRLEN])
+{
+	char addr[INANY_STRLEN] = "";
+
+	if (inany_is_set(&r->to_addr))
+		inany_ntop(&r->to_addr, addr, sizeof(addr));
+	snprintf(buf, TARGET_STRLEN, "%s%s%u", addr, *addr ? "/" : "",
+		 port - r->first + r->to);
+	return buf;
+}
+
 static const char *conflict_text(const struct fwd_rule *new,
 				 const struct fwd_rule *old, char *buf)
 {
 	unsigned port = old->first > new->first ? old->first : new->first;
+	char to[TARGET_STRLEN], other[TARGET_STRLEN];
 
-	snprintf(buf, RULES_TEXT, "port %u leads to %u, conflicts with '%.*s%s',"
-		 " where it leads to %u", port, port - new->first + new->to,
+	snprintf(buf, RULES_TEXT, "port %u leads to %s, conflicts with '%.*s%s',"
+		 " where it leads to %s", port, target_text(new, port, to),
 		 SPEC_SHOWN, old->spec,
 		 strlen(old->spec) > SPEC_SHOWN ? "..." : "",
-		 port - old->first + old->to);
+		 target_text(old, port, other));
 	return buf;
 }
 
@@ -469,6 +528,8 @@ const char *rules_text(enum rules_code code, const struct rules_clash *clash,
 		return "not with --fd: expected 'none'";
 	case RULES_FD_SCAN:
 		return "not with --fd: expected 'none' or ports";
+	case RULES_NO_BYPASS:
+		return "a target on loopback can't be reached through the tap";
 	}
 	return "";
 }

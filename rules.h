@@ -33,6 +33,8 @@ enum { RULE_HOST_TCP, RULE_HOST_UDP, RULE_NS_TCP, RULE_NS_UDP, RULE_KINDS };
  * @ifname:	Interface to bind to, "": any
  * @first, @last:	Ports, host order
  * @to:		Target port of @first; those of the others follow
+ * @to_addr:	Target address, of the family of @addr; unset: the guest's own. Never set
+ *		with @from_ns or @scan
  * @spec:	Specification as the user wrote it, for messages
  */
 struct fwd_rule {
@@ -41,6 +43,7 @@ struct fwd_rule {
 	union inany addr;
 	char ifname[IFNAMSIZ];
 	uint16_t first, last, to;
+	union inany to_addr;
 	const char *spec;
 };
 
@@ -88,6 +91,7 @@ enum rules_code {
 	RULES_NO_IPV4, RULES_NO_IPV6,	/* the family is off */
 	RULES_NO_SPLICE,		/* --no-splice */
 	RULES_FD_NS, RULES_FD_SCAN,	/* -F: no namespace to bind or look in */
+	RULES_NO_BYPASS,		/* a target on loopback, behind the tap */
 };
 
 /**
@@ -134,7 +138,8 @@ enum rules_code rules_add(struct rules *rs, const struct fwd_rule *r,
 			  struct rules_clash *clash);
 bool rules_remove(struct rules *rs, struct rule_ref ref);
 void rules_remove_kind(struct rules *rs, unsigned kind);
-enum rules_code rules_cut_weak(struct rules *rs, uint16_t first, uint16_t last);
+enum rules_code rules_cut_weak(struct rules *rs, unsigned kind, uint16_t first,
+			       uint16_t last);
 enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 			    struct rules_clash *clash);
 void rules_copy(struct rules *to, const struct rules *from);

@@ -415,14 +415,16 @@ static unsigned hand_to_bypass(struct udp *u, struct flow *port,
 }
 
 /* Set the tap side of a message to a multicast group. It starts no flow: the guest's
- * answer does. Our own sockets don't receive each other's multicast */
+ * answer does. Our own sockets don't receive each other's multicast. A rule with a target
+ * address is for unicast alone */
 static void to_group(struct udp *u, struct flow *port,
 		     const struct udp_meta *m, struct flowside *tap)
 {
 	const struct udp_port *p = udp_port(port);
 
-	if (!m->sport || !fwd_to_guest(u->conf, u->net, u->dns, u->guest,
-				       &m->src, &tap->oaddr)) {
+	if (!m->sport || inany_is_set(&p->rule->to_addr) ||
+	    !fwd_to_guest(u->conf, u->net, u->dns, u->guest, &m->src,
+			  &tap->oaddr)) {
 		u->lost++;
 		return;
 	}

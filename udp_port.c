@@ -323,21 +323,28 @@ static struct flow *listener_of(struct udp *u, const struct fwd_rule *r,
 	return NULL;
 }
 
+/* Does a rule lead to this port of the guest, and from which one of the host? */
+static bool leads_to(const struct udp *u, const struct fwd_rule *r,
+		     const struct flowside *tap, uint16_t *port)
+{
+	*port = (uint16_t)(r->first + (tap->eport - r->to));
+	return r->proto == IPPROTO_UDP && !r->from_ns && tap->eport >= r->to &&
+	       *port >= r->first && *port <= r->last &&
+	       (inany_is_set(&r->to_addr) ?
+		inany_equals(&r->to_addr, &tap->eaddr) :
+		fwd_is_guests(u->net, u->guest, &tap->eaddr));
+}
+
 /* Find the listening socket of a rule that leads to the guest's port, NULL: none */
 static struct flow *port_of_rule(struct udp *u, const struct flowside *tap,
 				 const struct flowside *host)
 {
 	const struct fwd_rule *r = NULL;
 	struct flow *f = NULL;
+	uint16_t port;
 
-	if (!u->listen || !fwd_is_guests(u->net, u->guest, &tap->eaddr))
-		return NULL;
-	while (!f && (r = rules_next(&u->listen->rules, r))) {
-		uint16_t port = (uint16_t)(r->first + (tap->eport - r->to));
-
-		if (r->proto == IPPROTO_UDP && !r->from_ns &&
-		    tap->eport >= r->to && port >= r->first &&
-		    port <= r->last && listener_reaches(u, r, host))
+	while (u->listen && !f && (r = rules_next(&u->listen->rules, r))) {
+		if (leads_to(u, r, tap, &port) && listener_reaches(u, r, host))
 			f = listener_of(u, r, port, inany_is_v4(&host->eaddr));
 	}
 	return f;

@@ -132,7 +132,7 @@ _passt_value() {
 	none)	_passt_offer "$3" "$4" -W none;;
 	ports)	case $1 in
 		passt)	words='none all';;
-		pasta)	words='none auto';;
+		pasta)	words='none all auto';;
 		esac
 		_passt_offer "$3" "$4" -W "$words";;
 	esac

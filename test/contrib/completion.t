@@ -46,11 +46,11 @@ cases() {
 	pasta --repair | | --repair-path
 	pasta --tap-off | | --tap-offload
 	passt -t | none all | auto
-	pasta -t | none auto | all
-	pasta --tcp-ports a | auto | all none
+	pasta -t | none all auto |
+	pasta --tcp-ports a | all auto | none
 	passt --udp-ports a | all | auto none
-	pasta -q -U | none auto | all
-	pasta --udp-ns=a | auto | none
+	pasta -q -U | none all auto |
+	pasta --udp-ns=a | all auto | none
 	passt --interface l | lo |
 	passt --interface=l | lo |
 	pasta -q --outbound-if6 l | lo |

@@ -7,8 +7,8 @@
 #
 #	| IN | `ADDR`... | `OPTION...` | IN `ADDR`... | `ADDR`... |
 #
-# with "namespace", "host", "peer" or "nothing" for IN. Several addresses of a cell
-# belong together in their order, usually IPv4 and IPv6. Services have port 8001;
+# with "namespace", "inner", "host", "peer" or "nothing" for IN. Several addresses of a
+# cell belong together in their order, usually IPv4 and IPv6. Services have port 8001;
 # with -t or -T, and -u or -U, port 8000 is dialled.
 
 . "$(dirname "$0")/../lib/ns.sh"
@@ -53,6 +53,10 @@ up() {
 	# shellcheck disable=SC2086 # options are words
 	pasta_start $1 || { ok 1 "pasta $1 starts"; return 1; }
 	serve namespace inside 8001
+	case $section in "Target addresses"*)
+		behind_start && serve inner behind 8001
+		ok $? "a namespace behind that one"
+	esac
 }
 
 # dial PROTO IN ADDR OPTIONS [SECONDS]: the answer
@@ -95,6 +99,10 @@ for r in "${rows[@]}"; do
 		ip addr add 2001:db8:1::3/64 dev eth0 nodad preferred_lft 0
 		options=none
 	fi
+	case $sec in "Target addresses"*)
+		ip addr del 198.51.100.3/24 dev eth0
+		ip addr del 2001:db8:1::3/64 dev eth0
+	esac 2>/dev/null
 	section=$sec
 	if [ "$opts" != "$options" ]; then
 		up "$opts" || continue

@@ -226,6 +226,30 @@ wide() {
 	echo "$before" > $range
 }
 
+# All ports but those of clients; a named port comes first
+everything() {
+	ports -t all,~1030,2000:8004
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	t "$what: port 1029 is bound" listening tcp 1029
+	t "$what: an excluded one is not" free tcp 1030
+	t "$what: nor is one of the host's clients" free tcp \
+		"$(cut -f1 /proc/sys/net/ipv4/ip_local_port_range)"
+	serve tcp :: 8004
+	t "$what: a named port comes before all" \
+		peer timeout 5 tcpx connect $HOST4 2000 -s 1 -r 0
+	unserve
+	pasta_stop
+
+	ports -T ~1031 -U all
+	pasta_start || { ok 1 "$what: it starts"; return; }
+	t "$what: TCP 1032 is bound inside" listening tcp 1032 inside
+	t "$what: so is UDP 1032" listening udp 1032 inside
+	t "$what: an excluded port is not" free tcp 1031 inside
+	t "$what: nor is one of clients" free tcp 32768 inside
+	t "$what: nor is one of DHCP clients" free udp 68 inside
+	pasta_stop
+}
+
 low() {
 	[ "$WHO" = user ] && [ -n "$NS_ROOT" ] || return
 	local sysctl=/proc/sys/net/ipv4/ip_unprivileged_port_start
@@ -264,6 +288,7 @@ for WHO in $WHOM; do
 	restart
 	auto
 	wide
+	everything
 	low
 	idle
 	limit

@@ -69,14 +69,18 @@ wrong() {
 		--runas nobody:nosuchgroup : no group 'nosuchgroup'
 		--runas : : ':' for --runas: expected
 		--runas 1: : '1:' for --runas: expected
-		--tcp-ports= : no ports: expected a list of them, 'auto' or 'none'
+		--tcp-ports= : no ports: expected a list of them, 'all', 'auto' or 'none'
 		-t 0 : '0' for --tcp-ports: '0' is no port: expected 1 to 65535
 		-t 65536 : '65536' is no port
 		-t 90-80 : '90-80' is a range that ends before it starts
 		-t 80-90:80-91 : has two ranges of different lengths
 		-t 80, : '80,' for --tcp-ports: an item of the list is empty
 		-t 80,x,81 : 'x' is no port
-		-t all : 'all' is for passt mode only, pasta has 'auto'
+		-t 8080:192.0.2.5/80 : '8080:192.0.2.5' needs an address to bind before it
+		-t [::]/8080:192.0.2.5/80 : '192.0.2.5' is of another family
+		-t 0.0.0.0/80:127.0.0.1/80 --no-splice : a target on loopback can't be reached
+		-t 0.0.0.0/80:192.0.2.5 -t 192.0.2.1/80 : leads to 80, conflicts with '0.0.0.0/80:192.0.2.5', where it leads to 192.0.2.5/80
+		-t all -T 80 : leads back to the namespace by --tcp-ports all
 		-t 127.0.0.1:80 : an address or interface is followed by '/' and ports
 		-t 127.0.0.300/80 : '127.0.0.300' is no address
 		-t [::1/80 : '\[::1' has one bracket without the other

@@ -193,6 +193,28 @@ own_port() {
 	pasta_stop
 }
 
+# A datagram from the target of a rule, behind the namespace, shows the host's port
+target_port() {
+	local addr=$1 what="$WHO, $2" pid
+	pasta_start -u "$5"
+	behind_start
+	exec_peer udpx echo "$addr" 7510 >"$T/from" &
+	pid=$!
+	wait_for listening udp 7510 peer
+	behind udpx ask "$addr" 7510 -p 7512 >/dev/null 2>&1
+	is "$(awk '{ print $2, $3 }' "$T/from")" "$3 7511" \
+		"$what: the target of a rule sends from the host's port of that rule"
+	: >"$T/from"
+	behind udpx ask "$addr" 7510 -p 7513 >/dev/null 2>&1
+	is "$(awk '{ print $2, $3 }' "$T/from")" "$3 7513" \
+		"$what: and from its other ports from these"
+	behind udpx echo "$4" 7512 >/dev/null &
+	wait_for listening udp 7512 behind
+	t "$what: and it is still reached" peer udpx ask "$3" 7511 -c 5
+	kill $pid
+	pasta_stop
+}
+
 answered() { [ "$(wc -l < "$T/home/answers")" = "$1" ]; }
 pinged() { [ "$(grep -c "bytes from" "$T/home/pings")" -gt "$1" ]; }
 
@@ -287,6 +309,8 @@ for WHO in $WHOM; do
 	elsewhere_bypass ::1 IPv6 $HOST6
 	exclusive
 	own_port
+	target_port $PEER4 IPv4 $HOST4 0.0.0.0 0.0.0.0/7511:192.0.2.130/7512
+	target_port $PEER6 IPv6 $HOST6 :: [::]/7511:2001:db8:8::5/7512
 	asked_address 198.51.100.8/24 IPv4 "" 0.0.0.0
 	asked_address 2001:db8:1::8/64 IPv6 nodad ::
 	address_changes $PEER4 IPv4 new4 old4 198.51.100.9

@@ -72,6 +72,7 @@ static void check_pair(const struct fwd_rule *a, const struct fwd_rule *b)
 	if (a->weak || b->weak || !may_meet(a, b))
 		return;
 	assert(a->to - a->first == b->to - b->first);
+	assert(inany_equals(&a->to_addr, &b->to_addr));
 	/* One of two rules with equal address and interface would be redundant */
 	assert(!rule_same_addr(a, b) ||
 	       strcmp(a->ifname, b->ifname));
@@ -92,6 +93,11 @@ static void check_rule(const struct conf *c, const struct fwd_rule *r)
 	assert(!inany_is_set(&r->addr) || (v4 ? &c->ip4 : &c->ip6)->enabled);
 	assert(!(r->proto == IPPROTO_TCP ? c->no_tcp : c->no_udp));
 	assert(r->spec && *r->spec);
+	if (!inany_is_set(&r->to_addr))
+		return;
+	assert(!r->from_ns && !r->scan && !rule_binds_all(r));
+	assert(inany_is_v4(&r->to_addr) == v4);
+	assert(inany_is_unicast(&r->to_addr));
 }
 
 static void check_rules(const struct conf *c)
@@ -151,8 +157,10 @@ static void check_ephemeral(const struct conf *c)
 {
 	const struct fwd_rule *r = NULL;
 
-	if (rules_cut_weak(&rules, EPHEMERAL_FIRST, EPHEMERAL_LAST))
-		return;
+	for (unsigned kind = 0; kind < RULE_KINDS; kind++)
+		if (rules_cut_weak(&rules, kind, EPHEMERAL_FIRST,
+				   EPHEMERAL_LAST))
+			return;
 	check_rules(c);
 	while ((r = rules_next(&rules, r)))
 		assert(!r->weak || r->scan || r->last < EPHEMERAL_FIRST ||

@@ -189,6 +189,37 @@ inside() {
 		-n -- "$@"
 }
 
+# behind_start: make another namespace behind that one, as a container behind a bridge:
+# 192.0.2.130 and 2001:db8:8::5, by the router 192.0.2.129 and 2001:db8:8::1
+behind_start() {
+	rm -f "$T/home/behind"
+	inside unshare -n sh -c "echo \$\$ > $T/home/behind; exec sleep infinity" &
+	wait_for test -s "$T/home/behind" || return 1
+	BEHIND=$(cat "$T/home/behind")
+	# shellcheck disable=SC2016 # for the shell inside
+	inside sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward &&
+		      echo 1 > /proc/sys/net/ipv6/conf/all/forwarding' &&
+	inside ip -b - <<-END && behind ip -b - <<-END2
+		link add br0 type veth peer name eth0 netns $BEHIND
+		addr add 192.0.2.129/28 dev br0
+		addr add 2001:db8:8::1/64 dev br0 nodad
+		link set br0 up
+	END
+		link set lo up
+		addr add 192.0.2.130/28 dev eth0
+		addr add 2001:db8:8::5/64 dev eth0 nodad
+		link set eth0 up
+		route add default via 192.0.2.129
+		route add ::/0 via 2001:db8:8::1
+	END2
+}
+
+# behind COMMAND...: run it in the namespace that behind_start made
+behind() {
+	run_as "${WHO:-user}" nsenter -t "$BEHIND" -U --preserve-credentials \
+		-n -- "$@"
+}
+
 pasta_stop() {
 	kill "$DAEMON" 2>/dev/null
 	wait "$DAEMON" 2>/dev/null

@@ -587,6 +587,92 @@ static void test_from_ns(void)
 	}
 }
 
+/* With a target address, as in the table before */
+static const struct {
+	unsigned set;
+	const char *target, *from;
+	enum pif pif;
+	const char *seen_from, *name;
+} addressed[] = {
+	{ 0, "192.0.2.80", "203.0.113.9", PIF_TAP, "203.0.113.9",
+	  "a peer gets to the target address, IPv4" },
+	{ 0, "2001:db8:80::80", "2001:db8:9::9", PIF_TAP, "2001:db8:9::9",
+	  "a peer gets to the target address, IPv6" },
+	{ PASST | SEEN, "192.0.2.80", "203.0.113.9", PIF_TAP, "203.0.113.9",
+	  "the target address comes before the known address" },
+	{ 0, "192.0.2.80", "127.0.0.1", PIF_TAP, "198.51.100.1",
+	  "loopback goes over the tap to an address that is not the guest's" },
+	{ 0, "2001:db8:80::80", "::1", PIF_TAP, "2001:db8::1",
+	  "loopback goes over the tap to an address that is not the guest's, "
+	  "IPv6" },
+	{ LO_TO_LO, "192.0.2.80", "127.0.0.1", PIF_TAP, "198.51.100.1",
+	  "--host-lo-to-ns-lo is not for a target address" },
+	{ MAPS, "192.0.2.80", "127.0.0.1", PIF_TAP, "192.0.2.1",
+	  "the target sees loopback as map_host_loopback" },
+	{ MAPS, "192.0.2.80", "198.51.100.5", PIF_TAP, "192.0.2.2",
+	  "the target sees the guest's own address as map_guest_addr" },
+	{ NO_ADDR, "192.0.2.80", "203.0.113.9", PIF_TAP, "203.0.113.9",
+	  "a target address works without an address of the guest" },
+	{ 0, "198.51.100.5", "127.0.0.1", PIF_SPLICE, "0.0.0.0",
+	  "loopback bypasses the tap to the guest's address" },
+	{ SECOND, "198.51.100.7", "127.0.0.1", PIF_SPLICE, "0.0.0.0",
+	  "loopback bypasses the tap to another address of the guest" },
+	{ SECOND | OTHER, "198.51.100.7", "127.0.0.1", PIF_TAP, "198.51.100.1",
+	  "an address that was not copied is not the guest's" },
+	{ 0, "198.51.100.5", "203.0.113.9", PIF_TAP, "203.0.113.9",
+	  "a peer gets to the guest's address over the tap" },
+	{ NO_SPLICE, "198.51.100.5", "127.0.0.1", PIF_TAP, "198.51.100.1",
+	  "without the bypass, loopback gets to the guest's address, too" },
+	{ 0, "fe80::80", "::1", PIF_TAP, "2001:db8::1",
+	  "no bypass leads to a link-local address" },
+	{ GW_LL, "2001:db8:80::80", "::1", PIF_SPLICE, "::",
+	  "loopback that would be seen as link-local bypasses the tap" },
+	{ 0, "2001:db8:80::80", "fe80::99", PIF_SPLICE, "::",
+	  "a link-local peer bypasses the tap to an address behind the guest" },
+	{ GW_LL | NO_SPLICE, "2001:db8:80::80", "::1", PIF_TAP, "fe80::ff",
+	  "without the bypass it is seen as link-local" },
+	{ 0, "127.0.0.9", "127.0.0.1", PIF_SPLICE, "0.0.0.0",
+	  "loopback gets to a loopback address" },
+	{ 0, "::1", "2001:db8:9::9", PIF_SPLICE, "::",
+	  "a peer gets to a loopback address past the tap" },
+	{ SPLICE_ONLY, "127.0.0.9", "203.0.113.9", PIF_NONE, NULL,
+	  "with --splice-only a peer gets to no loopback address" },
+	{ SPLICE_ONLY, "192.0.2.80", "127.0.0.1", PIF_SPLICE, "0.0.0.0",
+	  "with --splice-only loopback gets to any target address" },
+	{ NO_SPLICE, "127.0.0.9", "127.0.0.1", PIF_NONE, NULL,
+	  "without the bypass no connection gets to a loopback address" },
+};
+
+static void test_target_addresses(void)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(addressed) / sizeof(addressed[0]); i++) {
+		struct fwd_rule r = { .first = 8000, .last = 8010, .to = 80,
+				      .to_addr = addr(addressed[i].target) };
+		struct flowside host = {
+			.eaddr = addr(addressed[i].from), .eport = 33000,
+			.oport = 8003,
+		}, tgt = { 0 }, many[FWD_TARGETS];
+		union inany from = addr(addressed[i].seen_from);
+		struct guest g;
+		enum pif pif;
+
+		set_inbound(addressed[i].set, &g);
+		host.oaddr = host.eaddr;
+		pif = fwd_from_host(&conf, &hostnet, &g, true, &r, &host, &tgt);
+		ok(pif == addressed[i].pif &&
+		   (pif == PIF_NONE ||
+		    (tgt.eport == 83 && inany_equals(&tgt.oaddr, &from) &&
+		     inany_equals(&tgt.eaddr, &r.to_addr))),
+		   addressed[i].name);
+		is(fwd_targets(&conf, &hostnet, &g, &r, &host, many),
+		   pif == PIF_SPLICE,
+		   "a target address is the only one to try");
+	}
+	set_inbound(0, &(struct guest){ 0 });
+}
+
 /* Past the tap: source, dialled address, and expected targets in their order */
 enum { FROM_NS = 1, LO = 2, NO_TAP = 4, NO_IP6 = 8 };
 
@@ -740,6 +826,7 @@ int main(void)
 	test_outbound();
 	test_inbound();
 	test_no_bypass();
+	test_target_addresses();
 	test_from_ns();
 	test_targets();
 	test_scope();

@@ -3,8 +3,8 @@
  * ports.c - Port specifications, right and wrong
  *
  * A line is a mode and pairs of a letter and a specification. For right ones,
- * the rules that follow, each as LETTER ADDR%IF:FIRST-LAST>TO, with "weak" and
- * "scan" after it; for wrong ones the text that the message has to contain after the
+ * the rules that follow, each as LETTER ADDR%IF:FIRST-LAST>TO or >ADDR/TO, with "weak"
+ * and "scan" after it; for wrong ones the text that the message has to contain after the
  * specification that it quotes, which is the last one.
  */
 
@@ -19,6 +19,10 @@
 
 #define ERROR_LEN	1024
 #define IS_NO_PORT	" is no port: expected 1 to 65535"
+#define NEEDS		" needs an address to bind before it, of the same family: "
+#define NEEDS4		NEEDS "'0.0.0.0/...'"
+#define NEEDS6		NEEDS "'[::]/...'"
+#define OTHER_FAMILY	" is of another family than the address before '/'"
 
 struct row {
 	const char *line, *want;
@@ -69,6 +73,38 @@ static const struct row good[] = {
 	{ "pasta t %123456789012345/80", "t *%123456789012345:80-80>80" },
 	{ "pasta t %a.b-c_d/80", "t *%a.b-c_d:80-80>80" },
 
+	/* Target addresses */
+	{ "pasta t 0.0.0.0/8080:10.88.0.5/80",
+	  "t 0.0.0.0:8080-8080>10.88.0.5/80" },
+	{ "pasta t [::]/8080:fd00::5/80", "t :::8080-8080>fd00::5/80" },
+	{ "passt u ::/8080:fd00::5/80", "u :::8080-8080>fd00::5/80" },
+	{ "pasta t 192.0.2.1/80:10.88.0.5", "t 192.0.2.1:80-80>10.88.0.5/80" },
+	{ "pasta t [2001:db8::1]/80:fd00::5", "t 2001:db8::1:80-80>fd00::5/80" },
+	{ "pasta t [::1]/80:fe80::5", "t ::1:80-80>fe80::5/80" },
+	{ "pasta t [::]/80:[fd00::5]/81", "t :::80-80>fd00::5/81" },
+	{ "pasta t 0.0.0.0/80:[10.88.0.5]/81", "t 0.0.0.0:80-80>10.88.0.5/81" },
+	{ "passt u 0.0.0.0/8000-8010:198.51.100.5/9000-9010",
+	  "u 0.0.0.0:8000-8010>198.51.100.5/9000" },
+	{ "pasta t [::]/80-90:fd00::5", "t :::80-90>fd00::5/80" },
+	{ "pasta t 0.0.0.0%eth0/80:10.88.0.5/81",
+	  "t 0.0.0.0%eth0:80-80>10.88.0.5/81" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/81,90,91:92,93:10.88.0.6",
+	  "t 0.0.0.0:80-80>10.88.0.5/81, t 0.0.0.0:90-90>90, "
+	  "t 0.0.0.0:91-91>92, t 0.0.0.0:93-93>10.88.0.6/93" },
+	{ "pasta t 0.0.0.0/80-84:10.88.0.5/90-94,~82",
+	  "t 0.0.0.0:80-81>10.88.0.5/90, t 0.0.0.0:83-84>10.88.0.5/93" },
+	{ "passt t 0.0.0.0/all:10.88.0.5",
+	  "t 0.0.0.0:1-65535>10.88.0.5/1 weak" },
+	{ "pasta u [::]/all:fd00::5,~53", "u :::1-52>fd00::5/1 weak, "
+	  "u :::54-65535>fd00::5/54 weak" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/80 t [::]/80:fd00::5/80",
+	  "t 0.0.0.0:80-80>10.88.0.5/80, t :::80-80>fd00::5/80" },
+	{ "pasta t 127.0.0.1/80:127.0.0.1/81", "t 127.0.0.1:80-80>127.0.0.1/81" },
+	{ "pasta t 192.0.2.1/80:10.88.0.5 t 192.0.2.2/80:10.88.0.6",
+	  "t 192.0.2.1:80-80>10.88.0.5/80, t 192.0.2.2:80-80>10.88.0.6/80" },
+	{ "pasta t 0.0.0.0/all:10.88.0.5,80:10.88.0.6",
+	  "t 0.0.0.0:1-65535>10.88.0.5/1 weak, t 0.0.0.0:80-80>10.88.0.6/80" },
+
 	/* Exclusions */
 	{ "pasta t 80-90,~85", "t *:80-84>80, t *:86-90>86" },
 	{ "pasta t ~85,80-90", "t *:80-84>80, t *:86-90>86" },
@@ -85,13 +121,17 @@ static const struct row good[] = {
 	{ "passt t ~1-1000,~2000-65535", "t *:1001-1999>1001 weak" },
 	{ "passt t 192.0.2.1/~22",
 	  "t 192.0.2.1:1-21>1 weak, t 192.0.2.1:23-65535>23 weak" },
-	{ "pasta t ~22", "t *:1-21>1 weak scan, t *:23-65535>23 weak scan" },
+	{ "pasta t ~22", "t *:1-21>1 weak, t *:23-65535>23 weak" },
+	{ "pasta T ~22", "T *:1-21>1 weak, T *:23-65535>23 weak" },
 	{ "passt t ~1-65535", "" },
 
 	/* Words */
 	{ "passt t none", "" },
 	{ "pasta t none u none T none U none", "" },
 	{ "passt t all", "t *:1-65535>1 weak" },
+	{ "pasta t all", "t *:1-65535>1 weak" },
+	{ "pasta U all", "U *:1-65535>1 weak" },
+	{ "pasta t all,auto", "t *:1-65535>1 weak, t *:1-65535>1 weak scan" },
 	{ "pasta t auto", "t *:1-65535>1 weak scan" },
 	{ "pasta T auto", "T *:1-65535>1 weak scan" },
 	{ "passt t 192.0.2.1/all", "t 192.0.2.1:1-65535>1 weak" },
@@ -123,6 +163,12 @@ static const struct row good[] = {
 	{ "pasta t 85-95 t 80-100",
 	  "t *:85-95>85, t *:80-84>80, t *:96-100>96" },
 	{ "pasta t 80-82:180-182 t 81:181", "t *:80-82>180" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5 t 0.0.0.0/80:10.88.0.5/80",
+	  "t 0.0.0.0:80-80>10.88.0.5/80" },
+	{ "pasta t 127.0.0.1/80:10.88.0.5 t 0.0.0.0/80:10.88.0.5",
+	  "t 0.0.0.0:80-80>10.88.0.5/80" },
+	{ "passt t 0.0.0.0/all:10.88.0.5 t 0.0.0.0/all:10.88.0.5",
+	  "t 0.0.0.0:1-65535>10.88.0.5/1 weak" },
 	{ "pasta t 80 t 127.0.0.1/80", "t *:80-80>80" },
 	{ "pasta t 127.0.0.1/80 t 80", "t *:80-80>80" },
 	{ "pasta t 0.0.0.0/80 t 127.0.0.1/80", "t 0.0.0.0:80-80>80" },
@@ -150,7 +196,7 @@ static const struct row good[] = {
 
 static const struct row bad[] = {
 	/* Nothing */
-	{ "pasta t ''", "no ports: expected a list of them, 'auto' or 'none'" },
+	{ "pasta t ''", "no ports: expected a list of them, 'all', 'auto' or 'none'" },
 	{ "passt t ''", "no ports: expected a list of them, 'all' or 'none'" },
 	{ "pasta t ,", "an item of the list is empty" },
 	{ "pasta t 80,", "an item of the list is empty" },
@@ -179,6 +225,58 @@ static const struct row bad[] = {
 	{ "pasta t 80/tcp", "'80' is no address" },
 	{ "pasta t 8080:80/tcp", "'8080:80' is no address" },
 
+	/* Target addresses */
+	{ "pasta t 8080:10.88.0.5/80", "'8080:10.88.0.5'" NEEDS4 },
+	{ "pasta t 8080:10.88.0.5", "'8080:10.88.0.5'" NEEDS4 },
+	{ "pasta t 80,8080-8090:10.88.0.5/80", "'80,8080-8090:10.88.0.5'" NEEDS4 },
+	{ "passt t all:10.88.0.5", "'all:10.88.0.5'" NEEDS4 },
+	{ "pasta t */8080:10.88.0.5/80", "'10.88.0.5'" NEEDS4 },
+	{ "pasta t %eth0/8080:10.88.0.5/80", "'10.88.0.5'" NEEDS4 },
+	{ "pasta t */8080:fd00::5/80", "'fd00::5'" NEEDS6 },
+	{ "pasta t 80,8080:fd00::5", "'fd00::5'" NEEDS6 },
+	{ "passt t all:fd00::5", "'fd00::5'" NEEDS6 },
+	{ "pasta t [::]/80:10.88.0.5/80", "'10.88.0.5'" OTHER_FAMILY },
+	{ "pasta t 0.0.0.0/80:fd00::5/80", "'fd00::5'" OTHER_FAMILY },
+	{ "pasta t 192.0.2.1/80:fd00::5", "'fd00::5'" OTHER_FAMILY },
+	{ "passt t [::1]/all:10.88.0.5", "'10.88.0.5'" OTHER_FAMILY },
+	{ "pasta t 0.0.0.0/80:233.252.0.1/80",
+	  "'233.252.0.1' is no unicast address" },
+	{ "pasta t [::]/80:ff02::1/80", "'ff02::1' is no unicast address" },
+	{ "pasta t 0.0.0.0/80:255.255.255.255",
+	  "'255.255.255.255' is no unicast address" },
+	{ "pasta t 0.0.0.0/80:0.0.0.0/80", "'0.0.0.0' is no unicast address" },
+	{ "pasta t [::]/80:::/80", "'::' is no unicast address" },
+	{ "pasta t 0.0.0.0/80:10.88.0/80", "'10.88.0' is no address" },
+	{ "pasta t 0.0.0.0/80:10.88.0.256", "'10.88.0.256' is no address" },
+	{ "pasta t [::]/80:fd00::g/80", "'fd00::g' is no address" },
+	{ "pasta t [::]/80:::ffff:192.0.2.1/80",
+	  "'::ffff:192.0.2.1' is no address" },
+	{ "pasta t 0.0.0.0/80:/80", "'' is no address" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/", "'' lacks a port" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/0", "'0'" IS_NO_PORT },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/65536", "'65536'" IS_NO_PORT },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/80/81", "'80/81'" IS_NO_PORT },
+	{ "pasta t 0.0.0.0/80:10.88.0.5:80", "'10.88.0.5:80' is no address" },
+	{ "pasta t 0.0.0.0/80-82:10.88.0.5/80",
+	  "'80-82:10.88.0.5/80' has two ranges of different lengths" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5/80-81",
+	  "'80:10.88.0.5/80-81' has two ranges of different lengths" },
+	{ "pasta t [::]/80:[fd00::5/80", "'[fd00::5' has one bracket" },
+	{ "pasta t [::]/80:[]/80", "there is no address in the brackets" },
+	{ "pasta t 0.0.0.0/:10.88.0.5/80", "':10.88.0.5/80' lacks a port" },
+	{ "pasta t 0.0.0.0/~80:10.88.0.5/80",
+	  "'~80:10.88.0.5/80' excludes ports, these lead nowhere" },
+	{ "pasta t 0.0.0.0/all:", "'' is no address" },
+	{ "pasta t 0.0.0.0/all:80", "'80' is no address" },
+	{ "pasta t 0.0.0.0/all:10.88.0.5/80", "'10.88.0.5/80' is no address" },
+	{ "pasta t 0.0.0.0/auto:10.88.0.5", "'auto'" IS_NO_PORT },
+	{ "pasta t 0.0.0.0/none:10.88.0.5", "'none'" IS_NO_PORT },
+	{ "pasta T 80:10.88.0.5/80", "'80:10.88.0.5' is too much" },
+	{ "pasta T 80:fd00::5", "'fd00::5' is too much: expected ports alone" },
+	{ "pasta U all:fd00::5", "'fd00::5' is too much: expected ports alone" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5%eth0/80",
+	  "'10.88.0.5%eth0' is no address" },
+
 	/* Ranges */
 	{ "pasta t -", "'-' lacks a port" },
 	{ "pasta t 80-", "'80-' lacks a port" },
@@ -197,7 +295,7 @@ static const struct row bad[] = {
 	{ "pasta t 80:0", "'0'" IS_NO_PORT },
 	{ "pasta t 80:65536", "'65536'" IS_NO_PORT },
 	{ "pasta t 80:90-", "'90-' lacks a port" },
-	{ "pasta t 80:81:82", "'80:81:82' has more than one ':'" },
+	{ "pasta t 80:81:82", "'81:82' is no address" },
 	{ "pasta t 80-90:80",
 	  "'80-90:80' has two ranges of different lengths" },
 	{ "pasta t 80:80-90",
@@ -219,7 +317,6 @@ static const struct row bad[] = {
 	{ "pasta t 1-100,~x", "'x'" IS_NO_PORT },
 
 	/* Words */
-	{ "pasta t all", "'all' is for passt mode only, pasta has 'auto'" },
 	{ "passt t auto", "'auto' is for pasta mode only, passt has 'all'" },
 	{ "pasta t None", "'None'" IS_NO_PORT },
 	{ "pasta t none,80", "'none' stands alone" },
@@ -284,6 +381,19 @@ static const struct row bad[] = {
 	{ "pasta t [::]/80 t 80:81", "conflicts with '[::]/80', where" },
 	{ "pasta t 80 t [::]/80:81", "conflicts with '80', where" },
 	{ "pasta t [::1]/80 t [::]/80:81", "conflicts with '[::1]/80', where" },
+	{ "pasta t 0.0.0.0/80:10.88.0.5 t 0.0.0.0/80:10.88.0.6",
+	  "port 80 leads to 10.88.0.6/80, conflicts with "
+	  "'0.0.0.0/80:10.88.0.5', where it leads to 10.88.0.5/80" },
+	{ "pasta t [::]/80:fd00::5/81 t [::]/80",
+	  "port 80 leads to 80, conflicts with '[::]/80:fd00::5/81', where it "
+	  "leads to fd00::5/81" },
+	{ "pasta t 80 t 127.0.0.1/80:10.88.0.5",
+	  "port 80 leads to 10.88.0.5/80, conflicts with '80', where it leads "
+	  "to 80" },
+	{ "passt t 0.0.0.0/all:10.88.0.5 t 192.0.2.1/all:10.88.0.6",
+	  "port 1 leads to 10.88.0.6/1, conflicts with '0.0.0.0/all:10.88.0.5'"
+	  ", where it leads to 10.88.0.5/1" },
+	{ "passt t all t 0.0.0.0/all:10.88.0.5", "conflicts with 'all', where" },
 	{ "pasta t [*]x/80", "'[*]x' has one bracket without the other" },
 	{ "pasta t **/80", "'**' is no address" },
 	{ "pasta t %eth0/80 t 80:81", "conflicts with '%eth0/80', where" },
@@ -305,15 +415,18 @@ static void describe(char *buf, size_t size)
 
 	*buf = 0;
 	while ((r = rules_next(&rules, r)) && n < size) {
-		char addr[INANY_STRLEN] = "*";
+		char addr[INANY_STRLEN] = "*", to[INANY_STRLEN] = "";
 
 		if (inany_is_set(&r->addr) || r->only6)
 			inany_ntop(&r->addr, addr, sizeof(addr));
-		n += snprintf(buf + n, size - n, "%s%c %s%s%s:%u-%u>%u%s%s",
+		if (inany_is_set(&r->to_addr))
+			inany_ntop(&r->to_addr, to, sizeof(to));
+		n += snprintf(buf + n, size - n, "%s%c %s%s%s:%u-%u>%s%s%u%s%s",
 			      n ? ", " : "",
 			      letters[r->proto == IPPROTO_UDP][r->from_ns],
 			      addr, *r->ifname ? "%" : "", r->ifname, r->first,
-			      r->last, r->to, r->weak ? " weak" : "",
+			      r->last, to, *to ? "/" : "", r->to,
+			      r->weak ? " weak" : "",
 			      r->scan ? " scan" : "");
 	}
 }
@@ -506,6 +619,24 @@ static void fits(void)
 	   "-T with --no-splice is an error");
 
 	setup(&c, true);
+	parse(&c, 'u', "127.0.0.1/80:127.0.0.1/81", error);
+	is(ports_check(&rules, &c, error, sizeof(error)), 0,
+	   "a target on loopback is right for pasta");
+	c.no_splice = true;
+	ok(ports_check(&rules, &c, error, sizeof(error)) &&
+	   strstr(error, "for --udp-ports: a target on loopback can't be "
+			 "reached through the tap"),
+	   "a target on loopback is an error with --no-splice");
+	c.no_splice = false;
+	c.netns_kind = NETNS_FD;
+	is(ports_check(&rules, &c, error, sizeof(error)), -EINVAL,
+	   "a target on loopback is an error with --fd");
+	c.netns_kind = NETNS_SPAWN;
+	c.mode = MODE_PASST;
+	is(ports_check(&rules, &c, error, sizeof(error)), -EINVAL,
+	   "a target on loopback is an error for passt");
+
+	setup(&c, true);
 	c.netns_kind = NETNS_FD;
 	parse(&c, 't', "80", error);
 	is(ports_check(&rules, &c, error, sizeof(error)), 0,
@@ -542,6 +673,14 @@ static void loops(void)
 		{ "9500:80", "9500", false },
 		{ "9700", "auto", false },
 		{ "auto", "9700", false },
+		{ "all", "9700", true },
+		{ "9700", "all", true },
+		{ "all", "all", true },
+		{ "all,~9700", "9700", false },
+		{ "all", "auto", false },
+		{ "0.0.0.0/9700:10.88.0.5", "9700", false },
+		{ "0.0.0.0/9700:192.0.2.100", "9700", true },
+		{ "0.0.0.0/9700:127.0.0.1", "9700", true },
 	};
 	char error[ERROR_LEN], name[100];
 	struct conf c;
@@ -549,6 +688,7 @@ static void loops(void)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		setup(&c, true);
+		inany_pton("192.0.2.100", &c.ip4.addr);
 		parse(&c, 't', rows[i].in, error);
 		parse(&c, 'T', rows[i].out, error);
 		snprintf(name, sizeof(name), "-t %s -T %s %s", rows[i].in,
@@ -598,7 +738,7 @@ static void ephemeral_is(const char *spec, bool pasta, const char *want)
 
 	setup(&c, pasta);
 	parse(&c, 't', spec, error);
-	is(rules_cut_weak(&rules, 32768, 60999), RULES_OK,
+	is(rules_cut_weak(&rules, RULE_HOST_TCP, 32768, 60999), RULES_OK,
 	   "the ephemeral ports are left out");
 	describe(got, sizeof(got));
 	if (!ok(!strcmp(got, want), want))
@@ -615,6 +755,10 @@ static void ephemeral(void)
 	ephemeral_is("~1-100,~500-65535", false, "t *:101-499>101 weak");
 	ephemeral_is("1-65535", false, "t *:1-65535>1");
 	ephemeral_is("auto", true, "t *:1-65535>1 weak scan");
+	ephemeral_is("all", true,
+		     "t *:1-32767>1 weak, t *:61000-65535>61000 weak");
+	ephemeral_is("0.0.0.0/~1-40000,all:10.88.0.5", true,
+		     "t 0.0.0.0:61000-65535>10.88.0.5/61000 weak");
 }
 
 int main(void)

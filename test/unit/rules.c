@@ -156,6 +156,56 @@ static void test_overlap(void)
 	   "a conflict leaves the rules as they are");
 }
 
+/* to() - A rule for 0.0.0.0 with a target address */
+static struct fwd_rule to(const char *addr, unsigned port)
+{
+	struct fwd_rule r = tcp(port, port, port);
+
+	inany_pton("0.0.0.0", &r.addr);
+	inany_pton(addr, &r.to_addr);
+	return r;
+}
+
+static void test_targets(void)
+{
+	struct fwd_rule weak = to("192.0.2.5", 1), part;
+
+	weak.weak = true;
+	weak.last = 65535;
+	rules_init(&rules);
+	is(add(to("192.0.2.5", 80)), RULES_OK, "a rule may have a target address");
+	is(add(to("192.0.2.5", 80)), RULES_OK, "it may be added twice");
+	is(rules.n, 1, "the same target address is one rule");
+	is(add(to("192.0.2.6", 80)), RULES_CONFLICT,
+	   "another target address is a conflict");
+	is(add(tcp(80, 80, 80)), RULES_CONFLICT,
+	   "the guest's own address is another target than a given one");
+	is(add(weak), RULES_OK, "a weak rule may overlap with one that names ports");
+	is(add(weak), RULES_OK, "a weak rule with a target address is taken once");
+	is(rules.n, 2, "two rules are in the table");
+	part = to("192.0.2.6", 443);
+	part.weak = true;
+	is(add(part), RULES_CONFLICT,
+	   "weak rules with different target addresses are a conflict");
+	part.scan = true;
+	is(add(part), RULES_OK, "a rule that scans may overlap with them");
+}
+
+static void test_cut_weak(void)
+{
+	struct fwd_rule weak = tcp(1, 65535, 1);
+
+	weak.weak = true;
+	rules_init(&rules);
+	add(weak);
+	weak.from_ns = true;
+	add(weak);
+	rules_cut_weak(&rules, RULE_NS_TCP, 32768, 60999);
+	ok(in_order((unsigned[]){ 1, 1, 61000, 0 }) && at(0)->last == 65535 &&
+	   at(1)->last == 32767 && at(2)->from_ns,
+	   "ports are taken from weak rules of one kind");
+}
+
 static void test_without(void)
 {
 	struct fwd_rule r = tcp(100, 200, 1100);
@@ -211,6 +261,8 @@ int main(void)
 	test_kinds();
 	test_same();
 	test_overlap();
+	test_targets();
+	test_cut_weak();
 	test_without();
 	test_full();
 	test_copy();
