@@ -17,11 +17,15 @@ from harness import (IP4, OUR_MAC, TIMEOUT, Conn, Failed, check, equal, main, te
                      wait_until)
 
 PORT = 9001			# forwarded
+BEHIND_PORT = 9002		# forwarded to an address behind the guest
+BEHIND = {4: "192.0.2.77", 6: "2001:db8:77::77"}
 RTO = 10.0			# surely after the first retransmission
 LINGER_RST = struct.pack("ii", 1, 0)
 
 for _name, _args in harness.BACKENDS.items():
     _args += ["-t", str(PORT)]
+    _args += ["-t", f"0.0.0.0/{BEHIND_PORT}:{BEHIND[4]}/80"]
+    _args += ["-t", f"[::]/{BEHIND_PORT}:{BEHIND[6]}/80"]
     if _name in harness.TUNS:
         _args.append("--no-splice")
 
@@ -47,14 +51,14 @@ def pattern(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-def dial(env, ip, src=None, dst=None, sport=0):
+def dial(env, ip, src=None, dst=None, sport=0, port=PORT):
     """A peer that is connected to the port"""
     s = env.stack.enter_context(socket.socket(ip.af, socket.SOCK_STREAM))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     s.settimeout(TIMEOUT)
     s.bind((src or ip.peer2, sport))
-    s.connect((dst or ip.peer, PORT))
+    s.connect((dst or ip.peer, port))
     env.dialled = s.getsockname()[1]
     return s
 
@@ -450,6 +454,34 @@ def loopback(env, ip):
     c.expect("A", ack=1)
     s.sendall(b"x")
     equal(c.read(1), b"x", "data")
+
+
+def reaches_behind(env, ip, peer, shown):
+    """The guest gets a connection for the target address, and may answer from there"""
+    s = dial(env, ip, peer, ip.loop if peer == ip.loop else None, port=BEHIND_PORT)
+    target = BEHIND[ip.version]
+    p = env.guest.wait(lambda p: p.kind == "tcp" and p.dst == target and p.flags & SYN)
+    check(p, "no SYN for the target")
+    equal((p.src, p.sport, p.dport), (shown, s.getsockname()[1], 80), "addresses")
+    equal(p.eth_dst, env.guest.mac, "MAC address")
+    c = Conn(env, env.guest, ip, target, p.src, 80, p.sport, OUR_MAC, env.mss(ip), 7)
+    c.meet(p)
+    c.send("SA")
+    c.expect("A", ack=1)
+    s.sendall(b"there")
+    equal(c.read(5), b"there", "data to the target")
+    c.send("PA", b"back")
+    equal(env.recv(s, 4), b"back", "data from the target")
+
+
+@test("a connection to a target address goes to the guest's MAC address")
+def behind(env, ip):
+    reaches_behind(env, ip, ip.peer2, ip.peer2)
+
+
+@test("the host's loopback reaches a target address as the gateway")
+def behind_loopback(env, ip):
+    reaches_behind(env, ip, ip.loop, ip.gw)
 
 
 @test("clients that look the same to the guest get ports of their own", ip=(IP4,))
