@@ -7,7 +7,9 @@
  * socket; inbound.c takes the connections and datagrams.
  *
  * listen_apply() compares a table of rules with the one it has bound before. A rule
- * that is in both keeps its sockets, and connections that wait there.
+ * that is in both keeps its sockets, and connections that wait there. A new rule takes
+ * over the TCP sockets of a removed one for the same ports and address. If a port of a
+ * new rule can't be bound, everything is as before the call.
  *
  * Rules that name their ports are bound at start, while we still have privileges. A
  * port in use may belong to an instance that is about to end, so we wait for it, up to
@@ -76,6 +78,12 @@ static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 	return 0;
 }
 
+/* Do two rules bind the same addresses, on the same interface? */
+static bool same_place(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	return rule_same_addr(a, b) && !strcmp(a->ifname, b->ifname);
+}
+
 /* listen_has() - Is this port already bound for this rule's address and interface? */
 bool listen_has(const struct listen *s, const struct fwd_rule *r,
 		     unsigned port)
@@ -85,8 +93,7 @@ bool listen_has(const struct listen *s, const struct fwd_rule *r,
 	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
 		const struct fwd_rule *o = listen_rule(s, &s->l[i - 1]);
 
-		if (rule_same_addr(o, r) &&
-		    !strcmp(o->ifname, r->ifname))
+		if (!s->l[i - 1].going && same_place(o, r))
 			return true;
 	}
 	return false;
@@ -239,37 +246,83 @@ bool listen_is_exhausted(int rc)
 	       rc == -ENOBUFS || rc == -ENOSPC;
 }
 
+/* May a new rule that names its ports have the port of this socket? */
+static bool gives_way(const struct listen *s, const struct listener *l,
+		      const struct fwd_rule *r)
+{
+	const struct fwd_rule *its = listen_rule(s, l);
+
+	return (l->going || its->weak || its->scan) && rules_overlap(its, r);
+}
+
+/*
+ * take_port() - Give a rule the port of sockets that give way to it
+ *
+ * A TCP socket that is bound to the same place is handed over, with the connections
+ * that wait there. Others are closed: flows of UDP belong to a rule.
+ *
+ * Return: a socket was handed over; else try to bind the port again
+ */
+static bool take_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	uint32_t i, next;
+
+	for (i = s->head[rule_kind(r)][port]; i; i = next) {
+		struct listener *l = &s->l[i - 1];
+
+		next = l->next;
+		if (!gives_way(s, l, r))
+			continue;
+		s->freed = true;
+		if (r->proto == IPPROTO_TCP && same_place(listen_rule(s, l), r)) {
+			l->rule = rules_ref(&s->rules, r).number;
+			l->going = 0;
+			return true;
+		}
+		listen_unbind(s, i - 1);
+	}
+	return false;
+}
+
+static int bind_or_take(struct listen *s, const struct fwd_rule *r,
+			uint16_t port)
+{
+	int rc = listen_bind(s, r, port);
+
+	if (rc == -EADDRINUSE)
+		rc = take_port(s, r, port) ? 0 : listen_bind(s, r, port);
+	return rc == -EADDRINUSE ? groups_add(s, r, port) : rc;
+}
+
 /* rule_port_must() - Bind a port of a rule, wait while it is in use */
 static int rule_port_must(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
 	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
 	int rc;
 
-	while ((rc = listen_bind(s, r, port)) == -EADDRINUSE &&
-	       (rc = groups_add(s, r, port)) == -EADDRINUSE &&
-	       s->retry_ms) {
+	while ((rc = bind_or_take(s, r, port)) == -EADDRINUSE && s->retry_ms) {
 		nanosleep(&step, NULL);
 		s->retry_ms -= RETRY_STEP_MS;
 	}
 	return rc;
 }
 
+/* Bind the ports of a rule that have no socket yet: 0 or negative errno, logged */
 static int rule_open_strict(struct listen *s, const struct fwd_rule *r)
 {
 	char buf[UTIL_ERROR_STRLEN];
 	unsigned port;
-	int rc;
+	int rc = 0;
 
-	for (port = r->first; port <= r->last; port++) {
-		rc = rule_port_must(s, r, (uint16_t)port);
-		if (rc) {
+	for (port = r->first; port <= r->last && !rc; port++) {
+		if (listen_find(s, r, (uint16_t)port, LISTEN_MAX) == LISTEN_MAX)
+			rc = rule_port_must(s, r, (uint16_t)port);
+		if (rc)
 			err("Failed to bind port %u (%s) for option '-%c %s'",
 			    port, util_strerror(rc, buf), rule_letter(r),
 			    r->spec);
-			return rc;
-		}
 	}
-	return 0;
+	return rc;
 }
 
 /* listen_full_note() - Remember the first rule that ran out of room */
@@ -405,31 +458,125 @@ void listen_init(struct listen *s, const struct conf *conf,
 	s->fd_max = fds > reserved ? (int)(fds - reserved) : 0;
 }
 
-/* Close the sockets of rules that are not in @rules any more */
-static void close_removed(struct listen *s, const struct rules *rules)
+/* Changes ---------------------------------------------------------------- */
+
+/* Mark the sockets of rules that are not in @rules any more, and switch to @rules */
+static void switch_rules(struct listen *s, const struct rules *rules)
 {
 	uint32_t i;
 
-	for (i = 0; i < s->n; i++) {
-		if (s->l[i].fd >= 0 && !rules_at(rules, rules_ref(&s->rules,
-						listen_rule(s, &s->l[i]))))
-			listen_unbind(s, i);
-	}
+	for (i = 0; i < s->n; i++)
+		s->l[i].going = s->l[i].fd >= 0 &&
+				!rules_at(rules, rules_ref(&s->rules,
+						listen_rule(s, &s->l[i])));
 	if (s->full && !rules_at(rules, rules_ref(&s->rules, s->full))) {
 		s->full = NULL;
 		s->full_told = false;
 	}
+	rules_copy(&s->old, &s->rules);
+	rules_copy(&s->rules, rules);
 }
 
-/* Close the sockets of a rule */
-static void close_rule(struct listen *s, const struct fwd_rule *r)
+/* Bind the ports of new rules that name them: 0 or negative errno */
+static int open_strict(struct listen *s)
 {
+	const struct fwd_rule *r = NULL;
+	int rc = 0;
+
+	while (!rc && (r = rules_next(&s->rules, r)))
+		if (!r->weak && is_new(s, r))
+			rc = rule_open_strict(s, r);
+	return rc;
+}
+
+/* Close the sockets of removed rules, and note that new rules are bound */
+static void keep_changes(struct listen *s)
+{
+	const struct fwd_rule *r = NULL;
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++) {
-		if (s->l[i].fd >= 0 && listen_rule(s, &s->l[i]) == r)
+		if (s->l[i].going) {
 			listen_unbind(s, i);
+			s->freed = true;
+		}
 	}
+	while ((r = rules_next(&s->rules, r)))
+		if (!r->weak && is_new(s, r))
+			set_bound(s, r);
+}
+
+/* Rule of the table before that the port of a new rule's socket is for, NULL: none */
+static const struct fwd_rule *owner_before(const struct listen *s,
+					   const struct fwd_rule *r,
+					   uint16_t port)
+{
+	const struct fwd_rule *o = NULL;
+
+	while ((o = rules_next(&s->old, o)))
+		if (rule_kind(o) == rule_kind(r) && same_place(o, r) &&
+		    o->first <= port && port <= o->last)
+			return o;
+	return NULL;
+}
+
+/* Close the sockets of new rules, or give them back */
+static void give_back(struct listen *s)
+{
+	const struct fwd_rule *r, *o;
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		struct listener *l = &s->l[i];
+
+		if (l->fd < 0 || l->going)
+			continue;
+		r = listen_rule(s, l);
+		if (rules_at(&s->old, rules_ref(&s->rules, r)))
+			continue;
+		o = owner_before(s, r, l->port);
+		if (!o) {
+			listen_unbind(s, i);
+			continue;
+		}
+		l->rule = rules_ref(&s->old, o).number;
+		l->going = 1;
+	}
+}
+
+/* Bind the ports again that rules have lost to new ones */
+static void bind_lost(struct listen *s)
+{
+	const struct fwd_rule *r = NULL;
+
+	while ((r = rules_next(&s->rules, r)))
+		if (!r->weak && !r->scan && !listen_is_off(s, r) && !is_new(s, r))
+			rule_open_strict(s, r);
+}
+
+/* Make everything as it was before switch_rules() */
+static void undo_changes(struct listen *s)
+{
+	uint32_t i;
+
+	give_back(s);
+	rules_copy(&s->rules, &s->old);
+	for (i = 0; i < s->n; i++)
+		s->l[i].going = 0;
+	bind_lost(s);
+}
+
+/* Let weak rules have ports that are free again */
+static void reopen_weak(struct listen *s)
+{
+	const struct fwd_rule *r = NULL;
+
+	while (s->freed && (r = rules_next(&s->rules, r)))
+		if (r->weak && !r->scan)
+			s->bound[rules_ref(&s->rules, r).number] = 0;
+	s->freed = false;
+	open_weak(s);
+	listen_full_warn(s);
 }
 
 /**
@@ -437,40 +584,32 @@ static void close_rule(struct listen *s, const struct fwd_rule *r)
  * @s:		Listening sockets
  * @rules:	Table: the first one, or one changed since the last call; copied
  *
- * Sockets of removed rules are closed first, since new rules may want their ports.
- * Then rules that name their ports are bound, and weak rules last, so that these
- * leave their ports to the others.
+ * Rules that name their ports are bound first, also to ports of removed rules and of
+ * weak ones. Then the sockets of removed rules are closed, and weak rules have the
+ * ports that are left.
  *
  * Only the first call waits for ports in use. If @udp_closed is set after a later
  * one, the flows of closed UDP sockets have to end. Pointers to removed rules are no
- * longer good. Errors are logged here. A rule that can't be bound, and the rules
- * behind it, are tried again by the next call.
+ * longer good. Errors are logged here.
  *
- * Return: 0, negative errno if a port that a rule names can't be bound
+ * Return: 0; negative errno if a port that a rule names can't be bound, and the rules
+ * and their ports are those of the last call
  */
 int listen_apply(struct listen *s, const struct rules *rules)
 {
-	const struct fwd_rule *r = NULL;
 	int rc;
 
 	if (s->applied)
 		s->retry_ms = 0;
 	s->applied = true;
-	close_removed(s, rules);
-	rules_copy(&s->rules, rules);
-	while ((r = rules_next(&s->rules, r))) {
-		if (r->weak || !is_new(s, r))
-			continue;
-		rc = rule_open_strict(s, r);
-		if (rc) {
-			close_rule(s, r);
-			return rc;
-		}
-		set_bound(s, r);
-	}
-	open_weak(s);
-	listen_full_warn(s);
-	return 0;
+	switch_rules(s, rules);
+	rc = open_strict(s);
+	if (rc)
+		undo_changes(s);
+	else
+		keep_changes(s);
+	reopen_weak(s);
+	return rc;
 }
 
 /**

@@ -26,18 +26,20 @@ struct nshelper;
  * @next:	Index of another with the same kind and port, or of the next free
  *		entry, + 1; 0: none
  * @paused:	Not watched, see listen_pause()
+ * @going:	Its rule is one of the table before, see listen_apply()
  * @cookie:	Lower half of SO_COOKIE, by which scan.c tells our sockets from others
  */
 struct listener {
 	int fd;
 	uint16_t rule, port;
-	uint32_t next : 31, paused : 1;
+	uint32_t next : 30, paused : 1, going : 1;
 	uint32_t cookie;
 };
 
 /**
  * struct listen - All bound sockets
  * @rules:	Rules as applied last
+ * @old:	Rules before, during listen_apply()
  * @bound:	By the number of a rule: its generation, once its ports are bound
  * @nsh:	Makes sockets of the namespace, NULL: there are none
  * @n:		Entries ever used; the rest of @l was never touched
@@ -50,6 +52,7 @@ struct listener {
  * @full_told:	The user was warned of it
  * @udp_closed:	A UDP socket was closed; cleared by scan_now()
  * @applied:	Not the first call of listen_apply()
+ * @freed:	Ports may be free again for weak rules
  * @head:	First listener of a kind and port, + 1; 0: none
  */
 struct listen {
@@ -57,14 +60,14 @@ struct listen {
 	const struct hostnet *net;
 	struct loop *loop;
 	struct nshelper *nsh;
-	struct rules rules;
+	struct rules rules, old;
 	uint32_t bound[RULES_MAX];
 	uint32_t n, free, count;
 	int fd_max;
 	unsigned retry_ms;
 	const struct fwd_rule *full;
 	int full_error;
-	bool full_told, udp_closed, applied;
+	bool full_told, udp_closed, applied, freed;
 	uint32_t head[RULE_KINDS][PORTMAP_PORTS];
 	struct listener l[LISTEN_MAX];
 };
@@ -73,7 +76,7 @@ struct listen {
 static inline const struct fwd_rule *listen_rule(const struct listen *s,
 						 const struct listener *l)
 {
-	return &s->rules.e[l->rule].rule;
+	return &(l->going ? &s->old : &s->rules)->e[l->rule].rule;
 }
 
 void listen_init(struct listen *s, const struct conf *conf,

@@ -187,8 +187,8 @@ static bool if_covers(const char *a, const char *b)
 	return !*a || !strcmp(a, b);
 }
 
-/* Is there a packet that both rules would forward? */
-static bool overlap(const struct fwd_rule *a, const struct fwd_rule *b)
+/* rules_overlap() - Is there a packet that both rules would forward? */
+bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 {
 	return rule_kind(a) == rule_kind(b) &&
 	       a->first <= b->last && b->first <= a->last &&
@@ -284,7 +284,7 @@ static enum rules_code add_named(struct rules *rs, struct rules_clash *clash)
 	for (old = rules_next(rs, NULL); old && !code; old = next) {
 		next = rules_next(rs, old);
 		clash->other = old;
-		if (names_ports(old) && overlap(old, new))
+		if (names_ports(old) && rules_overlap(old, new))
 			code = settle_overlap(rs, old, new, &have);
 	}
 	while (!code && next_run(new, &have, &port, &run))
@@ -299,7 +299,7 @@ static enum rules_code add_other(struct rules *rs, struct rules_clash *clash)
 
 	while (takes_all(new) && (old = rules_next(rs, old))) {
 		clash->other = old;
-		if (takes_all(old) && overlap(old, new) &&
+		if (takes_all(old) && rules_overlap(old, new) &&
 		    !same_target(old, new))
 			return RULES_CONFLICT;
 	}

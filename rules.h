@@ -142,6 +142,7 @@ enum rules_code rules_cut_weak(struct rules *rs, unsigned kind, uint16_t first,
 			       uint16_t last);
 enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 			    struct rules_clash *clash);
+bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b);
 void rules_copy(struct rules *to, const struct rules *from);
 const char *rules_text(enum rules_code code, const struct rules_clash *clash,
 		       char buf[RULES_TEXT]);

@@ -500,6 +500,137 @@ static void test_apply_failure(void)
 	listen_close(&l);
 }
 
+/* replace() - Remove all rules from port @removed on, and add some */
+static int replace(uint16_t removed, const struct fwd_rule *new, unsigned n)
+{
+	const struct fwd_rule *r, *next;
+	struct rules_clash clash;
+	unsigned i;
+
+	for (r = rules_next(&rules, NULL); r; r = next) {
+		next = rules_next(&rules, r);
+		if (r->first >= removed && !r->weak)
+			rules_remove(&rules, rules_ref(&rules, r));
+	}
+	for (i = 0; i < n; i++)
+		if (rules_add(&rules, &new[i], NULL, &clash))
+			ok(false, "the new rules of the test are valid");
+	return listen_apply(&l, &rules);
+}
+
+static struct fwd_rule tcp_to(uint16_t first, uint16_t to, const char *addr)
+{
+	return (struct fwd_rule){
+		.proto = IPPROTO_TCP, .first = first, .last = first, .to = to,
+		.addr = ip(addr), .spec = "new",
+	};
+}
+
+static const struct fwd_rule *owner(uint8_t proto, uint16_t port)
+{
+	int fd = fd_of(proto, port);
+	uint32_t i;
+
+	for (i = 0; i < l.n; i++)
+		if (fd >= 0 && l.l[i].fd == fd)
+			return listen_rule(&l, &l.l[i]);
+	return NULL;
+}
+
+/* A port gets another target: the same socket, with those that wait */
+static void test_take_over(void)
+{
+	struct fwd_rule new[] = { tcp_to(5000, 81, ""),
+				  tcp_to(5001, 5001, "127.0.0.1") };
+	struct fwd_rule wide = tcp_to(5001, 82, "0.0.0.0");
+	int tcp;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5001, "5000-5001");
+	bind_all();
+	tcp = fd_of(IPPROTO_TCP, 5000);
+	ok(connects("127.0.0.1", 5000), "a connection waits to be accepted");
+	is(replace(5000, new, 2), 0, "ports of a removed rule may be bound again");
+	is(fd_of(IPPROTO_TCP, 5000), tcp, "a port that changes its target keeps its socket");
+	ok(event() && event()->port == 5000 &&
+	   listen_rule(&l, event())->to == 81,
+	   "a connection that waits gets the new target");
+	is(l.count, 2, "no other socket is left");
+	ok(!is_free(SOCK_STREAM, 5001) && connects("127.0.0.1", 5001),
+	   "a port of a removed rule may be bound to one address");
+	is(replace(5001, &wide, 1), 0, "and to more addresses again");
+	ok(owner(IPPROTO_TCP, 5001) && owner(IPPROTO_TCP, 5001)->to == 82 &&
+	   l.count == 2, "the narrow socket is closed");
+	listen_close(&l);
+}
+
+/* A change that fails leaves all as it was */
+static void test_undo(void)
+{
+	int other = sock(SOCK_STREAM, "", 5021), tcp;
+	struct fwd_rule new[] = {
+		tcp_to(5000, 81, ""), tcp_to(5001, 82, "127.0.0.1"),
+		{ .proto = IPPROTO_UDP, .first = 5002, .last = 5002, .to = 83,
+		  .spec = "new" },
+		tcp_to(5020, 80, ""), tcp_to(5021, 80, ""),
+	};
+	static struct rules before;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5001, "5000-5001");
+	rule(IPPROTO_UDP, 5002, 5002, "5002");
+	bind_all();
+	tcp = fd_of(IPPROTO_TCP, 5000);
+	ok(connects("127.0.0.1", 5000), "a connection waits to be accepted");
+	rules_copy(&before, &l.rules);
+	is(replace(5000, new, 5), -EADDRINUSE,
+	   "a port in use is an error of the whole change");
+	ok(hear_is("Failed to bind port 5021 (Address already in use) for "
+		   "option '-t new'\n"), "the message names it");
+	ok(!memcmp(&before, &l.rules, offsetof(struct rules, e)) &&
+	   !memcmp(before.e, l.rules.e, before.used * sizeof(before.e[0])),
+	   "the rules are those of before");
+	is(fd_of(IPPROTO_TCP, 5000), tcp, "a port that was taken over is given back");
+	ok(event() && event()->port == 5000 && listen_rule(&l, event())->to == 5000,
+	   "a connection that waits is still there");
+	ok(is_free(SOCK_STREAM, 5020), "the ports of new rules are free");
+	ok(owner(IPPROTO_TCP, 5001) && owner(IPPROTO_TCP, 5001)->first == 5000 &&
+	   connects("127.0.0.2", 5001),
+	   "a port that was bound to fewer addresses is bound to all again");
+	ok(owner(IPPROTO_UDP, 5002) && owner(IPPROTO_UDP, 5002)->to == 5002,
+	   "a UDP port has its rule again");
+	is(l.count, 3, "no other socket is left");
+	close(other);
+	is(listen_apply(&l, &rules), 0, "the same change may be tried again");
+	ok(fd_of(IPPROTO_TCP, 5000) == tcp && owner(IPPROTO_TCP, 5000)->to == 81 &&
+	   owner(IPPROTO_UDP, 5002)->to == 83 && l.count == 5,
+	   "all of its ports are bound then");
+	listen_close(&l);
+}
+
+/* A rule for all ports lends ports to rules that name them */
+static void test_weak_lends(void)
+{
+	struct fwd_rule new = tcp_to(5003, 80, ""), narrow = tcp_to(5004, 80, "127.0.0.1");
+	int tcp;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5009, "all")->weak = true;
+	bind_all();
+	tcp = fd_of(IPPROTO_TCP, 5003);
+	is(replace(5000, &new, 1), 0, "a rule may name a port that \"all\" has bound");
+	ok(fd_of(IPPROTO_TCP, 5003) == tcp && owner(IPPROTO_TCP, 5003)->to == 80,
+	   "the named port is its own");
+	is(replace(5000, &narrow, 1), 0, "a rule may name one address of a port");
+	ok(owner(IPPROTO_TCP, 5004)->to == 80 && l.count == 10 &&
+	   owner(IPPROTO_TCP, 5003)->weak,
+	   "\"all\" has the port of the removed rule again");
+	is(replace(5000, NULL, 0), 0, "the last named rule is removed");
+	ok(owner(IPPROTO_TCP, 5004)->weak && l.count == 10,
+	   "\"all\" has all ports again");
+	listen_close(&l);
+}
+
 /* Somebody holds the port, for a moment */
 static void test_retry(void)
 {
@@ -988,6 +1119,9 @@ int main(void)
 	test_errors();
 	test_apply();
 	test_apply_failure();
+	test_take_over();
+	test_undo();
+	test_weak_lends();
 	test_retry();
 	test_limit();
 	test_dump();
