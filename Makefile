@@ -66,11 +66,12 @@ ALL_CFLAGS = -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # Programs of their own are not part of passt
-SRCS := $(filter-out qrap.c,$(wildcard *.c))
+ALONE := qrap passt-repair
+SRCS := $(filter-out $(ALONE:=.c),$(wildcard *.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 
 PROG := $(D)passt
-all: $(PROG) $(D)pasta $(D)qrap
+all: $(PROG) $(D)pasta $(ALONE:%=$(D)%)
 
 # B selects another build beside this one, for instance
 # make B=build/small CPPFLAGS=-DFLOW_BITS=4 build/small/passt
@@ -82,9 +83,9 @@ $(D)pasta: $(PROG)
 	$(call say,LINK,$@)
 	$(Q)ln -sf passt $@
 
-$(D)qrap: qrap.c | $(B)
+$(ALONE:%=$(D)%): $(D)%: %.c $(B)/seccomp.h | $(B)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ qrap.c
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
 # Two programs for the frame tests: one with a flow table that is soon full, and one
 # whose frames are cut into pieces (test/frame/scatter.c)
@@ -120,9 +121,9 @@ $(B)/scatter.o: test/frame/scatter.c | $(B)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/seccomp.h: seccomp.sh $(SRCS) | $(B)
+$(B)/seccomp.h: seccomp.sh $(SRCS) passt-repair.c | $(B)
 	$(call say,GEN,$@)
-	$(Q)sh seccomp.sh "$(CC)" $(SRCS) > $@.tmp
+	$(Q)sh seccomp.sh "$(CC)" $(SRCS) passt-repair.c > $@.tmp
 	$(Q)mv $@.tmp $@
 
 $(B):
@@ -232,7 +233,7 @@ more = ,$(newline)$(item)
 compile_commands.json: $(B)/seccomp.h
 	$(call say,GEN,$@)
 	$(file >$@,[$(call item,qrap.c,qrap,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))$\
-	$(foreach f,$(SRCS),$(call $\
+	$(foreach f,passt-repair.c $(SRCS),$(call $\
 		more,$f,$(B)/$(f:.c=.o),$(CC) $(CPPFLAGS) $(ALL_CFLAGS)))$\
 	$(foreach f,$(wildcard test/frame/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS)))$\
@@ -245,8 +246,8 @@ compile_commands.json: $(B)/seccomp.h
 # $(call in,DIR,MODE,FILES) is some with their own names; documents keep their places,
 # so that links between them lead somewhere.
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
-INSTALLED := $(call in,$(bindir),755,passt qrap) 755:passt:$(bindir)/pasta \
-	$(call in,$(mandir)/man1,644,passt.1 qrap.1) \
+INSTALLED := $(call in,$(bindir),755,passt $(ALONE)) 755:passt:$(bindir)/pasta \
+	$(call in,$(mandir)/man1,644,passt.1 $(ALONE:=.1)) \
 	644:contrib/completion/passt.bash:$(bashdir)/passt \
 	$(call in,$(zshdir),644,contrib/completion/_passt) \
 	$(call in,$(fishdir),644,contrib/completion/passt.fish) \
@@ -277,7 +278,7 @@ userunitdir ?= $(prefix)/lib/systemd/user
 APPARMOR_ABI ?= $(if $(wildcard $(apparmordir)/abi/4.0),4.0,3.0)
 APPARMOR_FROM := contrib/apparmor/$(if $(filter-out 3.0,$(APPARMOR_ABI)),abi$(APPARMOR_ABI)/)
 install-apparmor:
-	$(foreach f,$(addprefix $(APPARMOR_FROM)usr.bin.,passt pasta) contrib/apparmor/usr.bin.qrap,$(newline)\
+	$(foreach f,$(addprefix $(APPARMOR_FROM)usr.bin.,passt pasta) $(ALONE:%=contrib/apparmor/usr.bin.%),$(newline)\
 		$(INSTALL) -D -m 644 $f $(DESTDIR)$(apparmordir)/$(notdir $f))
 	$(foreach f,passt passt-common,$(newline)\
 		$(INSTALL) -D -m 644 contrib/apparmor/abstractions/$f \
@@ -298,7 +299,7 @@ deb rpm:
 	packaging/$@
 
 clean:
-	rm -rf build passt pasta qrap compile_commands.json
+	rm -rf build passt pasta $(ALONE) compile_commands.json
 
 .PHONY: all static static-tests frames units \
 	replays fuzzers hostile check test-unit bench bench-vhost bench-plot soak layers \

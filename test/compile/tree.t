@@ -18,7 +18,7 @@ git_here() {
 
 mkdir "$work/src"
 (cd "$top" && tar -c --exclude=./.git --exclude=./build --exclude=./passt \
-	--exclude=./pasta --exclude=./qrap .) | tar -x -C "$work/src"
+	--exclude=./pasta --exclude=./qrap --exclude=./passt-repair .) | tar -x -C "$work/src"
 cd "$work/src" || exit 1
 number=$(cat VERSION)
 
@@ -59,9 +59,10 @@ is "$(make -s 2>&1)" "" "make -s prints nothing"
 make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
 	make -s install DESTDIR="$work/root" prefix=/usr >>"$work/log" 2>&1 &&
 	"$work/root/usr/bin/pasta" --version >>"$work/log" 2>&1 &&
-	"$work/root/usr/bin/qrap" --help >>"$work/log" 2>&1
+	"$work/root/usr/bin/qrap" --help >>"$work/log" 2>&1 &&
+	"$work/root/usr/bin/passt-repair" --version >>"$work/log" 2>&1
 ok $? "make install puts programs that run"
-for f in share/man/man1/{passt,pasta,qrap}.1 share/doc/passt/{README,doc/design}.md \
+for f in share/man/man1/{passt,pasta,qrap,passt-repair}.1 share/doc/passt/{README,doc/design}.md \
 	 share/bash-completion/completions/{passt,pasta,qrap} \
 	 share/zsh/site-functions/_passt \
 	 share/fish/vendor_completions.d/{passt,pasta,qrap}.fish; do
@@ -180,10 +181,11 @@ if command -v python3 >/dev/null; then
 	python3 -c '
 import json
 for e in json.load(open("compile_commands.json")):
-    if e["file"] in ("tcp.c", "qrap.c", "test/unit/tcp_state.c", "test/fuzz/packet.c",
+    if e["file"] in ("tcp.c", "qrap.c", "passt-repair.c",
+                     "test/unit/tcp_state.c", "test/fuzz/packet.c",
                      "test/platform/peek_off.c", "test/frame/scatter.c"):
         print(e["command"].replace(" -c ", " -fsyntax-only "))' >"$work/commands"
-	sh -e "$work/commands" >"$work/log" 2>&1 && [ "$(wc -l <"$work/commands")" = 6 ]
+	sh -e "$work/commands" >"$work/log" 2>&1 && [ "$(wc -l <"$work/commands")" = 7 ]
 	ok $? "its commands compile"
 else
 	skip "compile_commands.json" "no python3"

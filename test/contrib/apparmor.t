@@ -36,7 +36,7 @@ machine() {
 	rm -rf "$build/apparmor"
 	mkdir -p "$root"/{usr/bin,root,home,run,etc/apparmor.d,etc/apparmor}
 	put apparmor_parser setpriv unshare env &&
-	put "$top/passt" "$top/qrap" || return 1
+	put "$top/passt" "$top/qrap" "$top/passt-repair" || return 1
 	cp "$root/usr/bin/passt" "$root/usr/bin/pasta"
 	cp -r $apparmor/{abi,abstractions,tunables} "$root$apparmor/"
 	cp -r "$profiles"/{usr.bin.*,abstractions} "$root$apparmor/"
@@ -82,7 +82,7 @@ VM_IMAGE=$NS_BUILD/apparmor
 
 # --- the parser -----------------------------------------------------------------
 
-for p in passt pasta qrap; do
+for p in passt pasta passt-repair qrap; do
 	out=$(parser -W "$profiles/usr.bin.$p" 2>&1 | grep -v '^Cache read/write disabled')
 	is "$out" "" "$p: the parser takes it without a word"
 	is "$(parser -N "$profiles/usr.bin.$p" 2>/dev/null)" "$p" "$p: it is one profile"
@@ -111,6 +111,7 @@ installed() {
 	make -s -C "$top" install-apparmor APPARMOR_ABI="$1" DESTDIR="$dir" &&
 	cmp "$dir/etc/apparmor.d/usr.bin.pasta" "$profiles/$2usr.bin.pasta" &&
 	cmp "$dir/etc/apparmor.d/usr.bin.qrap" "$profiles/usr.bin.qrap" &&
+	cmp "$dir/etc/apparmor.d/usr.bin.passt-repair" "$profiles/usr.bin.passt-repair" &&
 	cmp "$dir/etc/apparmor.d/abstractions/passt-common" \
 		"$profiles/abstractions/passt-common"
 }
@@ -146,7 +147,7 @@ enforced() {
 	VM_APPEND="apparmor=1 security=apparmor" vm_start guard none -m 384 ||
 		{ ok 1 "a machine with AppArmor starts"; return; }
 	out=$(machine_setup 2>&1)
-	is "${out##*$'\n'}" 3 "three profiles are enforced" || { diag "$out"; return; }
+	is "${out##*$'\n'}" 4 "four profiles are enforced" || { diag "$out"; return; }
 	for who in user root; do
 		from_here guard "
 		export CASE_HOME=/home CASE_UID=1000 CASE_BIN=/usr/bin CASE_FIRST=$tap_n
@@ -174,7 +175,7 @@ fi
 
 if traced_reason; then
 	traced_run
-	for p in passt pasta qrap; do
+	for p in passt pasta passt-repair qrap; do
 		parser -p "$profiles/usr.bin.$p" 2>/dev/null > "$T/home/$p.rules"
 	done
 	from_here python3 "$here/confine.py" apparmor "$T"/home/*.rules -- \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Use passt, pasta and qrap in every way that touches files or takes a capability.
+# Use passt, pasta, passt-repair and qrap in every way that touches files or takes a capability.
 # apparmor.t and selinux.t compare what the programs do here with the profiles.
 #
 # usage: cases.sh user|root		prints TAP lines without a plan
@@ -165,6 +165,25 @@ if [ "$who" = root ]; then
 	start passt -s "$work/sock2" -t 81 --runas nobody -P "$work/pid" &&
 		ended "$work/pid"
 	report $? "passt as another user, with a low port"
+fi
+
+# sealed NAME: is there a process of that name with a filter of system calls?
+sealed() {
+	for process in /proc/[0-9]*; do
+		grep -qx "$1" "$process/comm" && grep -q 'Seccomp:.*2' "$process/status" &&
+			return 0
+	done 2>/dev/null
+	return 1
+}
+if [ "$who" = root ]; then
+	start passt --vhost-user -s "$work/sock3" -P "$work/pid"
+	report $? "passt with a socket for passt-repair"
+	start passt-repair "$work/sock3.repair" &
+	until_true sealed passt-repair
+	report $? "passt-repair connects"
+	ended "$work/pid"
+	wait $!
+	report $? "passt-repair ends with passt"
 fi
 
 [ -z "${CASE_TRACE-}" ] || until_true no_strace

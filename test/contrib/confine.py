@@ -18,7 +18,7 @@
 import re
 import sys
 
-PROGRAMS = ("passt", "pasta", "qrap")
+PROGRAMS = ("passt", "pasta", "passt-repair", "qrap")
 
 
 # --- traces ---------------------------------------------------------------------
@@ -208,7 +208,7 @@ class AppArmor:
           "/mnt/wsl/resolv.conf r"]),
         ("files that the caller names there",
          ["owner @{HOME}/** rw", "owner /{,var/}tmp/** rw", "owner @{run}/** rw",
-          "owner /var/log/** rw"]),
+          "owner /var/log/** rw", "/{,var/}tmp/{,**} rw", "@{run}/{,**} rw"]),
         ("sockets of flows: there is no traffic in a traced run",
          ["network inet stream", "network inet dgram", "network inet6 stream",
           "network inet6 dgram"]),
@@ -216,7 +216,9 @@ class AppArmor:
          ["signal (receive)", "signal (send) peer=passt", "signal (send) peer=pasta",
           "signal (send) set=(cont)"]),
         ("not seen in a trace: what root overrides",
-         ["capability dac_override", "capability sys_ptrace"]),
+         ["capability dac_override", "capability dac_read_search",
+          "capability sys_ptrace"]),
+        ("no socket is switched in a traced run", ["capability net_admin"]),
         ("only where a root can't be pivoted, or a limit not be raised otherwise",
          ["capability sys_chroot", "capability sys_resource"]),
         ("only some kernels have it",
@@ -391,7 +393,7 @@ class SELinux:
                     return True
                 types = [domain if t == "self" else t]
                 break
-        if path.endswith(("/bin/passt", "/bin/pasta", "/bin/qrap")):
+        if path.endswith(tuple("/bin/" + p for p in PROGRAMS)):
             types = [domain.replace("_t", "_exec_t")]
         classes = ["dir"] if path.endswith("/") and path != "/" else \
             ["file", "chr_file", "sock_file"]
@@ -430,8 +432,8 @@ def main():
             actions.setdefault(a, line)
     selinux = SELinux(policies[0]) if kind == "selinux" else None
     for program in PROGRAMS:
-        if selinux and program == "qrap":
-            continue        # it has no domain
+        if selinux and program in ("passt-repair", "qrap"):
+            continue        # they have no domain
         mine = [(a, line) for a, line in sorted(actions.items()) if a[0] == program]
         if kind == "apparmor":
             policy = [p for p in map(AppArmor, policies) if p.name == program][0]

@@ -20,7 +20,7 @@ traced_reason() {
 traced_stage() {
 	mkdir -p "$T/trace" "$T/etc"
 	chmod 1777 "$T/trace"
-	cp "$here/cases.sh" "$NS_TOP/qrap" "$T/bin/"
+	cp "$here/cases.sh" "$NS_TOP/qrap" "$NS_TOP/passt-repair" "$T/bin/"
 	rm "$T/bin/pasta"
 	cp "$T/bin/passt" "$T/bin/pasta"
 	cp -a /etc/. "$T/etc"

@@ -21,7 +21,7 @@ formats() {
 		        r"warn_limited|info_limited|warn_once|debug_limited|die|die_errno)\(")
 		text = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 		for name in sys.argv[1:]:
-		    if name.endswith("/qrap.c"):	# a program of its own
+		    if name.endswith(("/qrap.c", "/passt-repair.c")):	# programs of their own
 		        continue
 		    src = open(name, encoding="utf-8").read()
 		    src = re.sub(r"/\*.*?\*/", "", src, flags=re.S)

@@ -114,9 +114,11 @@ cross() {
 			grep -q -e --config-net "$work/log"
 		ok $? "$program has help"
 	done
-	"${emulate[@]}" "$dir/qrap" >"$work/log" 2>&1
-	grep -qi usage "$work/log"
-	ok $? "qrap starts"
+	for program in qrap passt-repair; do
+		"${emulate[@]}" "$dir/$program" >"$work/log" 2>&1
+		grep -qi usage "$work/log"
+		ok $? "$program starts"
+	done
 
 	export -f run_one
 	export work emulate_line="${emulate[*]}"
