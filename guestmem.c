@@ -4,14 +4,12 @@
  *
  * The front-end of a virtual machine shares the guest's memory in regions. Each is a
  * range of a file that it passes by descriptor, so the mappings come and go with the
- * connection, and with memory that is plugged in or out. Nothing else is mapped after
- * the start.
+ * connection, and with memory that is plugged in or out.
  *
  * Every address from the guest or the front-end is translated here. A translated range
- * lies in regions as a whole, so no reader or writer can leave them. The mapping has
- * been checked against the size of the file. If the front-end truncates the file later,
- * system calls on that memory fail with EFAULT; only our own accesses raise SIGBUS,
- * which ends this process, and that front-end's network alone.
+ * lies in regions as a whole, so no reader or writer can leave them. A front-end that
+ * truncates the file of a region ends this process (filemap.c), and so its own network
+ * alone.
  *
  * Regions don't overlap, neither in guest physical addresses nor in those of the
  * front-end, so each address has at most one translation. A range may go on in the next
@@ -22,9 +20,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool ranges_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 {
@@ -36,37 +31,6 @@ static bool is_range(const struct guestmem_range *at)
 {
 	return at->size && at->gpa <= UINT64_MAX - at->size &&
 	       at->user <= UINT64_MAX - at->size;
-}
-
-/*
- * Map bytes of a file, from a multiple of its block size on, since huge pages need
- * that. Sets what is known of the mapping in @r
- */
-/* #syscalls:vhost mmap mmap2 fstat fstat64 newfstatat fstatat64 statx */
-static int map_region(struct guestmem_region *r, int fd, uint64_t offset)
-{
-	struct stat st;
-	uint64_t page, skip;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size < 0 || offset > (uint64_t)st.st_size ||
-	    r->at.size > (uint64_t)st.st_size - offset)
-		return -ENXIO;
-	page = (uint64_t)sysconf(_SC_PAGESIZE);
-	if (st.st_blksize > 0 && (uint64_t)st.st_blksize > page)
-		page = (uint64_t)st.st_blksize;
-	skip = offset % page;
-	if (r->at.size > SIZE_MAX - skip)
-		return -ENOMEM;
-
-	r->map_len = (size_t)(r->at.size + skip);
-	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_NORESERVE, fd, (off_t)(offset - skip));
-	if (r->map == MAP_FAILED)
-		return -errno;
-	r->host = (uint8_t *)r->map + skip;
-	return 0;
 }
 
 /**
@@ -99,7 +63,7 @@ int guestmem_add(struct guestmem *m, const struct guestmem_range *at, int fd,
 	}
 	if (m->n == GUESTMEM_REGIONS)
 		return -ENOSPC;
-	rc = map_region(&r, fd, offset);
+	rc = filemap_open(&r.map, fd, offset, at->size);
 	if (rc)
 		return rc;
 
@@ -108,12 +72,6 @@ int guestmem_add(struct guestmem *m, const struct guestmem_range *at, int fd,
 	m->region[pos] = r;
 	m->n++;
 	return 0;
-}
-
-/* #syscalls:vhost munmap */
-static void unmap_region(const struct guestmem_region *r)
-{
-	munmap(r->map, r->map_len);
 }
 
 /**
@@ -131,7 +89,7 @@ int guestmem_remove(struct guestmem *m, const struct guestmem_range *at)
 		if (o->gpa != at->gpa || o->user != at->user ||
 		    o->size != at->size)
 			continue;
-		unmap_region(&m->region[i]);
+		filemap_close(&m->region[i].map);
 		m->n--;
 		memmove(&m->region[i], &m->region[i + 1],
 			(m->n - i) * sizeof(m->region[0]));
@@ -144,7 +102,7 @@ int guestmem_remove(struct guestmem *m, const struct guestmem_range *at)
 void guestmem_clear(struct guestmem *m)
 {
 	while (m->n)
-		unmap_region(&m->region[--m->n]);
+		filemap_close(&m->region[--m->n].map);
 }
 
 /* Bytes of region @r from guest physical address @gpa on, 0: it is not in there */
@@ -175,7 +133,7 @@ void *guestmem_at(const struct guestmem *m, uint64_t gpa, uint64_t len)
 {
 	const struct guestmem_region *r = region_of(m, gpa);
 
-	return r && bytes_from(r, gpa) >= len ? r->host + (gpa - r->at.gpa) :
+	return r && bytes_from(r, gpa) >= len ? r->map.bytes + (gpa - r->at.gpa) :
 						NULL;
 }
 
@@ -193,7 +151,7 @@ void *guestmem_at_user(const struct guestmem *m, uint64_t user, uint64_t len)
 
 		if (user >= r->at.user && user - r->at.user < r->at.size &&
 		    len <= r->at.size - (user - r->at.user))
-			return r->host + (user - r->at.user);
+			return r->map.bytes + (user - r->at.user);
 	}
 	return NULL;
 }
@@ -221,7 +179,7 @@ unsigned guestmem_parts(const struct guestmem *m, uint64_t gpa, uint64_t len,
 		part = bytes_from(r, gpa);
 		if (part > len)
 			part = len;
-		iov[n] = (struct iovec){ r->host + (gpa - r->at.gpa),
+		iov[n] = (struct iovec){ r->map.bytes + (gpa - r->at.gpa),
 					 (size_t)part };
 		len -= part;
 		gpa += part;
@@ -229,4 +187,36 @@ unsigned guestmem_parts(const struct guestmem *m, uint64_t gpa, uint64_t len,
 			return n + 1;
 	}
 	return 0;
+}
+
+/**
+ * guestmem_gpa() - Translate an address of ours back
+ * @m:		The memory
+ * @host:	A byte that was translated, in a region that is still there
+ *
+ * Return: its guest physical address
+ */
+uint64_t guestmem_gpa(const struct guestmem *m, const void *host)
+{
+	unsigned i;
+
+	for (i = 0; i < m->n; i++) {
+		const struct guestmem_region *r = &m->region[i];
+		uintptr_t at = (uintptr_t)host - (uintptr_t)r->map.bytes;
+
+		if (at < r->at.size)
+			return r->at.gpa + at;
+	}
+	return UINT64_MAX;
+}
+
+/* guestmem_end() - The first guest physical address behind all regions */
+uint64_t guestmem_end(const struct guestmem *m)
+{
+	const struct guestmem_range *last;
+
+	if (!m->n)
+		return 0;
+	last = &m->region[m->n - 1].at;
+	return last->gpa + last->size;
 }

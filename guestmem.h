@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "filemap.h"
+
 #define GUESTMEM_REGIONS	32
 
 /**
@@ -26,15 +28,11 @@ struct guestmem_range {
 /**
  * struct guestmem_region - One region
  * @at:		Its addresses
- * @host:	Its first byte, in our address space
- * @map:	Start of the mapping, at a page boundary
- * @map_len:	Bytes of the mapping
+ * @map:	Its bytes, in our address space
  */
 struct guestmem_region {
 	struct guestmem_range at;
-	uint8_t *host;
-	void *map;
-	size_t map_len;
+	struct filemap map;
 };
 
 /**
@@ -55,5 +53,7 @@ void *guestmem_at(const struct guestmem *m, uint64_t gpa, uint64_t len);
 void *guestmem_at_user(const struct guestmem *m, uint64_t user, uint64_t len);
 unsigned guestmem_parts(const struct guestmem *m, uint64_t gpa, uint64_t len,
 			struct iovec *iov, unsigned max);
+uint64_t guestmem_gpa(const struct guestmem *m, const void *host);
+uint64_t guestmem_end(const struct guestmem *m);
 
 #endif /* GUESTMEM_H */

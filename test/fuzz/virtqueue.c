@@ -46,8 +46,8 @@ static void check(const struct vq_chain *c)
 		bool inside = false;
 
 		for (k = 0; k < r.mem.n; k++)
-			inside |= p >= g[k].host && len <= g[k].at.size &&
-				  p - g[k].host <= (ptrdiff_t)(g[k].at.size - len);
+			inside |= p >= g[k].map.bytes && len <= g[k].at.size &&
+				  p - g[k].map.bytes <= (ptrdiff_t)(g[k].at.size - len);
 		assert(len && inside);
 		all += len;
 	}

@@ -53,6 +53,7 @@ static void test_ranges(void)
 	   "a region that ends after its file is refused");
 	is(add(0, 0, PAGE, UINT64_MAX - 1), -ENXIO, "an offset after the file is refused");
 	is(m.n, 0, "refused regions leave nothing");
+	is(guestmem_end(&m), 0, "without regions, memory ends at 0");
 
 	is(add(2 * PAGE, 8 * PAGE, PAGE, 0), 0, "a region is mapped");
 	is(add(3 * PAGE - 1, 0, PAGE, 0), -EEXIST,
@@ -90,6 +91,12 @@ static void test_translation(void)
 	ok(p && !memcmp(p, "second", 6), "an offset inside a page is kept");
 	p = guestmem_at_user(&m, 100 * PAGE, 6);
 	ok(p && !memcmp(p, "second", 6), "an address of the front-end is translated");
+	is(guestmem_gpa(&m, (const char *)guestmem_at(&m, 5 * PAGE, 6) + 5), 5 * PAGE + 5,
+	   "an address of ours is translated back");
+	is(guestmem_gpa(&m, guestmem_at(&m, 4 * PAGE, 1)), 4 * PAGE,
+	   "so is the first one of a region");
+	is(guestmem_gpa(&m, &m), (long)UINT64_MAX, "one that is not the guest's has none");
+	is(guestmem_end(&m), 6 * PAGE, "the last region is where memory ends");
 	ok(!guestmem_at(&m, 4 * PAGE - 1, 1), "the byte before is in no region");
 	ok(!guestmem_at(&m, 6 * PAGE, 1), "nor is the byte after");
 	ok(guestmem_at(&m, 6 * PAGE - 1, 1), "the last byte is");
