@@ -238,6 +238,24 @@ static void use(struct tap_vhost *t, const struct vhost_lent *l, size_t len)
 	a->iov_first += l->parts;
 }
 
+/*
+ * Log the pages that hold a frame to the guest, written but not published yet. Payload
+ * may also lie in buffers behind it, if it was received there and did not need them, or
+ * was moved. Nothing of that is logged: a buffer that is not used has no content, so the
+ * guest may not look at it, neither here nor where it migrates to
+ */
+static void log_frame(const struct tap_vhost *t, const struct vhost_lent *l,
+		      size_t len)
+{
+	struct view v = lent_view(t, l);
+	uint8_t *bytes;
+	size_t part;
+
+	view_cut(&v, len);
+	while ((part = view_piece(&v, len, &bytes)))
+		dirtylog_mark(&t->vu.log, guestmem_gpa(&t->vu.mem, bytes), part);
+}
+
 /* Write headers and padding of one frame into the guest's memory, and use its chains */
 static void commit_one(struct tap_vhost *t, const struct txframe *f,
 		       const struct vhost_lent *old)
@@ -263,6 +281,8 @@ static void commit_one(struct tap_vhost *t, const struct txframe *f,
 		view_put_view(&to, &from, f->len);
 	}
 	view_put(&to, zero, pad);
+	if (t->vu.features & VHOST_F_LOG_ALL)
+		log_frame(t, &l, t->vnet_len + len + pad);
 	use(t, &l, t->vnet_len + len + pad);
 	t->tap.stats.tx_frames++;
 	t->tap.stats.tx_bytes += len;

@@ -20,6 +20,13 @@
  * gets an error; qemu then drops the device cleanly. Only a stream that can't be parsed
  * ends the connection. Descriptors that a message should not have are closed.
  *
+ * While a guest migrates, the front-end has to know which pages we write to (dirtylog.c).
+ * LOG_ALL asks for that of all buffers, a flag of SET_VRING_ADDR for that of a used ring.
+ * Both may come while queues run. If a device starts during a migration, qemu sends the
+ * log last, after the kicks. So queues with that flag wait for a log, since the target
+ * would miss a write without one. There may also be an older log, which qemu does not
+ * read any more: what is left in it is carried over.
+ *
  * Kicks are edges: an eventfd that is written to raises EPOLLIN | EPOLLET each time,
  * so it is never read.
  */
@@ -55,22 +62,28 @@ enum {					/* flags of a message */
 	FLAG_REPLY = 4, FLAG_NEED_REPLY = 8,
 };
 
+#define PROTOCOL_F_LOG_SHMFD		VHOST_F(1)
 #define PROTOCOL_F_RARP			VHOST_F(2)
 #define PROTOCOL_F_REPLY_ACK		VHOST_F(3)
 #define PROTOCOL_F_NET_MTU		VHOST_F(4)
 #define PROTOCOL_F_RESET_DEVICE		VHOST_F(13)
 #define PROTOCOL_F_CONFIGURE_MEM_SLOTS	VHOST_F(15)
 #define PROTOCOL_F_DEVICE_STATE		VHOST_F(19)
-#define PROTOCOL_OFFER	(PROTOCOL_F_RARP | PROTOCOL_F_REPLY_ACK | \
-			 PROTOCOL_F_NET_MTU | PROTOCOL_F_RESET_DEVICE | \
+#define PROTOCOL_OFFER	(PROTOCOL_F_LOG_SHMFD | PROTOCOL_F_RARP | \
+			 PROTOCOL_F_REPLY_ACK | PROTOCOL_F_NET_MTU | \
+			 PROTOCOL_F_RESET_DEVICE | \
 			 PROTOCOL_F_CONFIGURE_MEM_SLOTS | \
 			 PROTOCOL_F_DEVICE_STATE)
+
+/* Features of vhost-user itself, beside those of the device */
+#define OWN_OFFER	(VHOST_F_LOG_ALL | VHOST_USER_F_PROTOCOL_FEATURES)
 
 #define TABLE_REGIONS	8		/* of one SET_MEM_TABLE */
 #define VRING_INDEX	0xff		/* bits of a number with a descriptor */
 #define VRING_NOFD	0x100
 #define STATE_NOFD	0x100		/* the descriptor to use is the front-end's */
 #define STATE_ERROR	1
+#define VRING_F_LOG	1		/* flag of SET_VRING_ADDR */
 #define MTU_MIN		68		/* of IPv4: RFC 791, 3.2 */
 #define MESSAGES	64		/* handled in one turn */
 
@@ -79,6 +92,7 @@ struct msg_vring_addr {
 	uint32_t index, flags;
 	uint64_t desc, used, avail, log;
 };
+struct msg_log { uint64_t size, offset; };
 struct msg_region { uint64_t gpa, size, user, offset; };
 struct msg_mem_reg { uint64_t padding; struct msg_region region; };
 struct msg_mem_table {
@@ -92,6 +106,7 @@ union payload {
 	uint64_t u64;
 	struct msg_vring_state state;
 	struct msg_vring_addr addr;
+	struct msg_log log;
 	struct msg_mem_reg reg;
 	struct msg_mem_table table;
 	struct msg_state state_fd;
@@ -197,7 +212,7 @@ static int relocate_queues(struct vhost_user *u)
 
 static int get_features(struct vhost_user *u, union payload *p)
 {
-	p->u64 = u->offer | VHOST_USER_F_PROTOCOL_FEATURES;
+	p->u64 = u->offer | OWN_OFFER;
 	return 0;
 }
 
@@ -205,7 +220,7 @@ static int set_features(struct vhost_user *u, union payload *p)
 {
 	unsigned i;
 
-	if (p->u64 & ~(u->offer | VHOST_USER_F_PROTOCOL_FEATURES))
+	if (p->u64 & ~(u->offer | OWN_OFFER))
 		return -EINVAL;
 	u->features = p->u64;
 	apply_features(u);
@@ -308,6 +323,39 @@ static int rem_mem_reg(struct vhost_user *u, union payload *p)
 	return rc ? rc : relocate_queues(u);
 }
 
+/* Use a new log, with all that was not fetched from the last one */
+static int set_log_base(struct vhost_user *u, union payload *p)
+{
+	struct dirtylog new;
+	unsigned i;
+	int rc;
+
+	if (u->fds.n != 1)
+		return -EINVAL;
+	rc = dirtylog_open(&new, u->fds.fd[0], p->log.offset, p->log.size,
+			   guestmem_end(&u->mem));
+	if (rc)
+		return rc;
+	for (i = 0; i < u->mem.n; i++) {
+		const struct guestmem_range *at = &u->mem.region[i].at;
+
+		dirtylog_carry(&new, &u->log, at->gpa, at->size);
+	}
+	dirtylog_close(&u->log);
+	u->log = new;
+	for (i = 0; i < VHOST_QUEUES; i++)
+		vq_log_used(&u->queue[i].vq);
+	return 0;
+}
+
+/* The front-end would be told by this eventfd that there is something in the log, but
+ * it has to look into the log anyway */
+static int set_log_fd(struct vhost_user *u, union payload *p)
+{
+	(void)p;
+	return u->fds.n == 1 ? 0 : -EINVAL;
+}
+
 static int set_vring_num(struct vhost_user *u, union payload *p)
 {
 	struct vhost_queue *q = vring_of(u, p->state.index);
@@ -323,7 +371,8 @@ static int set_vring_num(struct vhost_user *u, union payload *p)
 static int set_vring_addr(struct vhost_user *u, union payload *p)
 {
 	struct vhost_queue *q = vring_of(u, p->addr.index);
-	struct vq_addr at = { p->addr.desc, p->addr.avail, p->addr.used };
+	struct vq_addr at = { p->addr.desc, p->addr.avail, p->addr.used,
+			      p->addr.log, p->addr.flags & VRING_F_LOG };
 	int rc = 0;
 
 	if (!q)
@@ -524,6 +573,8 @@ static const struct request {
 	[REQ_SET_OWNER] = { set_owner, 0, false },
 	[REQ_RESET_OWNER] = { reset_device, 0, false },
 	[REQ_SET_MEM_TABLE] = { set_mem_table, 8, false },
+	[REQ_SET_LOG_BASE] = { set_log_base, sizeof(struct msg_log), false },
+	[REQ_SET_LOG_FD] = { set_log_fd, 0, false },
 	[REQ_SET_VRING_NUM] = { set_vring_num, 8, false },
 	[REQ_SET_VRING_ADDR] = { set_vring_addr, 40, false },
 	[REQ_SET_VRING_BASE] = { set_vring_base, 8, false },
@@ -574,13 +625,35 @@ static int answer(struct vhost_user *u, const void *data, uint32_t size)
 	return n == len ? 0 : n < 0 ? -errno : -EPROTO;
 }
 
+/* Does the front-end want used rings logged, but has not shared the log yet? */
+static bool awaits_log(const struct vhost_user *u)
+{
+	bool logged = false;
+	unsigned i;
+
+	for (i = 0; i < VHOST_QUEUES; i++)
+		logged |= u->queue[i].at.logged;
+	return logged && u->protocol & PROTOCOL_F_LOG_SHMFD &&
+	       !dirtylog_exists(&u->log);
+}
+
+/* Is the current message to be answered by 0 or an error? Some front-ends ask for that
+ * each time, and all that may share a log wait for the answer to it */
+static bool wants_status(const struct vhost_user *u)
+{
+	if (u->hdr.request == REQ_SET_LOG_BASE &&
+	    u->protocol & PROTOCOL_F_LOG_SHMFD)
+		return true;
+	return u->hdr.flags & FLAG_NEED_REPLY &&
+	       u->protocol & PROTOCOL_F_REPLY_ACK;
+}
+
 /* Handle a complete message. Negative errno: the connection can't go on */
 static int handle(struct vhost_user *u)
 {
 	const struct request *r = u->hdr.request < ARRAY_SIZE(requests) ?
 				  &requests[u->hdr.request] : &requests[0];
-	bool asked = u->hdr.flags & FLAG_NEED_REPLY &&
-		     u->protocol & PROTOCOL_F_REPLY_ACK;
+	bool asked = wants_status(u);
 	union payload p = { .u64 = 0 };
 	uint64_t status;
 	int rc;
@@ -592,6 +665,7 @@ static int handle(struct vhost_user *u)
 	else
 		rc = u->hdr.size < r->size ? -EMSGSIZE : r->handle(u, &p);
 	fdpass_close(&u->fds);
+	u->log_awaited = awaits_log(u);
 	if (rc)
 		warn_limited_rc(rc, "vhost-user request %u was refused",
 				u->hdr.request);
@@ -726,6 +800,7 @@ void vhost_user_init(struct vhost_user *u, struct loop *l, uint64_t offer)
 
 		q->kick = q->call = q->err = -1;
 		q->vq.mem = &u->mem;
+		q->vq.log = &u->log;
 		q->vq.direction = i == VHOST_TO_GUEST ? VQ_TO_GUEST :
 							VQ_FROM_GUEST;
 	}
@@ -765,6 +840,7 @@ void vhost_user_close(struct vhost_user *u)
 		stop_queue(u, q);
 		drop_fd(&q->call);
 		drop_fd(&q->err);
+		q->at = (struct vq_addr){ .logged = false };
 		q->size = 0;
 		q->base = 0;
 		q->enabled = false;
@@ -773,10 +849,11 @@ void vhost_user_close(struct vhost_user *u)
 	u->state.done = false;
 	fdpass_close(&u->fds);
 	guestmem_clear(&u->mem);
+	dirtylog_close(&u->log);
 	loop_del(u->loop, u->fd);
 	drop_fd(&u->fd);
 	u->features = u->protocol = 0;
 	u->mtu = 0;
-	u->started = u->rarp = u->moving = false;
+	u->started = u->rarp = u->moving = u->log_awaited = false;
 	u->have = 0;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dirtylog.h"
 #include "fdpass.h"
 #include "guestmem.h"
 #include "virtqueue.h"
@@ -32,6 +33,7 @@ enum { VHOST_EV_SOCKET, VHOST_EV_STATE, VHOST_EV_KICK };	/* VHOST_EV_KICK + queu
 #define VIRTIO_NET_F_HOST_TSO4		VHOST_F(11)
 #define VIRTIO_NET_F_HOST_TSO6		VHOST_F(12)
 #define VIRTIO_NET_F_MRG_RXBUF		VHOST_F(15)
+#define VHOST_F_LOG_ALL			VHOST_F(26)
 #define VIRTIO_F_INDIRECT_DESC		VHOST_F(28)
 #define VIRTIO_F_EVENT_IDX		VHOST_F(29)
 #define VHOST_USER_F_PROTOCOL_FEATURES	VHOST_F(30)
@@ -91,10 +93,12 @@ struct vhost_state {
  * @started:	The driver has started the queue to the guest; the user clears it
  * @rarp:	The guest has moved here; the user clears it
  * @moving:	No queue has run since a transfer of the state; the user clears it
+ * @log_awaited:	Used rings are to be logged, but the log has not come yet
  * @transfer:	Callback: read or write the state. Return: 0 or negative errno
  * @ctx:	Its first argument
  * @state:	State to be transferred
  * @mem:	The guest's memory
+ * @log:	Log of the pages that we write to
  * @queue:	The queues
  * @hdr, @payload:	A message, @have bytes of it so far
  * @fds:	Its descriptors
@@ -104,11 +108,12 @@ struct vhost_user {
 	int fd;
 	uint64_t offer, features, protocol;
 	unsigned mtu;
-	bool started, rarp, moving;
+	bool started, rarp, moving, log_awaited;
 	int (*transfer)(void *ctx, bool load, int fd);
 	void *ctx;
 	struct vhost_state state;
 	struct guestmem mem;
+	struct dirtylog log;
 	struct vhost_queue queue[VHOST_QUEUES];
 	struct vhost_msg_hdr hdr;
 	size_t have;
@@ -127,7 +132,8 @@ void vhost_user_report(struct vhost_user *u, unsigned queue);
 /* vhost_user_runs() - May buffers of this queue be used? */
 static inline bool vhost_user_runs(const struct vhost_user *u, unsigned queue)
 {
-	return u->queue[queue].enabled && vq_runs(&u->queue[queue].vq);
+	return u->queue[queue].enabled && !u->log_awaited &&
+	       vq_runs(&u->queue[queue].vq);
 }
 
 /* vhost_user_runs_any() - May buffers of any queue be used? */

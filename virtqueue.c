@@ -20,7 +20,9 @@
  *	they have the queue's direction		walk()
  *	indirect tables are whole and flat	walk(), table_copy()
  *
- * We write used entries and indexes but never read them back.
+ * We write used entries and indexes but never read them back. While the guest migrates,
+ * each write is logged right after it. The buffers are not written here, so whoever
+ * writes them logs that before vq_publish().
  *
  * Two flags save events. While we work, the guest need not kick: without EVENT_IDX
  * that is VQ_USED_F_NO_NOTIFY, with it the event index is left behind. Before we sleep,
@@ -35,6 +37,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dirtylog.h"
 #include "guestmem.h"
 
 /* Read or write a word that the guest uses at the same time */
@@ -80,6 +83,41 @@ int vq_break(struct virtqueue *q, const char *why)
 	return -EPROTO;
 }
 
+/* Bytes of the used ring, with the event index at its end */
+static size_t used_size(const struct virtqueue *q)
+{
+	return sizeof(*q->used) + q->size * sizeof(q->used->ring[0]) + sizeof(le16);
+}
+
+/* Log a write of @len bytes to the used ring, at byte @at of it */
+static void log_write(const struct virtqueue *q, size_t at, size_t len)
+{
+	if (q->logged)
+		dirtylog_mark(q->log, q->log_at + at, len);
+}
+
+/* Log that entries of the used ring were written, and its index */
+static void log_entries(const struct virtqueue *q, unsigned from, unsigned n)
+{
+	const size_t entry = sizeof(struct vq_used_elem);
+	unsigned to_end;
+
+	if (n > q->size)
+		n = q->size;
+	from &= q->size - 1;
+	to_end = q->size - from < n ? q->size - from : n;
+	log_write(q, offsetof(struct vq_used, ring) + from * entry, to_end * entry);
+	log_write(q, offsetof(struct vq_used, ring), (n - to_end) * entry);
+	log_write(q, offsetof(struct vq_used, idx), sizeof(le16));
+}
+
+/* Write the flags of the used ring */
+static void put_flags(struct virtqueue *q, uint16_t flags)
+{
+	store16(&q->used->flags, flags);
+	log_write(q, offsetof(struct vq_used, flags), sizeof(le16));
+}
+
 static bool is_aligned(const void *p, size_t n)
 {
 	return !((uintptr_t)p % n);
@@ -99,14 +137,14 @@ int vq_relocate(struct virtqueue *q, const struct vq_addr *at)
 	struct vq_desc *desc;
 	size_t n = q->size;
 
+	q->log_at = at->log;
+	q->logged = at->logged;
 	q->desc = NULL;
 	desc = guestmem_at_user(m, at->desc, n * sizeof(*desc));
 	/* Both rings end with an event index */
 	q->avail = guestmem_at_user(m, at->avail, sizeof(*q->avail) +
 				    (n + 1) * sizeof(le16));
-	q->used = guestmem_at_user(m, at->used, sizeof(*q->used) +
-				   n * sizeof(struct vq_used_elem) +
-				   sizeof(le16));
+	q->used = guestmem_at_user(m, at->used, used_size(q));
 	if (!desc || !q->avail || !q->used)
 		return -EFAULT;
 	if (!is_aligned(desc, sizeof(*desc)) ||
@@ -136,11 +174,11 @@ int vq_start(struct virtqueue *q, const struct vq_addr *at, uint16_t base)
 	if (rc)
 		return rc;
 	q->next = q->seen = base;
-	q->used_idx = q->called = load16(&q->used->idx);
+	q->used_idx = q->called = q->shown = load16(&q->used->idx);
 	q->call_known = false;
 	q->no_notify = false;
 	q->broken = NULL;
-	store16(&q->used->flags, 0);
+	put_flags(q, 0);
 	return 0;
 }
 
@@ -312,6 +350,16 @@ void vq_put(struct virtqueue *q, unsigned head, uint32_t len)
 void vq_publish(struct virtqueue *q)
 {
 	__atomic_store_n(&q->used->idx, htole16(q->used_idx), __ATOMIC_RELEASE);
+	if (q->logged)
+		log_entries(q, q->shown, (uint16_t)(q->used_idx - q->shown));
+	q->shown = q->used_idx;
+}
+
+/* vq_log_used() - Log the whole used ring: it may have been written without a log */
+void vq_log_used(const struct virtqueue *q)
+{
+	if (q->desc)
+		log_write(q, 0, used_size(q));
 }
 
 /**
@@ -345,8 +393,9 @@ bool vq_kicks_on(struct virtqueue *q)
 {
 	if (q->event_idx) {
 		store16(avail_event(q), q->next);
+		log_write(q, used_size(q) - sizeof(le16), sizeof(le16));
 	} else if (q->no_notify) {
-		store16(&q->used->flags, 0);
+		put_flags(q, 0);
 		q->no_notify = false;
 	}
 	full_barrier();
@@ -358,6 +407,6 @@ void vq_kicks_off(struct virtqueue *q)
 {
 	if (q->event_idx || q->no_notify)
 		return;
-	store16(&q->used->flags, VQ_USED_F_NO_NOTIFY);
+	put_flags(q, VQ_USED_F_NO_NOTIFY);
 	q->no_notify = true;
 }

@@ -14,6 +14,7 @@
 
 #define VQ_SIZE_MAX	1024		/* entries; qemu and others use no more */
 
+struct dirtylog;
 struct guestmem;
 
 /* Fields of a ring are little-endian: virtio 1.2, 2.7.3 */
@@ -56,9 +57,12 @@ enum vq_direction {
 /**
  * struct vq_addr - Where the parts of a ring are, as the front-end tells
  * @desc, @avail, @used:	Addresses of the front-end
+ * @log:	Guest physical address by which writes to the used ring are logged
+ * @logged:	They are
  */
 struct vq_addr {
-	uint64_t desc, avail, used;
+	uint64_t desc, avail, used, log;
+	bool logged;
 };
 
 /**
@@ -75,14 +79,18 @@ struct vq_chain {
 /**
  * struct virtqueue - Our side of a ring
  * @mem:	Memory that the ring and its buffers are in
+ * @log:	Log of pages that we write to; not used unless @logged
  * @direction:	Direction of all buffers
  * @size:	Number of entries, a power of 2 up to VQ_SIZE_MAX
  * @desc, @avail, @used:	The ring, in the guest's memory; NULL: not started
  * @next:	Index of the next available chain to take
  * @seen:	avail->idx as last read
  * @used_idx:	Index of the next used entry to write
+ * @shown:	@used_idx as last published
  * @called:	@used_idx at the last call of the guest
  * @call_known:	The guest was called since the start; if not, it is in any case
+ * @log_at:	Address of the used ring in @log
+ * @logged:	Writes to the used ring are logged
  * @event_idx, @indirect:	Features the driver has acknowledged
  * @no_notify:	We have set VQ_USED_F_NO_NOTIFY
  * @broken:	Text, the driver has broken a rule: nothing is taken until the next
@@ -91,13 +99,15 @@ struct vq_chain {
  */
 struct virtqueue {
 	const struct guestmem *mem;
+	const struct dirtylog *log;
 	enum vq_direction direction;
 	unsigned size;
 	struct vq_desc *desc;
 	struct vq_avail *avail;
 	struct vq_used *used;
-	uint16_t next, seen, used_idx, called;
-	bool call_known, event_idx, indirect, no_notify;
+	uint16_t next, seen, used_idx, shown, called;
+	uint64_t log_at;
+	bool logged, call_known, event_idx, indirect, no_notify;
 	const char *broken;
 	struct vq_desc table[VQ_SIZE_MAX];
 };
@@ -111,6 +121,7 @@ int vq_take(struct virtqueue *q, struct vq_chain *c, struct iovec *iov,
 void vq_rewind(struct virtqueue *q, unsigned n);
 void vq_put(struct virtqueue *q, unsigned head, uint32_t len);
 void vq_publish(struct virtqueue *q);
+void vq_log_used(const struct virtqueue *q);
 bool vq_wants_call(struct virtqueue *q);
 bool vq_kicks_on(struct virtqueue *q);
 void vq_kicks_off(struct virtqueue *q);

@@ -27,6 +27,7 @@ NEXT, WRITE, INDIRECT = 1, 2, 4
 CSUM, GUEST_CSUM, MTU = 1 << 0, 1 << 1, 1 << 3
 GUEST_TSO4, GUEST_TSO6, HOST_TSO4, HOST_TSO6 = 1 << 7, 1 << 8, 1 << 11, 1 << 12
 MRG_RXBUF, INDIRECT_DESC, EVENT_IDX = 1 << 15, 1 << 28, 1 << 29
+LOG_ALL = 1 << 26		# of vhost-user alone, no driver has it
 PROTOCOL_FEATURES, VERSION_1 = 1 << 30, 1 << 32
 GUEST_USO4, GUEST_USO6, HOST_USO = 1 << 54, 1 << 55, 1 << 56
 
@@ -40,6 +41,9 @@ RESET_DEVICE, GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 34, 36, 37, 38
 SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE = 42, 43
 SAVE, LOAD = 0, 1		# directions of a state
 STATE_TAKEN, STATE_REFUSED = 0x100, 0x101	# answers
+
+VRING_F_LOG = 1			# flag of SET_VRING_ADDR
+PAGE = 4096			# of a log of dirty pages
 
 HEADER = struct.Struct("=III")		# request, flags, bytes of the payload
 NEED_REPLY = 8
@@ -101,7 +105,7 @@ class FrontEnd:
         protocol = self.ask(GET_PROTOCOL_FEATURES)
         self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", protocol))
         self.send(SET_OWNER)
-        self.features = self.offer & (wanted | VERSION_1 | PROTOCOL_FEATURES)
+        self.features = self.offer & (wanted & ~LOG_ALL | VERSION_1 | PROTOCOL_FEATURES)
         for i in range(2):
             self.send(SET_VRING_CALL, struct.pack("=Q", i), [self.call[i]])
             self.send(SET_VRING_ERR, struct.pack("=Q", i), [self.err])
@@ -114,12 +118,20 @@ class FrontEnd:
             table += struct.pack("=QQQQ", GPA + i * REGION, REGION, USER[i], i * REGION)
         return self.order(SET_MEM_TABLE, table, [self.fd, self.fd])
 
-    def start_queue(self, i, size, desc, avail, used, base=0):
+    def address(self, i, desc, avail, used, flags=0, log=None):
+        """-> a payload of SET_VRING_ADDR; parts are at these offsets of the first region"""
+        return struct.pack("=IIQQQQ", i, flags, USER[0] + desc, USER[0] + used,
+                           USER[0] + avail, GPA + used if log is None else log)
+
+    def share_log(self, fd, size, offset=0):
+        """Share a log of dirty pages; it is answered in any case"""
+        return self.ask(SET_LOG_BASE, struct.pack("=QQ", size, offset), [fd])
+
+    def start_queue(self, i, size, desc, avail, used, base=0, flags=0):
         """Start a queue whose parts are at these offsets of the first region"""
         self.send(SET_VRING_NUM, struct.pack("=II", i, size))
         self.send(SET_VRING_BASE, struct.pack("=II", i, base))
-        self.send(SET_VRING_ADDR, struct.pack("=IIQQQQ", i, 0, USER[0] + desc,
-                                              USER[0] + used, USER[0] + avail, 0))
+        self.send(SET_VRING_ADDR, self.address(i, desc, avail, used, flags))
         self.send(SET_VRING_KICK, struct.pack("=Q", i), [self.kick[i]])
         return self.order(SET_VRING_CALL, struct.pack("=Q", i), [self.call[i]])
 

@@ -7,6 +7,7 @@ still serves a driver that starts anew.
 """
 
 import contextlib
+import mmap
 import os
 import random
 import select
@@ -25,6 +26,7 @@ from vhost import GPA, HEADER, INDIRECT, NEXT, REGION, USER, WRITE
 
 PORT = 9004			# forwarded
 MORE = 0x9000 << 32		# guest addresses of regions that tests add
+LOG = (GPA + 2 * REGION) // 4096 // 8	# bytes of a log of dirty pages
 FREE = 0x60000			# offset in memory where a test may write
 
 for _name in set(harness.BACKENDS) - set(VHOST_FEATURES):
@@ -268,6 +270,10 @@ def number(n):
     return struct.pack("=Q", n)
 
 
+def log(size, offset):
+    return struct.pack("=QQ", size, offset)
+
+
 def refused(front):
     """-> (name, request, payload, descriptors) that get an error for an answer"""
     fd = [front.fd]
@@ -299,7 +305,17 @@ def refused(front):
         ("unknown features of the protocol", vhost.SET_PROTOCOL_FEATURES, number(1 << 40), ()),
         ("an unknown request", 999, number(0), ()),
         ("request 0", 0, b"", ()),
-        ("a log of dirty pages", vhost.SET_LOG_BASE, number(4096) + number(0), fd),
+        ("a log without its file", vhost.SET_LOG_BASE, log(LOG, 0), ()),
+        ("a log in two files", vhost.SET_LOG_BASE, log(LOG, 0), fd * 2),
+        ("an empty log", vhost.SET_LOG_BASE, log(0, 0), fd),
+        ("a log smaller than memory", vhost.SET_LOG_BASE, log(LOG - 1, 0), fd),
+        ("a log over its file", vhost.SET_LOG_BASE, log(2 * REGION, 1), fd),
+        ("a log after its file", vhost.SET_LOG_BASE, log(LOG, 2 * REGION), fd),
+        ("a log whose end wraps", vhost.SET_LOG_BASE, log(LOG, 2**64 - 1), fd),
+        ("a log of 2^64 - 1 bytes", vhost.SET_LOG_BASE, log(2**64 - 1, 0), fd),
+        ("a log in an eventfd", vhost.SET_LOG_BASE, log(LOG, 0), kick),
+        ("half a log's size", vhost.SET_LOG_BASE, number(LOG), fd),
+        ("a log's event without its descriptor", vhost.SET_LOG_FD, b"", ()),
         ("an MTU of 10", vhost.NET_SET_MTU, number(10), ()),
         ("a region of 0 bytes", vhost.ADD_MEM_REG, region(MORE, MORE, 0, 0), fd),
         ("a region over its file", vhost.ADD_MEM_REG,
@@ -543,6 +559,211 @@ def last_words(env):
         d.reconnect()
         env.announce(d.link)
         transfer(env, d)
+
+
+# --- migration: the log of dirty pages ---------------------------------------------------
+
+class Log:
+    """A log of dirty pages, in a file with room before it"""
+
+    BEFORE = 4096 + 3
+
+    def __init__(self, front):
+        self.front = front
+        self.fd = os.memfd_create("dirtylog")
+        os.ftruncate(self.fd, self.BEFORE + LOG)
+        self.bits = mmap.mmap(self.fd, self.BEFORE + LOG)
+
+    def share(self):
+        return self.front.share_log(self.fd, LOG, self.BEFORE)
+
+    def pages(self):
+        """-> pages of memory whose bits are set; no other bit may be"""
+        first = GPA // vhost.PAGE
+        equal(self.bits[:self.BEFORE + first // 8].count(0), self.BEFORE + first // 8,
+              "bytes 0 before the bits of memory")
+        bits = self.bits[self.BEFORE + first // 8:]
+        return {i for i in range(8 * len(bits)) if bits[i // 8] >> i % 8 & 1}
+
+    def clear(self):
+        self.bits[:] = bytes(len(self.bits))
+
+
+def queues(d):
+    return d.link.driver.rx, d.link.driver.tx
+
+
+def written(d):
+    """-> ranges of memory that only the device writes: buffers and used rings"""
+    q = d.link.driver
+    return [(at, at + size) for at, size in q.buffers] + \
+        [(r.used, r.end) for r in queues(d)]
+
+
+def spread(ranges):
+    return {page for a, b in ranges for page in range(a // vhost.PAGE, -(-b // vhost.PAGE))}
+
+
+def changed(d, before):
+    """-> pages that the device has changed since this copy of memory"""
+    out = set()
+    for a, b in written(d):
+        for at in range(a - a % vhost.PAGE, b, vhost.PAGE):
+            part = slice(max(a, at), min(b, at + vhost.PAGE))
+            if d.link.front.mem[part] != before[part]:
+                out.add(at // vhost.PAGE)
+    return out
+
+
+def logging(d, flags):
+    """Turn it on or off while queues run, as qemu does"""
+    front = d.link.front
+    failed = front.order(vhost.SET_FEATURES, number(
+        front.features | (vhost.LOG_ALL if flags else 0)))
+    for r in queues(d):
+        failed |= front.order(vhost.SET_VRING_ADDR, front.address(
+            r.index, r.desc, r.avail, r.used, flags))
+    check(not failed, f"logging is set to {flags}")
+
+
+def restart_queues(d, flags):
+    front = d.link.front
+    for r in queues(d):
+        base = front.stop_queue(r.index)
+        check(not front.start_queue(r.index, r.size, r.desc, r.avail, r.used, base, flags),
+              "a queue starts")
+
+
+def traffic(env, d):
+    """Frames of many sizes both ways, and some in a row"""
+    srv = env.udp_peer(IP4)
+    port, sport = srv.getsockname()[1], 7000
+    env.send_udp(IP4, sport, IP4.peer, port, b"x", link=d.link)
+    src = srv.recvfrom(10)[1]
+    for size in (0, 1, 500, 1400, 1472, min(9000, env.mtu - 28), min(40000, env.mtu - 28)):
+        data = [pattern(size, i) for i in range(3)]
+        with d.paused():
+            for i in data:
+                srv.sendto(i, src)
+        for i in data:
+            env.expect_udp(sport, IP4.peer, port, i, link=d.link)
+    transfer(env, d)
+
+
+@test("while a guest migrates, each page that is written is logged", ip=())
+def dirty_pages(env):
+    d = spawn(env)
+    front, fds = d.link.front, d.fds()
+    log = Log(front)
+    check(not log.share(), "the log is shared")
+    before = bytes(front.mem)
+    logging(d, vhost.VRING_F_LOG)
+    for _ in range(3):
+        traffic(env, d)
+        pages = changed(d, before)
+        check(pages <= log.pages(), f"not logged: {pages - log.pages()}")
+    for i in range(2):
+        front.stop_queue(i)
+    pages, logged = changed(d, before), log.pages()
+    check(len(pages) > 10, "many pages are written")
+    check(pages <= logged, f"not logged at the end: {pages - logged}")
+    check(logged <= spread(written(d)), "pages are logged that the device may not write")
+    check(len(logged) < len(spread(written(d))), "all pages are logged")
+
+    restart_queues(d, 0)
+    logging(d, 0)
+    log.clear()
+    traffic(env, d)
+    equal(log.pages(), set(), "pages logged after logging was turned off")
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("buffers and used rings are logged by a switch each", ip=())
+def log_switches(env):
+    d = spawn(env)
+    front, log = d.link.front, Log(d.link.front)
+    check(not log.share(), "the log is shared")
+    used = spread([(r.used, r.end) for r in queues(d)])
+    buffers = spread([(at, at + size) for at, size in d.link.driver.buffers])
+    transfer(env, d)
+    equal(log.pages(), set(), "pages logged by the log alone")
+    check(not front.order(vhost.SET_FEATURES, number(front.features | vhost.LOG_ALL)), "on")
+    transfer(env, d)
+    check(log.pages() and log.pages() <= buffers, f"of buffers: {log.pages()}")
+    check(not front.order(vhost.SET_FEATURES, number(front.features)), "off")
+    log.clear()
+    for r in queues(d):
+        check(not front.order(vhost.SET_VRING_ADDR, front.address(
+            r.index, r.desc, r.avail, r.used, vhost.VRING_F_LOG)), "on")
+    transfer(env, d)
+    check(log.pages() and log.pages() <= used, f"of used rings: {log.pages()}")
+
+
+@test("a new log has what was not fetched from the last one", ip=())
+def log_replaced(env):
+    d = spawn(env)
+    fds, logs = d.fds(), [Log(d.link.front) for _ in range(2)]
+    check(not logs[0].share(), "the log is shared")
+    before = bytes(d.link.front.mem)
+    logging(d, vhost.VRING_F_LOG)
+    transfer(env, d)
+    restart_queues(d, vhost.VRING_F_LOG)
+    transfer(env, d)
+    check(not logs[1].share(), "the next log is shared")
+    logs[0].clear()
+    transfer(env, d)
+    pages = changed(d, before)
+    check(pages <= logs[1].pages(), f"not logged: {pages - logs[1].pages()}")
+    equal(logs[0].pages(), set(), "pages logged in the old one")
+    check(d.link.front.share_log(d.link.front.err, LOG), "an eventfd is refused for a log")
+    logs[1].clear()
+    transfer(env, d)
+    check(logs[1].pages(), "the last good log is in use")
+    equal(d.fds(), fds, "descriptors")
+
+
+@test("queues with a used ring to be logged wait for the log", ip=())
+def log_late(env):
+    d = spawn(env)
+    front, log = d.link.front, Log(d.link.front)
+    logging(d, vhost.VRING_F_LOG)
+    before = [front.word(r.used + 2) for r in queues(d)]
+    d.link.send(arp_request())
+    front.order(vhost.SET_OWNER)
+    equal([front.word(r.used + 2) for r in queues(d)], before, "indexes of used chains")
+    check(not log.share(), "the log is shared")
+    check(d.link.wait(lambda p: p.kind == "arp" and p.op == 2), "no answer")
+    check(spread([(r.used, r.end) for r in queues(d)]) <= log.pages(), "rings are logged")
+    transfer(env, d)
+
+
+@test("what has no bit in the log is ignored, with a warning", ip=())
+def log_outside(env):
+    d = spawn(env)
+    front, fds, log = d.link.front, d.fds(), Log(d.link.front)
+    check(not log.share(), "the log is shared")
+    logging(d, vhost.VRING_F_LOG)
+    for at in (1 << 60, 2**64 - 8, GPA + 2 * REGION):
+        for r in queues(d):
+            check(not front.order(vhost.SET_VRING_ADDR, front.address(
+                r.index, r.desc, r.avail, r.used, vhost.VRING_F_LOG, at)), "on")
+        transfer(env, d)
+    check("has no bit for address" in d.output(), "that is logged")
+    check(not front.order(vhost.SET_LOG_FD, b"", [front.err]), "an event of the log")
+    check(not front.order(vhost.ADD_MEM_REG, region(MORE, MORE, 4096, 0), [front.fd]),
+          "memory without a bit is plugged")
+    check(log.share(), "a log smaller than this is refused")
+    check(not front.order(vhost.REM_MEM_REG, region(MORE, MORE, 4096, 0)), "unplugged")
+    logging(d, vhost.VRING_F_LOG)
+    transfer(env, d)
+    equal(d.fds(), fds, "descriptors")
+    with open(f"/proc/{d.proc.pid}/maps", encoding="ascii") as f:
+        equal(f.read().count("dirtylog"), 1, "mappings of the log")
+    d.reconnect()
+    env.announce(d.link)
+    transfer(env, d)
+    with open(f"/proc/{d.proc.pid}/maps", encoding="ascii") as f:
+        equal(f.read().count("dirtylog"), 0, "mappings of the log without its front-end")
 
 
 # --- life ------------------------------------------------------------------------------

@@ -17,6 +17,8 @@
 #define RING_MEM	(1 << 20)	/* bytes of each region */
 #define RING_GPA	0x100000ULL	/* of the first region; the next is adjacent */
 #define RING_USER	0x7f0000000000ULL
+#define RING_AVAIL	0x4000		/* offsets of the rings; descriptors are at 0 */
+#define RING_USED	0x5000
 #define RING_BUFFERS	0x10000		/* offset of the first buffer */
 #define RING_TABLES	0x8000		/* offset of indirect tables */
 
@@ -59,11 +61,12 @@ static inline int ring_init(struct ring *r, unsigned size,
 	if (rc || r->bytes == MAP_FAILED)
 		return -1;
 
-	r->at = (struct vq_addr){ RING_USER, RING_USER + 0x4000,
-				  RING_USER + 0x5000 };
+	r->at = (struct vq_addr){ .desc = RING_USER,
+				  .avail = RING_USER + RING_AVAIL,
+				  .used = RING_USER + RING_USED };
 	r->desc = (struct vq_desc *)r->bytes;
-	r->avail = (struct vq_avail *)(r->bytes + 0x4000);
-	r->used = (struct vq_used *)(r->bytes + 0x5000);
+	r->avail = (struct vq_avail *)(r->bytes + RING_AVAIL);
+	r->used = (struct vq_used *)(r->bytes + RING_USED);
 	r->q.mem = &r->mem;
 	r->q.direction = direction;
 	r->q.size = size;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dirtylog.h"
 #include "ring.h"
 #include "tap.h"
 
@@ -395,6 +396,62 @@ static void test_kicks(void)
 	is(take(), -EPROTO, "and found broken");
 }
 
+/* Forget the log so far, and use @n chains */
+static void use_logged(uint8_t *log, unsigned n)
+{
+	log[0] = 0;
+	while (n--)
+		vq_put(&r.q, 0, 0);
+	vq_publish(&r.q);
+}
+
+/* Writes to the used ring, which crosses from page 2 into page 3 of its log behind the
+ * first entry */
+static void test_log(void)
+{
+	uint8_t bits = 0;
+	const struct dirtylog log = { .map = { .bytes = &bits }, .pages = 8 };
+
+	begin(VQ_FROM_GUEST);
+	r.q.log = &log;
+	use();
+	vq_kicks_on(&r.q);
+	is(bits, 0, "a used ring is not logged unasked");
+
+	r.at.logged = true;
+	r.at.log = 3 * DIRTYLOG_PAGE - 4 - sizeof(struct vq_used_elem);
+	is(vq_relocate(&r.q, &r.at), 0, "a used ring is logged from now on");
+	is(bits, 0, "that alone writes nothing");
+	use_logged(&bits, 1);
+	is(bits, 0xc, "a used entry is logged, and the index before the entries");
+	use_logged(&bits, SIZE - 2);
+	is(bits, 0xc, "so are several");
+	use_logged(&bits, 1);
+	is(bits, 0x4, "the first entry is in the first page");
+	use_logged(&bits, 1000);
+	is(bits, 0xc, "no more entries are logged than the ring has");
+	bits = 0;
+	vq_kicks_off(&r.q);
+	is(bits, 0x4, "the flag against kicks is logged");
+	bits = 0;
+	vq_kicks_on(&r.q);
+	is(bits, 0x4, "and so is its end");
+	bits = 0;
+	r.q.event_idx = true;
+	vq_kicks_on(&r.q);
+	is(bits, 0x8, "the event index at the end of the ring is logged");
+	bits = 0;
+	is(vq_start(&r.q, &r.at, 0), 0, "the ring starts anew");
+	is(bits, 0x4, "its flags are logged");
+	vq_log_used(&r.q);
+	is(bits, 0xc, "all of it is logged for a log that came late");
+	bits = 0;
+	vq_stop(&r.q);
+	vq_log_used(&r.q);
+	is(bits, 0, "nothing is if it does not run");
+	r.at.logged = false;
+}
+
 int main(void)
 {
 	test_order();
@@ -404,6 +461,7 @@ int main(void)
 	test_start();
 	test_calls();
 	test_kicks();
+	test_log();
 	ring_free(&r);
 	return done();
 }
