@@ -67,11 +67,15 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # Programs of their own are not part of passt
 ALONE := qrap passt-repair
-SRCS := $(filter-out $(ALONE:=.c),$(wildcard *.c))
+# pesto shares some modules with it
+PESTO := pesto.c pesto_words.c json.c
+PESTO_OBJS := $(PESTO:%.c=$(B)/%.o) \
+	$(patsubst %,$(B)/%.o,pesto_wire ports rules inany log util)
+SRCS := $(filter-out $(ALONE:=.c) $(PESTO),$(wildcard *.c))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 
 PROG := $(D)passt
-all: $(PROG) $(D)pasta $(ALONE:%=$(D)%)
+all: $(PROG) $(D)pasta $(ALONE:%=$(D)%) $(D)pesto
 
 # B selects another build beside this one, for instance
 # make B=build/small CPPFLAGS=-DFLOW_BITS=4 build/small/passt
@@ -86,6 +90,10 @@ $(D)pasta: $(PROG)
 $(ALONE:%=$(D)%): $(D)%: %.c $(B)/seccomp.h | $(B)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
+$(D)pesto: $(PESTO_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(PESTO_OBJS)
 
 # Two programs for the frame tests: one with a flow table that is soon full, and one
 # whose frames are cut into pieces (test/frame/scatter.c)
@@ -136,7 +144,7 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 TCFLAGS = -D_GNU_SOURCE $(WIDE) -DVERSION=\"test\" -I. -I$(B) -std=gnu11 $(WARN) \
 	-fno-strict-aliasing -O1 -g $(SAN)
-TOBJS := $(patsubst %.c,$(if $(SAN),$(T)/obj,$(B))/%.o,$(filter-out passt.c,$(SRCS)))
+TOBJS := $(patsubst %.c,$(if $(SAN),$(T)/obj,$(B))/%.o,$(filter-out passt.c,$(SRCS)) json.c)
 UNITS := $(patsubst test/unit/%.c,$(T)/%,$(wildcard test/unit/*.c))
 units: $(UNITS)
 $(T)/obj/%.o: %.c $(B)/seccomp.h
@@ -171,7 +179,7 @@ $(B)/fuzz/%: test/fuzz/%.c $(SRCS) $(B)/seccomp.h
 	$(call say,LINK,$@)
 	$(Q)clang -D_GNU_SOURCE $(WIDE) -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
 		-fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
-		-o $@ $< $(filter-out passt.c,$(SRCS))
+		-o $@ $< $(filter-out passt.c,$(SRCS)) json.c
 
 check: all
 	test/run
@@ -222,7 +230,7 @@ more = ,$(newline)$(item)
 compile_commands.json: $(B)/seccomp.h
 	$(call say,GEN,$@)
 	$(file >$@,[$(call item,qrap.c,qrap,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))$\
-	$(foreach f,passt-repair.c $(SRCS),$(call $\
+	$(foreach f,passt-repair.c $(SRCS) $(PESTO),$(call $\
 		more,$f,$(B)/$(f:.c=.o),$(CC) $(CPPFLAGS) $(ALL_CFLAGS)))$\
 	$(foreach f,$(wildcard test/frame/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS)))$\
@@ -235,8 +243,8 @@ compile_commands.json: $(B)/seccomp.h
 # $(call in,DIR,MODE,FILES) is some with their own names; documents keep their places,
 # so that links between them lead somewhere.
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
-INSTALLED := $(call in,$(bindir),755,passt $(ALONE)) 755:passt:$(bindir)/pasta \
-	$(call in,$(mandir)/man1,644,passt.1 $(ALONE:=.1)) \
+INSTALLED := $(call in,$(bindir),755,passt $(ALONE) pesto) 755:passt:$(bindir)/pasta \
+	$(call in,$(mandir)/man1,644,passt.1 $(ALONE:=.1) pesto.1) \
 	644:contrib/completion/passt.bash:$(bashdir)/passt \
 	$(call in,$(zshdir),644,contrib/completion/_passt) \
 	$(call in,$(fishdir),644,contrib/completion/passt.fish) \
@@ -288,7 +296,7 @@ deb rpm:
 	packaging/$@
 
 clean:
-	rm -rf build passt pasta $(ALONE) compile_commands.json
+	rm -rf build passt pasta $(ALONE) pesto compile_commands.json
 
 .PHONY: all static static-tests frames units \
 	replays fuzzers check test-unit bench bench-vhost bench-plot soak layers \

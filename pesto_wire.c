@@ -160,7 +160,7 @@ void pesto_from_fwd(struct pesto_rule *to, const struct fwd_rule *from)
 {
 	*to = (struct pesto_rule){
 		.addr = from->addr, .first = from->first, .last = from->last,
-		.to = from->to, .proto = from->proto,
+		.target = from->to_addr, .to = from->to, .proto = from->proto,
 		.flags = (rule_binds_all(from) ? PESTO_F_BOTH : 0) |
 			 (from->weak ? PESTO_F_WEAK : 0) |
 			 (from->scan ? PESTO_F_SCAN : 0),
@@ -184,7 +184,7 @@ void pesto_to_fwd(struct fwd_rule *to, const struct pesto_rule *from,
 		.weak = from->flags & PESTO_F_WEAK,
 		.scan = from->flags & PESTO_F_SCAN,
 		.first = from->first, .last = from->last, .to = from->to,
-		.spec = "",
+		.to_addr = from->target, .spec = "",
 	};
 	util_strcpy(to->ifname, sizeof(to->ifname), from->ifname);
 }

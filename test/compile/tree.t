@@ -18,7 +18,8 @@ git_here() {
 
 mkdir "$work/src"
 (cd "$top" && tar -c --exclude=./.git --exclude=./build --exclude=./passt \
-	--exclude=./pasta --exclude=./qrap --exclude=./passt-repair .) | tar -x -C "$work/src"
+	--exclude=./pasta --exclude=./qrap --exclude=./passt-repair \
+	--exclude=./pesto .) | tar -x -C "$work/src"
 cd "$work/src" || exit 1
 number=$(cat VERSION)
 
@@ -60,9 +61,10 @@ make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
 	make -s install DESTDIR="$work/root" prefix=/usr >>"$work/log" 2>&1 &&
 	"$work/root/usr/bin/pasta" --version >>"$work/log" 2>&1 &&
 	"$work/root/usr/bin/qrap" --help >>"$work/log" 2>&1 &&
-	"$work/root/usr/bin/passt-repair" --version >>"$work/log" 2>&1
+	"$work/root/usr/bin/passt-repair" --version >>"$work/log" 2>&1 &&
+	"$work/root/usr/bin/pesto" --version >>"$work/log" 2>&1
 ok $? "make install puts programs that run"
-for f in share/man/man1/{passt,pasta,qrap,passt-repair}.1 share/doc/passt/{README,doc/design}.md \
+for f in share/man/man1/{passt,pasta,qrap,passt-repair,pesto}.1 share/doc/passt/{README,doc/design}.md \
 	 share/bash-completion/completions/{passt,pasta,qrap} \
 	 share/zsh/site-functions/_passt \
 	 share/fish/vendor_completions.d/{passt,pasta,qrap}.fish; do
@@ -181,11 +183,11 @@ if command -v python3 >/dev/null; then
 	python3 -c '
 import json
 for e in json.load(open("compile_commands.json")):
-    if e["file"] in ("tcp.c", "qrap.c", "passt-repair.c",
+    if e["file"] in ("tcp.c", "qrap.c", "passt-repair.c", "pesto.c",
                      "test/unit/tcp_state.c", "test/fuzz/packet.c",
                      "test/platform/peek_off.c", "test/frame/scatter.c"):
         print(e["command"].replace(" -c ", " -fsyntax-only "))' >"$work/commands"
-	sh -e "$work/commands" >"$work/log" 2>&1 && [ "$(wc -l <"$work/commands")" = 7 ]
+	sh -e "$work/commands" >"$work/log" 2>&1 && [ "$(wc -l <"$work/commands")" = 8 ]
 	ok $? "its commands compile"
 else
 	skip "compile_commands.json" "no python3"

@@ -74,12 +74,12 @@ out=$(explained "$T/less" "${sources[@]}")
 like "$out" "router.*wrong checksum.*TCP past the tap" "a missing label is found"
 
 if command -v mandoc >/dev/null; then
-	for page in passt qrap passt-repair; do
+	for page in passt qrap passt-repair pesto; do
 		is "$(mandoc -Tlint -W style "$page.1" 2>/dev/null | grep -v 'manual not found')" "" \
 			"mandoc has no objection to $page.1"
 	done
 	make -s install DESTDIR="$T/root" prefix=/usr >"$T/log" 2>&1
-	for page in passt pasta qrap passt-repair; do
+	for page in passt pasta qrap passt-repair pesto; do
 		like "$(mandoc -Tmarkdown "$T/root/usr/share/man/man1/$page.1" 2>&1)" \
 			"\\*\\*$page\\*\\*" "the page of $page is installed"
 	done

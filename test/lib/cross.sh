@@ -114,7 +114,7 @@ cross() {
 			grep -q -e --config-net "$work/log"
 		ok $? "$program has help"
 	done
-	for program in qrap passt-repair; do
+	for program in qrap passt-repair pesto; do
 		"${emulate[@]}" "$dir/$program" >"$work/log" 2>&1
 		grep -qi usage "$work/log"
 		ok $? "$program starts"

@@ -74,7 +74,7 @@ else
 fi
 is "$("$work/root/usr/bin/pasta" --version | head -1)" "pasta $number" \
 	"the program tells the version of the package"
-for program in passt qrap passt-repair; do
+for program in passt qrap passt-repair pesto; do
 	{ readelf -hldW "$work/root/usr/bin/$program"
 	  readelf --dyn-syms -W "$work/root/usr/bin/$program"; } >"$work/log" 2>&1
 	grep -q 'Type: *DYN' "$work/log" && grep -q 'GNU_RELRO' "$work/log" &&

@@ -79,7 +79,7 @@ ok $? "  and all of them"
 is "$(git status --porcelain)" "" "nothing but ignored files is made"
 
 mkdir "$work/plain" && tar -C "$work/plain" -xzf "passt-$number.tar.gz"
-(cd "$work/plain/passt-$number" && touch passt qrap passt-repair && mkdir build && touch build/file &&
+(cd "$work/plain/passt-$number" && touch passt qrap passt-repair pesto && mkdir build && touch build/file &&
 	make -s dist) >"$work/log" 2>&1
 diff <(tar -tzf "passt-$number.tar.gz" | grep -v '/$' | sort) \
 	<(tar -tzf "$work/plain/passt-$number/passt-$number.tar.gz" | sort) >"$work/log"

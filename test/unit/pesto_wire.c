@@ -431,6 +431,7 @@ static void check_fwd(const char *name, const struct fwd_rule *f, uint8_t flags)
 	pesto_from_fwd(&again, &back);
 	ok(rule.flags == flags && !pesto_check_rule(&rule) &&
 	   pesto_same_rule(&rule, &again) && rule_same_addr(f, &back) &&
+	   inany_equals(&f->to_addr, &back.to_addr) &&
 	   rule_kind(f) == rule_kind(&back), name);
 }
 
@@ -453,8 +454,11 @@ static void test_conversion(void)
 	f.scan = f.from_ns = true;
 	check_fwd("and one of the namespace that scans", &f,
 		  PESTO_F_WEAK | PESTO_F_SCAN);
+	f.scan = f.from_ns = false;
+	inany_pton("192.0.2.1", &f.to_addr);
+	check_fwd("a target stays", &f, PESTO_F_WEAK);
 	strcpy(f.ifname, "eth0");
-	check_fwd("an interface stays", &f, PESTO_F_WEAK | PESTO_F_SCAN);
+	check_fwd("an interface stays", &f, PESTO_F_WEAK);
 }
 
 int main(void)
