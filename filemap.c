@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The mapping of a file begins at a multiple of this: its huge pages need that */
+/* A file is mapped in multiples of this: huge pages can't be mapped, or unmapped, in part */
 static uint64_t granule(const struct stat *st)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -46,23 +46,25 @@ static bool in_file(const struct stat *st, uint64_t offset, uint64_t size)
 /* #syscalls:vhost mmap mmap2 fstat fstat64 newfstatat fstatat64 statx */
 int filemap_open(struct filemap *m, int fd, uint64_t offset, uint64_t size)
 {
+	uint64_t unit, skip;
 	struct stat st;
-	uint64_t skip;
 	void *start;
+	size_t len;
 
 	if (fstat(fd, &st))
 		return -errno;
 	if (!in_file(&st, offset, size))
 		return -ENXIO;
-	skip = offset % granule(&st);
-	if (size > SIZE_MAX - skip)
+	unit = granule(&st);
+	skip = offset % unit;
+	if (size > SIZE_MAX - skip - unit)
 		return -ENOMEM;
-	start = mmap(NULL, (size_t)(size + skip), PROT_READ | PROT_WRITE,
+	len = (size_t)((size + skip + unit - 1) / unit * unit);
+	start = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_NORESERVE, fd, (off_t)(offset - skip));
 	if (start == MAP_FAILED)
 		return -errno;
-	*m = (struct filemap){ (uint8_t *)start + skip, start,
-			       (size_t)(size + skip) };
+	*m = (struct filemap){ (uint8_t *)start + skip, start, len };
 	return 0;
 }
 

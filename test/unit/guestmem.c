@@ -120,6 +120,29 @@ static void test_translation(void)
 	guestmem_clear(&m);
 }
 
+/* The end of a region may be inside of a huge page. None is used here, so that the system
+ * need not have any */
+static void test_huge_pages(void)
+{
+	int small = fd;
+	unsigned char there[PAGE / 4096];
+	uint8_t *at;
+
+	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+	if (fd < 0 || ftruncate(fd, 64 << 20) || add(0, 0, 3 * PAGE, PAGE)) {
+		ok(true, "memory of huge pages # SKIP the kernel gives none");
+	} else {
+		at = guestmem_at(&m, 0, PAGE);
+		ok(at && !mincore(at, PAGE, there), "a part of huge pages is mapped");
+		guestmem_clear(&m);
+		ok(mincore(at, 1, there) && errno == ENOMEM,
+		   "a part of huge pages is unmapped");
+	}
+	if (fd >= 0)
+		close(fd);
+	fd = small;
+}
+
 int main(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -129,6 +152,7 @@ int main(void)
 		return 1;
 	test_ranges();
 	test_translation();
+	test_huge_pages();
 	close(fd);
 	fd = null;
 	ok(add(0, 0, PAGE, 0) < 0, "a device without a size is refused");
