@@ -9,6 +9,8 @@
 import statistics
 import sys
 
+from bars import at_least, at_most, finish, times
+
 runs = {}
 for line in open(sys.argv[1]):
     who, what, gbps, cpu = line.split()
@@ -47,25 +49,6 @@ for what in tests:
         f'{f"{v:.3f}" if v else "-":>22}'
         for v, n in zip(row, names)))
 
-missed = 0
-
-
-def bar(text, got, limit, at_least=True):
-    """One bar: got against limit, either may be None where nothing was measured"""
-    global missed
-    if got is None or limit is None:
-        print(f'SKIP  {text}: not measured')
-        return
-    good = got >= limit if at_least else got <= limit
-    missed += not good
-    print(f'{"PASS" if good else "FAIL"}  {text}: {got:.3f}, '
-          f'{"at least" if at_least else "at most"} {limit:.3f}')
-
-
-def times(value, factor):
-    return None if value is None else value * factor
-
-
 # 0.25 CPU seconds per GB is the bar where native sockets move 60 Gb/s on two cores,
 # that is, use 0.27 for both ends.  A second of a slower machine, or of one that others
 # use too, does less for either: the bar moves with native in the same run.
@@ -80,22 +63,22 @@ print('\nBars\n')
 for way in 'out', 'in':
     big = f'{way}-65520'
     ours = median(big, 'ours')
-    bar(f'TCP {way}, 2 x slirp4netns', ours, times(median(big, 'slirp'), 2))
-    bar(f'TCP {way}, 0.45 of native', ours, times(median(big, 'native'), 0.45))
-    bar(f'TCP {way}, CPU s per GB', median(big, 'ours', 1),
-        cpu_limit(median(big, 'native')), False)
-    bar(f'TCP {way} at MTU 1500, 0.75 of MTU 65520',
-        median(f'{way}-1500', 'ours'), times(ours, 0.75))
-bar('TCP past the tap, 0.7 of native loopback', median('bypass', 'ours'),
-    times(median('bypass', 'native'), 0.7))
+    at_least(f'TCP {way}, 2 x slirp4netns', ours, times(median(big, 'slirp'), 2))
+    at_least(f'TCP {way}, 0.45 of native', ours, times(median(big, 'native'), 0.45))
+    at_most(f'TCP {way}, CPU s per GB', median(big, 'ours', 1),
+            cpu_limit(median(big, 'native')))
+    at_least(f'TCP {way} at MTU 1500, 0.75 of MTU 65520',
+             median(f'{way}-1500', 'ours'), times(ours, 0.75))
+at_least('TCP past the tap, 0.7 of native loopback', median('bypass', 'ours'),
+         times(median('bypass', 'native'), 0.7))
 # A relay has two more ends of TCP than a native connection.  What does nothing else,
 # test/tools/bare.c, tells what is left to gain; by 8, it is as many processes, which
 # get more of the processors than one.
 for what, factor in ('connections', 0.7), ('connections-by-8', 0.6):
-    bar(f'{what} past the tap, {factor} of the bare relay', median(what, 'ours'),
-        times(median(what, 'bare'), factor))
+    at_least(f'{what} past the tap, {factor} of the bare relay', median(what, 'ours'),
+             times(median(what, 'bare'), factor))
     native = median(what, 'native')
     if native:
         print(f'      of native: {(median(what, "ours") or 0) / native:.2f}, '
               f'the bare relay {(median(what, "bare") or 0) / native:.2f}')
-sys.exit(missed > 0)
+finish()

@@ -9,6 +9,8 @@
 import statistics
 import sys
 
+from bars import at_least, at_most, finish, times
+
 runs, names = {}, []
 for line in open(sys.argv[1]):
     who, what, *pairs = line.split()
@@ -71,58 +73,40 @@ table('Datagrams per call', 'per_call', 1, [t for t in bulk if t.startswith('udp
 table('Exchanges of one byte per second', 'ops', 0, ['rr'])
 table('CPU microseconds of the back-end per exchange', 'us_per_op', 1, ['rr'])
 
-missed = 0
-
-
-def bar(text, got, limit, at_least=False):
-    """One bar: got against limit, either may be None where nothing was measured"""
-    global missed
-    if got is None or limit is None:
-        print(f'SKIP  {text}: not measured')
-        return
-    good = got >= limit if at_least else got <= limit
-    missed += not good
-    print(f'{"PASS" if good else "FAIL"}  {text}: {got:.3f}, '
-          f'{"at least" if at_least else "at most"} {limit:.3f}')
-
-
-def times(value, factor):
-    return None if value is None else value * factor
-
-
-def bar_times(text, what, figure, factor, other, at_least=False):
-    bar(text, median(what, 'ours', figure), times(median(what, other, figure), factor),
-        at_least)
+def bar_times(way, text, what, figure, factor, other):
+    way(text, median(what, 'ours', figure), times(median(what, other, figure), factor))
 
 
 print('\nBars\n')
 for mtu in 1500, 65520:
     out = f'out-{mtu}'
-    bar_times(f'TCP out, MTU {mtu}, 0.6 of the relay', out, 'gbps', 0.6, 'relay', True)
-    bar_times(f'TCP out, MTU {mtu}, CPU s per GB, 1.1 x the relay', out, 's_per_gb', 1.1,
-              'relay')
+    bar_times(at_least, f'TCP out, MTU {mtu}, 0.6 of the relay', out, 'gbps', 0.6, 'relay')
+    bar_times(at_most, f'TCP out, MTU {mtu}, CPU s per GB, 1.1 x the relay', out, 's_per_gb',
+              1.1, 'relay')
     again = values(out, 'ours', 'rtx')
-    bar(f'TCP out, MTU {mtu}, segments sent again', max(again, default=None), 0)
-    bar(f'TCP out, MTU {mtu}, kicks per GB', median(out, 'ours', 'kicks_per_gb'), 200)
-bar_times('TCP in, MTU 1500, 0.6 of the relay', 'in-1500', 'gbps', 0.6, 'relay', True)
-bar_times('TCP in, MTU 1500, CPU, 1.3 x the relay', 'in-1500', 's_per_gb', 1.3, 'relay')
-bar('TCP in, MTU 1500, 0.9 of MTU 65520', median('in-1500', 'ours', 'gbps'),
-    times(median('in-65520', 'ours', 'gbps'), 0.9), True)
-bar_times('TCP in, MTU 65520, CPU, 1.1 x the distribution', 'in-65520', 's_per_gb', 1.1,
-          'distro')
+    at_most(f'TCP out, MTU {mtu}, segments sent again', max(again, default=None), 0)
+    at_most(f'TCP out, MTU {mtu}, kicks per GB', median(out, 'ours', 'kicks_per_gb'), 200)
+bar_times(at_least, 'TCP in, MTU 1500, 0.6 of the relay', 'in-1500', 'gbps', 0.6, 'relay')
+bar_times(at_most, 'TCP in, MTU 1500, CPU, 1.3 x the relay', 'in-1500', 's_per_gb',
+          1.3, 'relay')
+at_least('TCP in, MTU 1500, 0.9 of MTU 65520', median('in-1500', 'ours', 'gbps'),
+         times(median('in-65520', 'ours', 'gbps'), 0.9))
+bar_times(at_most, 'TCP in, MTU 65520, CPU, 1.1 x the distribution', 'in-65520', 's_per_gb',
+          1.1, 'distro')
 for what, factor, cpu in ('udp-out', 3, 0.36), ('udp-in', 5, 0.17):
-    bar_times(f'{what}, {factor} x the distribution', what, 'gbps', factor, 'distro', True)
-    bar_times(f'{what}, CPU s per GB, {cpu} x the distribution', what, 's_per_gb', cpu,
-              'distro')
-    bar(f'{what}, datagrams per call', median(what, 'ours', 'per_call'), 16, True)
-bar_times('an exchange, CPU us, 0.59 x the distribution', 'rr', 'us_per_op', 0.59, 'distro')
-bar('an exchange, system calls', median('calls-rr', 'ours', 'calls_per_op'), 8)
-bar('an exchange, calls of read()', median('calls-rr', 'ours', 'read'), 0)
+    bar_times(at_least, f'{what}, {factor} x the distribution', what, 'gbps', factor, 'distro')
+    bar_times(at_most, f'{what}, CPU s per GB, {cpu} x the distribution', what, 's_per_gb',
+              cpu, 'distro')
+    at_least(f'{what}, datagrams per call', median(what, 'ours', 'per_call'), 16)
+bar_times(at_most, 'an exchange, CPU us, 0.59 x the distribution', 'rr', 'us_per_op', 0.59,
+          'distro')
+at_most('an exchange, system calls', median('calls-rr', 'ours', 'calls_per_op'), 8)
+at_most('an exchange, calls of read()', median('calls-rr', 'ours', 'read'), 0)
 for what in tests:
     if what.count('-') == 2 and what[-1].isdigit() or 'no' in what:
-        bar(f'{what} works, Gb/s', min(values(what, 'ours', 'gbps'), default=0), 0.1, True)
-bar('idle, wake-ups', median('idle', 'ours', 'wakes'), 0)
-bar('idle, own memory, KB', median('idle', 'ours', 'rss'), 2500)
-bar('idle, mappings beside the two regions',
-    times(median('idle', 'ours', 'maps'), 1) and median('idle', 'ours', 'maps') - 2, 0)
-sys.exit(missed > 0)
+        at_least(f'{what} works, Gb/s', min(values(what, 'ours', 'gbps'), default=0), 0.1)
+at_most('idle, wake-ups', median('idle', 'ours', 'wakes'), 0)
+at_most('idle, own memory, KB', median('idle', 'ours', 'rss'), 2500)
+at_most('idle, mappings beside the two regions',
+        times(median('idle', 'ours', 'maps'), 1) and median('idle', 'ours', 'maps') - 2, 0)
+finish()
