@@ -41,13 +41,14 @@ static unsigned word(void)
 static void any_message(int fd)
 {
 	uint8_t payload[512];
+	const int kind[] = { null_fd, mem_fd, event_fd, log_fd };
 	struct fdpass fds = { .n = 0 };
 	uint32_t request = byte(), flags = byte();
 	unsigned kinds = byte();
 	size_t size = word() % sizeof(payload), i;
 
 	while (kinds && fds.n < 4) {
-		fds.fd[fds.n++] = kinds & 1 ? mem_fd : kinds & 2 ? event_fd : null_fd;
+		fds.fd[fds.n++] = kind[kinds & 3];
 		kinds >>= 2;
 	}
 	for (i = 0; i < size; i++)
@@ -105,6 +106,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	turn(pair[1]);
 	close(pair[1]);
 	tap_event(&t.tap, VHOST_EV_SOCKET, 0);
-	assert(t.vu.fd < 0 && !t.vu.mem.n);
+	assert(t.vu.fd < 0 && !t.vu.mem.n && !dirtylog_exists(&t.vu.log));
 	return 0;
 }

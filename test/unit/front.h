@@ -25,16 +25,17 @@
 #include "tap_vhost.h"
 
 enum { START_READY = 1, START_EVENT_IDX = 2, START_INDIRECT = 4, START_MRG = 8,
-       START_OFFLOAD = 16 };
+       START_OFFLOAD = 16, START_LOG = 32 };
 
 #define MEM	(1 << 18)
 #define GPA	0x10000ULL
 #define USER	0x7f00000000ULL
 #define RING	16U
+#define LOG_SIZE	(1 << 16)
 
 static struct tap_vhost t;
 static struct loop loop;
-static int mem_fd = -1, event_fd, null_fd;
+static int mem_fd = -1, event_fd, null_fd, log_fd;
 static uint8_t *mem;
 
 static inline void on_rx(void *ctx, const struct pkt *p, unsigned n)
@@ -108,12 +109,12 @@ static inline void turn(int fd)
 		;
 }
 
-static inline void ready_queue(int fd, uint32_t i)
+static inline void ready_queue(int fd, uint32_t i, uint32_t logged)
 {
 	const struct { uint32_t index, num; } num = { i, RING }, on = { i, 1 };
 	const struct { uint32_t index, flags; uint64_t desc, used, avail, log; } addr = {
-		i, 0, USER + i * 0x1000, USER + i * 0x1000 + 0x800,
-		USER + i * 0x1000 + 0x400, 0 };
+		i, logged, USER + i * 0x1000, USER + i * 0x1000 + 0x800,
+		USER + i * 0x1000 + 0x400, GPA + i * 0x1000 + 0x800 };
 	const struct fdpass event = { .n = 1, .fd = { event_fd } };
 	uint64_t index = i;
 
@@ -124,6 +125,17 @@ static inline void ready_queue(int fd, uint32_t i)
 	message(fd, 12, 1, &index, sizeof(index), &event);
 }
 
+/* As a front-end that has begun to migrate the guest before the device started */
+static inline void ready_log(int fd)
+{
+	const struct { uint64_t size, offset; } log = { LOG_SIZE - 5, 5 };
+	const uint64_t log_shmfd = 2;
+	const struct fdpass file = { .n = 1, .fd = { log_fd } };
+
+	message(fd, 16, 1, &log_shmfd, sizeof(log_shmfd), &(struct fdpass){ 0 });
+	message(fd, 6, 1, &log, sizeof(log), &file);
+}
+
 /* A device that is started, with buffers in both directions */
 static inline void ready(int fd, uint8_t start)
 {
@@ -131,8 +143,11 @@ static inline void ready(int fd, uint8_t start)
 		1, 0, GPA, MEM, USER, 0 };
 	const struct fdpass memory = { .n = 1, .fd = { mem_fd } };
 	uint64_t f = VIRTIO_F_VERSION_1 | VHOST_USER_F_PROTOCOL_FEATURES;
+	uint32_t logged = !!(start & START_LOG);
 	unsigned i;
 
+	if (logged)
+		f |= VHOST_F_LOG_ALL;
 	if (start & START_EVENT_IDX)
 		f |= VIRTIO_F_EVENT_IDX;
 	if (start & START_INDIRECT)
@@ -155,8 +170,10 @@ static inline void ready(int fd, uint8_t start)
 	}
 	message(fd, 2, 1, &f, sizeof(f), &(struct fdpass){ 0 });
 	message(fd, 5, 1, &table, sizeof(table), &memory);
-	ready_queue(fd, 0);
-	ready_queue(fd, 1);
+	ready_queue(fd, 0, logged);
+	ready_queue(fd, 1, logged);
+	if (logged)
+		ready_log(fd);
 	turn(fd);
 	assert(vhost_user_runs(&t.vu, 0) && vhost_user_runs(&t.vu, 1));
 }
@@ -166,8 +183,10 @@ static inline void setup(void)
 	log_set_level(LOG_L_ERR);
 	mem_fd = memfd_create("guest", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	log_fd = memfd_create("dirtylog", MFD_CLOEXEC);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (mem_fd < 0 || ftruncate(mem_fd, MEM) || event_fd < 0 || null_fd < 0 ||
+	if (mem_fd < 0 || ftruncate(mem_fd, MEM) || log_fd < 0 ||
+	    ftruncate(log_fd, LOG_SIZE) || event_fd < 0 || null_fd < 0 ||
 	    loop_init(&loop) || tap_vhost_init(&t, -1, TAP_OFF_USO, 65520, &loop))
 		abort();
 	mem = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd, 0);

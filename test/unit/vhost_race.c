@@ -246,7 +246,7 @@ static void restart(int fd, uint32_t i)
 	turn(fd);
 	used(i)->idx = htole16((uint16_t)base.num);
 	message(fd, 10, 1, &base, sizeof(base), &(struct fdpass){ 0 });
-	ready_queue(fd, i);
+	ready_queue(fd, i, 0);
 	turn(fd);
 	restarts++;
 }
