@@ -226,8 +226,9 @@ below() {
 	asks "$D/new.repair" "$what" <"$T/home/fifo" >"$T/home/asked" &
 	asks=$!
 	exec 9>"$T/home/fifo"
-	wait_for served $helper
+	wait_for -t 10 served $helper
 	rc=$?
+	[ $rc = 0 ] || kill $helper $asks
 	exec 9>&-
 	wait $asks
 	wait $helper || rc=1
@@ -249,6 +250,7 @@ t "other files and sockets of the past are passed over" below late
 helper=$!
 wait_for watching $helper
 rm -r "$D"
+wait_for -t 10 gone $helper || kill $helper
 wait $helper
 is $? 1 "a directory that is removed ends it"
 like "$(cat "$T/home/said")" "The directory $D is gone" "and is told"
