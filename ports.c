@@ -325,7 +325,7 @@ static int parse_all_or_auto(struct spec *s, struct text t, union inany *to)
 /* Check an item, and note the ports that it excludes */
 static int check_item(struct spec *s, struct text t)
 {
-	struct mapping m;
+	struct mapping m = { 0 };
 
 	if (!t.len)
 		return spec_fail(s, "an item of the list is empty");
@@ -343,7 +343,7 @@ static int add_item(struct spec *s, struct text t)
 {
 	struct fwd_rule r = s->rule;
 	struct rules_clash clash;
-	struct mapping m;
+	struct mapping m = { 0 };
 
 	if (*t.s == '~')
 		return 0;

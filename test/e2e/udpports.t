@@ -310,7 +310,7 @@ for WHO in $WHOM; do
 	exclusive
 	own_port
 	target_port $PEER4 IPv4 $HOST4 0.0.0.0 0.0.0.0/7511:192.0.2.130/7512
-	target_port $PEER6 IPv6 $HOST6 :: [::]/7511:2001:db8:8::5/7512
+	target_port $PEER6 IPv6 $HOST6 :: '[::]/7511:2001:db8:8::5/7512'
 	asked_address 198.51.100.8/24 IPv4 "" 0.0.0.0
 	asked_address 2001:db8:1::8/64 IPv6 nodad ::
 	address_changes $PEER4 IPv4 new4 old4 198.51.100.9
