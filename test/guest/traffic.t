@@ -17,14 +17,8 @@ for mtu in 1280 1500 9000 65520; do
 	1500)	list="1 1000 100k 8m";;
 	*)	list="1 4m";;
 	esac
-	sizes $PEER4 "MTU $mtu, IPv4" "$list"
-	sizes $PEER6 "MTU $mtu, IPv6" "$list"
-	udp $PEER4 "MTU $mtu, IPv4"
-	udp $PEER6 "MTU $mtu, IPv6"
-	pings $PEER4 "MTU $mtu, IPv4"
-	pings $PEER6 "MTU $mtu, IPv6"
-	[ $mtu != 1500 ] || out $PEER4 "-n 64 -r 100k -s 100k" \
-		"-n 64 -s 100k -r 100k" "64 connections at once"
+	traffic "MTU $mtu" "$list" "$list"
+	[ $mtu != 1500 ] || many
 	passt_stop
 done
 done_testing

@@ -47,14 +47,8 @@ for mtu in 1500 65520; do
 		bit "$f" "${n%:*}"
 		ok $? "MTU $mtu: the guest's driver uses ${n#*:}"
 	done
-	sizes $PEER4 "MTU $mtu, IPv4" "1 100k 8m"
-	sizes $PEER6 "MTU $mtu, IPv6" "1 4m"
-	udp $PEER4 "MTU $mtu, IPv4"
-	udp $PEER6 "MTU $mtu, IPv6"
-	pings $PEER4 "MTU $mtu, IPv4"
-	pings $PEER6 "MTU $mtu, IPv6"
-	[ $mtu != 1500 ] || out $PEER4 "-n 64 -r 100k -s 100k" \
-		"-n 64 -s 100k -r 100k" "64 connections at once"
+	traffic "MTU $mtu" "1 100k 8m" "1 4m"
+	[ $mtu != 1500 ] || many
 	[ $mtu = 1500 ] || break
 	passt_stop
 done

@@ -8,6 +8,8 @@
 #				it shares its memory
 #   passt_stop			both
 #   out ADDR SERVER CLIENT NAME, sizes ADDR NAME LIST, udp ADDR NAME, pings ADDR NAME
+#   traffic NAME LIST4 LIST6	the last three, of both families; LIST: sizes for TCP
+#   many			connections at once
 
 S=$T/home/vm.socket
 P=7100
@@ -74,4 +76,18 @@ udp() {
 pings() {
 	like "$(vm a "ping -c 2 -W 5 -s 1000 $1")" "2 packets received" \
 		"$2: ping and its answer"
+}
+
+traffic() {
+	sizes $PEER4 "$1, IPv4" "$2"
+	sizes $PEER6 "$1, IPv6" "$3"
+	udp $PEER4 "$1, IPv4"
+	udp $PEER6 "$1, IPv6"
+	pings $PEER4 "$1, IPv4"
+	pings $PEER6 "$1, IPv6"
+}
+
+many() {
+	out $PEER4 "-n 64 -r 100k -s 100k" "-n 64 -s 100k -r 100k" \
+		"64 connections at once"
 }
