@@ -75,7 +75,10 @@ static inline bool view_skip(struct view *v, size_t n)
 	return true;
 }
 
-/* view_take() - Copy @n bytes out and step over them; false if there are fewer */
+/* view_take() - Copy @n bytes out and step over them; false if there are fewer
+ *
+ * The guest may change them at any time, so the compiler must not read them again where
+ * the copy is used. */
 static inline bool view_take(struct view *v, void *to, size_t n)
 {
 	if (n > v->here) {
@@ -87,6 +90,7 @@ static inline bool view_take(struct view *v, void *to, size_t n)
 	}
 	if (n)
 		memcpy(to, v->p, n);
+	__asm__ volatile("" : : : "memory");
 	view_step(v, n);
 	return true;
 }
