@@ -122,14 +122,6 @@ static bool is_literal(const char *p, size_t len)
 	return digits && digits <= DIGITS_MAX && digits + (*p == '-') == len;
 }
 
-static bool is_new_name(const struct json *j, const char *name)
-{
-	for (unsigned i = 0; i < j->n; i++)
-		if (!strcmp(j->field[i].name, name))
-			return false;
-	return true;
-}
-
 /*
  * Read a value at @p and the comma or brace behind it
  *
@@ -186,7 +178,7 @@ bool json_parse(struct json *j, char *line)
 		if (!p)
 			return false;
 		p = skip_blanks(p);
-		if (*p != ':' || !is_new_name(j, f->name))
+		if (*p != ':' || json_has(j, f->name))
 			return false;
 		p = take_value(skip_blanks(p + 1), f, &last);
 		if (!p)

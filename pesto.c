@@ -164,14 +164,11 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static void say_version(void)
-{
-	printf("pesto %s\n"
-	       "Copyright: the authors of passt and pasta\n"
-	       "License: GPL-2.0-or-later, free software, to be changed and\n"
-	       "passed on. There is no warranty, as far as the law permits.\n",
-	       VERSION);
-}
+static const char version[] =
+	"pesto " VERSION "\n"
+	"Copyright: the authors of passt and pasta\n"
+	"License: GPL-2.0-or-later, free software, to be changed and\n"
+	"passed on. There is no warranty, as far as the law permits.\n";
 
 static void note_change(struct args *a, enum change_kind kind, int letter,
 			const char *spec)
@@ -222,7 +219,7 @@ static void use_option(struct args *a, int letter)
 		a->show = true;
 		break;
 	case 'v':
-		say_version();
+		fputs(version, stdout);
 		exit(PESTO_STATUS_OK);
 	case 'h':
 		fputs(usage, stdout);

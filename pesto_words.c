@@ -338,14 +338,6 @@ static enum pesto_status connection_lost(const struct words *w, const char *why)
 	return PESTO_STATUS_LOST;
 }
 
-static bool send_line(const struct words *w, const char *request)
-{
-	char line[WORDS_REQUEST_MAX + 1];
-	int n = snprintf(line, sizeof(line), "%s\n", request);
-
-	return send(w->fd, line, (size_t)n, MSG_NOSIGNAL) == n;
-}
-
 /*
  * Read until a whole line is in @w->in
  *
@@ -430,11 +422,12 @@ enum pesto_status words_ask(struct words *w, const char *request)
 	bool events = command && command->show == show_event;
 	const struct timeval never = { 0 };
 	bool good = true;
-	char reason[UTIL_ERROR_STRLEN];
+	char reason[UTIL_ERROR_STRLEN], sent[WORDS_REQUEST_MAX + 1];
+	int n = snprintf(sent, sizeof(sent), "%s\n", request);
 	struct json j;
 	char *line;
 
-	if (!send_line(w, request))
+	if (send(w->fd, sent, (size_t)n, MSG_NOSIGNAL) != n)
 		return connection_lost(w, lost_text(errno, reason));
 	while ((line = next_line(w))) {
 		if (w->json)
