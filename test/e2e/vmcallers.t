@@ -114,6 +114,84 @@ parent with 7 child "$PASST" -q -f -t none -u none --fd 7
 is "$out" "$MAC
 status 0" "krun: the same without ports"
 
+# --- vhost-user: "front FD|SOCKET PIDFILE END [COMMAND...]"
+cat > "$T/bin/front" <<'END'
+#!/usr/bin/env python3
+# Run a command with one end of a socket pair as descriptor FD, or connect to SOCKET; be the
+# front-end and the guest there: print the answer to an ARP request.  Then the daemon ends
+# (END is a signal), or we leave (0)
+import os, select, socket, subprocess, sys, time
+import frames, vhost
+GUEST = bytes.fromhex("525400123456")
+where, pidfile, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if where.isdigit():
+    a, b = socket.socketpair()
+    os.dup2(a.fileno(), 100)
+    a.close()
+    a = socket.socket(fileno=100)
+    b = b.detach()
+    if b != int(where):
+        os.dup2(b, int(where))
+        os.close(b)
+    p = subprocess.run(sys.argv[4:], pass_fds=[int(where)], stdin=subprocess.DEVNULL,
+                       timeout=10)
+    print("parent", p.returncode, flush=True)
+    os.close(int(where))
+else:
+    a = socket.socket(socket.AF_UNIX)
+    a.connect(where)
+f = vhost.FrontEnd(a)
+f.hello(vhost.CSUM | vhost.GUEST_CSUM | vhost.MRG_RXBUF | vhost.EVENT_IDX)
+d = vhost.Driver(f)
+if d.start():
+    sys.exit("the driver does not start")
+d.send([(bytes(10), frames.eth(b"\xff" * 6, GUEST, frames.ETH_ARP, frames.arp(
+    1, GUEST, os.environ["HOST4"], bytes(6), os.environ["GW4"])))])
+answer, limit = None, time.monotonic() + 10
+while not answer:
+    if time.monotonic() > limit:
+        sys.exit("no answer")
+    # Frames that come while the driver asks for calls raise none
+    if select.select([f.call[0]], [], [], 0.1)[0]:
+        os.eventfd_read(f.call[0])
+    for frame, _ in d.receive():
+        if frame[12:14] == b"\x08\x06" and frame[21] == 2:
+            answer = frame[22:28].hex(":")
+print(answer)
+if end:
+    os.kill(int(open(pidfile).read()), end)
+    print("closed" if a.recv(1) == b"" else "data")
+END
+chmod 755 "$T/bin/front"
+cp "$NS_TOP"/test/frame/{vhost,frames}.py "$T/bin/"
+ended() { [ ! -e "$PIDFILE" ] || gone "$(cat "$PIDFILE")"; }
+
+# qemu -netdev passt,vhost-user=on: it ends passt by SIGTERM, and survives its death
+for end in 15 9 0; do
+	parent front 3 "$PIDFILE" $end "$PASST" --vhost-user --quiet --mtu 1500 \
+		--search "example.com example.org" --tcp-ports 2222,2223 --pid "$PIDFILE" --fd 3
+	[ $end = 0 ] && closed="" || closed="
+closed"
+	is "$out" "parent 0
+$MAC$closed" "qemu, vhost-user: ready when the parent exits, it serves (end by $end)"
+	t "qemu, vhost-user: it is gone then" wait_for ended
+done
+parent "$PASST" --vhost-user --quiet --pid "$PIDFILE" --fd 3 3<&-
+is $? 1 "qemu, vhost-user: a descriptor that is not open is an error"
+
+# libvirt, type='vhostuser': its line for a user interface, and --vhost-user
+for n in 1 2; do
+	parent "$PASST" --one-off --socket "$S" --pid "$PIDFILE" --vhost-user --mtu 1500 \
+		--interface eth0 --log-file "$T/home/net0.log" --hostname guest \
+		--address $HOST4 --netmask 24 --address $HOST6 --netmask 64 \
+		--mac-addr 52:54:00:aa:bb:cc --tcp-ports $HOST4%eth0/2222:22 --udp-ports 5000
+	is $? 0 "libvirt, vhost-user: the parent exits with 0 ($n)"
+	t "libvirt, vhost-user: port 2222 is forwarded ($n)" listening tcp 2222
+	parent front "$S" "$PIDFILE" 0
+	is "$out" 52:54:00:aa:bb:cc "libvirt, vhost-user: it serves ($n)"
+	t "libvirt, vhost-user: it ends when qemu has left ($n)" wait_for ended
+done
+
 # Managers of virtual machines that migrate
 parent "$PASST" --vhost-user --repair-path none --migrate-exit --migrate-no-linger \
 	--pid "$PIDFILE" --socket "$S"
