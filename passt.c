@@ -68,6 +68,7 @@
 #include "tap_vhost.h"
 #include "tap_tun.h"
 #include "tcp.h"
+#include "tcp_migrate.h"
 #include "tcp_splice.h"
 #include "types.h"
 #include "udp.h"
@@ -134,6 +135,8 @@ static struct passt {
 	struct icmp icmp;
 	struct input input;
 	struct migrate migrate;
+	struct migrate_flows migrate_flows;
+	struct tcp_migrate tcp_migrate;
 	struct listen listen;
 	struct scan scan;
 	struct inbound inbound;
@@ -306,6 +309,20 @@ static void tap_started(void *ctx)
 	input_solicit_guest(&s->input);
 }
 
+static int repairer_wait(void *ctx, unsigned ms)
+{
+	return repair_wait(ctx, ms);
+}
+
+static int repairer_set(void *ctx, const int *fds, unsigned n, int mode)
+{
+	return repair_set(ctx, fds, n, mode);
+}
+
+static const struct tcp_repairer repairer = {
+	&p.repair, repairer_wait, repairer_set,
+};
+
 static int tap_migrate(void *ctx, enum tap_migrate step, int fd)
 {
 	struct passt *s = ctx;
@@ -392,7 +409,8 @@ static void protocols_init(struct passt *s)
 		  &s->loop);
 	input_init(&s->input, c, net, &s->guest, &s->dns, s->tap, &s->loop,
 		   &s->tcp, &s->udp, &s->icmp);
-	migrate_init(&s->migrate, &s->guest, net, NULL);
+	tcp_migrate_init(&s->tcp_migrate, &s->tcp, &repairer, &s->migrate_flows);
+	migrate_init(&s->migrate, &s->guest, net, &s->migrate_flows);
 	guest_mac_init(s);
 }
 

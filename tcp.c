@@ -271,6 +271,8 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 
 		segment_of(p, &g);
 		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
+		if (f && tcp_conn(f)->held)
+			continue;	/* the guest stands still, or should */
 		if (f && g.flags & (TCPF_SYN | TCPF_RST) && tcp_conn(f)->work) {
 			/* Earlier segments may end the flow, or have data that
 			 * a RST must not overtake */

@@ -30,6 +30,14 @@
 #define TCP_POLL_IDLE_MS	200	/* while the peer acknowledges nothing */
 #define TCP_SOCK_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
+/* A flow that is held takes no part in anything: tcp_migrate.c */
+enum tcp_held {
+	TCP_LIVE,
+	TCP_FROZEN,			/* may move with the guest, or go on here */
+	TCP_ARRIVED,			/* has moved here, the guest not yet */
+	TCP_GONE,			/* has moved with the guest */
+};
+
 /**
  * struct tcp_conn - Private state of a flow
  * @s:		State
@@ -57,6 +65,7 @@
  *		data that the socket still has, @in_space bytes when last seen
  * @ack_due:	An ACK is due that found no frame
  * @dying:	A RST is due that found no frame; the flow ends after it
+ * @held:	enum tcp_held
  */
 struct tcp_conn {
 	struct tcps s;
@@ -70,6 +79,7 @@ struct tcp_conn {
 	uint8_t work;
 	bool near, peek_off, readable, rdhup, urgent, armed, starved, failed,
 	     draining, ack_due, dying;
+	uint8_t held;
 };
 static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -125,6 +135,12 @@ bool tcp_pump(struct tcp *t, struct flow *f);
 /* New flows: tcp_start.c */
 void tcp_connect_failed(struct tcp *t, struct flow *f, int error);
 void tcp_connected(struct tcp *t, struct flow *f);
+uint16_t tcp_mss_max(const struct tcp *t, bool v4);
+void tcp_set_options(struct tcp *t, struct flow *f);
+int tcp_watch_socket(struct tcp *t, struct flow *f);
+struct flow *tcp_start_flow(struct tcp *t, int sock, enum pif ini_pif,
+			    const struct flowside *ini,
+			    const struct flowside *tgt);
 void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		  const struct tcp_seg *g);
 

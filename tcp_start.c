@@ -35,7 +35,8 @@ static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
 			    tcps_initial_seq(hash, t->loop->now_ms));
 }
 
-static uint16_t tap_mss(const struct tcp *t, bool v4)
+/* tcp_mss_max() - Largest payload of a segment that fits the MTU of the tap */
+uint16_t tcp_mss_max(const struct tcp *t, bool v4)
 {
 	unsigned hdr = sizeof(struct tcp_hdr) +
 		       (v4 ? sizeof(struct ip4_hdr) : sizeof(struct ip6_hdr));
@@ -116,8 +117,8 @@ void tcp_connected(struct tcp *t, struct flow *f)
 	tcp_trace(t, f, c->near ? "connected, near" : "connected");
 }
 
-/* set_options() - Set the options that every socket of a flow has */
-static void set_options(struct tcp *t, struct flow *f)
+/* tcp_set_options() - Set the options that every socket of a flow has */
+void tcp_set_options(struct tcp *t, struct flow *f)
 {
 	static const int one = 1, zero = 0;
 	struct tcp_conn *c = tcp_conn(f);
@@ -132,7 +133,8 @@ static void set_options(struct tcp *t, struct flow *f)
 				  sizeof(zero));
 }
 
-static int watch_socket(struct tcp *t, struct flow *f)
+/* tcp_watch_socket() - Have events of the socket reported: 0 or negative errno */
+int tcp_watch_socket(struct tcp *t, struct flow *f)
 {
 	return loop_add(t->loop, tcp_conn(f)->sock, TCP_SOCK_EVENTS,
 			flow_ref(f, !flow_tap_index(f)));
@@ -174,22 +176,22 @@ static int open_socket(struct tcp *t, struct flow *f)
 	rc = bind_source(t, f);
 	if (rc)
 		return rc;
-	set_options(t, f);
+	tcp_set_options(t, f);
 	if (connect(c->sock, &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
-	return watch_socket(t, f);
+	return tcp_watch_socket(t, f);
 }
 
 /*
- * start_flow() - Start a flow between tap and host, looked up by its tap side
+ * tcp_start_flow() - Start a flow between tap and host, looked up by its tap side
  * @sock:	Its socket, -1: none yet
  * @ini_pif, @ini, @tgt:	Initiating side, and the other
  *
  * Return: the flow, NULL if there is no room
  */
-static struct flow *start_flow(struct tcp *t, int sock, enum pif ini_pif,
-			       const struct flowside *ini,
-			       const struct flowside *tgt)
+struct flow *tcp_start_flow(struct tcp *t, int sock, enum pif ini_pif,
+			    const struct flowside *ini,
+			    const struct flowside *tgt)
 {
 	bool out = ini_pif == PIF_TAP;
 	struct flow *f = flow_start(t->flows, &(struct flow_spec){
@@ -219,7 +221,7 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		tcp_answer_rst(t, tap, g);
 		return;
 	}
-	f = start_flow(t, -1, PIF_TAP, tap, &host);
+	f = tcp_start_flow(t, -1, PIF_TAP, tap, &host);
 	if (!f) {
 		/* Without an answer the guest retransmits: RFC 9293, 3.8.1 */
 		t->stats.refused_table++;
@@ -228,7 +230,7 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 	}
 
 	c = tcp_conn(f);
-	tcps_init_passive(&c->s, g, initial_seq(t, tap), tap_mss(t, v4), v4);
+	tcps_init_passive(&c->s, g, initial_seq(t, tap), tcp_mss_max(t, v4), v4);
 	t->stats.opened++;
 	tcp_trace(t, f, "new");
 
@@ -315,18 +317,18 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		hostsock_reset(fd);
 		return;
 	}
-	f = start_flow(t, fd, PIF_HOST, host, &seen);
+	f = tcp_start_flow(t, fd, PIF_HOST, host, &seen);
 	if (!f) {
 		t->stats.refused_table++;
 		warn_limited("Too many connections, one is refused");
 		hostsock_reset(fd);
 		return;
 	}
-	set_options(t, f);
-	tcps_init_active(&tcp_conn(f)->s, initial_seq(t, &seen), tap_mss(t, v4), v4,
+	tcp_set_options(t, f);
+	tcps_init_active(&tcp_conn(f)->s, initial_seq(t, &seen), tcp_mss_max(t, v4), v4,
 			 &t->syn, t->loop->now_ms);
 	look_at_path(t, f);
-	if (watch_socket(t, f)) {
+	if (tcp_watch_socket(t, f)) {
 		tcp_end(t, f, true, "can't be watched");
 		return;
 	}

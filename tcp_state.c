@@ -67,6 +67,7 @@
 #define RESET_RETRIES		2	/* of the data before a RST */
 #define DUPACKS			3	/* RFC 5681, 3.2 */
 #define WINDOW_FIELD_MAX	65535U
+#define WINDOW_MOST	(WINDOW_FIELD_MAX << TCP_WS_MAX)
 #define ISN_TICKS_PER_MS	(1000000 / 64)	/* one tick is 64 ns */
 
 static inline bool seq_lt(uint32_t a, uint32_t b)
@@ -768,6 +769,73 @@ uint64_t tcps_next_timer(const struct tcps *s)
 bool tcps_done(const struct tcps *s)
 {
 	return s->out == OUT_FIN_ACKED && s->in == IN_FIN_ACKED;
+}
+
+/* Is the state of the direction to the guest one that can come about? */
+static bool valid_to_guest(const struct tcps *s)
+{
+	uint32_t flight = s->snd_max - s->snd_una;
+
+	if (flight > WINDOW_MOST || s->snd_nxt - s->snd_una > flight ||
+	    s->snd_wnd > s->snd_wnd_max || s->snd_wnd_max > WINDOW_MOST ||
+	    s->dupacks >= DUPACKS || s->retries > RETRIES_MAX ||
+	    s->rto_ms < 1 || s->rto_ms > RTO_MAX_MS)
+		return false;
+	if (s->recovering && s->recover - s->snd_una - 1 >= flight)
+		return false;
+	if (s->mss < TCPS_MSS_MIN || s->mss > s->rcv_mss)
+		return false;
+
+	switch (s->in) {
+	case IN_OPEN:
+		return true;
+	case IN_EOF:
+		return s->snd_max - s->snd_eof <= 1 &&
+		       s->snd_eof - s->snd_una <= flight;
+	case IN_FIN_ACKED:
+		return !flight && s->snd_una == s->snd_eof + 1;
+	default:
+		return false;
+	}
+}
+
+/* Is the state of the direction from the guest one that can come about? */
+static bool valid_from_guest(const struct tcps *s)
+{
+	uint32_t fin = s->out != OUT_OPEN;
+
+	if (s->out > OUT_FIN_ACKED ||
+	    s->rcv_nxt - s->rcv_acked > WINDOW_MOST ||
+	    s->rcv_edge + fin - s->rcv_nxt > WINDOW_MOST)
+		return false;
+	return s->out != OUT_FIN_ACKED || s->rcv_acked == s->rcv_nxt;
+}
+
+/* Are the times ones that a timer may have been set to, and are all set that must be? */
+static bool valid_times(const struct tcps *s, uint64_t now_ms)
+{
+	if (s->rtx_at > now_ms + RTO_MAX_MS ||
+	    s->poll_at > now_ms + RTO_MAX_MS ||
+	    s->alive_at > now_ms + ALIVE_IDLE_MS || !s->alive_at ||
+	    s->probes > ALIVE_PROBES)
+		return false;
+	return s->rtx_at || (s->snd_una == s->snd_max && !s->persist);
+}
+
+/**
+ * tcps_valid() - May an established connection have this state?
+ * @s:		State, from outside
+ * @now_ms:	Time
+ *
+ * Whatever is accepted here stays within the bounds that the rest of this file relies
+ * on. A reset that is due is not accepted.
+ */
+bool tcps_valid(const struct tcps *s, uint64_t now_ms)
+{
+	return s->phase == TCPS_ESTABLISHED && !s->reset && !s->reset_fin &&
+	       s->our_ws <= TCP_WS_MAX && s->peer_ws <= TCP_WS_MAX &&
+	       valid_to_guest(s) && valid_from_guest(s) &&
+	       valid_times(s, now_ms);
 }
 
 /**

@@ -167,6 +167,7 @@ void tcps_drain(struct tcps *s, uint64_t poll_at, uint64_t now_ms);
 unsigned tcps_timer(struct tcps *s, uint64_t now_ms);
 uint64_t tcps_next_timer(const struct tcps *s);
 bool tcps_done(const struct tcps *s);
+bool tcps_valid(const struct tcps *s, uint64_t now_ms);
 
 void tcps_reset_for(const struct tcp_seg *g, uint32_t *seq, uint32_t *ack,
 		    uint8_t *flags);

@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest moves with its TCP connections, between two tables of flows in this process
+ *
+ * The guest is made of segments. Its peers are real sockets, in a namespace with their
+ * address and ours. Both daemons share that namespace, so the sockets of the source are
+ * closed before the target makes its own.
+ */
+
+#include "tcp_migrate.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "fake_tap.h"
+#include "inany.h"
+#include "net.h"
+#include "own_net.h"
+#include "tap.h"
+#include "tcp_priv.h"
+#include "tcp_sock.h"
+
+#define PEER		"203.0.113.1"
+#define OURS		"198.51.100.2"
+#define GUEST		"198.51.100.5"
+#define GPORT		40000
+#define ISN		0x7ffffff0U	/* of the guest: numbers pass 2^31 */
+#define MOST		(8U << 20)	/* bytes in one direction */
+#define TURNS		20000
+
+/* A daemon */
+static struct world {
+	struct conf conf;
+	struct hostnet hostnet;
+	struct dns dns;
+	struct guest guest;
+	struct flow_table flows;
+	struct loop loop;
+	struct fake_tap fake;
+	struct tcp tcp;
+	struct tcp_migrate migrate;
+	struct migrate_flows ops;
+} source, target;
+
+/* The guest's half of the connection; @wnd: window that it tells, bytes */
+static struct {
+	struct world *at;
+	uint16_t peer_port;
+	uint32_t snd_una, snd_nxt, rcv_nxt, wnd, edge;
+	bool refused, eof, fin_acked;
+	uint32_t got, sent;
+	uint8_t in[MOST], out[MOST];
+} g;
+
+static int listener, peer = -1;
+static uint8_t in[MOST], out[MOST];	/* of the peer */
+static uint32_t peer_got, peer_sent;
+static int helper_fails;		/* countdown, 0: never */
+static bool no_helper;
+
+static int repair_there(void *ctx, unsigned ms)
+{
+	(void)ctx;
+	(void)ms;
+	return no_helper ? -ENOTCONN : 0;
+}
+
+static int switch_repair(void *ctx, const int *fds, unsigned n, int mode)
+{
+	unsigned i;
+
+	(void)ctx;
+	for (i = 0; i < n; i++) {
+		if (helper_fails && !--helper_fails) {
+			no_helper = true;
+			return -EPIPE;
+		}
+		if (no_helper)
+			return -ENOTCONN;
+		if (setsockopt(fds[i], IPPROTO_TCP, TCP_REPAIR, &mode,
+			       sizeof(mode)))
+			return -errno;
+	}
+	return 0;
+}
+
+static void start_world(struct world *w)
+{
+	static const struct tcp_repairer repairer = {
+		NULL, repair_there, switch_repair
+	};
+	static const uint64_t key[2] = { 1, 2 };
+
+	memset(&w->flows, 0, sizeof(w->flows));
+	memset(&w->tcp, 0, sizeof(w->tcp));
+	w->conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
+	w->conf.ip4.outbound_addr = addr(OURS);
+	w->hostnet = both_families();
+	flow_init(&w->flows, key);
+	loop_init(&w->loop);
+	fake_tap_init(&w->fake, 0, 1500);
+	tcp_init(&w->tcp, &w->conf, &w->hostnet, &w->guest, &w->dns, &w->flows,
+		 &w->fake.tap, &w->loop, key);
+	tcp_migrate_init(&w->migrate, &w->tcp, &repairer, &w->ops);
+}
+
+/* The guest ----------------------------------------------------------------- */
+
+static void guest_send(uint8_t flags, uint32_t seq, const void *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct pkt p = {
+		.kind = PKT_TCP, .src = addr(GUEST), .dst = addr(PEER),
+		.proto = IPPROTO_TCP, .payload = view_of_iov(&iov, 1),
+		.tcp = { .sport = htons(GPORT), .dport = htons(g.peer_port),
+			 .seq = htonl(seq), .ack = htonl(g.rcv_nxt),
+			 .flags = flags, .wnd = htons((uint16_t)g.wnd) },
+	};
+
+	if (!len)
+		p.payload = view_of(NULL, 0);
+	tcp_tap_input(&g.at->tcp, &p, 1);
+}
+
+static void guest_ack(void)
+{
+	guest_send(TCPF_ACK, g.snd_nxt, NULL, 0);
+}
+
+/* Take a frame of the tap; true if it wants an answer */
+static bool guest_take(const struct fake_frame *f)
+{
+	uint32_t seq, len = f->len - 54;
+	struct tcp_hdr th;
+
+	memcpy(&th, f->b + 34, sizeof(th));
+	seq = ntohl(th.seq);
+
+	if (th.flags & TCPF_RST) {
+		g.refused = true;
+		return false;
+	}
+	if (th.flags & TCPF_SYN) {
+		g.rcv_nxt = seq + 1;
+		return true;
+	}
+	if ((int32_t)(ntohl(th.ack) - g.snd_una) >= 0) {
+		g.snd_una = ntohl(th.ack);
+		g.edge = g.snd_una + ntohs(th.wnd);
+	}
+	if (seq != g.rcv_nxt)
+		return true;
+	if (g.got + len <= MOST)
+		memcpy(g.in + g.got, f->b + 54, len);
+	g.got += len;
+	g.rcv_nxt += len;
+	if (th.flags & TCPF_FIN) {
+		g.eof = true;
+		g.rcv_nxt++;
+	}
+	return len || th.flags & TCPF_FIN;
+}
+
+static void guest_run(void)
+{
+	struct fake_tap *f = &g.at->fake;
+	unsigned i, n = f->n;
+	bool answer = false;
+
+	for (i = 0; i < n; i++)
+		answer |= guest_take(&f->sent[i]);
+	f->n = 0;
+	if (answer && !g.refused)
+		guest_ack();
+	if (n)
+		tcp_tap_writable(&g.at->tcp);
+}
+
+/* One turn of the loop of the daemon that the guest is at */
+static void turn(void)
+{
+	struct epoll_event ev[16];
+	struct world *w = g.at;
+	struct timer *t;
+	int i, n = loop_wait(&w->loop, ev, 16, true);
+
+	for (i = 0; i < n; i++) {
+		union epoll_ref ref = { .u64 = ev[i].data.u64 };
+		struct flow *f = flow_from_ref(&w->flows, ref);
+
+		if (f)
+			tcp_sock_event(&w->tcp, f, ref.side, ev[i].events);
+	}
+	while ((t = wheel_expire(&w->loop.wheel, w->loop.now_ms)))
+		if (flow_from_ref(&w->flows, t->ref))
+			tcp_timer(&w->tcp, flow_from_ref(&w->flows, t->ref));
+	tcp_run_ready(&w->tcp);
+	guest_run();
+	if (!n)
+		usleep(200);
+}
+
+static void turns(unsigned n)
+{
+	while (n--)
+		turn();
+}
+
+/* Let the guest send up to @len bytes, as far as the window goes */
+static uint32_t guest_write(uint32_t len)
+{
+	uint32_t done = 0, n;
+
+	while (done < len && g.sent < MOST && !g.refused) {
+		n = g.edge - g.snd_nxt;
+		n = n > 1400 ? 1400 : n;
+		n = n > len - done ? len - done : n;
+		n = n > MOST - g.sent ? MOST - g.sent : n;
+		if ((int32_t)(g.edge - g.snd_nxt) <= 0)
+			break;
+		guest_send(TCPF_ACK | TCPF_PSH, g.snd_nxt, g.out + g.sent, n);
+		g.sent += n;
+		g.snd_nxt += n;
+		done += n;
+		if (done / 1400 % 16 == 0)
+			turn();
+	}
+	return done;
+}
+
+static void guest_fin(void)
+{
+	guest_send(TCPF_ACK | TCPF_FIN, g.snd_nxt, NULL, 0);
+	g.snd_nxt++;
+	turns(50);
+}
+
+/* The peer ------------------------------------------------------------------ */
+
+static void peer_write(uint32_t len)
+{
+	ssize_t n = send(peer, out + peer_sent, len, MSG_DONTWAIT);
+
+	if (n > 0)
+		peer_sent += n;
+}
+
+static bool peer_eof;
+
+static void peer_read(void)
+{
+	ssize_t n = recv(peer, in + peer_got, MOST - peer_got, MSG_DONTWAIT);
+
+	if (n > 0)
+		peer_got += n;
+	peer_eof |= !n && peer_got < MOST;
+}
+
+/* The connection ------------------------------------------------------------ */
+
+static void alias(const char *name, const char *a)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq r = { 0 };
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	sin.sin_addr = addr(a).v4mapped.a4;
+	memcpy(&r.ifr_addr, &sin, sizeof(sin));
+	if (ioctl(fd, SIOCSIFADDR, &r))
+		perror("# address");
+	close(fd);
+}
+
+static void listen_there(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+
+	sin.sin_addr = addr(PEER).v4mapped.a4;
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (void *)&sin, sizeof(sin)) || listen(listener, 5) ||
+	    getsockname(listener, (void *)&sin, &len))
+		perror("# listener");
+	g.peer_port = ntohs(sin.sin_port);
+}
+
+/* The guest connects through the source; @near as if by the distance of the peer */
+static bool connect_guest(bool near)
+{
+	unsigned i;
+
+	start_world(&source);
+	start_world(&target);
+	g.at = &source;
+	g.snd_una = g.snd_nxt = ISN;
+	g.wnd = 60000;
+	g.rcv_nxt = g.got = g.sent = 0;
+	g.refused = g.eof = false;
+	peer_got = peer_sent = 0;
+	peer_eof = no_helper = false;
+	helper_fails = 0;
+	guest_send(TCPF_SYN, ISN - 1, NULL, 0);
+	for (i = 0; i < 1000 && !g.rcv_nxt; i++)
+		turn();
+	peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	if (peer < 0 || !g.rcv_nxt)
+		return false;
+	tcp_conn(flow_next(&source.flows, NULL))->near = near;
+	turns(5);
+	return true;
+}
+
+static void end_all(struct world *w)
+{
+	struct flow *f = NULL;
+
+	while ((f = flow_next(&w->flows, f)))
+		tcp_end(&w->tcp, f, true, "the test ends");
+	close(w->loop.epfd);
+}
+
+static void disconnect(void)
+{
+	close(peer);
+	peer = -1;
+	end_all(&source);
+	end_all(&target);
+}
+
+static int saved = -1;
+
+/* Save to @saved: false on failure */
+static bool save_all(void)
+{
+	static struct migio io;
+	bool good;
+
+	if (saved >= 0)
+		close(saved);
+	saved = memfd_create("state", 0);
+	migio_begin(&io, saved, 5000);
+	good = source.ops.save(source.ops.ctx, &io) && migio_put_end(&io);
+	lseek(saved, 0, SEEK_SET);
+	return good;
+}
+
+static bool load_all(void)
+{
+	static struct migio io;
+
+	migio_begin(&io, saved, 5000);
+	return target.ops.load(target.ops.ctx, &io) && migio_get_end(&io);
+}
+
+/* The source forgets its flows; the sockets end, too: the target is in this namespace */
+static void leave_source(void)
+{
+	struct flow *f = NULL;
+
+	source.ops.gone(source.ops.ctx);
+	while ((f = flow_next(&source.flows, f)))
+		tcp_evict(&source.tcp, f);
+}
+
+static bool move(void)
+{
+	bool good = !source.ops.freeze(source.ops.ctx) && save_all();
+
+	leave_source();
+	good = good && load_all();
+	g.at = &target;
+	target.ops.commit(target.ops.ctx);
+	return good && target.flows.count == 1;
+}
+
+static bool thaw_again(void)
+{
+	bool good = !source.ops.freeze(source.ops.ctx) && save_all();
+
+	turns(20);
+	source.ops.thaw(source.ops.ctx);
+	return good && source.flows.count == 1;
+}
+
+/* okf() - A claim whose name has numbers in it */
+__attribute__((format(printf, 2, 3)))
+static bool okf(bool good, const char *fmt, ...)
+{
+	char name[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	return ok(good, name);
+}
+
+/* Do all bytes arrive, both ways? */
+static bool all_arrive(void)
+{
+	unsigned i;
+
+	for (i = 0; i < TURNS && !g.refused &&
+	     (peer_got < g.sent || g.got < peer_sent); i++) {
+		peer_read();
+		turn();
+	}
+	return okf(!g.refused && peer_got == g.sent && g.got == peer_sent &&
+		  !memcmp(in, g.out, g.sent) && !memcmp(g.in, out, peer_sent),
+		  "all bytes arrive: %u of %u from the guest, %u of %u to it",
+		  peer_got, g.sent, g.got, peer_sent);
+}
+
+/* The tests ----------------------------------------------------------------- */
+
+static void idle(bool (*how)(void), const char *name)
+{
+	okf(connect_guest(true) && how(), "an idle connection %s", name);
+	turns(3);
+	guest_write(5000);
+	peer_write(7000);
+	all_arrive();
+	disconnect();
+}
+
+/* Fill all queues. With @shut, the guest's window is closed as well */
+static void full(bool (*how)(void), const char *name, bool near, bool shut)
+{
+	unsigned i;
+
+	ok(connect_guest(near), "the guest connects");
+	if (shut) {
+		g.wnd = 2000;
+		guest_ack();
+	}
+	peer_write(300000);
+	for (i = 0; i < 40; i++)
+		guest_write(100000);
+	g.wnd = shut ? 0 : 60000;
+	guest_ack();
+	turns(5);
+	okf(how(), "a connection %s with %u bytes from the guest, %u to it", name,
+	   g.sent - peer_got, peer_sent - g.got);
+	turns(3);
+	if (shut) {
+		g.wnd = 60000;
+		guest_ack();
+	}
+	all_arrive();
+	guest_write(20000);
+	peer_write(20000);
+	all_arrive();
+	disconnect();
+}
+
+/* Close one direction before, and the other one after */
+static void half_closed(bool (*how)(void), bool guest_first)
+{
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	guest_write(3000);
+	peer_write(4000);
+	turns(20);
+	if (guest_first)
+		guest_fin();
+	else
+		shutdown(peer, SHUT_WR);
+	turns(50);
+	okf(how(), "a connection stays after a FIN of the %s",
+	   guest_first ? "guest" : "peer");
+	turns(3);
+	if (guest_first)
+		peer_write(6000);
+	else
+		guest_write(5000);
+	all_arrive();
+	if (guest_first)
+		shutdown(peer, SHUT_WR);
+	else
+		guest_fin();
+	for (i = 0; i < TURNS && !(g.eof && peer_eof && !g.at->flows.count); i++) {
+		peer_read();
+		turn();
+	}
+	okf(g.eof && peer_eof && !g.refused && !g.at->flows.count,
+	   "both ends close, and the flow ends%s%s%s",
+	   g.eof ? "" : ", no FIN for the guest",
+	   peer_eof ? "" : ", no FIN for the peer", g.refused ? ", reset" : "");
+	disconnect();
+}
+
+static void peer_fin_unread(bool (*how)(void))
+{
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	g.wnd = 0;
+	guest_ack();
+	peer_write(9000);
+	shutdown(peer, SHUT_WR);
+	turns(20);
+	ok(how(), "a connection stays with a FIN behind unread data");
+	g.wnd = 60000;
+	guest_ack();
+	all_arrive();
+	for (i = 0; i < TURNS && !g.eof; i++)
+		turn();
+	ok(g.eof, "the guest gets the FIN");
+	disconnect();
+}
+
+static void fin_unsent(bool (*how)(void))
+{
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	for (i = 0; i < 40; i++)
+		guest_write(100000);
+	guest_fin();
+	ok(how(), "a connection stays with a FIN behind unsent data");
+	all_arrive();
+	for (i = 0; i < TURNS && !peer_eof; i++) {
+		peer_read();
+		turn();
+	}
+	ok(peer_eof, "the peer gets the FIN");
+	disconnect();
+}
+
+static void without_helper(void)
+{
+	connect_guest(true);
+	no_helper = true;
+	ok(source.ops.freeze(source.ops.ctx) < 0, "without a helper nothing freezes");
+	guest_write(1000);
+	peer_write(1000);
+	all_arrive();
+	disconnect();
+
+	connect_guest(true);
+	helper_fails = 1;
+	ok(source.ops.freeze(source.ops.ctx) < 0,
+	   "with a helper that fails nothing freezes");
+	guest_write(1000);
+	peer_write(1000);
+	all_arrive();
+	disconnect();
+
+	connect_guest(true);
+	source.ops.freeze(source.ops.ctx);
+	no_helper = true;
+	source.ops.thaw(source.ops.ctx);
+	turns(5);
+	ok(g.refused && !source.flows.count,
+	   "a flow whose socket is stuck in repair mode is reset");
+	disconnect();
+
+	connect_guest(true);
+	source.ops.freeze(source.ops.ctx);
+	save_all();
+	leave_source();
+	no_helper = true;
+	ok(load_all() && !target.flows.count && target.migrate.refused == 1,
+	   "without a helper in the target, the state is read and the flow refused");
+	disconnect();
+}
+
+static void second_load(void)
+{
+	connect_guest(true);
+	ok(move(), "a connection moves");
+	lseek(saved, 0, SEEK_SET);
+	ok(load_all() && target.flows.count == 1 && target.migrate.refused == 1,
+	   "the same connection does not move here twice");
+	target.ops.rollback(target.ops.ctx);
+	guest_write(3000);
+	peer_write(3000);
+	all_arrive();
+	disconnect();
+}
+
+static unsigned descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Load a state without its check sum, cut at @len or with bit @flip changed */
+static void try_load(const uint8_t *state, size_t len, size_t flip)
+{
+	static struct migio io;
+	uint8_t byte = flip / 8 < len ? state[flip / 8] ^ (1 << flip % 8) : 0;
+	int fd = memfd_create("bad", 0);
+
+	if (write(fd, state, len) != (ssize_t)len ||
+	    (flip / 8 < len && pwrite(fd, &byte, 1, flip / 8) != 1))
+		perror("# write");
+	lseek(fd, 0, SEEK_SET);
+	migio_begin(&io, fd, 5000);
+	if (target.ops.load(target.ops.ctx, &io))
+		target.ops.commit(target.ops.ctx);
+	turns(1);
+	target.ops.rollback(target.ops.ctx);
+	while (flow_next(&target.flows, NULL))
+		tcp_end(&target.tcp, flow_next(&target.flows, NULL), true, "test");
+	close(fd);
+}
+
+static void hostile(void)
+{
+	static uint8_t state[65536];
+	unsigned fds;
+	ssize_t len;
+	size_t i;
+
+	connect_guest(true);
+	g.wnd = 0;
+	guest_ack();
+	guest_write(200);
+	peer_write(300);
+	turns(20);
+	source.ops.freeze(source.ops.ctx);
+	save_all();
+	leave_source();
+	len = read(saved, state, sizeof(state));
+	g.at = &target;
+	fds = descriptors();
+	for (i = 0; i < (size_t)len; i++)
+		try_load(state, i, SIZE_MAX);
+	for (i = 0; i < (size_t)len * 8; i++)
+		try_load(state, len, i);
+	okf(len > 300 && !target.flows.count && descriptors() == fds,
+	    "a state of %zd bytes, cut or changed, leaves nothing",
+	   len);
+	disconnect();
+}
+
+int main(void)
+{
+	size_t i;
+
+	if (!own_net()) {
+		printf("1..0 # SKIP no network namespace\n");
+		return 0;
+	}
+	alias("lo:1", PEER);
+	alias("lo:2", OURS);
+	listen_there();
+	for (i = 0; i < MOST; i++) {
+		out[i] = i * 7 ^ i >> 9;
+		g.out[i] = i * 5 ^ i >> 10;
+	}
+	idle(move, "moves");
+	idle(thaw_again, "goes on after a failed move");
+	for (i = 0; i < 4; i++) {
+		full(move, "moves", i & 1, i & 2);
+		full(thaw_again, "goes on", i & 1, i & 2);
+	}
+	half_closed(move, true);
+	half_closed(thaw_again, true);
+	half_closed(move, false);
+	half_closed(thaw_again, false);
+	peer_fin_unread(move);
+	peer_fin_unread(thaw_again);
+	fin_unsent(move);
+	fin_unsent(thaw_again);
+	without_helper();
+	second_load();
+	hostile();
+	return done();
+}
