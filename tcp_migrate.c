@@ -20,7 +20,9 @@
  *
  * Data that the guest has sent, but the kernel has not, can't be put into the socket
  * before it lives, as all bytes of a send queue in repair mode count as sent. It waits in
- * @room. If that is full, it counts as sent, and is sent by a retransmission.
+ * @room. If that is full, it counts as sent, and is sent by a retransmission. So does its
+ * begin, always: a probe for lost segments may have sent that meanwhile, and a socket
+ * ignores an acknowledgement of data that it has not sent.
  *
  * Established connections move, half-closed ones too. Left behind are those that are
  * being set up or reset, have ended on both sides, have urgent data in their queue, or
@@ -36,6 +38,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,6 +54,8 @@
 #define WAIT_MS		10		/* for the repairer to connect */
 #define BATCH		253U		/* sockets of one message to it */
 #define POLL_LIMIT_MS	1000U
+#define DOUBTFUL	65536U		/* bytes after those that were sent */
+#define REST_MS		10		/* until sockets that hear nothing stop sending */
 
 /**
  * struct record - A flow in the stream
@@ -270,7 +275,6 @@ static void resume(struct tcp_migrate *m, struct flow *f)
 	c->held = TCP_LIVE;
 	c->armed = false;
 	c->readable = true;
-	c->ack_due = true;
 	c->peek_pos = 0;
 	if (c->peek_off)
 		setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &first,
@@ -282,6 +286,9 @@ static void resume(struct tcp_migrate *m, struct flow *f)
 	}
 	tcp_drain_spill(t, f);
 	tcp_pass_fin(t, f);
+	/* The guest may wait for a window, and no event tells that there is room */
+	tcp_update_ack(t, f, true, true);
+	tcp_resend_refused(t, f);
 	flow_list_push(t->flows, &t->ready, f);
 	tcp_rearm(t, f);
 }
@@ -326,6 +333,7 @@ static void keep_odd_ones(struct tcp_migrate *m)
 	}
 }
 
+/* #syscalls:vhost poll ppoll */
 static int freeze(void *ctx)
 {
 	struct tcp_migrate *m = ctx;
@@ -340,6 +348,7 @@ static int freeze(void *ctx)
 		if (may_move(f))
 			stop(m, f);
 	rc = set_repair(m, TCP_FROZEN, 1);
+	poll(NULL, 0, REST_MS);
 	if (rc)
 		thaw(m);
 	else
@@ -536,6 +545,7 @@ static int open_restored(struct tcp_migrate *m, const struct record *r,
 	fd = hostsock_open(t->conf, t->net, &k.at.eaddr, SOCK_STREAM, IPPROTO_TCP);
 	if (fd < 0)
 		return fd;
+	k.unsent = r->k.sent + r->unsent - sent;
 	k.sent = sent;
 	rc = tcp_sock_deafen(fd);
 	if (!rc)
@@ -623,7 +633,8 @@ static int load_flow(struct tcp_migrate *m, struct migio *io,
 		     const struct record *r)
 {
 	uint32_t room = TCP_MIGRATE_ROOM - m->used;
-	uint32_t late = r->unsent < room ? r->unsent : room;
+	uint32_t doubtful = r->unsent < DOUBTFUL ? r->unsent : DOUBTFUL;
+	uint32_t late = r->unsent - doubtful < room ? r->unsent - doubtful : room;
 	uint32_t sent = r->k.sent + r->unsent - late;
 	struct flow *f;
 	int fd, rc;

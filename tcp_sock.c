@@ -7,7 +7,7 @@
  * the sequence numbers and options that it was given.
  *
  * Repair mode does not stop the kernel: it still acknowledges what comes in. So a socket
- * is deafened first, by a filter that drops each segment before TCP sees it. The peer
+ * is deafened first: each segment is dropped before TCP sees it. The peer
  * retransmits those later. What was sent before is retransmitted meanwhile, which does no
  * harm. New data is not sent, as the kernel takes all data for sent while the send queue
  * is selected. So it stays selected, but for looks into the receive queue.
@@ -34,6 +34,9 @@
 #ifndef SO_PEEK_OFF
 #define SO_PEEK_OFF	42
 #endif
+#ifndef IPV6_MINHOPCOUNT
+#define IPV6_MINHOPCOUNT 73		/* Linux 2.6.35 */
+#endif
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK	72		/* Linux 5.14 */
 #endif
@@ -44,6 +47,8 @@
 #define OPT_TIMESTAMPS	8		/* RFC 7323, 3.2 */
 #define WSCALE_MAX	14		/* RFC 7323, 2.3 */
 
+#define TTL_MOST	255
+#define CLOCK_AHEAD_MS	2000
 #define MSS_MIN		32U
 #define MSS_ANY		32767		/* largest value of TCP_MAXSEG */
 #define SNDBUF_BIG	(1U << 20)	/* more than a socket has at first */
@@ -59,8 +64,22 @@ enum {
 
 /* Hearing ------------------------------------------------------------------ */
 
+/* Drop segments with a lower TTL or hop limit, as peers on the path of routers have:
+ * true if that works for one family */
+/* #syscalls:vhost setsockopt */
+static bool demand_ttl(int fd, int ttl)
+{
+	bool v4 = !setsockopt(fd, IPPROTO_IP, IP_MINTTL, &ttl, sizeof(ttl));
+
+	return !setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &ttl,
+			   sizeof(ttl)) || v4;
+}
+
 /**
  * tcp_sock_deafen() - Drop all that the peer sends, without an acknowledgement
+ *
+ * Recent kernels want a privilege for a filter on a TCP socket. Then only segments with
+ * the highest TTL are heard, with which hardly any system sends.
  *
  * Return: 0 or negative errno
  */
@@ -70,8 +89,8 @@ int tcp_sock_deafen(int fd)
 	static struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
 	const struct sock_fprog prog = { .len = 1, .filter = &drop };
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
-			  sizeof(prog)) ? -errno : 0;
+	return !setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+			   sizeof(prog)) || demand_ttl(fd, TTL_MOST) ? 0 : -errno;
 }
 
 /* tcp_sock_hear() - Undo tcp_sock_deafen() */
@@ -80,6 +99,7 @@ void tcp_sock_hear(int fd)
 	static const int unused;
 
 	setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+	demand_ttl(fd, 0);
 }
 
 /* Read --------------------------------------------------------------------- */
@@ -180,25 +200,29 @@ static int get_queues(int fd, struct tcp_sock *s, bool fin_queued)
 	rc = get_seq(fd, TCP_SOCK_RECEIVED, &seq);
 	if (rc)
 		return rc;
-	if (ioctl(fd, SIOCINQ, &inq) || ioctl(fd, SIOCOUTQ, &outq) ||
-	    ioctl(fd, SIOCOUTQNSD, &unsent))
+	if (ioctl(fd, SIOCINQ, &inq))
 		return -errno;
-	if (inq < 0 || outq < 0 || unsent < 0 || unsent > outq ||
-	    (fin_queued && !outq))
-		return -EINVAL;
-	if (inq && recv(fd, NULL, inq, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) != inq)
+	if (inq < 0 ||
+	    (inq && recv(fd, NULL, inq, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) != inq))
 		return -EINVAL;
 	s->rcv_len = inq;
 	s->rcv_seq = seq - inq;
+
+	rc = get_seq(fd, TCP_SOCK_SENT, &seq);
+	if (rc)
+		return rc;
+	if (ioctl(fd, SIOCOUTQ, &outq) || ioctl(fd, SIOCOUTQNSD, &unsent))
+		return -errno;
+	if (outq < 0 || unsent < 0 || unsent > outq || (fin_queued && !outq))
+		return -EINVAL;
 
 	/* In the send queue, a FIN counts as a byte */
 	s->fin_unsent = fin_queued && unsent;
 	s->fin_sent |= fin_queued && !unsent;
 	s->sent = outq - unsent - (fin_queued && !unsent);
 	s->unsent = unsent - s->fin_unsent;
-	rc = get_seq(fd, TCP_SOCK_SENT, &seq);
 	s->snd_seq = seq - s->fin_sent - s->fin_unsent - s->unsent - s->sent;
-	return rc;
+	return 0;
 }
 
 /* tcp_sock_stuck() - Is this socket in repair mode? */
@@ -343,7 +367,13 @@ static int bind_and_connect(int fd, const struct tcp_sock *s, unsigned scope)
 	return connect(fd, &sa.sa, len) ? -errno : 0;
 }
 
-/* Restore the options of the handshake */
+/*
+ * set_options() - Restore the options of the handshake
+ *
+ * Our clock for timestamps must not be behind what the peer has seen, or it drops all
+ * that we send (RFC 7323, 5.3). The old socket may retransmit while the state is on its
+ * way, so the clock here is ahead by more than that takes.
+ */
 static int set_options(int fd, const struct tcp_sock *s)
 {
 	struct tcp_repair_opt o[4] = { { OPT_MSS, s->mss } };
@@ -359,7 +389,7 @@ static int set_options(int fd, const struct tcp_sock *s)
 	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, o, n * sizeof(o[0])))
 		return -errno;
 	return s->options & TCP_SOCK_TIMESTAMPS ?
-	       set_option(fd, TCP_TIMESTAMP, s->timestamp) : 0;
+	       set_option(fd, TCP_TIMESTAMP, s->timestamp + CLOCK_AHEAD_MS) : 0;
 }
 
 /*
@@ -372,9 +402,9 @@ static int set_options(int fd, const struct tcp_sock *s)
 static void make_room(int fd, const struct tcp_sock *s)
 {
 	static const int any = MSS_ANY, unlocked = 0, one = 1;
-	int snd = s->sent + s->sent / 8, rcv = s->rcv_len;
+	int snd = s->sent + s->unsent, rcv = s->rcv_len;
 
-	if (s->sent > SNDBUF_BIG) {
+	if (snd > (int)SNDBUF_BIG) {
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
 		setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked,
 			   sizeof(unlocked));

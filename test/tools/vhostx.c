@@ -16,6 +16,9 @@
  *				all csum tso uso mrg indirect event
  *	  -c			check each byte
  *	  -S			the socket carries frames: passt without --vhost-user
+ *	  -M SOCKET		migrate there after half the time, with the state of the
+ *				device; to the socket itself: migration fails
+ *	  -C COMMAND		run it meanwhile, while the guest stands still
  *	vhostx relay SOCKET out|in
  *		Be a back-end that does the unavoidable, with one system call for up to
  *		512 KiB: the measure for passt. One front-end and one TCP connection.
@@ -36,6 +39,7 @@
  *	kicks, kicks_rx, calls	eventfd writes by the driver for sent frames and for new
  *		buffers, and by the back-end
  *	datagrams	sent or received
+ *	moved	bytes received or acknowledged after a migration
  * The exit status is 0 if data arrived, all of it right.
  *
  * The guest's driver works as Linux's does: it polls after an interrupt, keeps
@@ -97,6 +101,8 @@
 #define WINDOW		(3u << 20)		/* that a guest or the relay offers */
 #define WSCALE		7
 #define PROBE_MS	50
+#define STATE_MAX	(256u << 20)		/* of a device that migrates */
+#define DEVICE_STATE	F(19)
 #define BUDGET		64			/* buffers between two rounds of sending */
 
 enum { RX, TX, QUEUES };			/* as the guest sees them */
@@ -365,8 +371,9 @@ static bool wake_device(struct ring *r, bool on)
 
 enum {
 	GET_FEATURES = 1, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 5, SET_VRING_NUM = 8,
-	SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK = 12, SET_VRING_CALL,
+	SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL,
 	GET_PROTOCOL_FEATURES = 15, SET_PROTOCOL_FEATURES, SET_VRING_ENABLE = 18,
+	SET_DEVICE_STATE_FD = 42, CHECK_DEVICE_STATE,
 };
 
 struct msg {
@@ -438,6 +445,8 @@ static struct {
 	size_t datagram;
 	uint64_t without;
 	bool check, stream;
+	const char *move_to, *command;
+	bool move_fails;
 } o = { .seconds = 1, .mtu = 1500, .ring = 256, .buffer = 1536, .piece = 32768,
 	.datagram = 1472 };
 
@@ -543,24 +552,46 @@ static void make_ring(unsigned i)
 	r->call = i ? ring[0].call : eventfd(0, EFD_NONBLOCK);
 }
 
-static void start_ring(unsigned i)
+static void start_ring(unsigned i, unsigned base)
 {
 	struct ring *r = &ring[i];
 	struct msg m = { .addr = { i, 0, (uintptr_t)r->desc, (uintptr_t)r->used,
 				   (uintptr_t)r->avail, 0 } };
 
 	msg_vring(sock, SET_VRING_NUM, i, r->size);
-	msg_vring(sock, SET_VRING_BASE, i, 0);
+	msg_vring(sock, SET_VRING_BASE, i, base);
 	msg_send(sock, &m, SET_VRING_ADDR, sizeof(m.addr), -1);
 	msg_u64(sock, SET_VRING_KICK, i, r->kick);
 	msg_u64(sock, SET_VRING_CALL, i, r->call);
 }
 
-static void front_end(void)
+/* Send all but the rings */
+static void set_up(void)
 {
 	struct msg m = { .mem = { 2, 0, {
 		{ GPA0, REGION, (uintptr_t)mem, 0 },
 		{ GPA1, REGION, (uintptr_t)mem + REGION, REGION } } } };
+	unsigned i;
+
+	for (i = 0; has(F_PROTOCOL) && i < QUEUES; i++)
+		msg_vring(sock, SET_VRING_ENABLE, i, 1);
+	msg_u64(sock, SET_FEATURES, features, -1);
+	msg_send(sock, &m, SET_MEM_TABLE, 8 + 2 * 32, memfd);
+}
+
+static void say_hello(void)
+{
+	struct msg m = { 0 };
+
+	if (has(F_PROTOCOL)) {
+		msg_ask(sock, GET_PROTOCOL_FEATURES);
+		msg_u64(sock, SET_PROTOCOL_FEATURES, o.move_to ? DEVICE_STATE : 0, -1);
+	}
+	msg_send(sock, &m, SET_OWNER, 0, -1);
+}
+
+static void front_end(void)
+{
 	unsigned i;
 
 	features = msg_ask(sock, GET_FEATURES) & ~o.without &
@@ -568,23 +599,111 @@ static void front_end(void)
 		    F_PROTOCOL);
 	if (!has(F_CSUM))
 		features &= ~(F_CSUM | F_TSO | F_USO);
-	if (has(F_PROTOCOL)) {
-		msg_ask(sock, GET_PROTOCOL_FEATURES);
-		msg_u64(sock, SET_PROTOCOL_FEATURES, 0, -1);
-	}
-	msg_send(sock, &m, SET_OWNER, 0, -1);
+	say_hello();
 	for (i = 0; i < QUEUES; i++)
 		make_ring(i);
 	make_buffers();
 	make_slots();
-	for (i = 0; has(F_PROTOCOL) && i < QUEUES; i++)
-		msg_vring(sock, SET_VRING_ENABLE, i, 1);
-	msg_u64(sock, SET_FEATURES, features, -1);
-	msg_send(sock, &m, SET_MEM_TABLE, 8 + 2 * 32, memfd);
+	set_up();
 	for (i = 0; i < QUEUES; i++)
-		start_ring(i);
+		start_ring(i, 0);
 	msg_ask(sock, GET_FEATURES);		/* all of it has been read */
 	show_avail(&ring[RX]);
+}
+
+/* --- the guest: migration --------------------------------------------------------------- */
+
+static uint64_t move_us;		/* time of it, 0: not yet known, or over */
+static uint64_t moved_bytes;		/* received or acknowledged since */
+static bool move_done;
+
+static void state_fd(unsigned direction, int fd)
+{
+	struct msg m = { .u32 = { direction, 0 } };
+
+	msg_send(sock, &m, SET_DEVICE_STATE_FD, 8, fd);
+	if (recv(sock, &m, MSG_HEAD + 8, MSG_WAITALL) != (ssize_t)MSG_HEAD + 8 ||
+	    m.u64 != F(8))
+		die("the state was refused");
+	close(fd);
+}
+
+static unsigned stop_ring(unsigned i)
+{
+	struct msg m = { .u32 = { i, 0 } };
+
+	msg_send(sock, &m, GET_VRING_BASE, 8, -1);
+	if (recv(sock, &m, MSG_HEAD + 8, MSG_WAITALL) != (ssize_t)MSG_HEAD + 8)
+		die("no index of a ring");
+	return m.u32[1];
+}
+
+static size_t save_state(uint8_t *state)
+{
+	size_t len = 0;
+	ssize_t n;
+	int p[2];
+
+	if (pipe(p))
+		die("pipe");
+	state_fd(0, p[1]);
+	while ((n = read(p[0], state + len, STATE_MAX - len)) > 0)
+		len += n;
+	close(p[0]);
+	if (msg_ask(sock, CHECK_DEVICE_STATE))
+		die("the state was not saved");
+	return len;
+}
+
+static void load_state(const uint8_t *state, size_t len)
+{
+	ssize_t n;
+	int p[2];
+
+	if (pipe(p))
+		die("pipe");
+	state_fd(1, p[0]);
+	while (len && (n = write(p[1], state, len)) > 0) {
+		state += n;
+		len -= n;
+	}
+	close(p[1]);
+	if (msg_ask(sock, CHECK_DEVICE_STATE))
+		die("the state was not loaded");
+}
+
+static void migrate(void)
+{
+	uint8_t *state = malloc(STATE_MAX);
+	unsigned base[QUEUES], i;
+	uint64_t start = now_us();
+	int old = sock;
+	size_t len;
+
+	move_us = 0;
+	for (i = 0; i < QUEUES; i++)
+		base[i] = stop_ring(i);
+	len = save_state(state);
+	if (o.command && system(o.command))
+		die(o.command);
+	if (!o.move_fails) {
+		sock = unix_socket(o.move_to, false);
+		msg_ask(sock, GET_FEATURES);
+		say_hello();
+		set_up();
+		load_state(state, len);
+	}
+	for (i = 0; i < QUEUES; i++)
+		start_ring(i, base[i]);
+	msg_ask(sock, GET_FEATURES);
+	if (!o.move_fails)
+		close(old);
+	free(state);
+	fprintf(stderr, "vhostx: state of %zu bytes, stood still for %u ms\n", len,
+		(unsigned)((now_us() - start) / 1000));
+	for (i = 0; i < QUEUES; i++)
+		notify(ring[i].kick);
+	move_done = true;
 }
 
 static void guest_start(const char *path)
@@ -826,6 +945,7 @@ static void ack_input(const struct tcp_seen *s)
 		if ((int32_t)(nxt - una) < 0)
 			nxt = una;
 		count.bytes += bytes;
+		moved_bytes += move_done ? bytes : 0;
 		dups = 0;
 		progress_us = now_us();
 	} else if (!bytes && !s->len && nxt != una && s->wnd << wscale == wnd) {
@@ -870,6 +990,7 @@ static void tcp_input(const uint8_t *h, size_t len)
 	check(h + s.hdrlen, s.len, rcv - irs - 1);
 	rcv += s.len;
 	count.in += s.len;
+	moved_bytes += move_done ? s.len : 0;
 	count.frames++;
 	answered = true;
 }
@@ -1053,7 +1174,11 @@ static bool nothing(void) { return true; }
 static void loop(bool (*work)(void), uint64_t end_us, const bool *done)
 {
 	while (now_us() < end_us && !(done && *done)) {
-		unsigned n = receive();
+		unsigned n;
+
+		if (move_us && now_us() >= move_us)
+			migrate();
+		n = receive();
 		bool fits = work();
 
 		flush();
@@ -1121,6 +1246,7 @@ static void run(const char *test)
 	else if (strcmp(test, "idle"))
 		until(ask_syn, &connected, "connection");
 	start = progress_us = now_us();
+	move_us = o.move_to ? start + us / 2 : 0;
 	if (!strcmp(test, "out")) {
 		loop(bulk_out, start + us, NULL);
 	} else if (!strcmp(test, "in")) {
@@ -1156,11 +1282,11 @@ static void run(const char *test)
 	printf("gbps=%.3f ops=%.0f bytes=%" PRIu64 " rtx=%" PRIu64 " dupacks=%" PRIu64
 	       " gaps=%" PRIu64 " bad=%" PRIu64 " lost=%.2f frame=%.0f kicks=%" PRIu64
 	       " kicks_rx=%" PRIu64 " calls=%" PRIu64 " datagrams=%" PRIu64
-	       " features=%#" PRIx64 "\n",
+	       " moved=%" PRIu64 " features=%#" PRIx64 "\n",
 	       count.bytes * 8 / s / 1e9, count.ops / s, count.bytes, count.rtx,
 	       count.dupacks, count.gaps, count.bad, lost,
 	       count.frames ? (double)count.in / count.frames : 0, kicks[TX], kicks[RX],
-	       calls, count.datagrams, features);
+	       calls, count.datagrams, moved_bytes, features);
 }
 
 static uint64_t feature(const char *name)
@@ -1188,7 +1314,7 @@ static int guest(int argc, char **argv)
 		return 2;
 	o.peer = inet_addr(argv[3]);
 	o.port = atoi(argv[4]);
-	while ((c = getopt(argc - 4, argv + 4, "a:g:t:m:s:r:b:p:x:cS")) >= 0) {
+	while ((c = getopt(argc - 4, argv + 4, "a:g:t:m:s:r:b:p:x:cSM:C:")) >= 0) {
 		switch (c) {
 		case 'a': o.addr = inet_addr(optarg); break;
 		case 'g': o.gw = inet_addr(optarg); break;
@@ -1204,9 +1330,12 @@ static int guest(int argc, char **argv)
 			break;
 		case 'c': o.check = true; break;
 		case 'S': o.stream = true; break;
+		case 'M': o.move_to = optarg; break;
+		case 'C': o.command = optarg; break;
 		default: return 2;
 		}
 	}
+	o.move_fails = o.move_to && !strcmp(o.move_to, argv[1]);
 	guest_start(argv[1]);
 	run(argv[2]);
 	return count.bad || (!count.bytes && strcmp(argv[2], "idle"));
