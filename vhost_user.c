@@ -176,6 +176,22 @@ static void drop_state(struct vhost_user *u)
 	drop_fd(&u->state.fd);
 }
 
+/* Tell by an eventfd */
+/* #syscalls:vhost write */
+static void signal_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	/* One at its maximum has told already */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		debug_limited_rc(errno, "Couldn't signal the front-end");
+}
+
+/*
+ * Start a ring. What was used before may not have been told: by us, through an eventfd
+ * that nobody listened to any more, or by another back-end that ended in between. The
+ * driver then asks for no further call, so it gets one for nothing.
+ */
 static int start_queue(struct vhost_user *u, struct vhost_queue *q)
 {
 	int rc;
@@ -184,9 +200,12 @@ static int start_queue(struct vhost_user *u, struct vhost_queue *q)
 	q->vq.size = q->size;
 	q->rebased = q->reported = false;
 	rc = vq_start(&q->vq, &q->at, q->base);
-	if (!rc && index_of(u, q) == VHOST_TO_GUEST)
+	if (rc)
+		return rc;
+	if (index_of(u, q) == VHOST_TO_GUEST)
 		u->started = true;
-	return rc;
+	signal_fd(q->call);
+	return 0;
 }
 
 /* Find rings in memory that has changed; a ring that is gone is stopped */
@@ -471,11 +490,15 @@ static int set_vring_fd(struct vhost_user *u, uint64_t arg, int *fd)
 	return 0;
 }
 
+/* A call may have gone to the eventfd before, which nobody listens to any more */
 static int set_vring_call(struct vhost_user *u, union payload *p)
 {
 	struct vhost_queue *q = vring_of(u, p->u64 & VRING_INDEX);
+	int rc = q ? set_vring_fd(u, p->u64, &q->call) : -EINVAL;
 
-	return q ? set_vring_fd(u, p->u64, &q->call) : -EINVAL;
+	if (!rc && q->vq.desc)
+		signal_fd(q->call);
+	return rc;
 }
 
 static int set_vring_err(struct vhost_user *u, union payload *p)
@@ -749,17 +772,6 @@ void vhost_user_load(struct vhost_user *u)
 {
 	if (u->state.fd >= 0 && u->state.load)
 		transfer_state(u);
-}
-
-/* Tell by an eventfd */
-/* #syscalls:vhost write */
-static void signal_fd(int fd)
-{
-	const uint64_t one = 1;
-
-	/* One at its maximum has told already */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		debug_limited_rc(errno, "Couldn't signal the front-end");
 }
 
 /* vhost_user_call() - Interrupt the guest: buffers of this queue were used */
