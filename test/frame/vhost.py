@@ -127,13 +127,18 @@ class FrontEnd:
         """Share a log of dirty pages; it is answered in any case"""
         return self.ask(SET_LOG_BASE, struct.pack("=QQ", size, offset), [fd])
 
-    def start_queue(self, i, size, desc, avail, used, base=0, flags=0):
-        """Start a queue whose parts are at these offsets of the first region"""
+    def kick_queue(self, i, size, desc, avail, used, base=0, flags=0):
+        """Start a queue whose parts are at these offsets of the first region, and keep its
+        eventfd for calls"""
         self.send(SET_VRING_NUM, struct.pack("=II", i, size))
         self.send(SET_VRING_BASE, struct.pack("=II", i, base))
         self.send(SET_VRING_ADDR, self.address(i, desc, avail, used, flags))
-        self.send(SET_VRING_KICK, struct.pack("=Q", i), [self.kick[i]])
-        return self.order(SET_VRING_CALL, struct.pack("=Q", i), [self.call[i]])
+        return self.order(SET_VRING_KICK, struct.pack("=Q", i), [self.kick[i]])
+
+    def start_queue(self, i, *args, **kwargs):
+        """Start a queue as kick_queue() does, and set its eventfd for calls"""
+        failed = self.kick_queue(i, *args, **kwargs)
+        return self.order(SET_VRING_CALL, struct.pack("=Q", i), [self.call[i]]) or failed
 
     def stop_queue(self, i):
         """-> index of the first chain that was not used"""

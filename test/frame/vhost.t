@@ -805,6 +805,14 @@ def asked(env):
     check(d.link.wait(lambda p: p.kind == "arp" and p.op == 1), "a move raises no question")
 
 
+# Has this eventfd been written to?
+def drain(fd):
+    try:
+        return os.eventfd_read(fd)
+    except BlockingIOError:
+        return 0
+
+
 @test("a queue that is stopped and continued goes on where it was", ip=())
 def stop_and_continue(env):
     d = spawn(env)
@@ -819,6 +827,26 @@ def stop_and_continue(env):
               "it starts there")
     transfer(env, d)
     check(q.rx.last_used > before, "frames pass")
+
+
+@test("a driver is called when its queue starts, and when it gets another eventfd", ip=())
+def called(env):
+    d = spawn(env)
+    q = d.link.driver
+    transfer(env, d)
+    for i, r in enumerate((q.rx, q.tx)):
+        base = d.link.front.stop_queue(i)
+        drain(d.link.front.call[i])
+        check(not d.link.front.kick_queue(i, r.size, r.desc, r.avail, r.used, base),
+              "it starts there")
+        check(drain(d.link.front.call[i]), "a start is no call")
+        new = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        old, d.link.front.call[i] = d.link.front.call[i], new
+        check(not d.link.front.order(vhost.SET_VRING_CALL, struct.pack("=Q", i), [new]),
+              "another eventfd")
+        check(drain(new), "it is no call")
+        os.close(old)
+    transfer(env, d)
 
 
 @test("a queue that is not enabled waits", ip=())
