@@ -137,7 +137,9 @@ vm() {
 	s = socket.socket(socket.AF_UNIX)
 	s.settimeout(float(sys.argv[3]))
 	s.connect(sys.argv[1])
-	s.sendall(base64.b64encode(sys.argv[2].encode()) + b"\n")
+	script = base64.b64encode(sys.argv[2].encode())
+	script = b"%d %b\n" % (len(script), script)
+	s.sendall(script)
 	data = b""
 	while True:
 	    more = s.recv(65536)
@@ -149,6 +151,9 @@ vm() {
 	    head, mark, status = data.rpartition(b"@@ ")
 	    if mark and status.strip().isdigit():
 	        break
+	    if mark and status == b"again\n":
+	        data = b""
+	        s.sendall(script)
 	head = head.replace(b"@@ ready\n", b"")
 	sys.stdout.buffer.write(head)
 	sys.exit(int(status))
