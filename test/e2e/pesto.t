@@ -80,7 +80,7 @@ like "$out" "Invalid value '0' for --tcp-ports" "and named"
 is "$(wc -l <"$T/log")" 11 "with nothing sent"
 
 t "all ports of an address" "$P" -t 0.0.0.0/all:10.88.0.5,~22 -T auto "$S"
-is "$("$P" -s "$S" | grep =\>)" "    TCP [0.0.0.0]:1-21  =>  10.88.0.5:1-21 (best effort)
+is "$("$P" -s "$S" | grep "=>")" "    TCP [0.0.0.0]:1-21  =>  10.88.0.5:1-21 (best effort)
     TCP [0.0.0.0]:23-32767  =>  10.88.0.5:23-32767 (best effort)
     TCP [0.0.0.0]:61000-65535  =>  10.88.0.5:61000-65535 (best effort)
     TCP [*]:1-65535  =>  1-65535 (best effort) (auto-scan)" "leave out those of clients"
