@@ -13,8 +13,8 @@
 #include "migrate.h"
 #include "tcp.h"
 
-#define TCP_MIGRATE_ROOM	(8U << 20)	/* bytes, for unsent data of all flows */
-#define TCP_MIGRATE_CHUNK	(1U << 20)
+#define TCP_MIGRATE_ROOM	(1U << 20)	/* bytes, for unsent data of all flows */
+#define TCP_MIGRATE_CHUNK	(1U << 18)
 
 /**
  * struct tcp_repairer - Sets the repair mode of sockets, which takes a privilege

@@ -309,7 +309,7 @@ int tcp_sock_peek(int fd, const struct tcp_sock *s, enum tcp_sock_queue queue,
 		return rc;
 	off += (uint32_t)rc;
 	skip = off;
-	while (skip && mh.msg_iovlen <= SKIP_MAX) {
+	while (skip && (size_t)mh.msg_iovlen <= SKIP_MAX) {
 		part = skip < SKIP_BYTES ? skip : SKIP_BYTES;
 		iov[mh.msg_iovlen++] = (struct iovec){ skipped, part };
 		skip -= part;

@@ -21,7 +21,8 @@ formats() {
 		        r"warn_limited|info_limited|warn_once|debug_limited|die|die_errno)\(")
 		text = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 		for name in sys.argv[1:]:
-		    if name.endswith(("/qrap.c", "/passt-repair.c")):	# programs of their own
+		    if name.endswith(("/qrap.c", "/passt-repair.c",
+		                      "/pesto.c")):	# programs of their own
 		        continue
 		    src = open(name, encoding="utf-8").read()
 		    src = re.sub(r"/\*.*?\*/", "", src, flags=re.S)
@@ -111,7 +112,10 @@ program() {
 build() {
 	local objects=() o
 	for o in "$NS_BUILD"/*.o; do
-		[ "$(basename "$o")" = passt.o ] || objects+=("$o")
+		case $(basename "$o") in
+		passt.o|pesto.o) ;;
+		*) objects+=("$o");;
+		esac
 	done
 	formats > "$T/bin/formats.h" && program > "$T/bin/messages.c" &&
 		cc -D_GNU_SOURCE -I"$NS_TOP" -I"$T/bin" -w -O1 \
