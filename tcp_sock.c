@@ -278,7 +278,7 @@ static int acknowledged(int fd, const struct tcp_sock *s)
 
 	if (all < 0)
 		return -errno;
-	return all > s->sent + s->unsent ? (int)(all - s->sent - s->unsent) : 0;
+	return (size_t)all > s->sent + s->unsent ? (int)(all - s->sent - s->unsent) : 0;
 }
 
 /**

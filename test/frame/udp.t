@@ -399,7 +399,7 @@ def ttl_in(env, ip):
 
 def icmp_error(env, ip, kind, code, sport, dst, dport, payload=None):
     """The error comes, quotes what the guest sent"""
-    p = env.guest.wait(lambda p: p.kind == "icmp")
+    p = env.guest.wait(lambda p: p.kind == "icmp" and (":" in p.dst) == (ip.version == 6))
     check(p, "no ICMP error")
     equal((p.type, p.code, p.dst), (kind, code, ip.guest), "type, code, destination")
     q = p.data

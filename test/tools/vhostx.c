@@ -1705,20 +1705,23 @@ static int relay(int argc, char **argv)
 #define DATAGRAMS	64		/* in one call */
 #define DATAGRAM_MAX	65507U		/* bytes: IPv4 without its headers */
 
-/* Send datagrams of @size bytes for @ms.  The kernel makes them of one large buffer each
+/* Send datagrams of @size bytes, all alike, for @ms.  The kernel makes them of one large buffer each
  * time, so that not the sender is what limits the rate */
 static void flood(int fd, const struct sockaddr_in *to, uint32_t size, uint32_t ms,
 		  uint8_t *data)
 {
-	int segment = (int)size, none = 0;
-	uint32_t n = size < DATAGRAM_MAX / DATAGRAMS ? DATAGRAMS : DATAGRAM_MAX / size;
+	uint32_t n = size < DATAGRAM_MAX / DATAGRAMS ? DATAGRAMS : DATAGRAM_MAX / size, i;
 	uint64_t end = now_us() + ms * 1000ULL;
+	int segment = (int)size, none = 0;
+	static uint8_t all[DATAGRAM_MAX];
 
 	if (!size || size > DATAGRAM_MAX ||
 	    setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
 		return;
+	for (i = 0; i < n; i++)
+		memcpy(all + i * size, data, size);
 	while (now_us() < end)
-		sendto(fd, data, n * size, 0, (const struct sockaddr *)to, sizeof(*to));
+		sendto(fd, all, n * size, 0, (const struct sockaddr *)to, sizeof(*to));
 	setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof(none));
 }
 
