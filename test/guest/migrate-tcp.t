@@ -15,7 +15,7 @@ root_image
 
 VHOST=1
 SIZE=${SIZE:-64m}
-PAUSE=${PAUSE:-10}		# seconds in which the readers leave the data in all queues
+PAUSE=${PAUSE:-20}		# seconds in which the readers leave the data in all queues
 P=7000				# forwarded
 [ -n "$NS_ROOT" ] || skip_all "passt-repair needs a privilege that only root has"
 
@@ -61,9 +61,9 @@ t "a guest on the first one" vm_start a "$T/home/here.socket"
 vm a "ip link set eth0 up
 	ip addr add $HOST4/24 dev eth0
 	ip route add default via $GW4"
+t "a machine waits on the second host" vm_incoming b "$T/home/there.socket"
 connections
 ok $? "it has connections"		# t would wait for the end of what runs behind
-t "a machine waits on the second host" vm_incoming b "$T/home/there.socket"
 t "the guest moves there" vm_migrate a b there
 t "its connections do" moved
 vm_stop a
