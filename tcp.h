@@ -51,6 +51,7 @@ struct tcp {
 	struct tcps_syn syn;		/* how the host retransmits a SYN */
 	uint64_t iss_key[2];
 	struct flow_list ready, blocked;	/* work left; waits for the tap */
+	bool mobile;			/* flows may move: tcp_migrate.c */
 	struct tcp_stats stats;
 	unsigned works;
 	struct tcp_work work[TAP_RX_BATCH];

@@ -24,7 +24,8 @@
  * begin, always: a probe for lost segments may have sent that meanwhile, and a socket
  * ignores an acknowledgement of data that it has not sent.
  *
- * Established connections move, half-closed ones too. Left behind are those that are
+ * Established connections move, half-closed ones too, and those that the guest has
+ * closed, as long as the peer has not acknowledged all: tcp_update_ack(). Left behind are those that are
  * being set up or reset, have ended on both sides, have urgent data in their queue, or
  * lead to the machine itself. The stream has, for each flow,
  *
@@ -783,13 +784,15 @@ static void rollback(void *ctx)
  * @m:		Set
  * @t:		TCP
  * @repair:	Sets the repair mode
+ * @mobile:	A repairer may come
  * @ops:	Set to the functions of this file
  */
 void tcp_migrate_init(struct tcp_migrate *m, struct tcp *t,
-		      const struct tcp_repairer *repair,
+		      const struct tcp_repairer *repair, bool mobile,
 		      struct migrate_flows *ops)
 {
 	m->tcp = t;
+	t->mobile = mobile;
 	m->repair = *repair;
 	m->arrivals = m->refused = 0;
 	m->used = 0;

@@ -58,7 +58,7 @@ struct tcp_migrate {
 };
 
 void tcp_migrate_init(struct tcp_migrate *m, struct tcp *t,
-		      const struct tcp_repairer *repair,
+		      const struct tcp_repairer *repair, bool mobile,
 		      struct migrate_flows *ops);
 
 #endif /* TCP_MIGRATE_H */

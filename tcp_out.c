@@ -8,6 +8,8 @@
  * 1 ms away), it acknowledges the data that the kernel accepted. Otherwise it
  * acknowledges as much as the peer has acknowledged: all data given to the socket,
  * less SIOCOUTQ. No event reports that SIOCOUTQ gets smaller, so a timer polls it.
+ * If flows may move to another machine, the guest's FIN waits for the peer in any case:
+ * the flow ends with it, and data that the kernel still has can't move without a flow.
  *
  * The window to the guest is the room in the send buffer. The kernel counts room
  * in truesize, so it is scaled by the share of payload seen in the queue. The
@@ -83,6 +85,24 @@ static bool squeezed(const struct tcp_conn *c)
 	       c->s.rcv_edge - c->s.rcv_nxt < c->size / 2;
 }
 
+/* Does the acknowledgement of the guest's FIN wait until the peer has all? */
+static bool fin_waits(const struct tcp *t, const struct tcp_conn *c)
+{
+	return t->mobile && c->s.out == OUT_FIN_PASSED && !c->failed;
+}
+
+/* Up to where may the guest be told that all has arrived? @outq: SIOCOUTQ, < 0: unknown,
+ * which counts a FIN as well */
+static uint32_t arrived(const struct tcp *t, const struct tcp_conn *c, int outq)
+{
+	uint32_t given = c->s.rcv_nxt - tcps_fin_due(&c->s);
+	uint32_t queued = outq < 0 ? 0 : outq;
+
+	if (c->near)
+		return given - (queued && fin_waits(t, c));
+	return given - c->spill.len - queued;
+}
+
 /*
  * tcp_update_ack() - Update acknowledgement and window; send an ACK if the guest needs it
  * @force:	Send an ACK in any case
@@ -92,17 +112,15 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 {
 	struct tcp_conn *c = tcp_conn(f);
 	struct tcps *s = &c->s;
-	uint32_t before = s->rcv_acked, edge = s->rcv_edge, given = s->rcv_nxt;
+	uint32_t before = s->rcv_acked, edge = s->rcv_edge;
 	bool opened = false;
 	int outq = -1;
 
-	if (tcps_fin_due(s))
-		given--;
-	look |= !c->near || s->rcv_edge - s->rcv_nxt <= c->size / 2;
+	look |= !c->near || s->rcv_edge - s->rcv_nxt <= c->size / 2 ||
+		fin_waits(t, c);
 	if (look && ioctl(c->sock, SIOCOUTQ, &outq))
 		outq = -1;
-	tcps_acknowledge(s, c->near ? given : given - c->spill.len -
-			 (outq < 0 ? 0 : outq));
+	tcps_acknowledge(s, arrived(t, c, outq));
 
 	if (outq >= 0 && s->out == OUT_OPEN) {
 		uint32_t room = tcp_query_room(t, f, outq);
@@ -114,7 +132,7 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 		c->poll_now = c->poll_ms;
 	/* No event reports that the peer acknowledges more */
 	if (!s->poll_at && ((!c->near && s->rcv_acked != s->rcv_nxt) ||
-			    (outq > 0 && squeezed(c))))
+			    (outq > 0 && (squeezed(c) || fin_waits(t, c)))))
 		s->poll_at = t->loop->now_ms + c->poll_now;
 
 	if (force || opened || s->rcv_acked != before)

@@ -48,7 +48,7 @@
 #define WSCALE_MAX	14		/* RFC 7323, 2.3 */
 
 #define TTL_MOST	255
-#define CLOCK_AHEAD_MS	2000
+#define CLOCK_AHEAD_MS	200
 #define MSS_MIN		32U
 #define MSS_ANY		32767		/* largest value of TCP_MAXSEG */
 #define SNDBUF_BIG	(1U << 20)	/* more than a socket has at first */
@@ -372,7 +372,9 @@ static int bind_and_connect(int fd, const struct tcp_sock *s, unsigned scope)
  *
  * Our clock for timestamps must not be behind what the peer has seen, or it drops all
  * that we send (RFC 7323, 5.3). The old socket may retransmit while the state is on its
- * way, so the clock here is ahead by more than that takes.
+ * way, so the clock here is ahead. It is not far ahead, as an ACK that echoes the old
+ * clock makes the kernel measure a round trip of the difference: the first retransmission
+ * would wait for three times as long.
  */
 static int set_options(int fd, const struct tcp_sock *s)
 {

@@ -111,7 +111,7 @@ static void start_world(struct world *w)
 	fake_tap_init(&w->fake, 0, 1500);
 	tcp_init(&w->tcp, &w->conf, &w->hostnet, &w->guest, &w->dns, &w->flows,
 		 &w->fake.tap, &w->loop, key);
-	tcp_migrate_init(&w->migrate, &w->tcp, &repairer, &w->ops);
+	tcp_migrate_init(&w->migrate, &w->tcp, &repairer, true, &w->ops);
 }
 
 /* The guest ----------------------------------------------------------------- */
@@ -464,6 +464,31 @@ static void full(bool (*how)(void), const char *name, bool near, bool shut)
 	disconnect();
 }
 
+/* Both sides have closed, but data of the guest is still in the kernel */
+static void closed_with_data(bool (*how)(void), const char *name)
+{
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	shutdown(peer, SHUT_WR);
+	turns(50);
+	for (i = 0; i < 10; i++)
+		guest_write(100000);
+	guest_fin();
+	okf(g.eof && source.flows.count == 1 && g.sent > peer_got &&
+	    g.snd_una != g.snd_nxt, "the guest has closed, %u bytes are on the way",
+	    g.sent - peer_got);
+	okf(how(), "this connection %s", name);
+	all_arrive();
+	for (i = 0; i < TURNS && !(peer_eof && !g.at->flows.count); i++) {
+		peer_read();
+		turn();
+	}
+	ok(peer_eof && g.snd_una == g.snd_nxt && !g.at->flows.count,
+	   "the peer sees the end, then the guest");
+	disconnect();
+}
+
 /* Close one direction before, and the other one after */
 static void half_closed(bool (*how)(void), bool guest_first)
 {
@@ -674,6 +699,8 @@ int main(void)
 		full(move, "moves", i & 1, i & 2);
 		full(thaw_again, "goes on", i & 1, i & 2);
 	}
+	closed_with_data(move, "moves");
+	closed_with_data(thaw_again, "goes on");
 	half_closed(move, true);
 	half_closed(thaw_again, true);
 	half_closed(move, false);
