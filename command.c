@@ -289,7 +289,7 @@ void command_start(const struct command *cmd)
  *
  * Return: exit status to pass on, -1 if the command still runs
  */
-/* #syscalls wait4 waitid waitpid */
+/* #syscalls wait4 waitpid */
 int command_status(const struct command *cmd)
 {
 	int status, result = -1;
@@ -308,6 +308,7 @@ int command_status(const struct command *cmd)
  * the kernel.
  */
 /* #syscalls:pasta close poll ppoll ioctl */
+/* #args:pasta ioctl 1 TIOCSPGRP */
 void command_end(struct command *cmd)
 {
 	int waited;

@@ -40,6 +40,7 @@
 
 /* Send packets by this interface: 0 or negative errno */
 /* #syscalls ioctl setsockopt */
+/* #args ioctl 1 SIOCGIFINDEX */
 static int leave_by(int fd, bool v4, const char name[IFNAMSIZ])
 {
 	struct ifreq ifr = { 0 };
@@ -94,6 +95,7 @@ bool hostsock_is_local(const struct hostnet *net, const union inany *peer)
  * Return: as hostsock_open()
  */
 /* #syscalls socket setsockopt close */
+/* #args socket 0 AF_INET AF_INET6 */
 int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		     const char ifname[IFNAMSIZ])
 {

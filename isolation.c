@@ -74,12 +74,12 @@
 #define FDS_FALLBACK	65536		/* descriptors tried one by one */
 
 /*
- * C libraries make these calls on their own: to return from signal handlers and
- * interrupted sleeps, in exit(), and for the clock if the vDSO has none. The
- * variant with 64-bit times is for 32-bit machines.
+ * C libraries make these calls on their own: to return from signal handlers, in exit(),
+ * and for the clock if the vDSO has none. The variant with 64-bit times is for 32-bit
+ * machines.
  */
-/* #syscalls rt_sigreturn sigreturn restart_syscall exit exit_group */
-/* #syscalls clock_gettime clock_gettime64 gettimeofday */
+/* #syscalls rt_sigreturn sigreturn exit_group */
+/* #syscalls clock_gettime clock_gettime64 */
 
 /**
  * isolation_init() - Make sure that descriptors 0 to 2 are open

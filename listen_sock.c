@@ -64,13 +64,20 @@ static void set_udp_options(int fd, bool v6)
 	hostsock_recv_hops(fd, false);
 }
 
+/* Index of a rule's interface, 0 if there is none */
+static unsigned named_ifindex(const struct fwd_rule *r)
+{
+	int index = util_ifindex(r->ifname);
+
+	return index < 0 ? 0 : index;
+}
+
 /* Scope of a link-local address: the rule's interface or the template interface */
-/* #syscalls socket ioctl close */
 static unsigned rule_scope(const struct listen *s, const struct fwd_rule *r)
 {
 	if (!inany_is_linklocal(&r->addr) || inany_is_v4(&r->addr))
 		return 0;
-	return r->ifname[0] ? if_nametoindex(r->ifname) : s->net->ip6.ifindex;
+	return r->ifname[0] ? named_ifindex(r) : s->net->ip6.ifindex;
 }
 
 /*
@@ -161,6 +168,7 @@ static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 }
 
 /* #syscalls socket */
+/* #args socket 0 AF_INET AF_INET6 */
 static int sock_new(const struct listen *s, const struct fwd_rule *r, bool v6)
 {
 	bool tcp = r->proto == IPPROTO_TCP;
@@ -242,7 +250,7 @@ static unsigned group_ifindex(const struct listen *s, const struct fwd_rule *r,
 			      bool v4)
 {
 	if (r->ifname[0])
-		return if_nametoindex(r->ifname);
+		return named_ifindex(r);
 	return v4 ? s->net->ip4.ifindex : s->net->ip6.ifindex;
 }
 
@@ -293,6 +301,7 @@ void listen_sock_join(const struct listen *s, const struct fwd_rule *r, int fd,
 
 /* Open a socket that is bound to a group alone: descriptor or negative errno */
 /* #syscalls socket setsockopt bind close */
+/* #args socket 0 AF_INET AF_INET6 */
 static int group_open(const struct listen *s, const struct fwd_rule *r,
 		      const char *text, uint16_t port)
 {

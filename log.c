@@ -412,7 +412,6 @@ void log_connect_syslog(void)
  *
  * To be called in the process that stays in the background.
  */
-/* #syscalls getpid */
 void log_detach(void)
 {
 	logger.detached = true;

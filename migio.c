@@ -58,6 +58,7 @@ static uint64_t monotonic_ms(void)
  * Return: 0 or negative errno
  */
 /* #syscalls:vhost fcntl fcntl64 */
+/* #args:vhost fcntl 1 F_GETFL F_SETFL */
 int migio_begin(struct migio *m, int fd, unsigned timeout_ms)
 {
 	int flags = fcntl(fd, F_GETFL);

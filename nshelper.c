@@ -125,6 +125,7 @@ static int ns_socket_new(enum nssock kind)
 
 /* Make as many sockets as possible; fail only if there is none */
 /* #syscalls:nshelper socket setsockopt */
+/* #args:nshelper socket 0 AF_INET AF_INET6 AF_NETLINK */
 static int serve_sockets(const struct request *q, struct fdpass *f)
 {
 	while (f->n < q->n && f->n < NSHELPER_POOL) {
@@ -201,7 +202,7 @@ static void serve(const struct request *q, struct answer *a, struct fdpass *f)
  *
  * Needs no other descriptor, and CAP_NET_BIND_SERVICE only for low ports.
  */
-/* #syscalls:nshelper exit_group exit rt_sigreturn sigreturn restart_syscall */
+/* #syscalls:nshelper exit_group rt_sigreturn sigreturn */
 _Noreturn void nshelper_run(int fd)
 {
 	struct request q;

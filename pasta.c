@@ -674,6 +674,7 @@ int pasta_open(struct pasta *ns, const struct conf *c,
  * background.
  */
 /* #syscalls:pasta ioctl */
+/* #args:pasta ioctl 1 TUNSETPERSIST */
 void pasta_close(struct pasta *ns, int tap_fd)
 {
 	if (!ns->command.init)

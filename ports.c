@@ -525,7 +525,7 @@ int ports_check_interfaces(const struct rules *rules, char *error, size_t size)
 	const struct fwd_rule *r = NULL;
 
 	while ((r = rules_next(rules, r))) {
-		if (*r->ifname && !if_nametoindex(r->ifname) && errno == ENODEV)
+		if (*r->ifname && util_ifindex(r->ifname) == -ENODEV)
 			return fail(r, error, size,
 				    "there is no interface '%s'", r->ifname);
 	}

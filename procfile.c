@@ -33,6 +33,9 @@
  * errno
  */
 /* #syscalls:follower open openat read close fcntl */
+/* #args:follower open 1 O_RDONLY|O_CLOEXEC|O_NONBLOCK O_RDONLY|O_CLOEXEC|O_NONBLOCK|O_LARGEFILE */
+/* #args:follower openat 2 O_RDONLY|O_CLOEXEC|O_NONBLOCK O_RDONLY|O_CLOEXEC|O_NONBLOCK|O_LARGEFILE */
+/* #args:follower fcntl 1 F_SETFD */
 ssize_t procfile_read(const char *path, char *buf, size_t size)
 {
 	/* Never wait: in place of the file there may be a FIFO */

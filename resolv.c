@@ -123,25 +123,15 @@ static bool is_word(const struct span *w, const char *s)
 }
 
 /* Index of an interface of the host by name or number, 0 if there is none */
-/* #syscalls socket ioctl close */
 static unsigned scope_index(const char *name)
 {
-	struct ifreq ifr = { 0 };
 	unsigned long n;
-	int fd, rc;
+	int index;
 
 	if (!util_parse_ulong(name, 1, INT_MAX, &n))
 		return n;
-	if (!*name || util_strcpy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
-		return 0;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return 0;
-	rc = ioctl(fd, SIOCGIFINDEX, &ifr);
-	close(fd);
-	return rc ? 0 : ifr.ifr_ifindex;
+	index = util_ifindex(name);
+	return index < 0 ? 0 : index;
 }
 
 /* Parse the address of a server, IPv4 in all forms of inet_aton(3) */
@@ -600,8 +590,8 @@ static bool settle(const struct follower *f)
 	return true;
 }
 
-/* #syscalls:follower inotify_init1 exit exit_group */
-/* #syscalls:follower rt_sigreturn restart_syscall */
+/* #syscalls:follower inotify_init1 exit_group */
+/* #syscalls:follower rt_sigreturn */
 static _Noreturn void follower_run(struct follower *f,
 				   void (*seal)(int keep))
 {

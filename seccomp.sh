@@ -15,6 +15,15 @@
 # Any other name stands for another process. That process has a filter of its own,
 # which allows only the calls marked for it.
 #
+# Another comment lists the values that an argument of a call may have, as constants of C
+# without blanks. Arguments count from 0, and have 32 bits:
+#
+#	/* #args ioctl 1 SIOCINQ SIOCOUTQ */
+#	/* #args:pasta ioctl 1 TIOCSPGRP */
+#
+# A process may use all values that are listed for it in any place. Without such a comment,
+# a call may have any arguments.
+#
 # The C preprocessor knows the numbers of the calls on the architecture that the
 # compiler builds for. A name without a number is not a call there, and is left out.
 # The same function of a C library makes another call on some architectures: see
@@ -53,17 +62,51 @@ processes() {
 		grep -vx -e passt -e pasta -e vhost | sort -u
 }
 
+# of PROCESS - Of lines "[:PROCESS] TEXT", print the texts for a mode or process
+of() {
+	case $1 in
+	passt|pasta) mark="^\(:$1\)\{0,1\}";;
+	vhost) mark="^\(:passt\|:vhost\)\{0,1\}";;
+	*) mark="^:$1";;
+	esac
+	sed -n "s/${mark}[[:space:]]\{1,\}//p"
+}
+
 # names PROCESS FILE... - Print the calls of a mode or process, one a line
 names() {
 	who=$1
 	shift
-	case $who in
-	passt|pasta) mark="^\(:$who\)\{0,1\}";;
-	vhost) mark="^\(:passt\|:vhost\)\{0,1\}";;
-	*) mark="^:$who";;
-	esac
-	marks "$@" | sed -n "s/${mark}[[:space:]]\{1,\}//p" |
-		tr -s ' ' '\n' | sed '/^$/d' | equivalents | sort -u
+	marks "$@" | of "$who" | tr -s ' ' '\n' | sed '/^$/d' | equivalents | sort -u
+}
+
+# arguments PROCESS FILE... - Print lines "CALL ARGUMENT VALUE..." for a mode or process,
+# one for each call
+arguments() {
+	who=$1
+	shift
+	sed -n "s|^[[:space:]]*/\*[[:space:]]*#args\(:*[a-z]*[[:space:]].*\)\*/.*|\1|p" "$@" |
+		of "$who" | awk '
+	{
+		if ($1 in at && at[$1] != $2)
+			exit 1
+		at[$1] = $2
+		for (i = 3; i <= NF; i++)
+			if (!seen[$1, $i]++)
+				values[$1] = values[$1] " " $i
+	}
+	END {
+		for (call in at)
+			print call, at[call] values[call]
+	}' | awk '{ print } $1 == "fcntl" { $1 = "fcntl64"; print }' | sort
+}
+
+# limits FILE... - Turn lines of arguments() into "limit NUMBER ARGUMENT VALUE..."; calls
+# without a number are left out
+limits() {
+	while read -r call rest; do
+		number=$(echo "$call" | numbers)
+		[ -z "$number" ] || echo "limit $number $rest"
+	done
 }
 
 # equivalents - Add to each name those of calls that do the same elsewhere
@@ -78,7 +121,7 @@ equivalents() {
 		also["fcntl"] = "fcntl64"
 		also["ftruncate"] = "ftruncate64"
 		also["open"] = "openat"
-		also["poll"] = "ppoll\nppoll_time64"
+		also["poll"] = "ppoll\nppoll_time64\nrestart_syscall"
 		also["ppoll"] = "ppoll_time64"
 		also["readlink"] = "readlinkat"
 		also["recvfrom"] = "recv"
@@ -132,7 +175,7 @@ maps() {
 #
 # The input are sorted numbers of calls. Lines "arg N" before them are allowed first
 # arguments of the call with the number SOCKETCALL. A line "maps N" is the call that maps
-# memory.
+# memory, a line "limit N ARGUMENT VALUE..." one with an argument that has one of the values.
 program() {
 	awk -v name="$1" -v socketcall="${2-}" '
 	# The ranges from number at[lo] on, as a tree; lengths decide the jumps.
@@ -172,6 +215,13 @@ program() {
 		maps = $2
 		next
 	}
+	$1 == "limit" {
+		limits = limits sprintf("\tIF_CALL(%d, %d),\n\tLOAD_ARG(%d),\n", $2, NF, $3)
+		for (i = 4; i <= NF; i++)
+			limits = limits sprintf("\tIS(%s, %d),\n", $i, NF - i + 1)
+		limits = limits "\tDENY,\n\tALLOW,\n"
+		next
+	}
 	{
 		if (!calls++ && n)
 			args = whole()
@@ -187,6 +237,7 @@ program() {
 				socketcall, gsub(/\n/, "\n", args) + 1, args
 		if (maps != "")
 			printf "\tFILE_MAPS(%d),\n", maps
+		printf "%s", limits
 		printf "%s};\n\n", whole()
 	}'
 }
@@ -194,11 +245,17 @@ program() {
 cat <<EOT
 /* Made by seccomp.sh from the sources: do not edit */
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #if defined(__x86_64__)
 #define SECCOMP_ARCH	AUDIT_ARCH_X86_64
@@ -238,6 +295,8 @@ cat <<EOT
 #define LOW	0
 #endif
 #define LOAD_ARG(n)	LOAD_AT(offsetof(struct seccomp_data, args[n]) + LOW)
+#define IS(value, then) \\
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), then, 0)
 #define ANY_OF(bits, yes)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, yes, 0)
 #ifdef __s390x__
 /* The call has one argument there, an address: no filter can look behind it */
@@ -261,11 +320,15 @@ EOT
 socketcall=$(echo socketcall | numbers)
 for who in passt pasta vhost $(processes "$@"); do
 	names=$(names "$who" "$@")
+	arguments=$(arguments "$who" "$@")
 	echo "/* $who: $(echo "$names" | tr '\n' ' ')*/"
+	echo "$arguments" | sed -n "s|^[a-z].*|/* $who, arguments: & */|p"
+	limited=$(echo "$arguments" | sed 's/ .*//')
 	{
 		[ -z "$socketcall" ] || echo "$names" | socket_calls | sed 's/^/arg /'
 		echo "$names" | maps | sed 's/^/maps /'
-		echo "$names" | grep -vx -e mmap -e mmap2 | numbers
+		echo "$arguments" | limits
+		echo "$names" | grep -vx -e mmap -e mmap2 -e "${limited:-none}" | numbers
 	} | program "filter_$who" "$socketcall"
 done
 
@@ -279,6 +342,7 @@ cat <<EOT
 #undef FROM
 #undef LOAD_ARG
 #undef ANY_OF
+#undef IS
 #undef FILE_MAPS
 #undef PROLOGUE
 EOT

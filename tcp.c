@@ -99,6 +99,7 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
  * too, and does not wait until it is acknowledged.
  */
 /* #syscalls ioctl */
+/* #args ioctl 1 SIOCOUTQNSD */
 static uint32_t undelivered(struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);

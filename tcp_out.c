@@ -44,7 +44,7 @@ static void arm_epollout(struct tcp *t, struct flow *f)
 }
 
 /* tcp_query_room() - How many bytes of payload the socket would take now */
-/* #syscalls getsockopt ioctl */
+/* #syscalls getsockopt */
 uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -108,6 +108,8 @@ static uint32_t arrived(const struct tcp *t, const struct tcp_conn *c, int outq)
  * @force:	Send an ACK in any case
  * @look:	Query the room of the socket in any case; else once half of it is used
  */
+/* #syscalls ioctl */
+/* #args ioctl 1 SIOCOUTQ */
 void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 {
 	struct tcp_conn *c = tcp_conn(f);
@@ -171,6 +173,7 @@ void tcp_give_way(struct tcp *t, struct flow *f)
  * The kernel reports a reset as EPIPE if a FIN came before it.
  */
 /* #syscalls ioctl */
+/* #args ioctl 1 SIOCINQ */
 void tcp_socket_failed(struct tcp *t, struct flow *f, int error)
 {
 	struct tcp_conn *c = tcp_conn(f);

@@ -192,6 +192,7 @@ static int get_info(int fd, struct tcp_sock *s, bool *fin_queued)
 /* Get what the queues have; the receive queue must be readable as a whole, which it is
  * not with urgent data in it */
 /* #syscalls:vhost ioctl recvfrom recv */
+/* #args:vhost ioctl 1 SIOCINQ SIOCOUTQ SIOCOUTQNSD */
 static int get_queues(int fd, struct tcp_sock *s, bool fin_queued)
 {
 	int inq, outq, unsent, rc;

@@ -134,6 +134,7 @@ static void trace_flow(const struct tcp_splice *s, const struct flow *f,
 
 /* Get a spare pipe, so that all that recv() takes can be kept */
 /* #syscalls:pasta pipe2 fcntl close */
+/* #args:pasta fcntl 1 F_SETPIPE_SZ F_GETPIPE_SZ */
 static bool pipe_at_hand(struct tcp_splice *s)
 {
 	int fd[2];
@@ -438,6 +439,7 @@ static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 
 /* bytes_left() - Bytes received from a failed side that are not sent yet */
 /* #syscalls:pasta ioctl */
+/* #args:pasta ioctl 1 SIOCINQ SIOCOUTQNSD */
 static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 {
 	int queued = 0, unsent = 0;

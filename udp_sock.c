@@ -152,6 +152,7 @@ int udp_sock_port(const struct conf *c, const struct hostnet *net,
  * A host sends to its own address from the same address.
  */
 /* #syscalls socket connect close */
+/* #args socket 0 AF_INET AF_INET6 */
 bool udp_sock_is_own(const union inany *addr, unsigned scope)
 {
 	union sockaddr_inany sa, own;

@@ -16,8 +16,10 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NOFILE_DEFAULT	1024U		/* if the limit is unknown */
@@ -279,7 +281,6 @@ int util_write_all(int fd, const void *buf, size_t len)
  *
  * Return: 0 or negative errno
  */
-/* #syscalls getrandom */
 int util_random(void *buf, size_t len)
 {
 	ssize_t n;
@@ -289,6 +290,34 @@ int util_random(void *buf, size_t len)
 		n = getrandom(buf, len, 0);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
+}
+
+/**
+ * util_ifindex() - Index of an interface of the host by its name
+ *
+ * if_nametoindex() makes a UNIX socket in some C libraries, which the filter of system
+ * calls refuses.
+ *
+ * Return: index, or negative errno: -ENODEV if there is none
+ */
+/* #syscalls socket ioctl close */
+/* #args socket 0 AF_INET AF_INET6 */
+/* #args ioctl 1 SIOCGIFINDEX */
+int util_ifindex(const char *name)
+{
+	struct ifreq ifr = { 0 };
+	int fd, rc;
+
+	if (!*name || util_strcpy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
+		return -ENODEV;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = ioctl(fd, SIOCGIFINDEX, &ifr) ? -errno : ifr.ifr_ifindex;
+	close(fd);
+	return rc;
 }
 
 /**

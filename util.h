@@ -33,6 +33,7 @@ const char *util_strerror(int errnum, char buf[UTIL_ERROR_STRLEN]);
 
 int util_write_all(int fd, const void *buf, size_t len);
 int util_random(void *buf, size_t len);
+int util_ifindex(const char *name);
 
 int util_named_fd(const char *path);
 int util_open(const char *path, int flags);

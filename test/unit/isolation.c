@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The filter of system calls with --vhost-user: memory of a file can be mapped, all other
- * memory can't
+ * The filters of system calls at work: with --vhost-user, memory of a file can be mapped, all
+ * other memory can't; no socket but those of IP is made, nothing is typed into a terminal
  */
 
 #include "isolation.h"
@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +47,22 @@ static int map_sealed(bool vhost, int prot, int flags, int from)
 	return status;
 }
 
+/* Make a call in a sealed process. Return: its status as from waitpid() */
+static int call_sealed(enum mode mode, long nr, long a, long b, long c)
+{
+	const struct conf conf = { .mode = mode };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		isolation_seal(&conf);
+		syscall(nr, a, b, c);
+		syscall(SYS_exit_group, 7);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
 static bool is_killed(int status)
 {
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
@@ -71,6 +89,17 @@ int main(void)
 	   "a fixed address kills it");
 	ok(is_killed(map_sealed(false, rw, MAP_SHARED, fd)),
 	   "without vhost-user, all of mmap() kills it");
+
+#ifdef SYS_socket
+	ok(is_killed(call_sealed(MODE_PASST, SYS_socket, AF_UNIX, SOCK_STREAM, 0)) &&
+	   is_killed(call_sealed(MODE_PASTA, SYS_socket, AF_UNIX, SOCK_STREAM, 0)),
+	   "a UNIX socket kills");
+	is(WEXITSTATUS(call_sealed(MODE_PASTA, SYS_socket, AF_INET, SOCK_STREAM, 0)), 7,
+	   "a socket of IP does not");
+#endif
+	ok(is_killed(call_sealed(MODE_PASST, SYS_ioctl, 0, TIOCSTI, (long)"x")) &&
+	   is_killed(call_sealed(MODE_PASTA, SYS_ioctl, 0, TIOCSTI, (long)"x")),
+	   "typing into a terminal kills");
 	close(fd);
 	return done();
 }

@@ -4,9 +4,14 @@
  * this architecture, and whether one call for all sockets is told by its argument.
  */
 
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define SECCOMP_DENY	SECCOMP_RET_KILL_PROCESS
@@ -57,6 +62,18 @@ static uint32_t call(const struct sock_filter *f, unsigned len, int nr, uint64_t
 	return run(f, len, &d);
 }
 
+/* Is a call allowed whose argument @n is @value? */
+static bool with(const struct sock_filter *f, unsigned len, int nr, unsigned n,
+		 uint64_t value)
+{
+	struct seccomp_data d = { .nr = nr, .arch = SECCOMP_ARCH };
+
+	d.args[n] = value;
+	return run(f, len, &d) == SECCOMP_RET_ALLOW;
+}
+
+#define WITH(filter, nr, n, value) \
+	with(filter, ARRAY_SIZE(filter), nr, n, (uint64_t)(value))
 #define ALLOWED(filter, nr, arg) \
 	(call(filter, ARRAY_SIZE(filter), nr, arg) == SECCOMP_RET_ALLOW)
 #define REFUSED(filter, nr, arg) \
@@ -68,7 +85,6 @@ static void calls(void)
 	ok(ALLOWED(filter_passt, SYS_read, 0), "passt reads");
 	ok(ALLOWED(filter_pasta, SYS_splice, 0), "pasta splices");
 	ok(REFUSED(filter_passt, SYS_splice, 0), "passt does not splice");
-	ok(ALLOWED(filter_follower, SYS_openat, 0), "the follower opens files");
 	ok(REFUSED(filter_pasta, SYS_openat, 0), "pasta opens no file");
 	ok(REFUSED(filter_pasta, SYS_execve, 0), "pasta executes nothing");
 	ok(REFUSED(filter_pasta, SYS_ptrace, 0), "pasta traces nobody");
@@ -77,7 +93,8 @@ static void calls(void)
 	ok(REFUSED(filter_passt, 0x40000000 | SYS_read, 0),
 	   "a number of another interface is refused");
 #ifdef SYS_fcntl64
-	ok(ALLOWED(filter_pasta, SYS_fcntl64, 0), "fcntl() with sizes of 64 bits");
+	ok(WITH(filter_pasta, SYS_fcntl64, 1, F_SETPIPE_SZ) &&
+	   !WITH(filter_pasta, SYS_fcntl64, 1, F_SETOWN), "fcntl() with sizes of 64 bits");
 	ok(ALLOWED(filter_passt, SYS_ftruncate64, 0), "ftruncate() likewise");
 #endif
 #ifdef SYS_recvmmsg_time64
@@ -114,9 +131,47 @@ static void sockets(void)
 	ok(REFUSED(filter_passt, SYS_socketcall, 0), "socketcall: the number 0 is refused");
 	ok(REFUSED(filter_passt, SYS_socketcall, 21), "socketcall: so is a number too large");
 #else
-	ok(ALLOWED(filter_passt, SYS_socket, 0), "passt makes sockets");
-	ok(REFUSED(filter_follower, SYS_socket, 0), "the follower makes no socket");
+	ok(REFUSED(filter_follower, SYS_socket, AF_INET), "the follower makes no socket");
 #endif
+#ifdef SYS_socket
+	ok(ALLOWED(filter_passt, SYS_socket, AF_INET) &&
+	   ALLOWED(filter_pasta, SYS_socket, AF_INET6), "the daemon makes sockets of IP");
+	ok(REFUSED(filter_passt, SYS_socket, AF_UNIX) &&
+	   REFUSED(filter_pasta, SYS_socket, AF_UNIX) &&
+	   REFUSED(filter_vhost, SYS_socket, AF_UNIX), "but none of UNIX");
+	ok(REFUSED(filter_passt, SYS_socket, AF_NETLINK) &&
+	   REFUSED(filter_pasta, SYS_socket, AF_PACKET), "nor of another family");
+	ok(ALLOWED(filter_nshelper, SYS_socket, AF_NETLINK) &&
+	   REFUSED(filter_nshelper, SYS_socket, AF_UNIX), "the helper may ask sock_diag");
+#endif
+}
+
+/* Calls whose argument must be one that the sources name */
+static void arguments(void)
+{
+	const int opened = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
+	ok(WITH(filter_passt, SYS_ioctl, 1, SIOCOUTQ) &&
+	   WITH(filter_passt, SYS_ioctl, 1, SIOCOUTQNSD) &&
+	   WITH(filter_passt, SYS_ioctl, 1, SIOCINQ), "passt asks how long queues are");
+	ok(!WITH(filter_passt, SYS_ioctl, 1, TIOCSTI) &&
+	   !WITH(filter_pasta, SYS_ioctl, 1, TIOCSTI) &&
+	   !WITH(filter_vhost, SYS_ioctl, 1, TIOCSTI), "nobody types into the terminal");
+	ok(WITH(filter_pasta, SYS_ioctl, 1, TIOCSPGRP) &&
+	   !WITH(filter_passt, SYS_ioctl, 1, TIOCSPGRP),
+	   "only pasta gives the terminal back");
+	ok(!WITH(filter_pasta, SYS_ioctl, 1, TUNSETIFF), "pasta makes no other device");
+	ok(WITH(filter_pasta, SYS_fcntl, 1, F_SETPIPE_SZ) &&
+	   !WITH(filter_pasta, SYS_fcntl, 1, F_SETFL), "pasta sets the size of pipes alone");
+	ok(WITH(filter_vhost, SYS_fcntl, 1, F_SETFL) &&
+	   !WITH(filter_vhost, SYS_fcntl, 1, F_SETOWN), "vhost-user sets flags alone");
+	ok(WITH(filter_follower, SYS_openat, 2, opened), "the follower reads files");
+	ok(!WITH(filter_follower, SYS_openat, 2, opened | O_WRONLY) &&
+	   !WITH(filter_follower, SYS_openat, 2, opened | O_CREAT) &&
+	   !WITH(filter_follower, SYS_openat, 2, O_PATH),
+	   "it opens none to write, and makes none");
+	ok(WITH(filter_passt, SYS_ioctl, 1, SIOCOUTQ | 1ULL << 32),
+	   "the kernel takes 32 bits of the argument, the filter as well");
 }
 
 /* May memory be mapped like this? The arguments are those of mmap() */
@@ -159,6 +214,7 @@ int main(void)
 {
 	calls();
 	maps();
+	arguments();
 	architecture();
 	sockets();
 	return done();
