@@ -108,11 +108,13 @@ published() {
 		drop box
 	done
 }
-# In the container's namespace, found by its only process that is not ours
+# In the container's namespace, found by its only process that is not ours: is a port
+# bound? usage: inside_listening PORT [udp]
 inside_listening() {
-	local pid
+	local pid how=-Hltn
+	[ "$2" != udp ] || how=-Huan
 	pid=$(podman inspect -f '{{.State.Pid}}' box)
-	nsenter -t "$pid" -n ss -Hltn "sport = :$1" | grep -q LISTEN
+	nsenter -t "$pid" -n ss $how "sport = :$1" | grep -q .
 }
 for size in 1 100k 100m; do
 	published $size
@@ -120,6 +122,7 @@ done
 
 served box "udpx echo :: 53" -p 7301:53/udp
 wait_for listening udp 7301
+wait_for inside_listening 53 udp
 out=$(peer udpx ask $HOST4 7301 -s 1000 -n 3 -c 3 2>&1)
 ok $? "UDP from the peer to a published port, and back" || diag "$out"
 out=$(udpx ask 127.0.0.1 7301 -s 1000 -n 3 -c 3 2>&1)
