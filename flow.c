@@ -158,7 +158,7 @@ static void queue_append(struct flow_table *t, struct flow *f)
 {
 	struct flow_queue *q = queue_of(t, f);
 
-	f->queued_ms = f->last_ms;
+	f->queued_ms = (uint32_t)f->last_ms;
 	f->older = q->newest;
 	f->newer = FLOW_NONE;
 	q->newest = flow_index(t, f);
@@ -194,7 +194,7 @@ static struct flow *queue_oldest(struct flow_table *t,
 		f = &t->flow[q->oldest];
 		if (!best || f->last_ms < best->last_ms)
 			best = f;
-		if (f->last_ms == f->queued_ms)
+		if ((uint32_t)f->last_ms == f->queued_ms)
 			break;
 		queue_remove(t, f);
 		queue_append(t, f);
@@ -387,9 +387,9 @@ static struct flow *entry_take(struct flow_table *t)
 	} else {
 		f = &t->flow[t->high++];
 	}
-	gen = f->gen + 1;
+	gen = f->timer.ref.gen + 1;
 	memset(f, 0, sizeof(*f));
-	f->gen = gen;
+	f->timer.ref.gen = gen;
 	return f;
 }
 
@@ -407,6 +407,34 @@ static bool room_beside(struct flow_table *t, struct flow *keep,
 	room = flow_make_room(t, class, fds, now_ms);
 	flow_set_rank(t, keep, rank);
 	return room;
+}
+
+/* Did the guest's side begin a flow? */
+static unsigned begun_by(const struct flow *f)
+{
+	return f->pif[INI] == PIF_HOST ? TO_GUEST : FROM_GUEST;
+}
+
+/* entry_begins() - Count a flow, and report it */
+static void entry_begins(struct flow_table *t, const struct flow *f)
+{
+	if (f->shared)
+		return;
+	t->live[f->class][flow_path(f)]++;
+	t->begun[f->class][begun_by(f)]++;
+	rulestat_flow_begins(&t->rulestat, flow_rule(f));
+	if (t->changed)
+		t->changed(t->changed_ctx, f, true);
+}
+
+static void entry_ends(struct flow_table *t, const struct flow *f)
+{
+	if (f->shared)
+		return;
+	if (t->changed)
+		t->changed(t->changed_ctx, f, false);
+	t->live[f->class][flow_path(f)]--;
+	rulestat_flow_ends(&t->rulestat, flow_rule(f));
 }
 
 /**
@@ -432,9 +460,14 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 	f->class = (uint8_t)s->class;
 	f->fds = (uint8_t)s->fds;
 	f->last_ms = now_ms;
+	f->start_s = (uint32_t)(now_ms / 1000);
+	f->rule = s->rule.number;
+	f->rule_gen = s->rule.gen;
+	f->shared = s->shared;
 	f->list_next = f->list_prev = FLOW_NONE;
 	f->timer.ref = (union epoll_ref){
-		.index = flow_index(t, f), .kind = s->kind, .gen = f->gen,
+		.index = flow_index(t, f), .kind = s->kind,
+		.gen = f->timer.ref.gen,
 	};
 	queue_append(t, f);
 	t->count++;
@@ -447,6 +480,7 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 		if (s->find & 1U << side)
 			hash_insert(t, f, side);
 	}
+	entry_begins(t, f);
 	return f;
 }
 
@@ -509,6 +543,7 @@ void flow_unhash(struct flow_table *t, struct flow *f)
  */
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 {
+	entry_ends(t, f);
 	wheel_cancel(&l->wheel, &f->timer);
 	flow_unhash(t, f);
 	flow_list_remove(t, f);
@@ -521,6 +556,47 @@ void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 	f->next_free = t->first_free;
 	t->first_free = flow_index(t, f);
 	t->count--;
+}
+
+/**
+ * flow_kill() - End a flow on request: both ends get an error
+ * @t:		The table
+ * @f:		The flow, not a @shared entry
+ *
+ * Return: 0; -EBUSY if it is about to move to another machine with the guest
+ */
+int flow_kill(struct flow_table *t, struct flow *f)
+{
+	return ops_of(t, f)->kill(ops_of(t, f)->ctx, f);
+}
+
+/**
+ * flow_state() - Ask the module of a flow about its state
+ * @t:		The table
+ * @f:		The flow
+ * @s:		Set
+ */
+void flow_state(const struct flow_table *t, const struct flow *f,
+		struct flow_state *s)
+{
+	*s = (struct flow_state){ .name = "ACTIVE", .sock = -1 };
+	if (ops_of(t, f)->state)
+		ops_of(t, f)->state(f, s);
+}
+
+/**
+ * flow_on_change() - Have the beginning and end of flows reported
+ * @t:		The table
+ * @changed:	Called when a flow has begun, its private state still zero, and when it
+ *		is about to end; NULL: no more reports
+ * @ctx:	First argument of @changed
+ */
+void flow_on_change(struct flow_table *t,
+		    void (*changed)(void *ctx, const struct flow *f, bool begins),
+		    void *ctx)
+{
+	t->changed = changed;
+	t->changed_ctx = ctx;
 }
 
 /**
@@ -573,7 +649,7 @@ struct flow *flow_from_ref(struct flow_table *t, union epoll_ref ref)
 {
 	struct flow *f = flow_at(t, ref.index);
 
-	return f && f->gen == ref.gen ? f : NULL;
+	return f && f->timer.ref.gen == ref.gen ? f : NULL;
 }
 
 /**

@@ -16,6 +16,8 @@
 
 #include "inany.h"
 #include "loop.h"
+#include "rules.h"
+#include "rulestat.h"
 
 struct counters;
 
@@ -23,7 +25,7 @@ struct counters;
 #define FLOW_BITS	15		/* at most 32768 flows at a time */
 #endif
 #define FLOW_MAX	(1U << FLOW_BITS)
-#define FLOW_PRIV	168		/* bytes for the protocol's own state */
+#define FLOW_PRIV	160		/* bytes for the protocol's own state */
 #define FLOW_NONE	UINT32_MAX
 
 /* Logical interface that a side of a flow is on */
@@ -62,6 +64,9 @@ enum flow_rank {
 	FLOW_KEPT,			/* an established connection: stays */
 };
 
+/* Ways that a flow takes */
+enum flow_path { FLOW_TAP, FLOW_BYPASS, FLOW_PATHS };
+
 /* Resources that they compete for */
 enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
 
@@ -69,19 +74,24 @@ enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
  * struct flow - One entry of the table
  * @proto:	IPPROTO_*, 0: free
  * @pif:	enum pif for each side
- * @gen:	Counts uses of this entry, part of epoll_ref
- * @next_free:	Index of the next free entry
  * @hashed:	Bit per side: it is in the hash table
  * @class, @rank:	enum flow_class, enum flow_rank
  * @fds:	Descriptors that it holds
  * @bound:	Bit per side: one of them is bound to @oport there
+ * @rule, @rule_gen:	Number and generation of the rule that brought it; generation 0:
+ *		none. See flow_rule()
+ * @shared:	Entry of a socket that flows share: it is no flow itself
+ * @start_s:	Time of the start, CLOCK_MONOTONIC, s
+ * @next_free:	Index of the next free entry
+ * @list_next, @list_prev:	Neighbours on @list, FLOW_NONE: end
  * @older, @newer:	Neighbours in the queue of its class and rank
+ * @queued_ms:	Lower half of @last_ms when it was put into the queue
  * @last_ms:	Time of the last packet, or of its start
- * @queued_ms:	@last_ms when it was put into the queue
- * @side:	Addresses
- * @timer:	For the protocol's use; its reference stands for the flow
  * @list:	List that the flow is on, NULL: none
- * @list_next, @list_prev:	Neighbours on that list, FLOW_NONE: end
+ * @bytes:	Payload so far: [TO_GUEST], [FROM_GUEST]
+ * @side:	Addresses
+ * @timer:	For the protocol's use; its reference stands for the flow, its generation
+ *		counts uses of this entry
  * @priv:	The protocol's state; zero after flow_start()
  */
 struct flow {
@@ -89,12 +99,19 @@ struct flow {
 	uint8_t pif[2];
 	uint8_t hashed;
 	uint8_t class, rank, fds, bound;
-	uint32_t gen;
-	uint32_t next_free;
-	uint32_t list_next, list_prev;
+	uint16_t rule;
+	bool shared;
+	uint32_t rule_gen;
+	uint32_t start_s;
+	union {
+		uint32_t next_free, list_next;
+	};
+	uint32_t list_prev;
 	uint32_t older, newer;
-	uint64_t last_ms, queued_ms;
+	uint32_t queued_ms;
+	uint64_t last_ms;
 	struct flow_list *list;
+	uint64_t bytes[2];
 	struct flowside side[2];
 	struct timer timer;
 	uint8_t priv[FLOW_PRIV] __attribute__((aligned(8)));
@@ -119,6 +136,8 @@ struct flow_list {
  * @pif, @side:	Both sides
  * @find:	FLOW_INI, FLOW_TGT: sides that flow_lookup() is to find
  * @keep:	Flow that must not be evicted for this one, NULL: any may be
+ * @rule:	Rule that brings the flow, generation 0: none
+ * @shared:	Entry of a socket that flows share: neither counted nor reported
  */
 struct flow_spec {
 	enum ref_kind kind;
@@ -129,6 +148,20 @@ struct flow_spec {
 	struct flowside side[2];
 	unsigned find;
 	struct flow *keep;
+	struct rule_ref rule;
+	bool shared;
+};
+
+/**
+ * struct flow_state - What only its module knows of a flow
+ * @name:	Name of its state
+ * @sock:	TCP socket of which the kernel knows a round-trip time, -1: none
+ * @dst:	Destination, if it is not in the sides of the flow; unset: it is
+ */
+struct flow_state {
+	const char *name;
+	int sock;
+	union inany dst;
 };
 
 /**
@@ -139,6 +172,9 @@ struct flow_spec {
  * @evict:	End the flow by flow_free(), since others need the room
  * @unfinished:	Has the guest or the namespace sent data or a FIN that is still to
  *		be delivered? NULL: never
+ * @kill:	End the flow, and tell both ends. Return: 0, or negative errno if it
+ *		stays
+ * @state:	Set the fields of a flow's state
  */
 struct flow_ops {
 	void *ctx;
@@ -146,6 +182,8 @@ struct flow_ops {
 	void (*timer)(void *ctx, struct flow *f);
 	void (*evict)(void *ctx, struct flow *f);
 	bool (*unfinished)(const struct flow *f);
+	int (*kill)(void *ctx, struct flow *f);
+	void (*state)(const struct flow *f, struct flow_state *s);
 };
 
 /**
@@ -176,6 +214,12 @@ struct flow_pool {
  * @evicted:	Number of evicted flows of each class
  * @no_room:	How often flow_make_room() had too little of each resource; connections
  *		that wait in a backlog ask again and again
+ * @live:	Flows at the moment, of each class and enum flow_path, without @shared ones
+ * @begun:	Flows so far, of each class: begun by the host, [TO_GUEST], or the guest
+ * @bytes:	Payload so far, of all flows: [TO_GUEST], [FROM_GUEST]
+ * @rulestat:	The same for each rule
+ * @changed:	Callback when a flow has begun, or is about to end; NULL: none
+ * @changed_ctx:	Its first argument
  */
 struct flow_table {
 	uint32_t count, high, first_free;
@@ -183,6 +227,11 @@ struct flow_table {
 	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
 	const struct flow_ops *ops;
 	uint64_t evicted[FLOW_CLASSES], no_room[FLOW_RESOURCES];
+	uint32_t live[FLOW_CLASSES][FLOW_PATHS];
+	uint64_t begun[FLOW_CLASSES][2], bytes[2];
+	struct rulestat rulestat;
+	void (*changed)(void *ctx, const struct flow *f, bool begins);
+	void *changed_ctx;
 	uint64_t hash_key[2];
 	uint32_t hash[FLOW_MAX * 4];	/* index << 1 | side, + 1; 0: empty */
 	struct flow flow[FLOW_MAX];
@@ -199,6 +248,12 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 			uint64_t now_ms);
 void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
+int flow_kill(struct flow_table *t, struct flow *f);
+void flow_state(const struct flow_table *t, const struct flow *f,
+		struct flow_state *s);
+void flow_on_change(struct flow_table *t,
+		    void (*changed)(void *ctx, const struct flow *f, bool begins),
+		    void *ctx);
 
 uint32_t flowside_hash(const uint64_t key[2], uint8_t proto, uint8_t pif,
 		       const struct flowside *s);
@@ -256,6 +311,26 @@ static inline const struct flowside *flow_host_side(const struct flow *f)
 static inline bool flow_is_on(const struct flow *f, enum pif pif)
 {
 	return f->pif[INI] == pif || f->pif[TGT] == pif;
+}
+
+static inline enum flow_path flow_path(const struct flow *f)
+{
+	return flow_is_on(f, PIF_TAP) ? FLOW_TAP : FLOW_BYPASS;
+}
+
+/* Rule that brought a flow, generation 0: none */
+static inline struct rule_ref flow_rule(const struct flow *f)
+{
+	return (struct rule_ref){ .number = f->rule, .gen = f->rule_gen };
+}
+
+/* Count payload of a batch or a system call: not of each packet */
+static inline void flow_count(struct flow_table *t, struct flow *f, unsigned dir,
+			      uint64_t bytes)
+{
+	f->bytes[dir] += bytes;
+	t->bytes[dir] += bytes;
+	rulestat_count(&t->rulestat, flow_rule(f), dir, bytes);
 }
 
 /* For the log: "TCP 12 (tap 198.51.100.1:33000 > 203.0.113.2:80, host ...)" */

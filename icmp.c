@@ -156,7 +156,7 @@ static struct flow *echo_start(struct icmp *m, const struct flowside *key,
 	f = flow_start(m->flows, &(struct flow_spec){
 		.kind = REF_ICMP, .proto = icmp_proto(v4), .class = FLOW_ECHO,
 		.fds = 1, .pif = { PIF_TAP, PIF_HOST }, .side[INI] = *key,
-		.side[TGT] = { .eaddr = key->oaddr, .oaddr = key->oaddr },
+		.side[TGT] = { .eaddr = host->eaddr, .oaddr = key->oaddr },
 		.find = FLOW_INI,
 	}, m->loop->now_ms);
 	if (!f)
@@ -363,6 +363,8 @@ static bool echo_forward(struct icmp *m, const struct pkt *p)
 			mf->real = host.eaddr;
 			mf->asked = p->dst;
 		}
+		f->side[TGT].eaddr = host.eaddr;
+		flow_count(m->flows, f, FROM_GUEST, p->payload.len);
 		error = echo_send(m, f, p, &host, &mtu);
 		if (!error)
 			return true;
@@ -427,6 +429,7 @@ static bool read_reply(struct icmp *m, struct flow *f)
 	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
 		hostsock_cmsg_hops(cm, &a.ttl, &a.tos);
 	f->last_ms = m->loop->now_ms;
+	flow_count(m->flows, f, TO_GUEST, (size_t)len - sizeof(h));
 	m->lost += !frame_send_l4(m->tap, &a, icmp_proto(mf->v4), m->buf,
 				  (size_t)len, offsetof(struct icmp_hdr, csum));
 	return true;
@@ -463,6 +466,29 @@ void icmp_evict(void *ctx, struct flow *f)
 
 	close(icmp_flow(f)->fd);		/* epoll forgets it, too */
 	flow_free(m->flows, m->loop, f);
+}
+
+/**
+ * icmp_kill() - End a flow on request; the next request begins another one
+ * @ctx:	ICMP
+ * @f:		The flow
+ *
+ * Return: 0
+ */
+int icmp_kill(void *ctx, struct flow *f)
+{
+	icmp_evict(ctx, f);
+	return 0;
+}
+
+/**
+ * icmp_state() - Tell the last destination of a flow, by the guest's address for it
+ * @f:		The flow
+ * @s:		Set
+ */
+void icmp_state(const struct flow *f, struct flow_state *s)
+{
+	s->dst = guest_name((const void *)f->priv, &f->side[TGT].eaddr);
 }
 
 /**

@@ -43,6 +43,8 @@ void icmp_init(struct icmp *m, const struct conf *conf,
 void icmp_tap_input(struct icmp *m, const struct pkt *pkts, unsigned n);
 void icmp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
 void icmp_evict(void *ctx, struct flow *f);
+int icmp_kill(void *ctx, struct flow *f);
+void icmp_state(const struct flow *f, struct flow_state *s);
 void icmp_timer(void *ctx, struct flow *f);
 void icmp_counters(const void *ctx, struct counters *c);
 

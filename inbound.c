@@ -62,7 +62,7 @@ static bool inbound_is_inside(const struct inbound *b,
 
 /* inbound_past_tap() - Hand a connection to tcp_splice.c */
 static void inbound_past_tap(struct inbound *b, int fd,
-			     const struct fwd_rule *r,
+			     const struct fwd_rule *r, struct rule_ref ref,
 			     const struct flowside *ini)
 {
 	union inany other[FWD_TARGETS - 1] = { 0 };
@@ -76,15 +76,17 @@ static void inbound_past_tap(struct inbound *b, int fd,
 	for (i = 1; i < n; i++)
 		other[i - 1] = tgt[i].eaddr;
 	b->accepted++;
-	tcp_splice_accepted(b->to.tcp_splice, fd, r->from_ns, ini, &tgt[0],
+	tcp_splice_accepted(b->to.tcp_splice, fd, ref, r->from_ns, ini, &tgt[0],
 			    other);
 }
 
 /* connection() - Decide where an accepted connection goes */
 /* #syscalls getsockname */
-static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
+static void connection(struct inbound *b, int fd, const struct listener *l,
 		       const union sockaddr_inany *peer)
 {
+	const struct fwd_rule *r = listen_rule(b->listen, l);
+	struct rule_ref ref = listen_rule_ref(b->listen, l);
 	struct flowside ini, tgt = { 0 };
 	union sockaddr_inany own;
 	socklen_t len = sizeof(own);
@@ -104,13 +106,13 @@ static void connection(struct inbound *b, int fd, const struct fwd_rule *r,
 				    &tgt);
 
 	if (pif == PIF_SPLICE) {
-		inbound_past_tap(b, fd, r, &ini);
+		inbound_past_tap(b, fd, r, ref, &ini);
 	} else if (pif == PIF_TAP) {
 		b->accepted++;
 		/* If the answer is late, the retransmitted SYN gets through */
 		if (!b->guest->mac_known)
 			input_solicit_guest(b->to.input);
-		tcp_accepted(b->to.tcp, fd, &ini, &tgt);
+		tcp_accepted(b->to.tcp, fd, ref, &ini, &tgt);
 	} else {
 		b->foreign += r->from_ns;
 		inbound_refuse(b, fd);
@@ -143,7 +145,6 @@ static void pause_listener(struct inbound *b, uint32_t index, int error)
 static void accept_some(struct inbound *b, uint32_t index,
 			const struct listener *l)
 {
-	const struct fwd_rule *r = listen_rule(b->listen, l);
 	unsigned i;
 
 	for (i = 0; i < ACCEPT_BATCH; i++) {
@@ -163,7 +164,7 @@ static void accept_some(struct inbound *b, uint32_t index,
 		fd = accept4(l->fd, &peer.sa, &len,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			connection(b, fd, r, &peer);
+			connection(b, fd, l, &peer);
 			continue;
 		}
 		if (errno == EAGAIN)
@@ -191,7 +192,8 @@ void inbound_event(struct inbound *b, uint32_t index)
 	if (r->proto == IPPROTO_TCP)
 		accept_some(b, index, l);
 	else if (r->from_ns)
-		udp_splice_listen_event(b->to.udp_splice, l->fd, r, l->port);
+		udp_splice_listen_event(b->to.udp_splice, l->fd, r,
+					listen_rule_ref(b->listen, l), l->port);
 	else
 		udp_listen_event(b->to.udp, l->fd, r, l->port, index);
 }

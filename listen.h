@@ -79,6 +79,16 @@ static inline const struct fwd_rule *listen_rule(const struct listen *s,
 	return &(l->going ? &s->old : &s->rules)->e[l->rule].rule;
 }
 
+/* listen_rule_ref() - Number and generation of that rule */
+static inline struct rule_ref listen_rule_ref(const struct listen *s,
+					      const struct listener *l)
+{
+	return (struct rule_ref){
+		.number = l->rule,
+		.gen = (l->going ? &s->old : &s->rules)->e[l->rule].gen,
+	};
+}
+
 void listen_init(struct listen *s, const struct conf *conf,
 		 const struct hostnet *net, struct loop *loop,
 		 struct nshelper *nsh, unsigned fds);

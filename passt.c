@@ -358,13 +358,17 @@ static void tap_closed(void *ctx, int error)
 /* A row for each kind of flow */
 static const struct flow_ops flow_ops[] = {
 	[REF_TCP] = { &p.tcp, tcp_sock_event, tcp_timer, tcp_evict,
-		      tcp_unfinished },
+		      tcp_unfinished, tcp_kill, tcp_flow_state },
 	[REF_TCP_SPLICE] = { &p.tcp_splice, tcp_splice_event, tcp_splice_timer,
-			     tcp_splice_evict, tcp_splice_unfinished },
-	[REF_UDP] = { &p.udp, udp_sock_event, udp_timer, udp_evict, NULL },
+			     tcp_splice_evict, tcp_splice_unfinished,
+			     tcp_splice_kill, tcp_splice_state },
+	[REF_UDP] = { &p.udp, udp_sock_event, udp_timer, udp_evict, NULL,
+		      udp_kill, NULL },
 	[REF_UDP_SPLICE] = { &p.udp_splice, udp_splice_sock_event,
-			     udp_splice_timer, udp_splice_evict, NULL },
-	[REF_ICMP] = { &p.icmp, icmp_sock_event, icmp_timer, icmp_evict, NULL },
+			     udp_splice_timer, udp_splice_evict, NULL,
+			     udp_splice_kill, NULL },
+	[REF_ICMP] = { &p.icmp, icmp_sock_event, icmp_timer, icmp_evict, NULL,
+		       icmp_kill, icmp_state },
 };
 static_assert(ARRAY_SIZE(flow_ops) == REF_FLOW_KINDS, "no kind without a row");
 

@@ -22,6 +22,7 @@
 
 #include "tcp.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -272,8 +273,8 @@ void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n)
 
 		segment_of(p, &g);
 		f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL);
-		if (f && tcp_conn(f)->held)
-			continue;	/* the guest stands still, or should */
+		if (f && (tcp_conn(f)->held || tcp_conn(f)->dying))
+			continue;	/* the guest stands still, or gets a RST */
 		if (f && g.flags & (TCPF_SYN | TCPF_RST) && tcp_conn(f)->work) {
 			/* Earlier segments may end the flow, or have data that
 			 * a RST must not overtake */
@@ -381,8 +382,13 @@ void tcp_timer(void *ctx, struct flow *f)
 {
 	struct tcp *t = ctx;
 	struct tcp_conn *c = tcp_conn(f);
-	unsigned acts = tcps_timer(&c->s, t->loop->now_ms);
+	unsigned acts;
 
+	if (c->dying) {
+		tcp_reset(t, f, "reset");
+		return;
+	}
+	acts = tcps_timer(&c->s, t->loop->now_ms);
 	if (acts & ACT_RST_TAP && !c->draining)
 		tcp_send_rst(t, f);
 	if (acts & ACT_RST_SOCK) {
@@ -415,7 +421,7 @@ static void run_list(struct tcp *t, struct flow_list *l)
 
 	while (n-- && (f = flow_list_pop(t->flows, l))) {
 		if (tcp_conn(f)->dying) {
-			tcp_reset(t, f);
+			tcp_reset(t, f, "reset");
 			continue;
 		}
 		if (tcp_conn(f)->ack_due && !tcp_send_ack(t, f))
@@ -480,6 +486,51 @@ bool tcp_unfinished(const struct flow *f)
 
 	return c->s.phase == TCPS_ESTABLISHED &&
 	       (c->draining || c->s.out < OUT_FIN_PASSED);
+}
+
+/**
+ * tcp_kill() - End a connection on request, by a RST to both ends
+ * @ctx:	TCP
+ * @f:		The flow
+ *
+ * If the tap has no room for the RST, the flow stays until there is some: its socket
+ * is closed then, and data of either end is dropped meanwhile.
+ *
+ * Return: 0; -EBUSY if the connection is moving to another machine with the guest, or
+ * has come from there and the guest not yet: nobody is here who could be told
+ */
+int tcp_kill(void *ctx, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	struct tcp *t = ctx;
+
+	if (c->held)
+		return -EBUSY;
+	if (c->draining) {
+		tcp_end(t, f, true, "killed");
+	} else if (!c->dying) {
+		tcp_give_way(t, f);
+		tcp_reset(t, f, "killed");
+	}
+	return 0;
+}
+
+/**
+ * tcp_flow_state() - Name the state of a connection
+ * @f:		The flow
+ * @s:		Set
+ */
+void tcp_flow_state(const struct flow *f, struct flow_state *s)
+{
+	const struct tcp_conn *c = (const void *)f->priv;
+
+	s->sock = c->sock;
+	if (c->failed || c->draining || c->dying || c->s.out != OUT_OPEN ||
+	    c->s.in != IN_OPEN)
+		s->name = "CLOSING";
+	else
+		s->name = c->s.phase == TCPS_ESTABLISHED ? "ESTABLISHED" :
+							   "CONNECTING";
 }
 
 /**

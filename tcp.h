@@ -65,8 +65,8 @@ void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
 	      const uint64_t key[2]);
 void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);
-void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
-		  const struct flowside *tap);
+void tcp_accepted(struct tcp *t, int fd, struct rule_ref rule,
+		  const struct flowside *host, const struct flowside *tap);
 void tcp_tap_unreachable(struct tcp *t, const struct pkt_quote *q);
 void tcp_sock_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
 void tcp_evict(void *ctx, struct flow *f);
@@ -74,6 +74,8 @@ void tcp_timer(void *ctx, struct flow *f);
 void tcp_tap_writable(struct tcp *t);
 bool tcp_run_ready(struct tcp *t);
 bool tcp_unfinished(const struct flow *f);
+int tcp_kill(void *ctx, struct flow *f);
+void tcp_flow_state(const struct flow *f, struct flow_state *s);
 void tcp_counters(const void *ctx, struct counters *c);
 
 #endif /* TCP_H */

@@ -157,7 +157,7 @@ void tcp_evict(void *ctx, struct flow *f)
 {
 	struct tcp *t = ctx;
 
-	if (tcp_conn(f)->failed)
+	if (tcp_conn(f)->failed || tcp_conn(f)->dying)
 		tcp_send_rst(t, f);
 	tcp_end(t, f, true, "gives way to others");
 }
@@ -173,11 +173,11 @@ void tcp_rearm(struct tcp *t, struct flow *f)
 }
 
 /* tcp_reset() - Reset both sides; the guest's RST waits if there is no frame */
-void tcp_reset(struct tcp *t, struct flow *f)
+void tcp_reset(struct tcp *t, struct flow *f, const char *why)
 {
 	tcp_conn(f)->dying = !tcp_send_rst(t, f);
 	if (tcp_conn(f)->dying)
 		flow_list_push(t->flows, &t->blocked, f);
 	else
-		tcp_end(t, f, true, "socket error, reset");
+		tcp_end(t, f, true, why);
 }

@@ -220,6 +220,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	uint32_t max = frame_payload_max(t, v4, c->s.mss), skip, want = 0;
 	unsigned n = (can + max - 1) / max, i;
 	struct msghdr mh = { .msg_iov = iov };
+	uint32_t sent = c->s.snd_max;
 	struct txframe *fr;
 	ssize_t rc, peeked;
 	int parts;
@@ -271,6 +272,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	if (rc < peeked)
 		c->readable = true;
 	tcps_sent(&c->s, rc, t->loop->now_ms);
+	flow_count(t->flows, f, TO_GUEST, c->s.snd_max - sent);
 	return rc;
 }
 
@@ -327,7 +329,7 @@ bool tcp_pump(struct tcp *t, struct flow *f)
 	if (!c->failed || tcps_done(s))
 		return true;
 	if (tcps_reset_now(s)) {
-		tcp_reset(t, f);
+		tcp_reset(t, f, "socket error, reset");
 		return false;
 	}
 	if (s->phase == TCPS_ESTABLISHED) {

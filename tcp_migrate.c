@@ -576,14 +576,15 @@ static void get_queue(struct tcp_migrate *m, struct migio *io, int fd,
 /* Start a flow for a restored socket; NULL without room */
 static struct flow *start(struct tcp_migrate *m, const struct record *r, int fd)
 {
+	const struct rule_ref none = { 0 };
 	struct tcp *t = m->tcp;
 	struct tcp_conn *c;
 	struct flow *f;
 
 	if (flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &r->tap, NULL))
 		return NULL;
-	f = r->outbound ? tcp_start_flow(t, fd, PIF_TAP, &r->tap, &r->k.at) :
-	    tcp_start_flow(t, fd, PIF_HOST, &r->k.at, &r->tap);
+	f = r->outbound ? tcp_start_flow(t, fd, none, PIF_TAP, &r->tap, &r->k.at) :
+	    tcp_start_flow(t, fd, none, PIF_HOST, &r->k.at, &r->tap);
 	if (!f)
 		return NULL;
 	flow_set_rank(t->flows, f, FLOW_KEPT);

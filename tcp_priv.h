@@ -115,7 +115,7 @@ void tcp_answer_rst(struct tcp *t, const struct flowside *tap,
 void tcp_trace(const struct tcp *t, const struct flow *f, const char *what);
 void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why);
 void tcp_rearm(struct tcp *t, struct flow *f);
-void tcp_reset(struct tcp *t, struct flow *f);
+void tcp_reset(struct tcp *t, struct flow *f, const char *why);
 
 /* Guest to peer: tcp_out.c */
 uint32_t tcp_query_room(struct tcp *t, struct flow *f, int outq);
@@ -138,8 +138,8 @@ void tcp_connected(struct tcp *t, struct flow *f);
 uint16_t tcp_mss_max(const struct tcp *t, bool v4);
 void tcp_set_options(struct tcp *t, struct flow *f);
 int tcp_watch_socket(struct tcp *t, struct flow *f);
-struct flow *tcp_start_flow(struct tcp *t, int sock, enum pif ini_pif,
-			    const struct flowside *ini,
+struct flow *tcp_start_flow(struct tcp *t, int sock, struct rule_ref rule,
+			    enum pif ini_pif, const struct flowside *ini,
 			    const struct flowside *tgt);
 void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		  const struct tcp_seg *g);

@@ -213,6 +213,37 @@ void tcp_splice_evict(void *ctx, struct flow *f)
 	end_flow(s, f, true, "gives way to others");
 }
 
+/**
+ * tcp_splice_kill() - End a connection on request, by a RST to both ends
+ * @ctx:	Bypassed connections
+ * @f:		The flow, in any state
+ *
+ * Return: 0
+ */
+int tcp_splice_kill(void *ctx, struct flow *f)
+{
+	struct tcp_splice *s = ctx;
+
+	end_flow(s, f, true, "killed");
+	return 0;
+}
+
+/**
+ * tcp_splice_state() - Name the state of a connection
+ * @f:		The flow
+ * @s:		Set
+ */
+void tcp_splice_state(const struct flow *f, struct flow_state *s)
+{
+	const struct splice_conn *c = (const void *)f->priv;
+
+	s->sock = c->sock[INI];
+	if (c->failed[INI] || c->failed[TGT] || c->dir[INI].eof || c->dir[TGT].eof)
+		s->name = "CLOSING";
+	else
+		s->name = c->connected ? "ESTABLISHED" : "CONNECTING";
+}
+
 /* Data ------------------------------------------------------------------- */
 
 /*
@@ -402,20 +433,31 @@ static void pass_fin(struct splice_conn *c, unsigned from)
 		shutdown(c->sock[!from], SHUT_WR);
 }
 
-/* move() - Move data in one direction, one turn's worth */
-static void move(struct tcp_splice *s, struct flow *f, unsigned from)
+/* Count bytes that one side has sent */
+static void splice_count(struct tcp_splice *s, struct flow *f, unsigned from,
+			 uint32_t bytes)
+{
+	flow_count(s->flows, f, f->pif[from] == PIF_HOST ? TO_GUEST : FROM_GUEST,
+		   bytes);
+}
+
+/*
+ * move_turn() - Move data in one direction, one turn's worth
+ * @done:	Counts bytes
+ *
+ * Return: false if there is more to do, or the other socket has failed
+ */
+static bool move_turn(struct tcp_splice *s, struct flow *f, unsigned from,
+		      uint32_t *done)
 {
 	struct splice_conn *c = splice_conn(f);
 	struct splice_dir *d = &c->dir[from];
-	uint32_t done = 0;
 	ssize_t n;
 
-	if (c->failed[!from] || splice_drain(s, f, from))
-		return;
 	while (d->readable && d->writable && !d->eof) {
-		if (done >= TURN_BYTES) {
+		if (*done >= TURN_BYTES) {
 			flow_list_push(s->flows, &s->ready, f);
-			return;
+			return false;
 		}
 		n = d->bulk && !d->urgent ? move_bulk(s, f, from) :
 					    move_small(s, f, from);
@@ -427,14 +469,28 @@ static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 			continue;
 		if (n < 0) {
 			if (c->failed[!from])
-				return;
+				return false;
 			side_failed(c, from, -n);
 			d->eof = true;	/* the error comes after all data */
 			break;
 		}
-		done += n;
+		*done += n;
 	}
-	pass_fin(c, from);
+	return true;
+}
+
+/* move() - Move and count data in one direction, and pass on its end */
+static void move(struct tcp_splice *s, struct flow *f, unsigned from)
+{
+	struct splice_conn *c = splice_conn(f);
+	uint32_t done = 0;
+
+	if (c->failed[!from] || splice_drain(s, f, from))
+		return;
+	if (move_turn(s, f, from, &done))
+		pass_fin(c, from);
+	if (done)
+		splice_count(s, f, from, done);
 }
 
 /* bytes_left() - Bytes received from a failed side that are not sent yet */
@@ -540,6 +596,7 @@ static int send_early(struct tcp_splice *s, struct flow *f)
 		return 0;
 	if (n < 0)
 		return n;
+	splice_count(s, f, INI, (uint32_t)n);
 	splice_conn(f)->connected = n > 0 && d->held < (size_t)n;
 	if (splice_conn(f)->connected)
 		flow_set_rank(s->flows, f, FLOW_KEPT);
@@ -710,6 +767,7 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  * tcp_splice_accepted() - A connection to a forwarded port, both ends are local
  * @s:		Bypassed connections
  * @fd:		Connected socket, non-blocking: is ours from now on
+ * @rule:	Rule of the port
  * @from_ns:	It was accepted in the namespace, else on the host
  * @ini:	Its side: the client is the endpoint
  * @tgt:	Side to connect to: its endpoint
@@ -717,8 +775,8 @@ static bool wait_for_socket(struct tcp_splice *s, struct flow *f, int rc)
  *
  * If that is not possible, the client gets a reset.
  */
-void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
-			 const struct flowside *ini,
+void tcp_splice_accepted(struct tcp_splice *s, int fd, struct rule_ref rule,
+			 bool from_ns, const struct flowside *ini,
 			 const struct flowside *tgt,
 			 const union inany *other)
 {
@@ -727,7 +785,7 @@ void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
 		.class = FLOW_STREAM, .fds = 2,
 		.pif = { from_ns ? PIF_SPLICE : PIF_HOST,
 			 from_ns ? PIF_HOST : PIF_SPLICE },
-		.side = { *ini, *tgt },
+		.side = { *ini, *tgt }, .rule = rule,
 	}, s->loop->now_ms);
 	struct splice_conn *c;
 	int rc;

@@ -63,8 +63,8 @@ void tcp_splice_init(struct tcp_splice *s, const struct conf *conf,
 		     const struct hostnet *net, const struct dns *dns,
 		     struct flow_table *flows, struct loop *loop,
 		     struct nshelper *nsh);
-void tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
-			 const struct flowside *ini,
+void tcp_splice_accepted(struct tcp_splice *s, int fd, struct rule_ref rule,
+			 bool from_ns, const struct flowside *ini,
 			 const struct flowside *tgt,
 			 const union inany *other);
 void tcp_splice_event(void *ctx, struct flow *f, unsigned side, uint32_t events);
@@ -73,6 +73,8 @@ void tcp_splice_retry(struct tcp_splice *s);
 void tcp_splice_timer(void *ctx, struct flow *f);
 bool tcp_splice_run_ready(struct tcp_splice *s);
 bool tcp_splice_unfinished(const struct flow *f);
+int tcp_splice_kill(void *ctx, struct flow *f);
+void tcp_splice_state(const struct flow *f, struct flow_state *s);
 void tcp_splice_counters(const void *ctx, struct counters *c);
 
 #endif /* TCP_SPLICE_H */

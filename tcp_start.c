@@ -185,12 +185,13 @@ static int open_socket(struct tcp *t, struct flow *f)
 /*
  * tcp_start_flow() - Start a flow between tap and host, looked up by its tap side
  * @sock:	Its socket, -1: none yet
+ * @rule:	Rule that brings it, generation 0: none
  * @ini_pif, @ini, @tgt:	Initiating side, and the other
  *
  * Return: the flow, NULL if there is no room
  */
-struct flow *tcp_start_flow(struct tcp *t, int sock, enum pif ini_pif,
-			    const struct flowside *ini,
+struct flow *tcp_start_flow(struct tcp *t, int sock, struct rule_ref rule,
+			    enum pif ini_pif, const struct flowside *ini,
 			    const struct flowside *tgt)
 {
 	bool out = ini_pif == PIF_TAP;
@@ -198,6 +199,7 @@ struct flow *tcp_start_flow(struct tcp *t, int sock, enum pif ini_pif,
 		.kind = REF_TCP, .proto = IPPROTO_TCP, .class = FLOW_STREAM,
 		.fds = 1, .pif = { ini_pif, out ? PIF_HOST : PIF_TAP },
 		.side = { *ini, *tgt }, .find = out ? FLOW_INI : FLOW_TGT,
+		.rule = rule,
 	}, t->loop->now_ms);
 
 	if (!f)
@@ -221,7 +223,7 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 		tcp_answer_rst(t, tap, g);
 		return;
 	}
-	f = tcp_start_flow(t, -1, PIF_TAP, tap, &host);
+	f = tcp_start_flow(t, -1, (struct rule_ref){ 0 }, PIF_TAP, tap, &host);
 	if (!f) {
 		/* Without an answer the guest retransmits: RFC 9293, 3.8.1 */
 		t->stats.refused_table++;
@@ -296,6 +298,7 @@ static bool free_port(struct tcp *t, const struct flowside *host,
  * tcp_accepted() - A peer has connected to a forwarded port
  * @t:		TCP
  * @fd:		Connected socket, non-blocking: is ours from now on
+ * @rule:	Rule of the port
  * @host:	Host side: the peer is the endpoint
  * @tap:	Tap side: the guest is the endpoint, our address and port stand for
  *		the peer; another port is chosen if that is taken, see free_port()
@@ -303,8 +306,8 @@ static bool free_port(struct tcp *t, const struct flowside *host,
  * The connection is complete for the peer, so it gets a reset if the guest refuses or
  * never answers. Until the guest answers, the peer's data stays in the socket.
  */
-void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
-		  const struct flowside *tap)
+void tcp_accepted(struct tcp *t, int fd, struct rule_ref rule,
+		  const struct flowside *host, const struct flowside *tap)
 {
 	bool v4 = inany_is_v4(&tap->eaddr);
 	struct flowside seen = *tap;
@@ -317,7 +320,7 @@ void tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 		hostsock_reset(fd);
 		return;
 	}
-	f = tcp_start_flow(t, fd, PIF_HOST, host, &seen);
+	f = tcp_start_flow(t, fd, rule, PIF_HOST, host, &seen);
 	if (!f) {
 		t->stats.refused_table++;
 		warn_limited("Too many connections, one is refused");

@@ -274,11 +274,15 @@ static unsigned udp_input_run(struct udp *u, const struct pkt *p, unsigned n)
 		       fwd_is_broadcast(u->net, &p->dst);
 	struct udp_out o = { .tap = &tap };
 	struct flowside host;
+	size_t bytes = 0;
+	unsigned i;
 
 	if (to_many ? !out_to_many(u, &tap, &host, &o) :
 		      !out_to_one(u, &tap, p, &o))
 		return n;
-	udp_touch(u, o.port, o.f, SEEN_FROM_GUEST);
+	for (i = 0; i < n; i++)
+		bytes += p[i].payload.len;
+	udp_touch(u, o.port, o.f, SEEN_FROM_GUEST, bytes);
 	set_hops(udp_port(o.port), p, o.host, to_many);
 	udp_tx_run(u, &o, p, n);
 	return 0;
@@ -326,12 +330,36 @@ static bool udp_flow_from_stranger(struct udp *u, struct flow *port,
 	return true;
 }
 
-/* Set the tap side of a datagram to a port of the guest */
-static void to_guest_port(struct udp *u, struct flow *port,
-			  const struct udp_meta *m, struct flowside *tap)
+/**
+ * struct rx_run - Received messages in a row from one sender to one address
+ * @m, @n:	The messages
+ * @bytes:	Payload of all
+ */
+struct rx_run {
+	const struct udp_meta *m;
+	unsigned n;
+	size_t bytes;
+};
+
+/* The run that begins with the @k-th message */
+static struct rx_run run_at(const struct udp_rx_batch *b, unsigned k)
 {
-	struct flow *f = udp_flow_by_peer(u, port, NULL, &m->src, m->sport);
+	struct rx_run r = { .m = &b->meta[k],
+			    .n = udp_meta_run(&b->meta[k], b->got - k) };
+	unsigned i;
+
+	for (i = 0; i < r.n; i++)
+		r.bytes += r.m[i].len;
+	return r;
+}
+
+/* Set the tap side of a run to a port of the guest */
+static void to_guest_port(struct udp *u, struct flow *port,
+			  const struct rx_run *r, struct flowside *tap)
+{
 	const struct flowside *guest = flow_tap_side(port);
+	const struct udp_meta *m = r->m;
+	struct flow *f = udp_flow_by_peer(u, port, NULL, &m->src, m->sport);
 
 	if (f) {
 		*tap = *flow_tap_side(f);
@@ -341,7 +369,7 @@ static void to_guest_port(struct udp *u, struct flow *port,
 		    !fwd_to_guest(u->conf, u->net, u->dns, u->guest, &m->src,
 				  &tap->oaddr) ||
 		    inany_is_v4(&tap->oaddr) != inany_is_v4(&guest->eaddr)) {
-			u->lost++;
+			u->lost += r->n;
 			return;
 		}
 		tap->oport = m->sport;
@@ -350,11 +378,11 @@ static void to_guest_port(struct udp *u, struct flow *port,
 		if (!inany_equals(&tap->oaddr, &m->src) &&
 		    !udp_flow_from_stranger(u, port, m, tap)) {
 			tap->eaddr = (union inany){ 0 };
-			u->lost++;
+			u->lost += r->n;
 			return;
 		}
 	}
-	udp_touch(u, port, f, SEEN_FROM_HOST);
+	udp_touch(u, port, f, SEEN_FROM_HOST, r->bytes);
 }
 
 /* Is this the address of the flow's peer? */
@@ -392,55 +420,55 @@ static bool same_at_tap(struct udp *u, const union inany *peer,
 	return false;
 }
 
-/* Hand over messages that bypass the tap: the @k-th and those of the same sender behind
- * it. Return: their number */
-static unsigned hand_to_bypass(struct udp *u, struct flow *port,
-			 const struct flowside *host,
-			 const struct flowside *tgt, const struct udp_rx_batch *b,
-			 unsigned k)
+/* Hand over a run that bypasses the tap, from the @k-th message on */
+static void hand_to_bypass(struct udp *u, struct flow *port,
+			   const struct flowside *host,
+			   const struct flowside *tgt,
+			   const struct udp_rx_batch *b, unsigned k, unsigned n)
 {
 	const struct udp_port *p = udp_port(port);
-	unsigned n = udp_meta_run(&b->meta[k], b->got - k), i;
 	struct udp_data data[UDP_RX_MSGS];
+	unsigned i;
 
 	udp_port(port)->past_tap = true;
-	udp_touch(u, port, NULL, SEEN_FROM_HOST);
+	udp_touch(u, port, NULL, SEEN_FROM_HOST, 0);
 	for (i = 0; i < n; i++)
 		data[i] = udp_data_of(&b->meta[k + i],
 				      udp_rx_data(&u->rx, b, k + i));
 	if (u->splice)
-		udp_splice_from_host(u->splice, port, p->rule, p->sock.fd, host, tgt,
-				     b->meta[k].scope, data, n);
-	return n;
+		udp_splice_from_host(u->splice, port, p->rule, p->ref,
+				     p->sock.fd, host, tgt, b->meta[k].scope,
+				     data, n);
 }
 
-/* Set the tap side of a message to a multicast group. It starts no flow: the guest's
+/* Set the tap side of a run to a multicast group. It starts no flow: the guest's
  * answer does. Our own sockets don't receive each other's multicast. A rule with a target
  * address is for unicast alone */
-static void to_group(struct udp *u, struct flow *port,
-		     const struct udp_meta *m, struct flowside *tap)
+static void to_group(struct udp *u, struct flow *port, const struct rx_run *r,
+		     struct flowside *tap)
 {
 	const struct udp_port *p = udp_port(port);
 
-	if (!m->sport || inany_is_set(&p->rule->to_addr) ||
-	    !fwd_to_guest(u->conf, u->net, u->dns, u->guest, &m->src,
+	if (!r->m->sport || inany_is_set(&p->rule->to_addr) ||
+	    !fwd_to_guest(u->conf, u->net, u->dns, u->guest, &r->m->src,
 			  &tap->oaddr)) {
-		u->lost++;
+		u->lost += r->n;
 		return;
 	}
-	tap->oport = m->sport;
-	tap->eaddr = m->group;
+	tap->oport = r->m->sport;
+	tap->eaddr = r->m->group;
 	tap->eport = fwd_port(p->rule, p->number);
-	udp_touch(u, port, NULL, SEEN_FROM_HOST);
+	udp_touch(u, port, NULL, SEEN_FROM_HOST, r->bytes);
 }
 
-/* Set the tap side of the @k-th message to a forwarded port, or hand over messages that
- * bypass the tap. Return: number of messages that are done */
-static unsigned to_forwarded(struct udp *u, struct flow *port,
-			     struct udp_rx_batch *b, unsigned k)
+/* Set the tap side of a run, from the @k-th message on, to a forwarded port, or hand it
+ * over if it bypasses the tap */
+static void to_forwarded(struct udp *u, struct flow *port,
+			 struct udp_rx_batch *b, unsigned k,
+			 const struct rx_run *r)
 {
 	const struct udp_port *p = udp_port(port);
-	const struct udp_meta *m = &b->meta[k];
+	const struct udp_meta *m = r->m;
 	const struct flowside host = {
 		.oaddr = m->dst, .oport = p->number,
 		.eaddr = m->src, .eport = m->sport,
@@ -450,50 +478,49 @@ static unsigned to_forwarded(struct udp *u, struct flow *port,
 	struct flow *f;
 
 	if (inany_is_set(&m->group)) {
-		to_group(u, port, m, &b->side[k]);
-		return 1;
+		to_group(u, port, r, &b->side[k]);
+		return;
 	}
 	f = udp_flow_by_peer(u, port, &m->dst, &m->src, m->sport);
 	if (!f) {
 		pif = fwd_from_host(u->conf, u->net, u->guest,
 				    udp_splice_works(u->splice), p->rule,
 				    &host, &tgt);
-		if (pif == PIF_SPLICE)
-			return hand_to_bypass(u, port, &host, &tgt, b, k);
+		if (pif == PIF_SPLICE) {
+			hand_to_bypass(u, port, &host, &tgt, b, k, r->n);
+			return;
+		}
 		if (pif == PIF_TAP && same_at_tap(u, &m->src, &tgt, &f) && !f)
 			f = udp_flow_start(u, port, &host, PIF_HOST, &tgt,
 					   m->scope);
 	}
 	if (!f) {
-		u->lost++;
-		return 1;
+		u->lost += r->n;
+		return;
 	}
 	b->side[k] = *flow_tap_side(f);
-	udp_touch(u, port, f, SEEN_FROM_HOST);
-	return 1;
+	udp_touch(u, port, f, SEEN_FROM_HOST, r->bytes);
 }
 
 /* Set the tap sides of received messages; messages in a row from one sender share it */
 static void find_sides(struct udp *u, struct flow *port, struct udp_rx_batch *b)
 {
 	struct udp_port *p = udp_port(port);
-	unsigned k;
+	struct rx_run r;
+	unsigned k, i;
 
 	memset(b->side, 0, sizeof(b->side[0]) * b->got);
 	for (k = 0; p->rule && k < b->got; k++)
 		udp_meta_default_dst(&b->meta[k], &p->rule->addr);
 	p->past_tap = false;
-	for (k = 0; k < b->got; ) {
-		if (k && inany_is_set(&b->side[k - 1].eaddr) &&
-		    udp_meta_is_alike(&b->meta[k - 1], &b->meta[k])) {
-			b->side[k] = b->side[k - 1];
-			k++;
-		} else if (p->rule) {
-			k += to_forwarded(u, port, b, k);
-		} else {
-			to_guest_port(u, port, &b->meta[k], &b->side[k]);
-			k++;
-		}
+	for (k = 0; k < b->got; k += r.n) {
+		r = run_at(b, k);
+		if (p->rule)
+			to_forwarded(u, port, b, k, &r);
+		else
+			to_guest_port(u, port, &r, &b->side[k]);
+		for (i = 1; i < r.n; i++)
+			b->side[k + i] = b->side[k];
 	}
 	for (k = b->got; k-- > 0; ) {
 		if (inany_is_set(&b->side[k].eaddr)) {
@@ -618,6 +645,24 @@ void udp_tap_writable(struct udp *u)
 void udp_evict(void *ctx, struct flow *f)
 {
 	udp_end(ctx, f, "gives way to others");
+}
+
+/**
+ * udp_kill() - End a flow on request
+ * @ctx:	UDP
+ * @f:		The flow, not a port
+ *
+ * If the guest has sent datagrams, it learns by ICMP that the port is unreachable. Its
+ * next datagram begins another flow.
+ *
+ * Return: 0
+ */
+int udp_kill(void *ctx, struct flow *f)
+{
+	if (udp_life(f)->seen & SEEN_FROM_GUEST)
+		udp_tx_refused(ctx, f);
+	udp_end(ctx, f, "killed");
+	return 0;
 }
 
 /**

@@ -59,6 +59,7 @@ void udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
 		      uint16_t number, uint32_t index);
 void udp_listener_gone(struct udp *u);
 void udp_evict(void *ctx, struct flow *f);
+int udp_kill(void *ctx, struct flow *f);
 void udp_timer(void *ctx, struct flow *f);
 void udp_counters(const void *ctx, struct counters *c);
 

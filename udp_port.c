@@ -79,18 +79,25 @@ static void touch(const struct udp *u, struct flow *f, uint8_t seen)
 }
 
 /**
- * udp_touch() - Note that there was a datagram
+ * udp_touch() - Note and count datagrams in a row between the same two ends
  * @u:		UDP
- * @port:	Port of the datagram
- * @f:		Flow of the datagram, NULL: none
+ * @port:	Port of the datagrams
+ * @f:		Flow of the datagrams, NULL: none
  * @seen:	SEEN_FROM_HOST or SEEN_FROM_GUEST
+ * @bytes:	Payload
  */
 void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
-	       uint8_t seen)
+	       uint8_t seen, size_t bytes)
 {
+	unsigned dir = seen == SEEN_FROM_HOST ? TO_GUEST : FROM_GUEST;
+
 	touch(u, port, seen);
-	if (f)
-		touch(u, f, seen);
+	if (!f) {
+		u->flows->bytes[dir] += bytes;
+		return;
+	}
+	touch(u, f, seen);
+	flow_count(u->flows, f, dir, bytes);
 }
 
 /**
@@ -234,7 +241,7 @@ static struct flow *port_new(struct udp *u, const struct flowside *key,
 			.oport = alt ? 0 : key->eport,
 			.eaddr = any,
 		},
-		.find = FLOW_INI | FLOW_TGT,
+		.find = FLOW_INI | FLOW_TGT, .shared = true,
 	};
 	struct flowside *side = &spec.side[TGT];
 	int fd = port_socket(u, host, &side->oaddr, &side->oport), rc;
@@ -405,7 +412,7 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 			.eaddr.u64 = { UINT64_MAX, (uint64_t)fd }, .eport = 1,
 			.oaddr = r->addr, .oport = port,
 		},
-		.find = FLOW_INI,
+		.find = FLOW_INI, .shared = true,
 	};
 	struct udp_port *p;
 	struct flow *f;
@@ -419,6 +426,8 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 	port_set(f, fd, port);
 	p = udp_port(f);
 	p->rule = r;
+	if (u->listen)
+		p->ref = listen_rule_ref(u->listen, listen_at(u->listen, index));
 	p->watch = (union epoll_ref){ .kind = REF_LISTEN, .index = index };
 	p->bulk = true;
 	p->want = UDP_RX_MSGS;
@@ -459,6 +468,8 @@ struct flow *udp_flow_start(struct udp *u, struct flow *port,
 		.pif = { ini_pif, ini_pif == PIF_TAP ? PIF_HOST : PIF_TAP },
 		.side = { *ini, *tgt }, .find = FLOW_INI | FLOW_TGT,
 		.keep = port,
+		.rule = ini_pif == PIF_HOST ? udp_port(port)->ref :
+					      (struct rule_ref){ 0 },
 	}, u->loop->now_ms);
 
 	if (!f)

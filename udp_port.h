@@ -56,6 +56,7 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
  * struct udp_port - UDP_PORT: a host socket, not connected
  * @sock:	The socket; a listening one is not closed with this entry
  * @rule:	Rule of a listening socket; NULL: the socket is of a port of the guest
+ * @ref:	Number and generation of that rule
  * @watch:	Reference in the socket's events
  * @last:	Flow of the last datagram of a peer, which may have ended
  * @flows:	Flows that use the port
@@ -75,6 +76,7 @@ struct udp_port {
 	struct udp_life life;
 	struct udp_shared sock;
 	const struct fwd_rule *rule;
+	struct rule_ref ref;
 	union epoll_ref watch, last;
 	struct flow_list flows;
 	uint16_t number;
@@ -110,7 +112,7 @@ static inline bool udp_through_tap(const struct flow *f)
 }
 
 void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
-	       uint8_t seen);
+	       uint8_t seen, size_t bytes);
 uint64_t udp_deadline(struct flow *f);
 void udp_end(struct udp *u, struct flow *f, const char *why);
 

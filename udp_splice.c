@@ -136,6 +136,23 @@ static void udp_splice_end(struct udp_splice *s, struct flow *f, const char *why
 }
 
 /**
+ * udp_splice_kill() - End a flow on request
+ * @ctx:	Bypass
+ * @f:		The flow
+ *
+ * Its next datagram begins another flow.
+ *
+ * Return: 0
+ */
+int udp_splice_kill(void *ctx, struct flow *f)
+{
+	struct udp_splice *s = ctx;
+
+	udp_splice_end(s, f, "killed");
+	return 0;
+}
+
+/**
  * udp_splice_listener_gone() - End the flows of listening sockets that are closed
  * @s:		Bypass
  */
@@ -199,7 +216,7 @@ static int socket_on(struct udp_splice *s, const struct flow *f, unsigned side,
 /* An entry with these sides, found by those in @find, which still has no socket;
  * NULL: there is no room. @keep is not evicted for it, NULL: nothing to keep */
 static struct flow *udp_splice_entry(struct udp_splice *s, bool from_ns,
-			      const struct flowside *ini,
+			      struct rule_ref rule, const struct flowside *ini,
 			      const struct flowside *tgt, unsigned find,
 			      struct flow *keep)
 {
@@ -209,6 +226,7 @@ static struct flow *udp_splice_entry(struct udp_splice *s, bool from_ns,
 		.pif = { from_ns ? PIF_SPLICE : PIF_HOST,
 			 from_ns ? PIF_HOST : PIF_SPLICE },
 		.side = { *ini, *tgt }, .find = find, .keep = keep,
+		.rule = rule,
 	};
 	struct flow *f = flow_start(s->flows, &spec, s->loop->now_ms);
 
@@ -240,12 +258,12 @@ static struct flow *udp_splice_start(struct udp_splice *s, struct flow *f,
 /* Start a flow of the listening socket @fd. @keep is not evicted for it, NULL: nothing to
  * keep. NULL on failure */
 static struct flow *udp_splice_new(struct udp_splice *s, struct flow *keep,
-			     const struct fwd_rule *r, int fd,
-			     const struct flowside *ini,
+			     const struct fwd_rule *r, struct rule_ref ref,
+			     int fd, const struct flowside *ini,
 			     const struct flowside *tgt, unsigned scope)
 {
-	struct flow *f = udp_splice_entry(s, r->from_ns, ini, tgt, FLOW_INI,
-				   keep);
+	struct flow *f = udp_splice_entry(s, r->from_ns, ref, ini, tgt,
+					  FLOW_INI, keep);
 
 	if (!f)
 		return NULL;
@@ -275,7 +293,7 @@ static struct flow *udp_splice_second(struct udp_splice *s, struct flow *f,
 	g = flow_lookup(s->flows, IPPROTO_UDP, f->pif[TGT], &tgt, NULL);
 	if (g || !m->sport || !inany_equals(&m->src, &f->side[TGT].eaddr))
 		return g;
-	g = udp_splice_entry(s, from_ns, &ini, &tgt, FLOW_TGT, f);
+	g = udp_splice_entry(s, from_ns, flow_rule(f), &ini, &tgt, FLOW_TGT, f);
 	if (!g)
 		return NULL;
 	udp_splice_flow(g)->second = true;
@@ -396,6 +414,18 @@ static bool is_refused(struct flow *f, unsigned from)
 	       !(udp_splice_flow(f)->seen & 1U << TGT) && take_errors(f);
 }
 
+static void count_data(struct udp_splice *s, struct flow *f, unsigned from,
+		       const struct udp_data *d, unsigned n)
+{
+	size_t bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		bytes += d[i].bytes.len;
+	flow_count(s->flows, f, f->pif[from] == PIF_HOST ? TO_GUEST : FROM_GUEST,
+		   bytes);
+}
+
 /**
  * udp_splice_forward() - Send datagrams of one side to the other
  * @s:		Bypass
@@ -413,6 +443,8 @@ static void udp_splice_forward(struct udp_splice *s, struct flow *f, unsigned fr
 	bool retried = false;
 	struct udp_dest dest;
 	int fd = sender(s, f, !from, &dest), sent;
+
+	count_data(s, f, from, d, n);
 
 	sf->seen |= (uint8_t)(1U << from);
 	f->last_ms = s->loop->now_ms;
@@ -468,7 +500,7 @@ static unsigned udp_splice_receive(struct udp_splice *s, int fd,
 /* Forward datagrams of one peer of a listening socket. Without a flow one is started, to
  * @tgt, and @keep is not evicted for it */
 static void from_listener(struct udp_splice *s, struct flow *keep,
-			  const struct fwd_rule *r, int fd,
+			  const struct fwd_rule *r, struct rule_ref ref, int fd,
 			  const struct flowside *ini,
 			  const struct flowside *tgt, unsigned scope,
 			  const struct udp_data *d, unsigned n)
@@ -480,7 +512,7 @@ static void from_listener(struct udp_splice *s, struct flow *keep,
 	if (f && !is_ours(f))
 		f = NULL;
 	else if (!f)
-		f = udp_splice_new(s, keep, r, fd, ini, tgt, scope);
+		f = udp_splice_new(s, keep, r, ref, fd, ini, tgt, scope);
 	if (f)
 		udp_splice_forward(s, f, INI, d, n);
 	else
@@ -551,7 +583,7 @@ void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
  * udp_splice_from_host() - Forward datagrams of one peer to a socket of the host
  * @s:		Bypass
  * @port:	Entry of the socket in the flow table, which is not evicted
- * @r:		Rule of the socket
+ * @r, @ref:	Rule of the socket, and its number and generation
  * @fd:		Listening socket
  * @host:	Host side
  * @tgt:	Side in the namespace, by fwd_from_host()
@@ -559,12 +591,12 @@ void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
  * @data, @n:	The datagrams
  */
 void udp_splice_from_host(struct udp_splice *s, struct flow *port,
-			  const struct fwd_rule *r, int fd,
-			  const struct flowside *host,
+			  const struct fwd_rule *r, struct rule_ref ref,
+			  int fd, const struct flowside *host,
 			  const struct flowside *tgt, unsigned scope,
 			  const struct udp_data *data, unsigned n)
 {
-	from_listener(s, port, r, fd, host, tgt, scope, data, n);
+	from_listener(s, port, r, ref, fd, host, tgt, scope, data, n);
 }
 
 /* Was this sent by a program of the namespace itself? The host's loopback is for these
@@ -578,8 +610,9 @@ static bool udp_splice_is_inside(struct udp_splice *s, const struct flowside *in
 
 /* Forward messages of one peer to a listening socket in the namespace, but no multicast:
  * @m->dst is another address then */
-static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
-		    uint16_t port, const struct udp_meta *m,
+static void from_ns(struct udp_splice *s, const struct fwd_rule *r,
+		    struct rule_ref ref, int fd, uint16_t port,
+		    const struct udp_meta *m,
 		    const struct udp_data *d, unsigned n)
 {
 	const struct flowside ini = {
@@ -591,7 +624,7 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
 	if (m->sport && !inany_is_set(&m->group) &&
 	    udp_splice_is_inside(s, &ini, m->scope) &&
 	    fwd_from_ns(s->conf, s->net, r, &ini, &tgt))
-		from_listener(s, NULL, r, fd, &ini, &tgt, m->scope, d, n);
+		from_listener(s, NULL, r, ref, fd, &ini, &tgt, m->scope, d, n);
 	else
 		s->dropped += n;
 }
@@ -600,11 +633,12 @@ static void from_ns(struct udp_splice *s, const struct fwd_rule *r, int fd,
  * udp_splice_listen_event() - Forward datagrams to a listening socket of the namespace
  * @s:		Bypass
  * @fd:		The socket, as for udp_listen_event()
- * @r:		Rule of the socket
+ * @r, @ref:	Rule of the socket, and its number and generation
  * @port:	Port that the socket is bound to, host order
  */
 void udp_splice_listen_event(struct udp_splice *s, int fd,
-			     const struct fwd_rule *r, uint16_t port)
+			     const struct fwd_rule *r, struct rule_ref ref,
+			     uint16_t port)
 {
 	struct udp_meta meta[UDP_RX_MSGS];
 	struct udp_data data[UDP_RX_MSGS];
@@ -616,7 +650,7 @@ void udp_splice_listen_event(struct udp_splice *s, int fd,
 			udp_meta_default_dst(&meta[k], &r->addr);
 		for (k = 0; k < n; k += len) {
 			len = udp_meta_run(&meta[k], n - k);
-			from_ns(s, r, fd, port, &meta[k], &data[k], len);
+			from_ns(s, r, ref, fd, port, &meta[k], &data[k], len);
 		}
 	}
 }

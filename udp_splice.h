@@ -41,16 +41,18 @@ void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     struct nshelper *nsh, struct udp_io *io);
 bool udp_splice_works(const struct udp_splice *s);
 void udp_splice_listen_event(struct udp_splice *s, int fd,
-			     const struct fwd_rule *r, uint16_t port);
+			     const struct fwd_rule *r, struct rule_ref ref,
+			     uint16_t port);
 void udp_splice_from_host(struct udp_splice *s, struct flow *port,
-			  const struct fwd_rule *r, int fd,
-			  const struct flowside *host,
+			  const struct fwd_rule *r, struct rule_ref ref,
+			  int fd, const struct flowside *host,
 			  const struct flowside *tgt, unsigned scope,
 			  const struct udp_data *data, unsigned n);
 void udp_splice_sock_event(void *ctx, struct flow *f, unsigned side,
 			   uint32_t events);
 void udp_splice_listener_gone(struct udp_splice *s);
 void udp_splice_evict(void *ctx, struct flow *f);
+int udp_splice_kill(void *ctx, struct flow *f);
 void udp_splice_timer(void *ctx, struct flow *f);
 void udp_splice_counters(const void *ctx, struct counters *c);
 

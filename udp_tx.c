@@ -37,23 +37,36 @@
 
 /* Errors --------------------------------------------------------------------- */
 
+/* Send the guest an error about a datagram of a flow */
+static void flow_error(struct udp *u, struct flow *f, const struct icmperr *e)
+{
+	const struct flowside *tap = flow_tap_side(f);
+	const struct udp_hdr quoted = {
+		.sport = htons(tap->eport), .dport = htons(tap->oport),
+		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
+	};
+
+	icmperr_send(e, u->tap, u->conf, u->net, u->guest, tap,
+		     flow_host_side(f), IPPROTO_UDP, &quoted, sizeof(quoted));
+}
+
 /* Pass on an error about a datagram that the guest sent */
 static void udp_pass_error(struct udp *u, struct flow *port,
 		       const struct icmperr *e)
 {
 	struct flow *f = udp_flow_by_peer(u, port, &e->src, &e->dst, e->dport);
-	const struct flowside *tap;
-	struct udp_hdr quoted;
 
-	if (!f)
-		return;
-	tap = flow_tap_side(f);
-	quoted = (struct udp_hdr){
-		.sport = htons(tap->eport), .dport = htons(tap->oport),
-		.len = htons((uint16_t)(sizeof(quoted) + e->len)),
-	};
-	icmperr_send(e, u->tap, u->conf, u->net, u->guest, tap,
-		     flow_host_side(f), IPPROTO_UDP, &quoted, sizeof(quoted));
+	if (f)
+		flow_error(u, f, e);
+}
+
+/* udp_tx_refused() - Tell the guest that the peer of a flow has no such port */
+void udp_tx_refused(struct udp *u, struct flow *f)
+{
+	struct icmperr e;
+
+	if (icmperr_from_errno(ECONNREFUSED, flow_host_side(f), &e))
+		flow_error(u, f, &e);
 }
 
 /* Pass on the errors of the queue. Set *@mtu to the MTU, if the host itself reports a

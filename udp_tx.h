@@ -29,5 +29,6 @@ unsigned udp_tx_run_len(const struct pkt *p, unsigned n);
 void udp_tx_run(struct udp *u, const struct udp_out *o, const struct pkt *pkts,
 		unsigned n);
 void udp_tx_errors(struct udp *u, struct flow *port);
+void udp_tx_refused(struct udp *u, struct flow *f);
 
 #endif /* UDP_TX_H */

@@ -148,14 +148,14 @@ static void entries(void)
 
 	memset(b->priv, 0xaa, sizeof(b->priv));
 	index = flow_index(&t, b);
-	gen = b->gen;
+	gen = b->timer.ref.gen;
 	flow_free(&t, &l, b);
 	is(t.count, 1, "a flow that ended is not counted");
 	ok(!flow_at(&t, index), "a flow that ended is not found by its index");
 	c = take(IPPROTO_TCP);
 	is(flow_index(&t, c), index,
 	   "the entry of a flow that ended is used again");
-	ok(c->gen != gen, "a reused entry has another generation");
+	ok(c->timer.ref.gen != gen, "a reused entry has another generation");
 	for (i = 0; i < sizeof(c->priv); i++)
 		dirty += c->priv[i];
 	ok(!dirty && !c->hashed && !timer_armed(&c->timer),
@@ -554,6 +554,100 @@ static void lists(void)
 	   "the last flow of a list can be removed and appended again");
 }
 
+static unsigned begins, ends;		/* reported */
+
+static void on_change(void *ctx, const struct flow *f, bool begins_now)
+{
+	if (ctx != &begins || !f->proto)
+		return;
+	begins += begins_now;
+	ends += !begins_now;
+}
+
+/* A flow that rule 5 of generation @gen has brought, between @from and the other side */
+static struct flow *by_rule(uint32_t gen, enum pif from, bool shared)
+{
+	return flow_start(&t, &(struct flow_spec){
+		.kind = REF_ICMP, .proto = IPPROTO_UDP, .class = FLOW_DATAGRAM,
+		.pif = { from, from == PIF_HOST ? PIF_TAP : PIF_HOST },
+		.rule = { 5, gen }, .shared = shared,
+	}, 7900);
+}
+
+static void counts(void)
+{
+	const struct rule_ref old = { 5, 3 }, new = { 5, 9 }, zero = { 0, 1 };
+	struct flow *a, *b, *c, *none;
+
+	reset();
+	a = by_rule(3, PIF_HOST, false);
+	b = by_rule(3, PIF_SPLICE, false);
+	none = take(IPPROTO_TCP);
+	is(a->start_s, 7, "a flow knows when it began");
+	ok(flow_rule(a).number == 5 && flow_rule(a).gen == 3,
+	   "a flow knows the rule that brought it");
+	flow_count(&t, a, TO_GUEST, 100);
+	flow_count(&t, a, FROM_GUEST, 10);
+	flow_count(&t, b, TO_GUEST, 1);
+	flow_count(&t, none, TO_GUEST, 5000);
+	ok(a->bytes[TO_GUEST] == 100 && a->bytes[FROM_GUEST] == 10,
+	   "a flow has its bytes each way");
+	ok(t.bytes[TO_GUEST] == 5101 && t.bytes[FROM_GUEST] == 10,
+	   "all flows together have their bytes each way");
+	is(rulestat_of(&t.rulestat, old).conns, 2, "a rule has its connections");
+	is(rulestat_of(&t.rulestat, old).flows, 2, "a rule has its flows");
+	ok(rulestat_of(&t.rulestat, old).in == 101 &&
+	   rulestat_of(&t.rulestat, old).out == 10,
+	   "a rule has the bytes of its flows");
+	ok(t.live[FLOW_DATAGRAM][FLOW_TAP] == 1 &&
+	   t.live[FLOW_DATAGRAM][FLOW_BYPASS] == 1,
+	   "flows are counted by their way");
+	ok(t.begun[FLOW_DATAGRAM][TO_GUEST] == 1 &&
+	   t.begun[FLOW_DATAGRAM][FROM_GUEST] == 1,
+	   "flows are counted by the side that began");
+	flow_free(&t, &l, b);
+	ok(rulestat_of(&t.rulestat, old).flows == 1 &&
+	   rulestat_of(&t.rulestat, old).conns == 2 &&
+	   rulestat_of(&t.rulestat, old).in == 101,
+	   "when a flow ends, its rule keeps all but the flow");
+
+	c = by_rule(9, PIF_HOST, false);
+	flow_count(&t, a, TO_GUEST, 7);
+	flow_count(&t, c, TO_GUEST, 2);
+	ok(rulestat_of(&t.rulestat, new).conns == 1 &&
+	   rulestat_of(&t.rulestat, new).in == 2,
+	   "a number that is used anew begins with counters of zero");
+	is(rulestat_of(&t.rulestat, old).conns, 0, "the rule before has none");
+	is(a->bytes[TO_GUEST], 107, "a flow of the rule before goes on counting");
+	flow_free(&t, &l, a);
+	is(rulestat_of(&t.rulestat, new).flows, 1,
+	   "the end of an old flow is not counted for the new rule");
+	is(rulestat_of(&t.rulestat, zero).in, 0,
+	   "flows without a rule don't count for rule 0");
+}
+
+static void changes(void)
+{
+	struct flow *a, *b;
+
+	reset();
+	begins = ends = 0;
+	flow_on_change(&t, on_change, &begins);
+	a = by_rule(3, PIF_HOST, false);
+	b = by_rule(3, PIF_HOST, true);
+	is(begins, 1, "the beginning of a flow is reported, not that of a socket");
+	is(rulestat_of(&t.rulestat, (struct rule_ref){ 5, 3 }).conns, 1,
+	   "a shared socket is no connection of its rule");
+	flow_free(&t, &l, a);
+	flow_free(&t, &l, b);
+	is(ends, 1, "the end of a flow is reported, not that of a socket");
+	ok(!t.live[FLOW_DATAGRAM][FLOW_TAP] && t.begun[FLOW_DATAGRAM][0] == 1,
+	   "a shared socket is not counted as a flow");
+	flow_on_change(&t, NULL, NULL);
+	flow_free(&t, &l, by_rule(3, PIF_HOST, false));
+	is(begins + ends, 2, "without a callback nothing is reported");
+}
+
 static void text(void)
 {
 	char buf[FLOW_STRLEN];
@@ -582,6 +676,8 @@ int main(void)
 	walk();
 	lists();
 	modules();
+	counts();
+	changes();
 	text();
 	against_reference();
 	full();

@@ -47,6 +47,7 @@ static int clients[CLIENTS], nclients;
 static struct {
 	unsigned tap, splice, datagrams, solicited;
 	bool from_ns;
+	struct rule_ref ref;
 	struct flowside ini, tgt;
 	union inany other[FWD_TARGETS - 1];
 	uint16_t port;
@@ -54,10 +55,10 @@ static struct {
 } got;
 
 void __wrap_input_solicit_guest(struct input *in);
-void __wrap_tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
-			 const struct flowside *tap);
-void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
-				const struct flowside *ini,
+void __wrap_tcp_accepted(struct tcp *t, int fd, struct rule_ref ref,
+			 const struct flowside *host, const struct flowside *tap);
+void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, struct rule_ref ref,
+				bool from_ns, const struct flowside *ini,
 				const struct flowside *tgt,
 				const union inany *other);
 void __wrap_udp_listen_event(struct udp *u, int fd, const struct fwd_rule *r,
@@ -69,10 +70,11 @@ void __wrap_input_solicit_guest(struct input *in)
 	got.solicited++;
 }
 
-void __wrap_tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
-			 const struct flowside *tap)
+void __wrap_tcp_accepted(struct tcp *t, int fd, struct rule_ref ref,
+			 const struct flowside *host, const struct flowside *tap)
 {
 	(void)t;
+	got.ref = ref;
 	got.tap++;
 	got.ini = *host;
 	got.tgt = *tap;
@@ -80,12 +82,13 @@ void __wrap_tcp_accepted(struct tcp *t, int fd, const struct flowside *host,
 	close(fd);
 }
 
-void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, bool from_ns,
-				const struct flowside *ini,
+void __wrap_tcp_splice_accepted(struct tcp_splice *s, int fd, struct rule_ref ref,
+				bool from_ns, const struct flowside *ini,
 				const struct flowside *tgt,
 				const union inany *other)
 {
 	(void)s;
+	got.ref = ref;
 	memcpy(got.other, other, sizeof(got.other));
 	got.splice++;
 	got.from_ns = from_ns;
@@ -183,6 +186,9 @@ static void test_where(void)
 	   got.tgt.eport == 80,
 	   "the tap side has the guest's address and the target port");
 	ok(got.fd >= 0, "the socket does not block");
+	ok(got.ref.gen && rules_at(&l.rules, got.ref) &&
+	   rules_at(&l.rules, got.ref)->first == 5000,
+	   "a connection to the guest comes with its rule");
 	is(got.solicited, 1, "an unknown guest is asked for its MAC address");
 	is(turn_for(0), 0, "one connection is one event");
 	hang_up();
@@ -196,6 +202,9 @@ static void test_where(void)
 	dial(SOCK_STREAM, "127.0.0.1", 5000);
 	turn();
 	is(got.splice, 1, "a local connection bypasses the tap");
+	ok(got.ref.gen && rules_at(&l.rules, got.ref) &&
+	   rules_at(&l.rules, got.ref)->first == 5000,
+	   "a bypassed connection comes with its rule");
 	ok(!got.from_ns && inany_equals(&got.ini.oaddr, &lo4) &&
 	   got.tgt.eport == 80, "a bypassed connection has both sides");
 	ok(inany_equals(&got.other[0], &guest.addr6) &&

@@ -141,7 +141,8 @@ static void hand_over(uint16_t port)
 	struct flowside tgt = { .eaddr = lo(), .eport = port };
 	int peer = accept4(front, NULL, NULL, SOCK_NONBLOCK);
 
-	tcp_splice_accepted(s, peer, from_ns, &ini, &tgt, other);
+	tcp_splice_accepted(s, peer, (struct rule_ref){ 7, 3 }, from_ns, &ini,
+			    &tgt, other);
 }
 
 /* dial() - The client's end; its other end is handed over */
@@ -268,6 +269,57 @@ static size_t fill(int fd)
 		sum += n > 0 ? n : 0;
 	} while (turn(n > 0 ? 0 : 5) || n > 0);
 	return sum;
+}
+
+static void counters(void)
+{
+	struct pair p = connected();
+	struct flow *f = flow_next(&flows, NULL);
+
+	ok(f && f->rule == 7 && f->rule_gen == 3,
+	   "a connection has the rule of its port");
+	transfer(p.client, p.server, 3000000, 100000, 70000);
+	transfer(p.server, p.client, 2000, 10, 1000);
+	/* The client is in the namespace */
+	is(f->bytes[FROM_GUEST], 3000000, "bytes of the client are counted");
+	is(f->bytes[TO_GUEST], 2000, "bytes of the server are counted");
+	finish(p);
+}
+
+static const char *state_of(const struct flow *f)
+{
+	struct flow_state st = { .sock = -1 };
+
+	tcp_splice_state(f, &st);
+	return st.name;
+}
+
+static void killed(void)
+{
+	struct pair p = connected();
+	struct flow *f = flow_next(&flows, NULL);
+
+	ok(!strcmp(state_of(f), "ESTABLISHED"),
+	   "a connection with both sides is established");
+	tcp_splice_kill(s, f);
+	is(flows.count, 0, "a killed connection has no flow");
+	is(read_error(p.client), ECONNRESET, "a killed client gets a reset");
+	is(read_error(p.server), ECONNRESET, "a killed server gets a reset");
+	finish(p);
+
+	p = connected();
+	f = flow_next(&flows, NULL);
+	shutdown(p.client, SHUT_WR);
+	fill(p.server);
+	ok(!strcmp(state_of(f), "CLOSING"),
+	   "a connection that one side has ended is closing");
+	tcp_splice_kill(s, f);
+	settle();
+	/* Behind the FIN, Linux reports a reset as EPIPE */
+	is(send(p.server, "", 1, MSG_NOSIGNAL) < 0 ? errno : 0, EPIPE,
+	   "a connection with data under way is reset, too");
+	finish(p);
+	is(s->pipes, s->nspare, "a killed connection keeps no pipe");
 }
 
 /* empty() - Read @bytes in small portions; true if they are right */
@@ -878,6 +930,8 @@ static void all(void)
 	early_data();
 	early_waits(7);
 	early_waits(0);
+	counters();
+	killed();
 	urgent_data();
 	urgent_end();
 	close(front);

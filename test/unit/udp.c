@@ -227,10 +227,22 @@ static bool is_reply(const struct pkt *p, uint16_t sport, size_t len)
 	       p->payload.len == len;
 }
 
+/* The first flow, not a port */
+static struct flow *flow_that_is_one(void)
+{
+	struct flow *f = NULL;
+
+	while ((f = flow_next(&flows, f)))
+		if (!f->shared)
+			return f;
+	return NULL;
+}
+
 static void test_both_ways(void)
 {
 	static const size_t sizes[] = { 1, 0, 1200, 65000 };
 	uint16_t port = 0, from = 0;
+	struct flow *f;
 	struct pkt p;
 	unsigned i;
 	int s;
@@ -253,6 +265,13 @@ static void test_both_ways(void)
 	is(get(s, &from), v4 ? 65507 : 65527, "the largest datagram comes out");
 	is(get_now(s, &from), -1, "the largest datagram comes out once");
 	is(peers(), 1, "all datagrams to a peer are one flow");
+	f = flow_that_is_one();
+	is(f->bytes[FROM_GUEST], 1 + 1200 + 65000 + (v4 ? 65507 : 65527),
+	   "bytes of the guest are counted");
+	is(f->bytes[TO_GUEST], 1 + 1200 + 65000, "bytes of the peer are counted");
+	ok(!f->rule_gen, "a flow that the guest began has no rule");
+	is(flows.live[FLOW_DATAGRAM][FLOW_TAP], 1,
+	   "the socket of the guest's port is no flow");
 	is(flows.pool[FLOW_FDS].held[FLOW_DATAGRAM], 1,
 	   "all datagrams of a port take one descriptor");
 	close(s);
@@ -702,6 +721,35 @@ static void test_same_name(void)
 	teardown();
 }
 
+static void test_killed(void)
+{
+	uint16_t port = 0, from = 0;
+	struct udp_hdr h;
+	struct pkt p;
+	int s;
+
+	setup(TAP_CSUM | TAP_JUMBO, 1500);
+	s = server(&port);
+	guest_sends(gateway(), GPORT, port, 100);
+	get(s, &from);
+	udp_kill(&udp, flow_that_is_one());
+	is(peers(), 0, "a killed flow ends");
+	ok(fake.n == 1 && sent(0, &p) && p.kind == (v4 ? PKT_ICMP4 : PKT_ICMP6) &&
+	   (p.icmp.type << 8 | p.icmp.code) == (v4 ? 0x0303 : 0x0104),
+	   "the guest of a killed flow is told that the port is unreachable");
+	memcpy(&h, p.payload.p + (v4 ? 20 : 40), sizeof(h));
+	ok(ntohs(h.sport) == GPORT && ntohs(h.dport) == port,
+	   "the error about a killed flow quotes its ports");
+	ok(!memcmp(p.payload.p + (v4 ? 12 : 8), wire.sent[0].b + (v4 ? 26 : 22),
+		   v4 ? 8 : 32),
+	   "the error about a killed flow has the addresses that the guest used");
+	guest_sends(gateway(), GPORT, port, 5);
+	is(get(s, &from), 5, "the next datagram begins another flow");
+	is(peers(), 1, "another flow follows a killed one");
+	close(s);
+	teardown();
+}
+
 static const struct flow_ops ops[REF_FLOW_KINDS] = {
 	[REF_UDP] = { &udp, .evict = udp_evict },
 };
@@ -792,6 +840,7 @@ int main(void)
 		test_inbound_same();
 		test_same_name();
 		test_listener_gone();
+		test_killed();
 		test_many_flows();
 		test_evicted_port();
 	}

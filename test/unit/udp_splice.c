@@ -31,6 +31,7 @@ static struct flow_table flows;
 static struct guest guest;
 static struct loop loop;
 static struct nshelper nsh;
+static const struct rule_ref its_rule = { 7, 3 };
 static uint8_t data[65536], buf[65536];
 static bool v4, from_ns;
 
@@ -127,7 +128,7 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 
 	poll(&p, 1, LONG_MS);
 	if (from_ns) {
-		udp_splice_listen_event(&splice, fd, r, port);
+		udp_splice_listen_event(&splice, fd, r, its_rule, port);
 		return;
 	}
 	for (n = 0; n < UDP_RX_MSGS; n++) {
@@ -156,8 +157,8 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 	host.eport = m->sport;
 	if (fwd_from_host(&conf, &hostnet, &nobody, true, r, &host,
 			  &tgt) == PIF_SPLICE)
-		udp_splice_from_host(&splice, NULL, r, fd, &host, &tgt,
-				     m->scope, in_data, n);
+		udp_splice_from_host(&splice, NULL, r, its_rule, fd, &host,
+				     &tgt, m->scope, in_data, n);
 }
 
 static struct fwd_rule rule(uint16_t port, uint16_t to)
@@ -222,6 +223,7 @@ static void test_both_ways(void)
 	uint16_t port = 0, to = 0, ours[2] = { 0 }, from, mapped;
 	int l = listener(&port), server = bound(false, &to), c[2];
 	struct fwd_rule r = rule(port, to);
+	struct flow *f;
 	unsigned i;
 
 	setup();
@@ -250,6 +252,20 @@ static void test_both_ways(void)
 	is(get_now(c[0], &from), -1,
 	   "the answer to the second client goes to it alone");
 	is(flows.count, 2, "each client has one flow");
+	f = flow_next(&flows, NULL);
+	is(f->bytes[from_ns ? FROM_GUEST : TO_GUEST], 66201,
+	   "bytes of a client are counted");
+	is(f->bytes[from_ns ? TO_GUEST : FROM_GUEST], 66201,
+	   "bytes of the target are counted");
+	ok(f->rule == 7 && f->rule_gen == 3, "a flow has the rule of its port");
+	is(rulestat_of(&flows.rulestat, its_rule).conns, 2,
+	   "the rule has both flows");
+	udp_splice_kill(&splice, f);
+	is(flows.count, 1, "a flow can be killed");
+	put(c[0], port, 3);
+	listen_event(l, &r, port);
+	is(get(server, &from), 3, "the next datagram begins another flow");
+	is(flows.count, 2, "the client of a killed flow has another one");
 
 	close(c[0]);
 	close(c[1]);
