@@ -112,7 +112,7 @@ published() {
 # bound? usage: inside_listening PORT [udp]
 inside_listening() {
 	local pid how=-Hltn
-	[ "$2" != udp ] || how=-Huan
+	[ "${2-}" != udp ] || how=-Huan
 	pid=$(podman inspect -f '{{.State.Pid}}' box)
 	nsenter -t "$pid" -n ss $how "sport = :$1" | grep -q .
 }
