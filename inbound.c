@@ -186,7 +186,7 @@ void inbound_event(struct inbound *b, uint32_t index)
 	const struct listener *l = listen_at(b->listen, index);
 	const struct fwd_rule *r;
 
-	if (!l)
+	if (!l || l->staged)
 		return;			/* closed in this turn */
 	r = listen_rule(b->listen, l);
 	if (r->proto == IPPROTO_TCP)

@@ -6,16 +6,10 @@
  * (-T, -U); listen_sock.c makes it. Events carry REF_LISTEN and the index of the
  * socket; inbound.c takes the connections and datagrams.
  *
- * listen_apply() compares a table of rules with the one it has bound before. A rule
- * that is in both keeps its sockets, and connections that wait there. A new rule takes
- * over the TCP sockets of a removed one for the same ports and address. If a port of a
- * new rule can't be bound, everything is as before the call.
- *
- * Rules that name their ports are bound at start, while we still have privileges. A
- * port in use may belong to an instance that is about to end, so we wait for it, up to
- * half a second for all ports together. A port that can't be bound then is an error.
- * Weak rules ("all") leave such ports out. They also leave a quarter of the
- * descriptors to flows. Rules that scan ("auto") are left to scan.c.
+ * This file has the table of sockets, and binds one port of a rule. listen_change.c
+ * decides which ones, and in which order: it makes one table of rules out of another.
+ * Meanwhile, sockets of new rules are staged: they are bound, and not watched yet.
+ * Rules that scan ("auto") are left to scan.c.
  */
 
 #include "listen.h"
@@ -25,7 +19,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hostsock.h"
@@ -36,7 +29,6 @@
 
 enum {
 	RETRY_MS	= 500,		/* of waiting for ports in use, in total */
-	RETRY_STEP_MS	= 20,
 	FDS_RESERVED	= 64,		/* for flows, at least; or a quarter */
 };
 
@@ -47,8 +39,53 @@ static union epoll_ref listener_ref(uint32_t index)
 	return (union epoll_ref){ .kind = REF_LISTEN, .index = index };
 }
 
+/* Is this a rule that a change adds? */
+static bool is_next(const struct listen *s, const struct fwd_rule *r)
+{
+	const struct rules_entry *e = (const struct rules_entry *)r;
+
+	return e >= s->next.e && e < s->next.e + RULES_MAX;
+}
+
+static uint16_t rule_number(const struct listen *s, const struct fwd_rule *r)
+{
+	return rules_ref(is_next(s, r) ? &s->next : &s->rules, r).number;
+}
+
+/**
+ * listen_slot() - What is bound for a rule
+ * @s:		Listening sockets
+ * @r:		Rule of @s->rules, or one that is new in @s->next
+ */
+struct listen_slot *listen_slot(struct listen *s, const struct fwd_rule *r)
+{
+	return (is_next(s, r) ? s->next_slot : s->slot) + rule_number(s, r);
+}
+
+/* Has the port of a socket other sockets of the same rule? */
+static bool has_other(const struct listen *s, uint32_t index)
+{
+	const struct listener *l = &s->l[index];
+	const struct fwd_rule *r = listen_rule(s, l);
+	uint32_t i = LISTEN_MAX;
+
+	while ((i = listen_find(s, r, l->port, i)) == index)
+		;
+	return i != LISTEN_MAX;
+}
+
 /*
- * listener_add() - Watch a bound socket
+ * listener_count() - Count the port of a socket for its rule
+ * @by:		1: the socket was added; -1: it is about to go
+ */
+static void listener_count(struct listen *s, uint32_t index, int by)
+{
+	if (!has_other(s, index))
+		listen_slot(s, listen_rule(s, &s->l[index]))->bound += by;
+}
+
+/*
+ * listener_add() - Watch a bound socket, unless its rule is not in force yet
  *
  * Return: 0; negative errno, and @fd is still the caller's
  */
@@ -61,7 +98,7 @@ static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 
 	if (i == LISTEN_MAX)
 		return -ENFILE;
-	rc = loop_add(s->loop, fd, EPOLLIN, listener_ref(i));
+	rc = loop_add(s->loop, fd, is_next(s, r) ? 0 : EPOLLIN, listener_ref(i));
 	if (rc)
 		return rc;
 	if (s->free)
@@ -70,11 +107,12 @@ static int listener_add(struct listen *s, int fd, const struct fwd_rule *r,
 		s->n++;
 	s->count++;
 	s->l[i] = (struct listener){
-		.fd = fd, .rule = rules_ref(&s->rules, r).number, .port = port,
-		.next = s->head[kind][port],
+		.fd = fd, .rule = rule_number(s, r), .port = port, .kind = kind,
+		.staged = is_next(s, r), .next = s->head[kind][port],
 		.cookie = (uint32_t)hostsock_cookie(fd),
 	};
 	s->head[kind][port] = i + 1;
+	listener_count(s, i, 1);
 	return 0;
 }
 
@@ -93,7 +131,7 @@ bool listen_has(const struct listen *s, const struct fwd_rule *r,
 	for (i = s->head[rule_kind(r)][port]; i; i = s->l[i - 1].next) {
 		const struct fwd_rule *o = listen_rule(s, &s->l[i - 1]);
 
-		if (!s->l[i - 1].going && same_place(o, r))
+		if (same_place(o, r))
 			return true;
 	}
 	return false;
@@ -117,9 +155,9 @@ bool listen_is_own(const struct listen *s, unsigned kind, uint16_t port,
 void listen_unbind(struct listen *s, uint32_t i)
 {
 	struct listener *l = &s->l[i];
-	const struct fwd_rule *r = listen_rule(s, l);
-	uint32_t *head = &s->head[rule_kind(r)][l->port], at;
+	uint32_t *head = &s->head[l->kind][l->port], at;
 
+	listener_count(s, i, -1);
 	if (*head == i + 1) {
 		*head = l->next;
 	} else {
@@ -127,7 +165,7 @@ void listen_unbind(struct listen *s, uint32_t i)
 			at = s->l[at - 1].next;
 		s->l[at - 1].next = l->next;
 	}
-	s->udp_closed |= r->proto == IPPROTO_UDP;
+	s->udp_closed |= l->kind == RULE_HOST_UDP || l->kind == RULE_NS_UDP;
 	loop_del(s->loop, l->fd);
 	close(l->fd);
 	s->count--;
@@ -185,7 +223,7 @@ void listen_resume(struct listen *s)
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++) {
-		if (!s->l[i].paused)
+		if (!s->l[i].paused || s->l[i].staged)
 			continue;
 		s->l[i].paused = 0;
 		loop_mod(s->loop, s->l[i].fd, EPOLLIN, listener_ref(i));
@@ -220,11 +258,101 @@ static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	return 0;
 }
 
-/* listen_bind() - Bind a port of a rule: 0 or negative errno */
-/* #syscalls close */
-int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
+/*
+ * May a rule that names its ports have the port of this socket?
+ *
+ * Rules that don't name theirs give way, and those that a change removes.
+ */
+static bool gives_way(const struct listen *s, const struct listener *l,
+		      const struct fwd_rule *r)
 {
-	int fd = listen_sock_open(s, r, port), rc;
+	const struct fwd_rule *its = listen_rule(s, l);
+
+	if (l->staged || !rules_overlap(its, r))
+		return false;
+	return its->weak || its->scan ||
+	       (!listen_has_switched(s) &&
+		!rules_at(&s->next, rules_ref(&s->rules, its)));
+}
+
+/* Make a rule the owner of a socket */
+static void hand_over(struct listen *s, uint32_t index, uint16_t rule, bool staged)
+{
+	struct listener *l = &s->l[index];
+
+	listener_count(s, index, -1);
+	l->rule = rule;
+	l->taken = 0;
+	l->staged = staged;
+	listener_count(s, index, 1);
+}
+
+/**
+ * listen_adopt() - Hand a socket over to the new rule that has taken it
+ * @s:		Listening sockets
+ * @index:	Of a listener that is @taken; it is @staged then
+ */
+void listen_adopt(struct listen *s, uint32_t index)
+{
+	hand_over(s, index, s->heir[index], true);
+	loop_mod(s->loop, s->l[index].fd, 0, listener_ref(index));
+}
+
+/**
+ * listen_arm() - Watch a socket of a rule that is in force now
+ * @s:		Listening sockets
+ * @index:	Of a listener that is @staged
+ */
+void listen_arm(struct listen *s, uint32_t index)
+{
+	struct listener *l = &s->l[index];
+
+	l->staged = l->paused = 0;
+	loop_mod(s->loop, l->fd, EPOLLIN, listener_ref(index));
+}
+
+/*
+ * take_port() - Give a rule the port of sockets that give way to it
+ *
+ * A TCP socket that is bound to the same place is handed over, with the connections
+ * that wait there. A rule that is not in force yet gets it later, by listen_adopt().
+ * Other sockets are closed: flows of UDP belong to a rule.
+ *
+ * Return: 0: a socket was handed over; -EAGAIN: sockets were closed, bind again;
+ * -EADDRINUSE: no socket gives way
+ */
+static int take_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	uint32_t i, next;
+	int rc = -EADDRINUSE;
+
+	for (i = s->head[rule_kind(r)][port]; i; i = next) {
+		struct listener *l = &s->l[i - 1];
+
+		next = l->next;
+		if (!gives_way(s, l, r))
+			continue;
+		rc = -EAGAIN;
+		s->freed = true;
+		if (r->proto != IPPROTO_TCP || !same_place(listen_rule(s, l), r)) {
+			listen_unbind(s, i - 1);
+			continue;
+		}
+		l->taken = is_next(s, r);
+		s->heir[i - 1] = rule_number(s, r);
+		if (!l->taken)
+			hand_over(s, i - 1, rule_number(s, r), false);
+		return 0;
+	}
+	return rc;
+}
+
+/* Add a new socket of a port, which the caller has opened: 0 or negative errno */
+/* #syscalls close */
+static int add_opened(struct listen *s, const struct fwd_rule *r, uint16_t port,
+		      int fd)
+{
+	int rc;
 
 	if (fd < 0)
 		return fd;
@@ -237,92 +365,41 @@ int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	return rc;
 }
 
-/* Rules that name their ports -------------------------------------------- */
+/* listen_bind() - Bind a port of a rule: 0 or negative errno */
+int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	return add_opened(s, r, port, listen_sock_open(s, r, port));
+}
+
+/**
+ * listen_bind_named() - Bind a port of a rule that names it
+ * @s:		Listening sockets
+ * @r:		Rule of @s->rules, or one that is new in @s->next
+ * @port:	Port, which has no socket of that rule
+ *
+ * Sockets that give way to the rule are handed over or closed.
+ *
+ * Return: 0; -EINPROGRESS: call again when the helper in the namespace has answered;
+ * other negative errno
+ */
+int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	int rc = nshelper_is_binding(s->nsh) ?
+		 add_opened(s, r, port, listen_sock_finish(s, r)) :
+		 listen_bind(s, r, port);
+
+	if (rc == -EADDRINUSE)
+		rc = take_port(s, r, port);
+	if (rc == -EAGAIN)
+		rc = listen_bind(s, r, port);
+	return rc == -EADDRINUSE ? groups_add(s, r, port) : rc;
+}
 
 /* listen_is_exhausted() - Would another port fail, too, for want of resources? */
 bool listen_is_exhausted(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ||
 	       rc == -ENOBUFS || rc == -ENOSPC;
-}
-
-/* May a new rule that names its ports have the port of this socket? */
-static bool gives_way(const struct listen *s, const struct listener *l,
-		      const struct fwd_rule *r)
-{
-	const struct fwd_rule *its = listen_rule(s, l);
-
-	return (l->going || its->weak || its->scan) && rules_overlap(its, r);
-}
-
-/*
- * take_port() - Give a rule the port of sockets that give way to it
- *
- * A TCP socket that is bound to the same place is handed over, with the connections
- * that wait there. Others are closed: flows of UDP belong to a rule.
- *
- * Return: a socket was handed over; else try to bind the port again
- */
-static bool take_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
-{
-	uint32_t i, next;
-
-	for (i = s->head[rule_kind(r)][port]; i; i = next) {
-		struct listener *l = &s->l[i - 1];
-
-		next = l->next;
-		if (!gives_way(s, l, r))
-			continue;
-		s->freed = true;
-		if (r->proto == IPPROTO_TCP && same_place(listen_rule(s, l), r)) {
-			l->rule = rules_ref(&s->rules, r).number;
-			l->going = 0;
-			return true;
-		}
-		listen_unbind(s, i - 1);
-	}
-	return false;
-}
-
-static int bind_or_take(struct listen *s, const struct fwd_rule *r,
-			uint16_t port)
-{
-	int rc = listen_bind(s, r, port);
-
-	if (rc == -EADDRINUSE)
-		rc = take_port(s, r, port) ? 0 : listen_bind(s, r, port);
-	return rc == -EADDRINUSE ? groups_add(s, r, port) : rc;
-}
-
-/* rule_port_must() - Bind a port of a rule, wait while it is in use */
-static int rule_port_must(struct listen *s, const struct fwd_rule *r, uint16_t port)
-{
-	const struct timespec step = { .tv_nsec = RETRY_STEP_MS * 1000000L };
-	int rc;
-
-	while ((rc = bind_or_take(s, r, port)) == -EADDRINUSE && s->retry_ms) {
-		nanosleep(&step, NULL);
-		s->retry_ms -= RETRY_STEP_MS;
-	}
-	return rc;
-}
-
-/* Bind the ports of a rule that have no socket yet: 0 or negative errno, logged */
-static int rule_open_strict(struct listen *s, const struct fwd_rule *r)
-{
-	char buf[UTIL_ERROR_STRLEN];
-	unsigned port;
-	int rc = 0;
-
-	for (port = r->first; port <= r->last && !rc; port++) {
-		if (listen_find(s, r, (uint16_t)port, LISTEN_MAX) == LISTEN_MAX)
-			rc = rule_port_must(s, r, (uint16_t)port);
-		if (rc)
-			err("Failed to bind port %u (%s) for option '-%c %s'",
-			    port, util_strerror(rc, buf), rule_letter(r),
-			    r->spec);
-	}
-	return rc;
 }
 
 /* listen_full_note() - Remember the first rule that ran out of room */
@@ -347,30 +424,6 @@ void listen_full_warn(struct listen *s)
 	     util_strerror(s->full_error, buf));
 }
 
-/* rule_open_weak() - Bind as many ports of a weak rule as possible; decrements *@room */
-static void rule_open_weak(struct listen *s, const struct fwd_rule *r,
-			   unsigned *room)
-{
-	char buf[UTIL_ERROR_STRLEN];
-	unsigned port;
-	int rc;
-
-	for (port = r->first; port <= r->last; port++) {
-		if (listen_has(s, r, port))
-			continue;
-		rc = *room ? listen_bind(s, r, (uint16_t)port) : -EMFILE;
-		if (listen_is_exhausted(rc) || (rc && nshelper_error_passes(rc))) {
-			listen_full_note(s, r, rc);
-			return;
-		}
-		if (rc)
-			debug("Port %u can't be bound: %s", port,
-			      util_strerror(rc, buf));
-		else
-			--*room;
-	}
-}
-
 /* listen_is_off() - Is the protocol off, or the namespace out of reach? */
 bool listen_is_off(const struct listen *s, const struct fwd_rule *r)
 {
@@ -378,61 +431,33 @@ bool listen_is_off(const struct listen *s, const struct fwd_rule *r)
 	       (!s->nsh && (r->from_ns || r->scan));
 }
 
-/* Does a rule have to be bound that is not bound yet? */
-static bool is_new(const struct listen *s, const struct fwd_rule *r)
+/**
+ * listen_info() - State of a rule
+ * @s:		Listening sockets
+ * @r:		Rule of @s->rules
+ * @info:	Set
+ *
+ * A rule that can't be bound with these options is waiting, with -EOPNOTSUPP.
+ */
+void listen_info(const struct listen *s, const struct fwd_rule *r,
+		 struct listen_info *info)
 {
 	struct rule_ref ref = rules_ref(&s->rules, r);
+	const struct listen_slot *slot = &s->slot[ref.number];
+	bool off = listen_is_off(s, r);
 
-	return !r->scan && s->bound[ref.number] != ref.gen &&
-	       !listen_is_off(s, r);
-}
-
-static void set_bound(struct listen *s, const struct fwd_rule *r)
-{
-	struct rule_ref ref = rules_ref(&s->rules, r);
-
-	s->bound[ref.number] = ref.gen;
-}
-
-/* Next weak rule of a kind after @r that is not bound yet */
-static const struct fwd_rule *next_weak(const struct listen *s, unsigned kind,
-					const struct fwd_rule *r)
-{
-	while ((r = rules_next(&s->rules, r)))
-		if (r->weak && rule_kind(r) == kind && is_new(s, r))
-			return r;
-	return NULL;
-}
-
-static unsigned weak_ports(const struct listen *s, unsigned kind)
-{
-	const struct fwd_rule *r = NULL;
-	unsigned n = 0;
-
-	while ((r = next_weak(s, kind, r)))
-		n += r->last - r->first + 1U;
-	return n;
-}
-
-/* Share the remaining descriptors between TCP and UDP in proportion to demand */
-static void open_weak(struct listen *s)
-{
-	unsigned total = 0, used, left, kind, wanted, room;
-	const struct fwd_rule *r;
-
-	for (kind = 0; kind < RULE_KINDS; kind++)
-		total += weak_ports(s, kind);
-	if (!total)
+	*info = (struct listen_info){
+		.ports = r->last - r->first + 1U,
+		.bound = slot->gen == ref.gen ? slot->bound : 0,
+		.state = r->scan ? LISTEN_SCAN : LISTEN_WEAK,
+	};
+	if (r->scan || r->weak)
 		return;
-	used = util_fds_used(s->loop->epfd);
-	left = used < (unsigned)s->fd_max ? (unsigned)s->fd_max - used : 0;
-	for (kind = 0; kind < RULE_KINDS; kind++) {
-		wanted = weak_ports(s, kind);
-		room = left >= total ? wanted :
-		       (unsigned)((uint64_t)wanted * left / total);
-		for (r = NULL; (r = next_weak(s, kind, r)); set_bound(s, r))
-			rule_open_weak(s, r, &room);
-	}
+	info->state = info->bound == info->ports ? LISTEN_BOUND : LISTEN_WAITING;
+	if (info->state == LISTEN_BOUND)
+		return;
+	info->error = off ? -EOPNOTSUPP : slot->error;
+	info->error_port = off ? r->first : slot->error_port;
 }
 
 /**
@@ -456,160 +481,21 @@ void listen_init(struct listen *s, const struct conf *conf,
 	s->nsh = nsh;
 	s->retry_ms = RETRY_MS;
 	s->fd_max = fds > reserved ? (int)(fds - reserved) : 0;
+	s->timer.ref = (union epoll_ref){ .kind = REF_RULES };
 }
 
-/* Changes ---------------------------------------------------------------- */
-
-/* Mark the sockets of rules that are not in @rules any more, and switch to @rules */
-static void switch_rules(struct listen *s, const struct rules *rules)
+/* listen_on_state() - Call @fn when a rule is new, removed, or in a new state */
+void listen_on_state(struct listen *s, listen_state_fn *fn, void *ctx)
 {
-	uint32_t i;
-
-	for (i = 0; i < s->n; i++)
-		s->l[i].going = s->l[i].fd >= 0 &&
-				!rules_at(rules, rules_ref(&s->rules,
-						listen_rule(s, &s->l[i])));
-	if (s->full && !rules_at(rules, rules_ref(&s->rules, s->full))) {
-		s->full = NULL;
-		s->full_told = false;
-	}
-	rules_copy(&s->old, &s->rules);
-	rules_copy(&s->rules, rules);
+	s->on_state = fn;
+	s->state_ctx = ctx;
 }
 
-/* Bind the ports of new rules that name them: 0 or negative errno */
-static int open_strict(struct listen *s)
+/* listen_on_drain() - Call @fn before the TCP socket of a removed rule is closed */
+void listen_on_drain(struct listen *s, listen_drain_fn *fn, void *ctx)
 {
-	const struct fwd_rule *r = NULL;
-	int rc = 0;
-
-	while (!rc && (r = rules_next(&s->rules, r)))
-		if (!r->weak && is_new(s, r))
-			rc = rule_open_strict(s, r);
-	return rc;
-}
-
-/* Close the sockets of removed rules, and note that new rules are bound */
-static void keep_changes(struct listen *s)
-{
-	const struct fwd_rule *r = NULL;
-	uint32_t i;
-
-	for (i = 0; i < s->n; i++) {
-		if (s->l[i].going) {
-			listen_unbind(s, i);
-			s->freed = true;
-		}
-	}
-	while ((r = rules_next(&s->rules, r)))
-		if (!r->weak && is_new(s, r))
-			set_bound(s, r);
-}
-
-/* Rule of the table before that the port of a new rule's socket is for, NULL: none */
-static const struct fwd_rule *owner_before(const struct listen *s,
-					   const struct fwd_rule *r,
-					   uint16_t port)
-{
-	const struct fwd_rule *o = NULL;
-
-	while ((o = rules_next(&s->old, o)))
-		if (rule_kind(o) == rule_kind(r) && same_place(o, r) &&
-		    o->first <= port && port <= o->last)
-			return o;
-	return NULL;
-}
-
-/* Close the sockets of new rules, or give them back */
-static void give_back(struct listen *s)
-{
-	const struct fwd_rule *r, *o;
-	uint32_t i;
-
-	for (i = 0; i < s->n; i++) {
-		struct listener *l = &s->l[i];
-
-		if (l->fd < 0 || l->going)
-			continue;
-		r = listen_rule(s, l);
-		if (rules_at(&s->old, rules_ref(&s->rules, r)))
-			continue;
-		o = owner_before(s, r, l->port);
-		if (!o) {
-			listen_unbind(s, i);
-			continue;
-		}
-		l->rule = rules_ref(&s->old, o).number;
-		l->going = 1;
-	}
-}
-
-/* Bind the ports again that rules have lost to new ones */
-static void bind_lost(struct listen *s)
-{
-	const struct fwd_rule *r = NULL;
-
-	while ((r = rules_next(&s->rules, r)))
-		if (!r->weak && !r->scan && !listen_is_off(s, r) && !is_new(s, r))
-			rule_open_strict(s, r);
-}
-
-/* Make everything as it was before switch_rules() */
-static void undo_changes(struct listen *s)
-{
-	uint32_t i;
-
-	give_back(s);
-	rules_copy(&s->rules, &s->old);
-	for (i = 0; i < s->n; i++)
-		s->l[i].going = 0;
-	bind_lost(s);
-}
-
-/* Let weak rules have ports that are free again */
-static void reopen_weak(struct listen *s)
-{
-	const struct fwd_rule *r = NULL;
-
-	while (s->freed && (r = rules_next(&s->rules, r)))
-		if (r->weak && !r->scan)
-			s->bound[rules_ref(&s->rules, r).number] = 0;
-	s->freed = false;
-	open_weak(s);
-	listen_full_warn(s);
-}
-
-/**
- * listen_apply() - Bind the ports of a table of rules in place of the last table
- * @s:		Listening sockets
- * @rules:	Table: the first one, or one changed since the last call; copied
- *
- * Rules that name their ports are bound first, also to ports of removed rules and of
- * weak ones. Then the sockets of removed rules are closed, and weak rules have the
- * ports that are left.
- *
- * Only the first call waits for ports in use. If @udp_closed is set after a later
- * one, the flows of closed UDP sockets have to end. Pointers to removed rules are no
- * longer good. Errors are logged here.
- *
- * Return: 0; negative errno if a port that a rule names can't be bound, and the rules
- * and their ports are those of the last call
- */
-int listen_apply(struct listen *s, const struct rules *rules)
-{
-	int rc;
-
-	if (s->applied)
-		s->retry_ms = 0;
-	s->applied = true;
-	switch_rules(s, rules);
-	rc = open_strict(s);
-	if (rc)
-		undo_changes(s);
-	else
-		keep_changes(s);
-	reopen_weak(s);
-	return rc;
+	s->drain = fn;
+	s->drain_ctx = ctx;
 }
 
 /**
@@ -617,18 +503,19 @@ int listen_apply(struct listen *s, const struct rules *rules)
  * @s:		Listening sockets
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
  *
- * Data that an ended command has sent may still wait in sockets of the namespace.
+ * Data that an ended command has sent may still wait in sockets of the namespace. A
+ * change of the rules that is not complete never will be.
  */
 void listen_close_host(struct listen *s, uint8_t proto)
 {
-	const struct fwd_rule *r;
+	unsigned kind = proto == IPPROTO_TCP ? RULE_HOST_TCP : RULE_HOST_UDP;
 	uint32_t i;
 
-	for (i = 0; i < s->n; i++) {
-		r = listen_rule(s, &s->l[i]);
-		if (s->l[i].fd >= 0 && !r->from_ns && r->proto == proto)
+	for (i = 0; i < s->n; i++)
+		if (s->l[i].fd >= 0 && s->l[i].kind == kind)
 			listen_unbind(s, i);
-	}
+	s->change.stopped = true;
+	wheel_cancel(&s->loop->wheel, &s->timer);
 }
 
 /**
@@ -645,4 +532,5 @@ void listen_close(struct listen *s)
 	}
 	memset(s->head, 0, sizeof(s->head));
 	s->n = s->free = s->count = 0;
+	wheel_cancel(&s->loop->wheel, &s->timer);
 }

@@ -145,10 +145,19 @@ static int sock_bind_to(const struct listen *s, const struct fwd_rule *r,
 		return 0;
 	if (errno != EACCES || !r->from_ns)
 		return -errno;
-	return nshelper_bind(s->nsh, fd, sa);	/* it may bind low ports */
+	/* It may bind low ports */
+	return s->change.nowait ? nshelper_bind_start(s->nsh, fd, sa) :
+				  nshelper_bind(s->nsh, fd, sa);
 }
 
 /* #syscalls listen */
+static int sock_listen(const struct fwd_rule *r, int fd)
+{
+	if (r->proto == IPPROTO_UDP)
+		return 0;
+	return listen(fd, BACKLOG) ? -errno : 0;
+}
+
 static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 		     bool v6, uint16_t port)
 {
@@ -160,11 +169,7 @@ static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 	socklen_t len = inany_to_sockaddr(a, port, rule_scope(s, r), &sa);
 	int rc = sock_bind_to(s, r, fd, &sa, len);
 
-	if (rc)
-		return rc;
-	if (r->proto == IPPROTO_UDP)
-		return 0;
-	return listen(fd, BACKLOG) ? -errno : 0;
+	return rc ? rc : sock_listen(r, fd);
 }
 
 /* #syscalls socket */
@@ -172,12 +177,13 @@ static int sock_bind(const struct listen *s, const struct fwd_rule *r, int fd,
 static int sock_new(const struct listen *s, const struct fwd_rule *r, bool v6)
 {
 	bool tcp = r->proto == IPPROTO_TCP;
+	enum nssock kind = tcp ? v6 ? NSSOCK_TCP6 : NSSOCK_TCP4 :
+				 v6 ? NSSOCK_UDP6 : NSSOCK_UDP4;
 	int fd;
 
 	if (r->from_ns)
-		return nshelper_socket(s->nsh, tcp ?
-				       v6 ? NSSOCK_TCP6 : NSSOCK_TCP4 :
-				       v6 ? NSSOCK_UDP6 : NSSOCK_UDP4);
+		return s->change.nowait ? nshelper_take(s->nsh, kind) :
+					  nshelper_socket(s->nsh, kind);
 	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_NONBLOCK | SOCK_CLOEXEC |
 		    (tcp ? SOCK_STREAM : SOCK_DGRAM), 0);
 	return fd < 0 ? -errno : fd;
@@ -203,7 +209,8 @@ static int port_open_family(const struct listen *s, const struct fwd_rule *r,
 		rc = sock_bind(s, r, fd, v6, port);
 	if (!rc)
 		return fd;
-	close(fd);
+	if (rc != -EINPROGRESS)		/* else the helper has it */
+		close(fd);
 	return rc;
 }
 
@@ -213,7 +220,8 @@ static int port_open_family(const struct listen *s, const struct fwd_rule *r,
  * @r:		Rule
  * @port:	Port
  *
- * Return: descriptor, negative errno
+ * Return: descriptor; -EINPROGRESS: if nshelper_is_binding() then, listen_sock_finish()
+ * goes on after the helper's next answer, else call again; other negative errno
  */
 int listen_sock_open(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port)
@@ -231,6 +239,28 @@ int listen_sock_open(const struct listen *s, const struct fwd_rule *r,
 	if (fd == -EAFNOSUPPORT && v4)
 		fd = port_open_family(s, r, port, false, false);
 	return fd;
+}
+
+/**
+ * listen_sock_finish() - Go on with a socket that the helper had to bind
+ * @s:		Listening sockets
+ * @r:		Rule
+ *
+ * Return: as of listen_sock_open()
+ */
+/* #syscalls close */
+int listen_sock_finish(const struct listen *s, const struct fwd_rule *r)
+{
+	int fd = -1, rc = nshelper_bind_end(s->nsh, &fd);
+
+	if (rc == -EINPROGRESS)
+		return rc;
+	if (!rc)
+		rc = sock_listen(r, fd);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
 }
 
 /* Groups of protocols that find services by multicast */

@@ -14,6 +14,7 @@ struct listen;
 
 int listen_sock_open(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port);
+int listen_sock_finish(const struct listen *s, const struct fwd_rule *r);
 void listen_sock_join(const struct listen *s, const struct fwd_rule *r, int fd,
 		      uint16_t port);
 int listen_sock_group(const struct listen *s, const struct fwd_rule *r,

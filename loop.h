@@ -24,6 +24,7 @@ enum ref_kind {
 	REF_INPUT,			/* timer of unsolicited advertisements */
 	REF_STATS,			/* timer of --stats */
 	REF_LISTEN,			/* index: of a listening socket */
+	REF_RULES,			/* timer of rules that wait */
 	REF_SCAN,			/* timer of the search for listeners */
 	REF_NSHELPER,			/* pasta-ns, which makes sockets */
 	REF_CLIENT,			/* passt's listening UNIX socket */

@@ -235,6 +235,8 @@ static int lost(struct nshelper *h)
 	err("The process that makes sockets in the namespace (pasta-ns) has "
 	    "ended, nothing can replace it until a restart: no new ports are "
 	    "bound there, local connections go over the tap");
+	h->bind_rc = -ENOTCONN;
+	h->answers++;
 	return -ENOTCONN;
 }
 
@@ -322,6 +324,9 @@ static int take_answer(struct nshelper *h, struct answer *a,
 	h->ready = true;
 	h->late = false;
 	h->copies = a->op == OP_SOCKETS;
+	h->answers++;
+	if (a->op == OP_BIND && a->seq == h->bind_seq)
+		h->bind_rc = a->error;
 	if (a->op == OP_SOCKETS)
 		stash(h, a, f);
 	return 0;
@@ -399,7 +404,7 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 	const union epoll_ref ref = { .kind = REF_NSHELPER };
 
 	*h = (struct nshelper){
-		.fd = fd, .max = NSHELPER_POOL, .probe = { -1, -1 },
+		.fd = fd, .max = NSHELPER_POOL, .probe = { -1, -1 }, .bind_fd = -1,
 		.loop = l, .timer.ref = ref,
 	};
 	if (fd < 0)
@@ -407,6 +412,16 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
 	if (fds / NOFILE_SHARE < NSHELPER_POOL)
 		h->max = fds / NOFILE_SHARE + 1;
 	return loop_add(l, fd, EPOLLIN, ref);
+}
+
+/* Take a socket from a pool that is not empty, and ask for more in time */
+static int pool_take(struct nshelper *h, enum nssock kind)
+{
+	int fd = h->pool[kind][--h->n[kind]];
+
+	if (h->n[kind] <= h->max / 2)
+		refill(h, kind);	/* the next call reports an error */
+	return fd;
 }
 
 /**
@@ -420,7 +435,7 @@ int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds)
  */
 int nshelper_socket(struct nshelper *h, enum nssock kind)
 {
-	int rc, fd;
+	int rc;
 
 	if (!h->n[kind]) {
 		if (h->error[kind] && timer_armed(&h->timer))
@@ -429,10 +444,28 @@ int nshelper_socket(struct nshelper *h, enum nssock kind)
 		if (rc)
 			return rc;
 	}
-	fd = h->pool[kind][--h->n[kind]];
-	if (h->n[kind] <= h->max / 2)
-		refill(h, kind);	/* the next call reports an error */
-	return fd;
+	return pool_take(h, kind);
+}
+
+/**
+ * nshelper_take() - Get a new socket of the namespace without waiting
+ * @h:		From nshelper_start()
+ * @kind:	Family and protocol
+ *
+ * Return: as of nshelper_socket(), or -EINPROGRESS: call again after the next event
+ */
+int nshelper_take(struct nshelper *h, enum nssock kind)
+{
+	int rc;
+
+	if (h->n[kind])
+		return pool_take(h, kind);
+	if (h->error[kind] && timer_armed(&h->timer))
+		return h->error[kind];
+	rc = refill(h, kind);
+	if (rc)
+		return rc;
+	return h->late ? -ETIMEDOUT : -EINPROGRESS;
 }
 
 /**
@@ -456,6 +489,63 @@ int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa)
 		rc = await(h, q.seq, &f);
 	fdpass_close(&f);
 	return rc;
+}
+
+/**
+ * nshelper_bind_start() - Bind a socket like nshelper_bind(), without waiting
+ * @h:		From nshelper_start(), not nshelper_is_binding()
+ * @fd:		Socket of the namespace
+ * @sa:		Address and port
+ *
+ * Return: -EINPROGRESS: @fd is ours until nshelper_bind_end(); other negative errno
+ */
+int nshelper_bind_start(struct nshelper *h, int fd,
+			const union sockaddr_inany *sa)
+{
+	struct request q = { .op = OP_BIND, .sa = *sa };
+	const struct fdpass f = { .n = 1, .fd = { fd } };
+	int rc = h->late ? -ETIMEDOUT : send_request(h, &q, &f);
+
+	if (rc)
+		return rc;
+	h->bind_fd = fd;
+	h->bind_seq = q.seq;
+	h->bind_rc = -EINPROGRESS;
+	return h->bind_rc;
+}
+
+/**
+ * nshelper_bind_end() - Get the result of nshelper_bind_start()
+ * @h:		From nshelper_start()
+ * @fd:		Set to the socket, which is the caller's again
+ *
+ * Return: 0; -EINPROGRESS: not yet, @fd is not set; other negative errno
+ */
+int nshelper_bind_end(struct nshelper *h, int *fd)
+{
+	if (h->bind_rc == -EINPROGRESS)
+		return h->bind_rc;
+	*fd = h->bind_fd;
+	h->bind_fd = -1;
+	return h->bind_rc;
+}
+
+/* nshelper_is_binding() - Is there a result to be had? @h may be NULL */
+bool nshelper_is_binding(const struct nshelper *h)
+{
+	return h && h->bind_fd >= 0;
+}
+
+/**
+ * nshelper_give_up() - Wait no longer for an answer, until the helper is awake again
+ * @h:		From nshelper_start()
+ */
+void nshelper_give_up(struct nshelper *h)
+{
+	h->late = true;
+	h->answers++;
+	if (h->bind_rc == -EINPROGRESS)
+		h->bind_rc = -ETIMEDOUT;
 }
 
 /**

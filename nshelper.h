@@ -34,6 +34,9 @@ enum nssock {
  * @wait_ms:	Last interval of @timer, grows up to a second
  * @n:		Sockets in each pool
  * @pool:	Unbound, non-blocking, close-on-exec
+ * @answers:	Number of answers, and of other ends of a wait
+ * @bind_fd:	Socket that is being bound, -1: none; @bind_seq: number of that request
+ * @bind_rc:	Result, -EINPROGRESS until then
  * @probe:	Sockets of nshelper_is_local(), IPv4 and IPv6; -1: not made yet
  */
 struct nshelper {
@@ -48,6 +51,8 @@ struct nshelper {
 	unsigned wait_ms;
 	unsigned n[NSSOCK_KINDS];
 	int pool[NSSOCK_KINDS][NSHELPER_POOL];
+	uint32_t answers, bind_seq;
+	int bind_fd, bind_rc;
 	int probe[2];
 };
 
@@ -56,6 +61,12 @@ _Noreturn void nshelper_run(int fd);
 int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds);
 int nshelper_socket(struct nshelper *h, enum nssock kind);
 int nshelper_bind(struct nshelper *h, int fd, const union sockaddr_inany *sa);
+int nshelper_take(struct nshelper *h, enum nssock kind);
+int nshelper_bind_start(struct nshelper *h, int fd,
+			const union sockaddr_inany *sa);
+int nshelper_bind_end(struct nshelper *h, int *fd);
+bool nshelper_is_binding(const struct nshelper *h);
+void nshelper_give_up(struct nshelper *h);
 int nshelper_diag(struct nshelper *h);
 void nshelper_settle(struct nshelper *h);
 bool nshelper_is_local(struct nshelper *h, const union inany *src,

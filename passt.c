@@ -47,6 +47,7 @@
 #include "input.h"
 #include "isolation.h"
 #include "listen.h"
+#include "listen_change.h"
 #include "log.h"
 #include "loop.h"
 #include "hostnet.h"
@@ -78,6 +79,7 @@
 
 #define EVENTS_MAX	64		/* in one turn of the loop */
 #define DRAIN_MS	5000		/* for data that an ended command has sent */
+#define RULES_SLICE_US	500		/* of a turn, for a change of the rules */
 #define FDS_RESERVE	(2 * TCP_SPLICE_PIPES + 16)	/* pipes, and our own files */
 
 /**
@@ -669,9 +671,12 @@ static void command_event(struct passt *s)
 		  s->loop.now_ms + DRAIN_MS);
 }
 
-/* End the UDP flows of listening sockets that are closed */
+/* End the UDP flows of listening sockets that are closed, if there are any */
 static void udp_listeners_gone(struct passt *s)
 {
+	if (!s->listen.udp_closed)
+		return;
+	s->listen.udp_closed = false;
 	udp_listener_gone(&s->udp);
 	udp_splice_listener_gone(&s->udp_splice);
 }
@@ -771,6 +776,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		break;
 	case REF_INPUT:
 	case REF_STATS:
+	case REF_RULES:
 	case REF_SCAN:
 		break;
 	case REF_CLIENT:
@@ -814,12 +820,23 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	case REF_SCAN:
 		scan_now(&s->scan);
 		fds_share(s);
-		if (s->listen.udp_closed)
-			udp_listeners_gone(s);
+		udp_listeners_gone(s);
+		break;
+	case REF_RULES:
+		listen_timer(&s->listen);
 		break;
 	default:
 		flow_timer(&s->flows, ref);
 	}
+}
+
+/* Go on with a change of the rules, after all else; true if there is more to do */
+static bool rules_step(struct passt *s)
+{
+	bool more = listen_step(&s->listen, RULES_SLICE_US);
+
+	udp_listeners_gone(s);
+	return more;
 }
 
 static int loop_run(struct passt *s)
@@ -845,6 +862,7 @@ static int loop_run(struct passt *s)
 		busy = tcp_run_ready(&s->tcp);
 		busy |= tcp_splice_run_ready(&s->tcp_splice);
 		busy |= tap_flush(s->tap);
+		busy |= rules_step(s);
 		if (s->ended)
 			busy = drained(s, n, busy);
 	}

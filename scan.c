@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "flow.h"
+#include "listen_change.h"
 #include "log.h"
 #include "nshelper.h"
 #include "util.h"
@@ -35,6 +36,7 @@
 enum {
 	SCAN_MS		= 999,		/* at most between searches, see scan_now() */
 	SCAN_SLOT_MS	= 64,
+	BUSY_MS		= 20,		/* to wait for a change of the rules */
 	RETRY_ROUNDS	= 4,		/* searches until a port is tried again */
 };
 
@@ -336,7 +338,10 @@ void scan_now(struct scan *s)
 {
 	uint64_t at = s->loop->now_ms + SCAN_MS;
 
-	s->listen->udp_closed = false;
+	if (listen_busy(s->listen)) {
+		wheel_arm(&s->loop->wheel, &s->timer, s->loop->now_ms + BUSY_MS);
+		return;
+	}
 	diag_retry(s);
 	scan_direction(s, RULE_HOST_TCP);
 	scan_direction(s, RULE_NS_TCP);

@@ -19,7 +19,7 @@
 
 #include "../../fwd.h"
 #include "../../input.h"
-#include "../../listen.h"
+#include "../../listen_change.h"
 #include "../../log.h"
 #include "../../nshelper.h"
 #include "../../tcp.h"

@@ -4,7 +4,7 @@
  * kernel's real answers in there
  */
 
-#include "../../listen.h"
+#include "../../listen_change.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -608,6 +608,80 @@ static void test_undo(void)
 	listen_close(&l);
 }
 
+/* step_all() - Make a change in the smallest slices; number of slices */
+static unsigned step_all(void)
+{
+	unsigned n = 1;
+
+	while (listen_step(&l, 0)) {
+		l.udp_closed = false;
+		n++;
+	}
+	return n;
+}
+
+static struct listen_info info_of(unsigned number)
+{
+	struct listen_info info;
+
+	listen_info(&l, &l.rules.e[number].rule, &info);
+	return info;
+}
+
+static void timer_fires(void)
+{
+	wheel_cancel(&lp.wheel, &l.timer);
+	listen_timer(&l);
+	step_all();
+}
+
+/* A partial change: a rule waits for its port */
+static void test_waiting(void)
+{
+	int other = sock(SOCK_STREAM, "", 5021);
+	struct rules_clash clash;
+	struct fwd_rule new = { .proto = IPPROTO_TCP, .first = 5020, .last = 5022,
+				.to = 5020, .spec = "new" };
+	const struct fwd_rule *failed;
+	uint16_t port;
+
+	begin();
+	rule(IPPROTO_TCP, 5000, 5000, "5000");
+	bind_all();
+	rules_add(&rules, &new, NULL, &clash);
+	is(listen_start(&l, &rules, false), 0, "a change begins");
+	is(listen_start(&l, &rules, false), -EBUSY, "there is one change at a time");
+	ok(step_all() > 3, "a change has more than three slices");
+	ok(hear_is("Failed to bind port 5021"), "the port of a change that failed is logged");
+	ok(listen_result(&l, &failed, &port) == -EADDRINUSE && failed->first == 5020 &&
+	   port == 5021, "the result names error, rule and port");
+	ok(l.rules.n == 1 && l.count == 1 && !timer_armed(&l.timer),
+	   "nothing has changed, and nothing is left to do");
+
+	listen_start(&l, &rules, true);
+	step_all();
+	is(listen_result(&l, &failed, &port), 0, "a partial change has no error");
+	ok(hear_is("Port 5021 can't be bound for now (Address already in use), option "
+		   "'-t new' waits for it\n"), "the port that a rule waits for is logged");
+	ok(info_of(0).state == LISTEN_BOUND && info_of(1).state == LISTEN_WAITING &&
+	   info_of(1).ports == 3 && info_of(1).bound == 2 &&
+	   info_of(1).error == -EADDRINUSE && info_of(1).error_port == 5021,
+	   "the state of a waiting rule has its ports, and why it waits");
+	ok(connects("127.0.0.1", 5022), "the other ports of a waiting rule are served");
+	ok(timer_armed(&l.timer) && l.timer.expires_ms - lp.now_ms <= 4000,
+	   "it is tried again within four seconds");
+	timer_fires();
+	ok(info_of(1).state == LISTEN_WAITING && timer_armed(&l.timer),
+	   "a port that is still in use is waited for");
+	close(other);
+	timer_fires();
+	ok(hear_is("All ports of option '-t new' are bound now\n"),
+	   "the end of a wait is logged");
+	ok(info_of(1).state == LISTEN_BOUND && connects("127.0.0.1", 5021) &&
+	   !timer_armed(&l.timer), "the rule is bound, and the timer is not armed");
+	listen_close(&l);
+}
+
 /* A rule for all ports lends ports to rules that name them */
 static void test_weak_lends(void)
 {
@@ -1121,6 +1195,7 @@ int main(void)
 	test_apply_failure();
 	test_take_over();
 	test_undo();
+	test_waiting();
 	test_weak_lends();
 	test_retry();
 	test_limit();
