@@ -180,23 +180,27 @@ static inline bool listen_has_switched(const struct listen *s)
 	return s->change.phase > PHASE_SWITCH || s->change.phase == PHASE_IDLE;
 }
 
+/* listen_entry() - Place of a socket's rule in its table */
+static inline const struct rules_entry *listen_entry(const struct listen *s,
+						     const struct listener *l)
+{
+	bool next = l->staged && !listen_has_switched(s);
+
+	return &(next ? &s->next : &s->rules)->e[l->rule];
+}
+
 /* listen_rule() - Rule of a socket */
 static inline const struct fwd_rule *listen_rule(const struct listen *s,
 						 const struct listener *l)
 {
-	bool next = l->staged && !listen_has_switched(s);
-
-	return &(next ? &s->next : &s->rules)->e[l->rule].rule;
+	return &listen_entry(s, l)->rule;
 }
 
 /* listen_rule_ref() - Number and generation of that rule */
 static inline struct rule_ref listen_rule_ref(const struct listen *s,
 					      const struct listener *l)
 {
-	return (struct rule_ref){
-		.number = l->rule,
-		.gen = (l->going ? &s->old : &s->rules)->e[l->rule].gen,
-	};
+	return (struct rule_ref){ .number = l->rule, .gen = listen_entry(s, l)->gen };
 }
 
 void listen_init(struct listen *s, const struct conf *conf,
