@@ -140,6 +140,29 @@ static void diag_drain(int fd, void *buf)
 	}
 }
 
+/*
+ * diag_recv() - Receive a part of a dump
+ *
+ * Whoever has CAP_NET_ADMIN in the namespace can send to this socket as well.
+ *
+ * Return: bytes in @buf, 0 if it is not from the kernel, -EMSGSIZE if it was cut short,
+ * other negative errno
+ */
+/* #syscalls recvfrom recv */
+static ssize_t diag_recv(int fd, void *buf)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n = recvfrom(fd, buf, SOCKDIAG_BUF, MSG_DONTWAIT | MSG_TRUNC,
+			     (struct sockaddr *)&from, &len);
+
+	if (n < 0)
+		return -errno;
+	if (from.nl_pid)
+		return 0;
+	return n > SOCKDIAG_BUF ? -EMSGSIZE : n;
+}
+
 /**
  * sockdiag_dump() - Get all listeners of a protocol and family
  * @fd:		From sockdiag_open(), for the namespace in which it was called
@@ -152,20 +175,19 @@ static void diag_drain(int fd, void *buf)
  *
  * Return: 0, negative errno; on an error @fn may have been called for some
  */
-/* #syscalls recvfrom recv */
 int sockdiag_dump(int fd, uint8_t proto, sa_family_t family, uint32_t seq,
 		  void *buf, sockdiag_fn fn, void *arg)
 {
 	int rc = diag_request(fd, proto, family, seq), parts;
 
 	for (parts = 0; !rc && parts < PARTS_MAX; parts++) {
-		ssize_t n = recv(fd, buf, SOCKDIAG_BUF,
-				 MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t n = diag_recv(fd, buf);
 
-		if (n < 0)
-			return -errno;
-		rc = n > SOCKDIAG_BUF ? -EMSGSIZE :
-		     sockdiag_walk(buf, (size_t)n, seq, fn, arg);
+		if (!n)
+			continue;
+		if (n < 0 && n != -EMSGSIZE)
+			return (int)n;
+		rc = n < 0 ? (int)n : sockdiag_walk(buf, (size_t)n, seq, fn, arg);
 		if (!rc)
 			return 0;
 		if (rc > 0)
