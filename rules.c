@@ -22,6 +22,7 @@
 #include "rules.h"
 
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,7 +122,20 @@ bool rules_remove(struct rules *rs, struct rule_ref ref)
 	*e = (struct rules_entry){ .next = rs->free };
 	rs->free = ref.number + 1;
 	rs->n--;
+	rs->gen++;
 	return true;
+}
+
+/**
+ * rules_append() - Add a rule as the last one, without a look at the others
+ * @rs:		Table
+ * @r:		Rule
+ *
+ * Return: the rule in the table; NULL if that is full
+ */
+const struct fwd_rule *rules_append(struct rules *rs, const struct fwd_rule *r)
+{
+	return push(rs, r) ? &rs->e[rs->last - 1].rule : NULL;
 }
 
 /**
@@ -197,18 +211,25 @@ bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 		if_covers(b->ifname, a->ifname));
 }
 
-static bool has_same(const struct rules *rs, const struct fwd_rule *r)
+/* rules_same() - Do two rules forward the same ports in the same way? */
+bool rules_same(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	return rule_kind(a) == rule_kind(b) && a->scan == b->scan &&
+	       a->weak == b->weak && a->first == b->first &&
+	       a->last == b->last && rule_same_addr(a, b) &&
+	       same_target(a, b) && !strcmp(a->ifname, b->ifname);
+}
+
+/* rules_find() - Look up a rule that is the same as another one, NULL: there is none */
+const struct fwd_rule *rules_find(const struct rules *rs,
+				  const struct fwd_rule *r)
 {
 	const struct fwd_rule *o = NULL;
 
 	while ((o = rules_next(rs, o)))
-		if (rule_kind(o) == rule_kind(r) && o->scan == r->scan &&
-		    o->weak == r->weak && o->first == r->first &&
-		    o->last == r->last && rule_same_addr(o, r) &&
-		    same_target(o, r) &&
-		    !strcmp(o->ifname, r->ifname))
-			return true;
-	return false;
+		if (rules_same(o, r))
+			return o;
+	return NULL;
 }
 
 /* Take ports from a rule; the ports behind them become the last rule of the table */
@@ -303,7 +324,7 @@ static enum rules_code add_other(struct rules *rs, struct rules_clash *clash)
 		    !same_target(old, new))
 			return RULES_CONFLICT;
 	}
-	return has_same(rs, new) || push(rs, new) ? RULES_OK : RULES_FULL;
+	return rules_find(rs, new) || push(rs, new) ? RULES_OK : RULES_FULL;
 }
 
 /**
@@ -354,8 +375,9 @@ enum rules_code rules_cut_weak(struct rules *rs, unsigned kind, uint16_t first,
 
 /* Other options ---------------------------------------------------------- */
 
-static enum rules_code check_options(const struct fwd_rule *r,
-				     const struct conf *c)
+/* rules_check_options() - Does a rule fit the other options? */
+enum rules_code rules_check_options(const struct fwd_rule *r,
+				    const struct conf *c)
 {
 	bool v4 = inany_is_v4(&r->addr), given = !rule_binds_all(r);
 	bool fd = c->netns_kind == NETNS_FD && c->mode == MODE_PASTA;
@@ -416,6 +438,27 @@ static bool is_loop(const struct fwd_rule *in, const struct fwd_rule *out,
 }
 
 /**
+ * rules_check_pair() - May a table have both of two rules?
+ * @a, @b:	Rules
+ * @c:		Configuration
+ *
+ * Unlike rules_add(), which lets the wider rule have a port that two rules name, this
+ * finds a conflict: each rule has the ports that it names for itself.
+ *
+ * Return: RULES_OK, RULES_CONFLICT, RULES_LOOP
+ */
+enum rules_code rules_check_pair(const struct fwd_rule *a,
+				 const struct fwd_rule *b, const struct conf *c)
+{
+	bool named = names_ports(a) && names_ports(b);
+	bool all = takes_all(a) && takes_all(b) && !same_target(a, b);
+
+	if ((named || all) && rules_overlap(a, b))
+		return RULES_CONFLICT;
+	return is_loop(a, b, c) || is_loop(b, a, c) ? RULES_LOOP : RULES_OK;
+}
+
+/**
  * rules_check() - Do the rules fit the other options, and lead nowhere in circles?
  * @rs:		Table
  * @c:		Configuration
@@ -431,7 +474,7 @@ enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 
 	while ((r = rules_next(rs, r))) {
 		clash->rule = *r;
-		code = check_options(r, c);
+		code = rules_check_options(r, c);
 		if (code)
 			return code;
 	}
@@ -532,4 +575,87 @@ const char *rules_text(enum rules_code code, const struct rules_clash *clash,
 		return "a target on loopback can't be reached through the tap";
 	}
 	return "";
+}
+
+/* Add text at *@len of @buf, as for printf(); what does not fit is cut */
+__attribute__((format(printf, 3, 4)))
+static void spec_add(char buf[RULES_SPEC], size_t *len, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf + *len, RULES_SPEC - *len, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		*len += (size_t)n < RULES_SPEC - *len ? (size_t)n :
+			RULES_SPEC - 1 - *len;
+}
+
+static void spec_add_range(char buf[RULES_SPEC], size_t *len, unsigned first,
+			   unsigned last)
+{
+	spec_add(buf, len, "%u", first);
+	if (last > first)
+		spec_add(buf, len, "-%u", last);
+}
+
+/* The part before the slash, and that; nothing for all addresses */
+static void spec_add_head(char buf[RULES_SPEC], size_t *len,
+			  const struct fwd_rule *r)
+{
+	char addr[INANY_STRLEN] = "";
+	bool v6 = !inany_is_v4(&r->addr);
+
+	if (!rule_binds_all(r))
+		spec_add(buf, len, v6 ? "[%s]" : "%s",
+			 inany_ntop(&r->addr, addr, sizeof(addr)));
+	if (*r->ifname)
+		spec_add(buf, len, "%%%s", r->ifname);
+	if (*len)
+		spec_add(buf, len, "/");
+}
+
+/* "all" or "auto" without the ports beside those of the rule */
+static void spec_add_rest(char buf[RULES_SPEC], size_t *len,
+			  const struct fwd_rule *r, const char *to)
+{
+	spec_add(buf, len, "%s%s%s", r->scan ? "auto" : "all", *to ? ":" : "",
+		 to);
+	if (r->first > 1) {
+		spec_add(buf, len, ",~");
+		spec_add_range(buf, len, 1, r->first - 1U);
+	}
+	if (r->last < PORT_MAX) {
+		spec_add(buf, len, ",~");
+		spec_add_range(buf, len, r->last + 1U, PORT_MAX);
+	}
+}
+
+/**
+ * rules_spec() - Write a rule as the specification that makes it
+ * @r:		Rule
+ * @buf:	Room for the text
+ *
+ * Return: the text
+ */
+const char *rules_spec(const struct fwd_rule *r, char buf[RULES_SPEC])
+{
+	char to[INANY_STRLEN] = "";
+	size_t len = 0;
+
+	*buf = 0;
+	if (inany_is_set(&r->to_addr))
+		inany_ntop(&r->to_addr, to, sizeof(to));
+	spec_add_head(buf, &len, r);
+	if (!names_ports(r)) {
+		spec_add_rest(buf, &len, r, to);
+		return buf;
+	}
+	spec_add_range(buf, &len, r->first, r->last);
+	if (r->to == r->first && !*to)
+		return buf;
+	spec_add(buf, &len, ":%s%s", to, *to ? "/" : "");
+	spec_add_range(buf, &len, r->to, r->to + (unsigned)(r->last - r->first));
+	return buf;
 }

@@ -18,6 +18,7 @@
 
 #define RULES_MAX	2048
 #define RULES_TEXT	256		/* bytes for rules_text() */
+#define RULES_SPEC	192		/* bytes for rules_spec() */
 
 /* Side where a rule's ports are bound, and their protocol: see rule_kind() */
 enum { RULE_HOST_TCP, RULE_HOST_UDP, RULE_NS_TCP, RULE_NS_UDP, RULE_KINDS };
@@ -64,7 +65,7 @@ struct rules_entry {
  * struct rules - Table of forwarding rules; all zero is an empty one
  * @n:		Number of rules
  * @used:	Entries ever used; the rest of @e was never touched
- * @gen:	Generation: counts rules that were made
+ * @gen:	Generation: counts changes of the table
  * @first, @last:	Ends of the list of rules; @free: list of free entries. Number
  *		+ 1, 0: none
  * @e:		Entries, by the number of the rule
@@ -136,15 +137,24 @@ const struct fwd_rule *rules_at(const struct rules *rs, struct rule_ref ref);
 enum rules_code rules_add(struct rules *rs, const struct fwd_rule *r,
 			  const struct portmap *without,
 			  struct rules_clash *clash);
+const struct fwd_rule *rules_find(const struct rules *rs,
+				  const struct fwd_rule *r);
+const struct fwd_rule *rules_append(struct rules *rs, const struct fwd_rule *r);
 bool rules_remove(struct rules *rs, struct rule_ref ref);
 void rules_remove_kind(struct rules *rs, unsigned kind);
 enum rules_code rules_cut_weak(struct rules *rs, unsigned kind, uint16_t first,
 			       uint16_t last);
 enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 			    struct rules_clash *clash);
+enum rules_code rules_check_options(const struct fwd_rule *r,
+				    const struct conf *c);
+enum rules_code rules_check_pair(const struct fwd_rule *a,
+				 const struct fwd_rule *b, const struct conf *c);
+bool rules_same(const struct fwd_rule *a, const struct fwd_rule *b);
 bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b);
 void rules_copy(struct rules *to, const struct rules *from);
 const char *rules_text(enum rules_code code, const struct rules_clash *clash,
 		       char buf[RULES_TEXT]);
+const char *rules_spec(const struct fwd_rule *r, char buf[RULES_SPEC]);
 
 #endif /* RULES_H */

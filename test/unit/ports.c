@@ -482,6 +482,32 @@ static bool gives(const struct row *row)
 	return !strcmp(got, row->want);
 }
 
+/* Does the specification that each rule is written as make the same rule again? */
+static bool is_written_as_read(const struct row *row)
+{
+	char line[256], error[ERROR_LEN], spec[RULES_SPEC];
+	static struct rules all;
+	const struct fwd_rule *r = NULL, *again;
+	const char *last;
+	struct conf c;
+
+	util_strcpy(line, sizeof(line), row->line);
+	if (parse_line(&c, line, &last, error))
+		return false;
+	rules_copy(&all, &rules);
+	while ((r = rules_next(&all, r))) {
+		rules_init(&rules);
+		if (parse(&c, rule_letter(r), rules_spec(r, spec), error))
+			printf("# %s: %s\n", spec, error);
+		again = rules_next(&rules, NULL);
+		if (again && rules_same(again, r) && !rules_next(&rules, again))
+			continue;
+		printf("# \"%s\" is another rule\n", spec);
+		return false;
+	}
+	return true;
+}
+
 /* The message quotes the specification, has the reason, and is one line */
 static bool refused(const struct row *row)
 {
@@ -765,6 +791,8 @@ int main(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		ok(gives(&good[i]), good[i].line);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		ok(is_written_as_read(&good[i]), good[i].line);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		ok(refused(&bad[i]), bad[i].want);
 	ok(ARRAY_SIZE(good) >= 40 && ARRAY_SIZE(bad) >= 60,
