@@ -256,6 +256,7 @@ compile_commands.json: $(B)/seccomp.h
 in = $(foreach f,$(3),$(2):$f:$(1)/$(notdir $f))
 INSTALLED := $(call in,$(bindir),755,passt $(ALONE) pesto) 755:passt:$(bindir)/pasta \
 	$(call in,$(mandir)/man1,644,passt.1 $(ALONE:=.1) pesto.1) \
+	$(call in,$(mandir)/man7,644,passt-control.7) \
 	644:contrib/completion/passt.bash:$(bashdir)/passt \
 	$(call in,$(zshdir),644,contrib/completion/_passt) \
 	$(call in,$(fishdir),644,contrib/completion/passt.fish) \

@@ -277,6 +277,8 @@ static enum conf_result check_process(struct parse *p)
 		return conf_bad(p, "--stats needs --foreground");
 	if (c->fd_tap >= 0 && c->sock_path)
 		return exclude(p, "fd", "socket");
+	if (c->conf_path && c->control_fd >= 0)
+		return exclude(p, "conf-path", "control-fd");
 	if (c->repair_path && !c->vhost_user)
 		return conf_bad(p, "--repair-path needs --vhost-user");
 	return CONF_RUN;
@@ -396,7 +398,7 @@ static void set_defaults(struct conf *c)
 	memcpy(c->our_mac, mac, sizeof(mac));
 	c->mode = MODE_PASST;
 	c->progname = "passt";
-	c->fd_tap = -1;
+	c->fd_tap = c->control_fd = -1;
 	c->mtu = CONF_MTU_DEFAULT;
 	c->log_size = LOG_SIZE_DEFAULT;
 	c->ip4.enabled = c->ip6.enabled = true;

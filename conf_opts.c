@@ -556,6 +556,26 @@ static enum conf_result set_socket(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+static enum conf_result set_conf_path(struct parse *p, const char *arg)
+{
+	if (!*arg || strlen(arg) > SOCK_PATH_MAX)
+		return bad_value(p, arg, "a path of up to 107 characters");
+	p->c->conf_path = arg;
+	return CONF_RUN;
+}
+
+static enum conf_result set_control_fd(struct parse *p, const char *arg)
+{
+	unsigned long n;
+	struct stat st;
+
+	if (util_parse_ulong(arg, 0, INT_MAX, &n) || fstat((int)n, &st) ||
+	    !S_ISSOCK(st.st_mode))
+		return bad_value(p, arg, "the number of an open socket");
+	p->c->control_fd = (int)n;
+	return CONF_RUN;
+}
+
 static enum conf_result set_repair_path(struct parse *p, const char *arg)
 {
 	if (!*arg || strlen(arg) > SOCK_PATH_MAX)
@@ -670,6 +690,12 @@ static const struct opt options[] = {
 	{ "fd", 'F', IN_BOTH, "FD", CALL(set_fd),
 	  "Number of an open file descriptor to use:\n"
 	  "a connected socket, or a tap device (pasta)" },
+	{ "conf-path", 'c', IN_BOTH, "PATH", CALL(set_conf_path),
+	  "UNIX socket by which pesto changes forwarded\n"
+	  "ports while we run" },
+	{ "control-fd", 0, IN_BOTH, "FD", CALL(set_control_fd),
+	  "Number of an open UNIX socket to use instead,\n"
+	  "listening or connected" },
 	{ "pcap", 'p', IN_BOTH, "PATH", PATHNAME(pcap_file),
 	  "Record the frames of the tap to this file" },
 	{ "pid", 'P', IN_BOTH, "PATH", PATHNAME(pid_file),

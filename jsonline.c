@@ -76,7 +76,7 @@ static void put_string(struct jsonline *j, const char *text)
 }
 
 /* Add a field: @value as a string, or else @word as it is */
-static void field(struct jsonline *j, const char *name, const char *value,
+static void put_field(struct jsonline *j, const char *name, const char *value,
 		  const char *word)
 {
 	unsigned before = j->len;
@@ -106,7 +106,7 @@ void jsonline_begin(struct jsonline *j)
 /* jsonline_str() - Add a field with a text, which needs no form */
 void jsonline_str(struct jsonline *j, const char *name, const char *text)
 {
-	field(j, name, text, NULL);
+	put_field(j, name, text, NULL);
 }
 
 void jsonline_num(struct jsonline *j, const char *name, uint64_t value)
@@ -114,17 +114,17 @@ void jsonline_num(struct jsonline *j, const char *name, uint64_t value)
 	char text[VALUE_LEN];
 
 	snprintf(text, sizeof(text), "%" PRIu64, value);
-	field(j, name, NULL, text);
+	put_field(j, name, NULL, text);
 }
 
 void jsonline_bool(struct jsonline *j, const char *name, bool value)
 {
-	field(j, name, NULL, value ? "true" : "false");
+	put_field(j, name, NULL, value ? "true" : "false");
 }
 
 void jsonline_null(struct jsonline *j, const char *name)
 {
-	field(j, name, NULL, "null");
+	put_field(j, name, NULL, "null");
 }
 
 /* jsonline_end() - End the line by a brace and a newline, for which there is always room */

@@ -29,6 +29,8 @@ enum ref_kind {
 	REF_NSHELPER,			/* pasta-ns, which makes sockets */
 	REF_CLIENT,			/* passt's listening UNIX socket */
 	REF_REPAIR,			/* index: REPAIR_EV_*, of passt-repair */
+	REF_CONTROL,			/* clients of the control socket */
+	REF_CONTROL_WAIT,		/* timer of those that wait for another one */
 };
 
 enum { REF_FLOW_KINDS = REF_ICMP + 1 };	/* the first ones are flows */

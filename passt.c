@@ -39,6 +39,9 @@
 #include "client.h"
 #include "command.h"
 #include "conf.h"
+#include "control.h"
+#include "control_cmd.h"
+#include "control_rules.h"
 #include "flow.h"
 #include "guest.h"
 #include "icmp.h"
@@ -85,6 +88,7 @@
 /**
  * struct passt - All state of the program
  * @conf:	Options of the command line
+ * @rules:	Forwarding rules at start; later the scratch table of @control_cmd
  * @hostnet:	Network of the host, and the part of it that the other side gets
  * @guest:	Addresses learned from the other side
  * @dns:	Name servers and search list, kept up to date by @follower
@@ -93,6 +97,7 @@
  * @nsh:	Sockets of that namespace
  * @client:	Socket for virtual machines (passt)
  * @repair:	Socket for passt-repair (passt with --vhost-user)
+ * @control:	Control socket; @control_cmd: requests of its clients
  * @loop:	Events and timers
  * @tap:	Tap as protocols see it: @tun, @stream or @vhost, or @pcap before it
  * @tap_fd:	Descriptor of the tap; @tun_info: features of the device
@@ -120,6 +125,8 @@ static struct passt {
 	struct nshelper nsh;
 	struct client client;
 	struct repair repair;
+	struct control control;
+	struct control_cmd control_cmd;
 	struct loop loop;
 	struct tap *tap;
 	union {
@@ -186,6 +193,8 @@ static void files_open(struct passt *s)
 	if (s->null_fd < 0)
 		die_errno("Couldn't open /dev/null");
 	tap_fd_move(s);
+	if (control_open(&s->control, c, s->null_fd))
+		exit(1);		/* the error was logged */
 
 	rc = c->log_file ? log_open_file(c->log_file, c->log_size) : 0;
 	if (rc)
@@ -207,10 +216,11 @@ static void files_open(struct passt *s)
 
 /* Host --------------------------------------------------------------------- */
 
-/* Fit the rules to the host: their interfaces exist, and rules for all ports leave out
- * those that either side needs for connections and DHCP clients of its own */
-static void rules_fit(struct passt *s)
+/* Take the ports from rules for all ports that either side needs for connections and DHCP
+ * clients of its own; false: there are too many rules then */
+static bool rules_fit(void *ctx, struct rules *rules)
 {
+	const struct passt *s = ctx;
 	const struct {
 		unsigned kind;
 		uint16_t first, last;
@@ -224,16 +234,24 @@ static void rules_fit(struct passt *s)
 		{ RULE_NS_UDP, DHCP_PORT_SERVER, DHCP_PORT_CLIENT },
 		{ RULE_NS_UDP, DHCPV6_PORT_CLIENT, DHCPV6_PORT_SERVER },
 	};
-	char error[CONF_ERROR_LEN];
 	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (rules_cut_weak(rules, own[i].kind, own[i].first,
+				   own[i].last))
+			return false;
+	return true;
+}
+
+/* Fit the rules to the host, and check that their interfaces exist */
+static void rules_fit_host(struct passt *s)
+{
+	char error[CONF_ERROR_LEN];
 
 	if (ports_check_interfaces(&s->rules, error, sizeof(error)))
 		die("%s", error);
-	for (i = 0; i < ARRAY_SIZE(own); i++)
-		if (rules_cut_weak(&s->rules, own[i].kind, own[i].first,
-				   own[i].last))
-			die("Too many rules for ports: expected up to %d",
-			    RULES_MAX);
+	if (!rules_fit(s, &s->rules))
+		die("Too many rules for ports: expected up to %d", RULES_MAX);
 }
 
 static void host_look(struct passt *s)
@@ -242,7 +260,7 @@ static void host_look(struct passt *s)
 		exit(1);
 	if (hostnet_init(&s->hostnet, s->conf))
 		exit(1);
-	rules_fit(s);
+	rules_fit_host(s);
 	resolv_start(&s->follower, s->conf, &s->hostnet, &s->dns);
 	conf_print(s->conf, &s->hostnet, &s->dns);
 	ports_print(&s->rules);
@@ -430,6 +448,11 @@ static void fds_share(struct passt *s)
 				  s->fds_budget - listening : 0);
 }
 
+static bool has_control(const struct passt *s)
+{
+	return s->control.fd >= 0 || s->control.first >= 0;
+}
+
 /* Give flows the descriptors that are not in use, or reserved, for other purposes */
 static void fds_budget(struct passt *s)
 {
@@ -438,6 +461,8 @@ static void fds_budget(struct passt *s)
 
 	if (s->nsh.fd >= 0)
 		reserve += s->nsh.max * NSSOCK_KINDS;
+	if (has_control(s))
+		reserve += CONTROL_CLIENTS;
 	if (reserve > s->fds / 4)
 		reserve = s->fds / 4;
 	s->fds_budget = s->fds > used + reserve ? s->fds - used - reserve : 0;
@@ -465,12 +490,36 @@ static void ports_open(struct passt *s)
 			&s->flows, &s->loop, nsh);
 	if (listen_apply(l, &s->rules))
 		exit(1);		/* the error was logged */
-	if (scan_needed(&s->scan, false))
+	/* Rules that scan may be added later, when such sockets can't be had */
+	if (scan_needed(&s->scan, false) || (nsh && has_control(s)))
 		host = sockdiag_open();
-	if (scan_needed(&s->scan, true))
+	if (scan_needed(&s->scan, true) || (nsh && has_control(s)))
 		ns = nshelper_diag(&s->nsh);
 	scan_start(&s->scan, host, ns);
 	fds_budget(s);
+}
+
+/* The rules have changed: share descriptors anew, and look for listeners */
+static void rules_changed(void *ctx)
+{
+	struct passt *s = ctx;
+
+	fds_share(s);
+	scan_resume(&s->scan);
+}
+
+/* Serve the control socket, if there is one */
+static void control_start(struct passt *s)
+{
+	static const struct control_rules_ops ops = {
+		.fit = rules_fit, .applied = rules_changed,
+	};
+	int rc = control_cmd_init(&s->control_cmd, &s->control, &s->loop,
+				  &s->listen, s->conf, &s->flows, &s->rules,
+				  &ops, s);
+
+	if (rc)
+		die_rc(rc, "Couldn't watch the control socket");
 }
 
 static const struct stats_source stats_sources[] = {
@@ -534,6 +583,7 @@ static void datapath_init(struct passt *s)
 	s->tap->ctx = s;
 	protocols_init(s);
 	ports_open(s);
+	control_start(s);
 	stats_arm(s);
 }
 
@@ -664,6 +714,7 @@ static void command_event(struct passt *s)
 		return;
 	s->ended = true;
 	s->status = status;
+	control_stop(&s->control);
 	scan_stop(&s->scan);
 	listen_close_host(&s->listen, IPPROTO_TCP);
 	s->drain_timer.ref = (union epoll_ref){ .kind = REF_SIGNAL };
@@ -778,6 +829,7 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 	case REF_STATS:
 	case REF_RULES:
 	case REF_SCAN:
+	case REF_CONTROL_WAIT:
 		break;
 	case REF_CLIENT:
 		if (client_accept(&s->client, s->tap))
@@ -785,6 +837,9 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		break;
 	case REF_REPAIR:
 		repair_event(&s->repair, ref.index);
+		break;
+	case REF_CONTROL:
+		control_event(&s->control, ref, events);
 		break;
 	}
 }
@@ -817,6 +872,12 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	case REF_NSHELPER:
 		nshelper_timer(&s->nsh);
 		break;
+	case REF_CONTROL:
+		control_timer(&s->control, ref);
+		break;
+	case REF_CONTROL_WAIT:
+		control_rules_timer(&s->control_cmd.rules);
+		break;
 	case REF_SCAN:
 		scan_now(&s->scan);
 		fds_share(s);
@@ -836,6 +897,8 @@ static bool rules_step(struct passt *s)
 	bool more = listen_step(&s->listen, RULES_SLICE_US);
 
 	udp_listeners_gone(s);
+	if (!listen_busy(&s->listen))
+		more = control_rules_settle(&s->control_cmd.rules);
 	return more;
 }
 
@@ -862,6 +925,7 @@ static int loop_run(struct passt *s)
 		busy = tcp_run_ready(&s->tcp);
 		busy |= tcp_splice_run_ready(&s->tcp_splice);
 		busy |= tap_flush(s->tap);
+		busy |= control_run(&s->control);
 		busy |= rules_step(s);
 		if (s->ended)
 			busy = drained(s, n, busy);

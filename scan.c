@@ -333,11 +333,15 @@ static void diag_retry(struct scan *s)
 
 /**
  * scan_now() - Search once; called when the timer of REF_SCAN fires
+ *
+ * Without a rule that scans, the timer is not armed again: see scan_resume().
  */
 void scan_now(struct scan *s)
 {
 	uint64_t at = s->loop->now_ms + SCAN_MS;
 
+	if (!scan_needed(s, false) && !scan_needed(s, true))
+		return;
 	if (listen_busy(s->listen)) {
 		wheel_arm(&s->loop->wheel, &s->timer, s->loop->now_ms + BUSY_MS);
 		return;
@@ -379,6 +383,15 @@ void scan_start(struct scan *s, int diag_host, int diag_ns)
 	if (diag_host < 0 && diag_ns < 0 && !s->diag_missing)
 		return;
 	scan_now(s);
+}
+
+/* scan_resume() - The rules have changed: search again if there are rules that scan */
+void scan_resume(struct scan *s)
+{
+	bool possible = s->diag[0] >= 0 || s->diag[1] >= 0 || s->diag_missing;
+
+	if (possible && !timer_armed(&s->timer))
+		wheel_arm(&s->loop->wheel, &s->timer, s->loop->now_ms);
 }
 
 /* scan_stop() - End the search */

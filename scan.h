@@ -57,6 +57,7 @@ void scan_init(struct scan *s, const struct conf *conf,
 bool scan_needed(const struct scan *s, bool in_ns);
 void scan_start(struct scan *s, int diag_host, int diag_ns);
 void scan_now(struct scan *s);
+void scan_resume(struct scan *s);
 void scan_stop(struct scan *s);
 
 #endif /* SCAN_H */

@@ -128,6 +128,8 @@ struct conf {
 
 	/* Ports */
 	bool freebind;
+	const char *conf_path;		/* control socket, NULL: none */
+	int control_fd;			/* the same, inherited; -1: none */
 
 	/* passt */
 	const char *sock_path;		/* NULL: the first free default one */

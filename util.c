@@ -449,6 +449,8 @@ unsigned util_raise_nofile(void)
  *
  * Return: the lowest number that is free; UINT_MAX if there is none
  */
+/* #syscalls fcntl close */
+/* #args fcntl 1 F_DUPFD_CLOEXEC */
 unsigned util_fds_used(int any)
 {
 	int fd = fcntl(any, F_DUPFD_CLOEXEC, 0);

@@ -10,36 +10,37 @@ _passt_options() {
 	case $1 in
 	passt)	options='
 		--debug --trace --quiet --stderr --stats --foreground
-		--log-file --log-size --runas --help --version --fd --pcap
-		--pid --mtu --address --netmask --mac-addr --gateway
-		--interface --outbound --outbound-if4 --outbound-if6 --dns
-		--dns-forward --dns-host --search --hostname --fqdn --no-tcp
-		--no-udp --no-icmp --no-dhcp --no-ndp --no-dhcpv6 --no-ra
-		--freebind --no-map-gw --map-host-loopback --map-guest-addr
-		--ipv4-only --ipv6-only --tcp-ports --udp-ports --socket
-		--socket-path --vhost-user --print-capabilities --one-off
-		--repair-path --migrate-exit --migrate-no-linger
-		--no-dhcp-dns --no-dhcp-search'
+		--log-file --log-size --runas --help --version --fd
+		--conf-path --control-fd --pcap --pid --mtu --address
+		--netmask --mac-addr --gateway --interface --outbound
+		--outbound-if4 --outbound-if6 --dns --dns-forward --dns-host
+		--search --hostname --fqdn --no-tcp --no-udp --no-icmp
+		--no-dhcp --no-ndp --no-dhcpv6 --no-ra --freebind --no-map-gw
+		--map-host-loopback --map-guest-addr --ipv4-only --ipv6-only
+		--tcp-ports --udp-ports --socket --socket-path --vhost-user
+		--print-capabilities --one-off --repair-path --migrate-exit
+		--migrate-no-linger --no-dhcp-dns --no-dhcp-search'
 		letters='
-		-d -q -e -f -l -h -F -p -P -m -a -n -M -g -i -o -D -S -H -4
-		-6 -t -u -s -1'
+		-d -q -e -f -l -h -F -c -p -P -m -a -n -M -g -i -o -D -S -H
+		-4 -6 -t -u -s -1'
 		;;
 	pasta)	options='
 		--debug --trace --quiet --stderr --stats --foreground
-		--log-file --log-size --runas --help --version --fd --pcap
-		--pid --mtu --address --netmask --mac-addr --gateway
-		--interface --outbound --outbound-if4 --outbound-if6 --dns
-		--dns-forward --dns-host --search --hostname --fqdn --no-tcp
-		--no-udp --no-icmp --no-dhcp --no-ndp --no-dhcpv6 --no-ra
-		--freebind --no-map-gw --map-host-loopback --map-guest-addr
-		--ipv4-only --ipv6-only --tcp-ports --udp-ports --dhcp-dns
-		--dhcp-search --tcp-ns --udp-ns --ns-ifname --config-net
-		--ns-mac-addr --no-copy-routes --no-copy-addrs --netns
-		--userns --netns-only --no-netns-quit --host-lo-to-ns-lo
-		--no-splice --splice-only'
+		--log-file --log-size --runas --help --version --fd
+		--conf-path --control-fd --pcap --pid --mtu --address
+		--netmask --mac-addr --gateway --interface --outbound
+		--outbound-if4 --outbound-if6 --dns --dns-forward --dns-host
+		--search --hostname --fqdn --no-tcp --no-udp --no-icmp
+		--no-dhcp --no-ndp --no-dhcpv6 --no-ra --freebind --no-map-gw
+		--map-host-loopback --map-guest-addr --ipv4-only --ipv6-only
+		--tcp-ports --udp-ports --dhcp-dns --dhcp-search --tcp-ns
+		--udp-ns --ns-ifname --config-net --ns-mac-addr
+		--no-copy-routes --no-copy-addrs --netns --userns
+		--netns-only --no-netns-quit --host-lo-to-ns-lo --no-splice
+		--splice-only'
 		letters='
-		-d -q -e -f -l -h -F -p -P -m -a -n -M -g -i -o -D -S -H -4
-		-6 -t -u -T -U -I'
+		-d -q -e -f -l -h -F -c -p -P -m -a -n -M -g -i -o -D -S -H
+		-4 -6 -t -u -T -U -I'
 		;;
 	esac
 }
@@ -53,12 +54,12 @@ _passt_kind() {
 		[[ ${#found[@]} != 1 ]] || name=${found[0]}
 	fi
 	case $name in
-	--stats|--log-size|-F|--fd|-m|--mtu|-a|--address|-n|\
-	--netmask|-M|--mac-addr|-g|--gateway|-o|--outbound|-H|\
-	--hostname|--fqdn|-I|--ns-ifname|--ns-mac-addr)
+	--stats|--log-size|-F|--fd|--control-fd|-m|--mtu|-a|\
+	--address|-n|--netmask|-M|--mac-addr|-g|--gateway|-o|\
+	--outbound|-H|--hostname|--fqdn|-I|--ns-ifname|--ns-mac-addr)
 		kind='any';;
-	-l|--log-file|-p|--pcap|-P|--pid|-s|--socket|--socket-path|\
-	--repair-path|--userns)
+	-l|--log-file|-c|--conf-path|-p|--pcap|-P|--pid|-s|--socket|\
+	--socket-path|--repair-path|--userns)
 		kind='file';;
 	--runas)
 		kind='user';;

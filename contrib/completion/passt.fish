@@ -17,20 +17,20 @@ function __passt_operands
                 return 0
             case '--*=*'
                 set -e words[1]
-            case --stats --log-file --log-size --runas --fd --pcap --pid --mtu \
-                --address --netmask --mac-addr --gateway --interface \
-                --outbound --outbound-if4 --outbound-if6 --dns --dns-forward \
-                --dns-host --search --hostname --fqdn --map-host-loopback \
-                --map-guest-addr --tcp-ports --udp-ports --socket \
-                --socket-path --repair-path --tcp-ns --udp-ns --ns-ifname \
-                --ns-mac-addr --netns --userns
+            case --stats --log-file --log-size --runas --fd --conf-path \
+                --control-fd --pcap --pid --mtu --address --netmask \
+                --mac-addr --gateway --interface --outbound --outbound-if4 \
+                --outbound-if6 --dns --dns-forward --dns-host --search \
+                --hostname --fqdn --map-host-loopback --map-guest-addr \
+                --tcp-ports --udp-ports --socket --socket-path --repair-path \
+                --tcp-ns --udp-ns --ns-ifname --ns-mac-addr --netns --userns
                 set -e words[1]
                 set -e words[1]
             case '--*'
                 set -e words[1]
             case '-?*'
                 # The last of several letters may take the next word
-                string match -qr -- '^-[^lFpPmanMgioDSHtusTUI]*[lFpPmanMgioDSHtusTUI]$' $words[1]
+                string match -qr -- '^-[^lFcpPmanMgioDSHtusTUI]*[lFcpPmanMgioDSHtusTUI]$' $words[1]
                 and set -e words[1]
                 set -e words[1]
             case '*'
@@ -114,6 +114,8 @@ complete -c passt -n __passt_options_open -l runas -x -a '(__passt_users)' -d 'U
 complete -c passt -n __passt_options_open -s h -l help -d 'Print this help and exit'
 complete -c passt -n __passt_options_open -l version -d 'Print version and licence, and exit'
 complete -c passt -n __passt_options_open -s F -l fd -x -d 'Number of an open file descriptor to use: a connected socket, or a tap device (pasta)'
+complete -c passt -n __passt_options_open -s c -l conf-path -r -F -d 'UNIX socket by which pesto changes forwarded ports while we run'
+complete -c passt -n __passt_options_open -l control-fd -x -d 'Number of an open UNIX socket to use instead, listening or connected'
 complete -c passt -n __passt_options_open -s p -l pcap -r -F -d 'Record the frames of the tap to this file'
 complete -c passt -n __passt_options_open -s P -l pid -r -F -d 'Write the process ID to this file'
 complete -c passt -n __passt_options_open -s m -l mtu -x -d 'MTU to assign, 68 to 65521, or 0 for none'
@@ -168,6 +170,8 @@ complete -c pasta -n __passt_options_open -l runas -x -a '(__passt_users)' -d 'U
 complete -c pasta -n __passt_options_open -s h -l help -d 'Print this help and exit'
 complete -c pasta -n __passt_options_open -l version -d 'Print version and licence, and exit'
 complete -c pasta -n __passt_options_open -s F -l fd -x -d 'Number of an open file descriptor to use: a connected socket, or a tap device (pasta)'
+complete -c pasta -n __passt_options_open -s c -l conf-path -r -F -d 'UNIX socket by which pesto changes forwarded ports while we run'
+complete -c pasta -n __passt_options_open -l control-fd -x -d 'Number of an open UNIX socket to use instead, listening or connected'
 complete -c pasta -n __passt_options_open -s p -l pcap -r -F -d 'Record the frames of the tap to this file'
 complete -c pasta -n __passt_options_open -s P -l pid -r -F -d 'Write the process ID to this file'
 complete -c pasta -n __passt_options_open -s m -l mtu -x -d 'MTU to assign, 68 to 65521, or 0 for none'

@@ -64,7 +64,8 @@ make -s install DESTDIR="$work/root" prefix=/usr >"$work/log" 2>&1 &&
 	"$work/root/usr/bin/passt-repair" --version >>"$work/log" 2>&1 &&
 	"$work/root/usr/bin/pesto" --version >>"$work/log" 2>&1
 ok $? "make install puts programs that run"
-for f in share/man/man1/{passt,pasta,qrap,passt-repair,pesto}.1 share/doc/passt/{README,doc/design}.md \
+for f in share/man/man1/{passt,pasta,qrap,passt-repair,pesto}.1 share/man/man7/passt-control.7 \
+	share/doc/passt/{README,doc/design}.md \
 	 share/bash-completion/completions/{passt,pasta,qrap} \
 	 share/zsh/site-functions/_passt \
 	 share/fish/vendor_completions.d/{passt,pasta,qrap}.fish; do

@@ -59,7 +59,7 @@ explained() {
 	print(n, 'labels')
 	END
 }
-sources=(conf_print.c ports.c hostnet.c client.c passt.c netns.c resolv.c scan.c listen_change.c identity.c
+sources=(conf_print.c control.c ports.c hostnet.c client.c passt.c netns.c resolv.c scan.c listen_change.c identity.c
 	repair.c stats.c packet.c flow.c icmp.c inbound.c input.c migrate.c tcp_migrate.c
 	tcp.c tcp_splice.c udp.c udp_splice.c)
 out=$(explained passt.1 "${sources[@]}")
@@ -74,14 +74,14 @@ out=$(explained "$T/less" "${sources[@]}")
 like "$out" "router.*wrong checksum.*TCP past the tap" "a missing label is found"
 
 if command -v mandoc >/dev/null; then
-	for page in passt qrap passt-repair pesto; do
-		is "$(mandoc -Tlint -W style "$page.1" 2>/dev/null | grep -v 'manual not found')" "" \
-			"mandoc has no objection to $page.1"
+	for page in passt.1 qrap.1 passt-repair.1 pesto.1 passt-control.7; do
+		is "$(mandoc -Tlint -W style "$page" 2>/dev/null | grep -v 'manual not found')" "" \
+			"mandoc has no objection to $page"
 	done
 	make -s install DESTDIR="$T/root" prefix=/usr >"$T/log" 2>&1
-	for page in passt pasta qrap passt-repair pesto; do
-		like "$(mandoc -Tmarkdown "$T/root/usr/share/man/man1/$page.1" 2>&1)" \
-			"\\*\\*$page\\*\\*" "the page of $page is installed"
+	for page in passt.1 pasta.1 qrap.1 passt-repair.1 pesto.1 passt-control.7; do
+		like "$(mandoc -Tmarkdown "$T/root/usr/share/man/man${page#*.}/$page" 2>&1)" \
+			"\\*\\*${page%.*}\\*\\*" "the page of ${page%.*} is installed"
 	done
 else
 	skip "mandoc's opinion" "no mandoc"

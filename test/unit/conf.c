@@ -154,6 +154,16 @@ static const struct {
 	{ "passt -s /" N60 N40 "123456", "sock=/" N60 N40 "123456" },
 	{ "passt -s /" N60 N40 "1234567", "!Invalid value '/" N60 N40 "1234567'"
 	  " for --socket: expected a path of up to 107 characters" },
+	{ "passt -c /tmp/x", "control=/tmp/x" },
+	{ P "--conf-path /tmp/x true", "control=/tmp/x" },
+	{ P "-c /" N60 N40 "1234567", "!Invalid value '/" N60 N40 "1234567'"
+	  " for --conf-path: expected a path of up to 107 characters" },
+	{ P "--conf-path=", "!Invalid value '' for --conf-path: expected"
+	  " a path of up to 107 characters" },
+	{ P "--control-fd x", "!Invalid value 'x' for --control-fd: expected"
+	  " the number of an open socket" },
+	{ P "--control-fd 99999", "!Invalid value '99999' for --control-fd:"
+	  " expected the number of an open socket" },
 	{ P "-f --stats 1", "stats=1 fg" },
 	{ P "--stats 86400 true", "stats=86400" },
 	{ P "--stats 1 42", "!--stats needs --foreground" },
@@ -654,6 +664,10 @@ static void describe_strings(const struct conf *c)
 	token("sock=%s", c->sock_path ? c->sock_path : "FIRST");
 	if (c->repair_path)
 		token("repair=%s", c->repair_path);
+	if (c->conf_path)
+		token("control=%s", c->conf_path);
+	if (c->control_fd >= 0)
+		token("control_fd=%d", c->control_fd);
 	token("stats=%u", c->stats_s);
 	if (c->runas)
 		token("runas=%s", c->runas);
@@ -791,7 +805,7 @@ static void help_and_version(void)
 static void letters(void)
 {
 	static const char all[] =
-		"dqfel:hs:F:I:p:P:m:a:n:M:g:i:o:D:S:H:461t:u:T:U:";
+		"dqfel:hs:c:F:I:p:P:m:a:n:M:g:i:o:D:S:H:461t:u:T:U:";
 	char word[3] = "-", *argv[] = { NULL, word, NULL };
 	char error[CONF_ERROR_LEN];
 	bool right = true;
