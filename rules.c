@@ -479,6 +479,8 @@ enum rules_code rules_check(const struct rules *rs, const struct conf *c,
 			return code;
 	}
 	while ((r = rules_next(rs, r))) {
+		if (!r->from_ns)
+			continue;
 		clash->rule = *r;
 		for (in = NULL; (in = rules_next(rs, in)); ) {
 			clash->other = in;
