@@ -12,6 +12,8 @@
  * in between. Without room for another flow, or without descriptors, a listener is
  * paused for a while and connections wait in its backlog: polling it again and again
  * would take all our time.
+ *
+ * Connections that wait at the socket of a removed rule are accepted before it is closed.
  */
 
 #include "inbound.h"
@@ -23,7 +25,7 @@
 #include "fwd.h"
 #include "hostsock.h"
 #include "input.h"
-#include "listen.h"
+#include "listen_change.h"
 #include "log.h"
 #include "nshelper.h"
 #include "tcp.h"
@@ -141,8 +143,24 @@ static void pause_listener(struct inbound *b, uint32_t index, int error)
 			  b->loop->now_ms + PAUSE_MS);
 }
 
+/*
+ * Connections can't be accepted because of @error. If the socket does not listen any
+ * more, its rule waits for another one.
+ */
+static void accept_failed(struct inbound *b, uint32_t index, int error)
+{
+	int why = error != EINVAL ? 0 :
+		  hostsock_error(listen_at(b->listen, index)->fd);
+
+	if (error == EINVAL)
+		listen_lost(b->listen, index, -(why ? why : error));
+	else
+		pause_listener(b, index, error);
+}
+
+/* Accept connections of a listening socket; true if there may be more */
 /* #syscalls accept4 accept */
-static void accept_some(struct inbound *b, uint32_t index,
+static bool accept_some(struct inbound *b, uint32_t index,
 			const struct listener *l)
 {
 	unsigned i;
@@ -155,11 +173,11 @@ static void accept_some(struct inbound *b, uint32_t index,
 		/* Evict for the first connection, which is certain to be
 		 * there, but not for others, which may not */
 		if (i && !flow_has_room(b->flows, FLOW_STREAM, CONNECTION_FDS))
-			return;
+			return true;
 		if (!flow_make_room(b->flows, FLOW_STREAM, CONNECTION_FDS,
 				    b->loop->now_ms)) {
 			pause_listener(b, index, EMFILE);
-			return;
+			return false;
 		}
 		fd = accept4(l->fd, &peer.sa, &len,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -168,12 +186,21 @@ static void accept_some(struct inbound *b, uint32_t index,
 			continue;
 		}
 		if (errno == EAGAIN)
-			return;
+			return false;
 		if (!is_passing(errno)) {
-			pause_listener(b, index, errno);
-			return;
+			accept_failed(b, index, errno);
+			return false;
 		}
 	}
+	return true;
+}
+
+/* Accept connections of a socket that is about to be closed; true: there may be more */
+static bool inbound_drain(void *ctx, uint32_t index)
+{
+	struct inbound *b = ctx;
+
+	return accept_some(b, index, listen_at(b->listen, index));
 }
 
 /**
@@ -224,6 +251,7 @@ void inbound_init(struct inbound *b, const struct conf *conf,
 	b->loop = loop;
 	b->to = *to;
 	b->timer.ref = (union epoll_ref){ .kind = REF_LISTEN };
+	listen_on_drain(listen, inbound_drain, b);
 }
 
 /**

@@ -230,7 +230,9 @@ static bool release(struct listen *s, uint32_t *index)
 		return false;
 	if (drain(s, *index))
 		return true;
-	listen_unbind(s, (*index)++);
+	if (l->fd >= 0)			/* else it was found not to listen */
+		listen_unbind(s, *index);
+	++*index;
 	s->freed = true;
 	return true;
 }

@@ -296,6 +296,43 @@ static void test_batch(void)
 	hang_up();
 }
 
+/* The rule for port 5000 is removed while connections wait */
+static void test_removed(void)
+{
+	const struct fwd_rule *r = rules_next(&rules, NULL);
+	struct rules_clash clash;
+	unsigned i;
+
+	for (i = 0; i < CLIENTS; i++)
+		dial(SOCK_STREAM, "127.0.0.1", 5000);
+	rules_remove(&rules, rules_ref(&rules, r));
+	is(listen_apply(&l, &rules), 0, "a rule is removed");
+	is(got.splice, CLIENTS, "all connections that wait for it are accepted before");
+	hang_up();
+	rules_add(&rules, &list[0], NULL, &clash);
+	is(listen_apply(&l, &rules), 0, "the rule is added again");
+}
+
+/* A socket does not listen any more */
+static void test_dead(void)
+{
+	uint32_t i = listen_find(&l, rules_at(&l.rules, rules_ref(&rules,
+			rules_next(&rules, rules_next(&rules, rules_next(&rules, NULL))))),
+			5000, LISTEN_MAX);
+
+	shutdown(listen_at(&l, i)->fd, SHUT_RDWR);
+	turn();
+	is(l.waiting, 1, "a rule whose socket does not listen any more waits");
+	is(turn_for(0), 0, "the socket is not polled again and again");
+	listen_retry(&l);
+	while (listen_step(&l, 1000))
+		;
+	dial(SOCK_STREAM, "127.0.0.1", 5000);
+	turn();
+	is(got.splice, 1, "it has another socket then");
+	hang_up();
+}
+
 static void test_no_room(void)
 {
 	dial(SOCK_STREAM, "127.0.0.1", 5000);
@@ -409,6 +446,8 @@ int main(void)
 	test_where();
 	test_from_ns();
 	test_batch();
+	test_removed();
+	test_dead();
 	test_no_room();
 	test_no_descriptors();
 	listen_close(&l);

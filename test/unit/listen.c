@@ -4,142 +4,16 @@
  * kernel's real answers in there
  */
 
-#include "../../listen_change.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <net/if.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "../../flow.h"
-#include "../../log.h"
-#include "../../nshelper.h"
 #include "../../scan.h"
-#include "../../util.h"
-#include "own_net.h"
-#include "tap.h"
+#include "bound.h"
 
-static struct listen l;
 static struct scan sc;
-static struct loop lp;
-static struct conf conf;
-static struct hostnet hostnet;
-static struct rules rules;
-static struct fwd_rule list[8];		/* rules that a test wants */
-static unsigned nlist;
-static char said[4096];			/* the last messages */
-static int said_fd;
-
-/* Messages go to a file; @said gets those since the last call */
-static void hear(void)
-{
-	ssize_t n;
-
-	n = pread(said_fd, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	if (ftruncate(said_fd, 0) || lseek(said_fd, 0, SEEK_SET))
-		ok(false, "the file of messages can be emptied");
-}
-
-static bool hear_is(const char *wanted)
-{
-	bool same;
-
-	hear();
-	same = strstr(said, wanted);
-	if (!same)
-		printf("# got '%s', want '%s'\n", said, wanted);
-	return same;
-}
-
-static void begin(void)
-{
-	memset(&conf, 0, sizeof(conf));
-	nlist = 0;
-	memset(&hostnet, 0, sizeof(hostnet));
-	hostnet.ip4.enabled = hostnet.ip6.enabled = true;
-	memset(&l, 0, sizeof(l));
-	listen_init(&l, &conf, &hostnet, &lp, NULL, util_raise_nofile());
-}
-
-static struct fwd_rule *rule(uint8_t proto, uint16_t first, uint16_t last,
-			     const char *spec)
-{
-	struct fwd_rule *r = &list[nlist++];
-
-	*r = (struct fwd_rule){ .proto = proto, .first = first, .last = last,
-				.to = first, .spec = spec };
-	return r;
-}
-
-/* bind_all() - Bind the ports of the rules that the test wants */
-static int bind_all(void)
-{
-	struct rules_clash clash;
-	unsigned i;
-
-	rules_init(&rules);
-	for (i = 0; i < nlist; i++)
-		if (rules_add(&rules, &list[i], NULL, &clash))
-			ok(false, "the rules of the test are valid");
-	return listen_apply(&l, &rules);
-}
-
-static union inany ip(const char *text)
-{
-	union inany a = { 0 };
-
-	if (*text && !inany_pton(text, &a))
-		ok(false, "an address of the test is valid");
-	return a;
-}
-
-/* sock() - Somebody else's socket, "" for all addresses of both families */
-static int sock(int type, const char *addr, uint16_t port)
-{
-	union inany a = ip(addr);
-	union sockaddr_inany sa;
-	socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
-	int fd = socket(sa.sa.sa_family, type | SOCK_NONBLOCK, 0), on = 1;
-
-	if (type == SOCK_STREAM)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &sa.sa, len) || (type == SOCK_STREAM && listen(fd, 5))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static bool connects(const char *addr, uint16_t port)
-{
-	union inany a = ip(addr);
-	union sockaddr_inany sa;
-	socklen_t len = inany_to_sockaddr(&a, port, 0, &sa);
-	int fd = socket(sa.sa.sa_family, SOCK_STREAM, 0), rc;
-
-	rc = connect(fd, &sa.sa, len);
-	close(fd);
-	return !rc;
-}
-
-static bool is_free(int type, uint16_t port)
-{
-	int fd = sock(type, "", port);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
 
 /* ours() - Is there a socket on a port, of any address? */
 static bool ours(uint8_t proto, bool in_ns, uint16_t port)
@@ -155,20 +29,6 @@ static bool ours(uint8_t proto, bool in_ns, uint16_t port)
 			return true;
 	}
 	return false;
-}
-
-/* event() - A socket that something came for */
-static const struct listener *event(void)
-{
-	struct epoll_event ev;
-	union epoll_ref ref;
-
-	if (epoll_wait(lp.epfd, &ev, 1, 0) != 1)
-		return NULL;
-	ref.u64 = ev.data.u64;
-	if (ref.kind != REF_LISTEN)
-		return NULL;
-	return listen_at(&l, ref.index);
 }
 
 static void test_plain(void)
@@ -398,20 +258,6 @@ static void test_errors(void)
 	listen_close(&l);
 }
 
-/* fd_of() - Descriptor of a port, -1 if it is not bound */
-static int fd_of(uint8_t proto, uint16_t port)
-{
-	uint32_t i;
-
-	for (i = 0; i < l.n; i++) {
-		const struct listener *at = listen_at(&l, i);
-
-		if (at && at->port == port && listen_rule(&l, at)->proto == proto)
-			return at->fd;
-	}
-	return -1;
-}
-
 static struct fwd_rule *named(unsigned number)
 {
 	return &rules.e[number].rule;
@@ -518,25 +364,6 @@ static int replace(uint16_t removed, const struct fwd_rule *new, unsigned n)
 	return listen_apply(&l, &rules);
 }
 
-static struct fwd_rule tcp_to(uint16_t first, uint16_t to, const char *addr)
-{
-	return (struct fwd_rule){
-		.proto = IPPROTO_TCP, .first = first, .last = first, .to = to,
-		.addr = ip(addr), .spec = "new",
-	};
-}
-
-static const struct fwd_rule *owner(uint8_t proto, uint16_t port)
-{
-	int fd = fd_of(proto, port);
-	uint32_t i;
-
-	for (i = 0; i < l.n; i++)
-		if (fd >= 0 && l.l[i].fd == fd)
-			return listen_rule(&l, &l.l[i]);
-	return NULL;
-}
-
 /* A port gets another target: the same socket, with those that wait */
 static void test_take_over(void)
 {
@@ -605,80 +432,6 @@ static void test_undo(void)
 	ok(fd_of(IPPROTO_TCP, 5000) == tcp && owner(IPPROTO_TCP, 5000)->to == 81 &&
 	   owner(IPPROTO_UDP, 5002)->to == 83 && l.count == 5,
 	   "all of its ports are bound then");
-	listen_close(&l);
-}
-
-/* step_all() - Make a change in the smallest slices; number of slices */
-static unsigned step_all(void)
-{
-	unsigned n = 1;
-
-	while (listen_step(&l, 0)) {
-		l.udp_closed = false;
-		n++;
-	}
-	return n;
-}
-
-static struct listen_info info_of(unsigned number)
-{
-	struct listen_info info;
-
-	listen_info(&l, &l.rules.e[number].rule, &info);
-	return info;
-}
-
-static void timer_fires(void)
-{
-	wheel_cancel(&lp.wheel, &l.timer);
-	listen_timer(&l);
-	step_all();
-}
-
-/* A partial change: a rule waits for its port */
-static void test_waiting(void)
-{
-	int other = sock(SOCK_STREAM, "", 5021);
-	struct rules_clash clash;
-	struct fwd_rule new = { .proto = IPPROTO_TCP, .first = 5020, .last = 5022,
-				.to = 5020, .spec = "new" };
-	const struct fwd_rule *failed;
-	uint16_t port;
-
-	begin();
-	rule(IPPROTO_TCP, 5000, 5000, "5000");
-	bind_all();
-	rules_add(&rules, &new, NULL, &clash);
-	is(listen_start(&l, &rules, false), 0, "a change begins");
-	is(listen_start(&l, &rules, false), -EBUSY, "there is one change at a time");
-	ok(step_all() > 3, "a change has more than three slices");
-	ok(hear_is("Failed to bind port 5021"), "the port of a change that failed is logged");
-	ok(listen_result(&l, &failed, &port) == -EADDRINUSE && failed->first == 5020 &&
-	   port == 5021, "the result names error, rule and port");
-	ok(l.rules.n == 1 && l.count == 1 && !timer_armed(&l.timer),
-	   "nothing has changed, and nothing is left to do");
-
-	listen_start(&l, &rules, true);
-	step_all();
-	is(listen_result(&l, &failed, &port), 0, "a partial change has no error");
-	ok(hear_is("Port 5021 can't be bound for now (Address already in use), option "
-		   "'-t new' waits for it\n"), "the port that a rule waits for is logged");
-	ok(info_of(0).state == LISTEN_BOUND && info_of(1).state == LISTEN_WAITING &&
-	   info_of(1).ports == 3 && info_of(1).bound == 2 &&
-	   info_of(1).error == -EADDRINUSE && info_of(1).error_port == 5021,
-	   "the state of a waiting rule has its ports, and why it waits");
-	ok(connects("127.0.0.1", 5022), "the other ports of a waiting rule are served");
-	ok(timer_armed(&l.timer) && l.timer.expires_ms - lp.now_ms <= 4000,
-	   "it is tried again within four seconds");
-	timer_fires();
-	ok(info_of(1).state == LISTEN_WAITING && timer_armed(&l.timer),
-	   "a port that is still in use is waited for");
-	close(other);
-	timer_fires();
-	ok(hear_is("All ports of option '-t new' are bound now\n"),
-	   "the end of a wait is logged");
-	ok(info_of(1).state == LISTEN_BOUND && connects("127.0.0.1", 5021) &&
-	   !timer_armed(&l.timer), "the rule is bound, and the timer is not armed");
 	listen_close(&l);
 }
 
@@ -775,35 +528,6 @@ static void test_limit(void)
 }
 
 /* The search ------------------------------------------------------------------ */
-
-static int net_host, net_ns;		/* namespaces */
-static struct nshelper nsh;
-
-static void enter(int net)
-{
-	if (setns(net, CLONE_NEWNET))
-		ok(false, "namespaces can be changed");
-}
-
-static int ns_sock(int type, const char *addr, uint16_t port)
-{
-	int fd;
-
-	enter(net_ns);
-	fd = sock(type, addr, port);
-	enter(net_host);
-	return fd;
-}
-
-static bool ns_connects(const char *addr, uint16_t port)
-{
-	bool yes;
-
-	enter(net_ns);
-	yes = connects(addr, port);
-	enter(net_host);
-	return yes;
-}
 
 /* begin_ns() - With the namespace */
 static void begin_ns(void)
@@ -1138,53 +862,10 @@ static void test_dump(void)
 	is(entries, 0, "no entry is read from refused messages");
 }
 
-static bool up(const char *name)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
-
-	strcpy(ifr.ifr_name, name);
-	rc = ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return !rc;
-}
-
-/* A second namespace, with a helper in it that makes sockets */
-static bool namespaces(void)
-{
-	int ends[2];
-
-	net_host = open("/proc/self/ns/net", O_RDONLY);
-	if (unshare(CLONE_NEWNET) || !up("lo") ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends))
-		return ok(false, "there is another namespace");
-	net_ns = open("/proc/self/ns/net", O_RDONLY);
-	if (!fork()) {
-		close(ends[0]);
-		nshelper_run(ends[1]);
-	}
-	close(ends[1]);
-	enter(net_host);
-	return ok(!nshelper_start(&nsh, ends[0], &lp, 1024),
-	   "the namespace has a helper");
-}
-
 int main(void)
 {
-	char path[] = "/tmp/listen-unit-XXXXXX";
-
-	if (own_unshare(CLONE_NEWNET) || !up("lo")) {
-		printf("1..0 # SKIP no namespaces for this user\n");
+	if (!own_start("listen"))
 		return 0;
-	}
-	said_fd = mkstemp(path);
-	unlink(path);
-	log_init("listen");
-	fflush(stdout);
-	if (said_fd < 0 || dup2(said_fd, STDERR_FILENO) < 0)
-		return 1;
-	loop_init(&lp);
-
 	test_plain();
 	test_linger();
 	test_families();
@@ -1195,7 +876,6 @@ int main(void)
 	test_apply_failure();
 	test_take_over();
 	test_undo();
-	test_waiting();
 	test_weak_lends();
 	test_retry();
 	test_limit();
