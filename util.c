@@ -449,7 +449,7 @@ unsigned util_raise_nofile(void)
  *
  * Return: the lowest number that is free; UINT_MAX if there is none
  */
-/* #syscalls fcntl close */
+/* #syscalls fcntl fcntl64 close */
 /* #args fcntl 1 F_DUPFD_CLOEXEC */
 unsigned util_fds_used(int any)
 {
