@@ -42,6 +42,7 @@
 #include "control.h"
 #include "control_cmd.h"
 #include "control_rules.h"
+#include "events.h"
 #include "flow.h"
 #include "guest.h"
 #include "icmp.h"
@@ -107,6 +108,7 @@
  * @fds:	Limit of open files; @fds_budget: share of flows and listening sockets
  * @stats_timer:	Timer for the next lines of --stats
  * @backend:	Backend of @tap, which counts frames
+ * @stats:	All counters
  * @ns_fd:	Keeps the namespace when its command has ended, -1: not ours
  * @drain_timer:	Limits the time for the last data of an ended command
  * @ended:	The command has ended, with @status
@@ -136,6 +138,7 @@ static struct passt {
 	};
 	struct pcap pcap;
 	struct flow_table flows;
+	struct events events;
 	struct tcp tcp;
 	struct tcp_splice tcp_splice;
 	struct udp_io udp_io;
@@ -154,6 +157,7 @@ static struct passt {
 	unsigned fds, fds_budget;
 	struct timer stats_timer;
 	const struct tap *backend;
+	struct stats stats;
 	struct timer drain_timer;
 	int ns_fd;
 	bool ended, udp_closed;
@@ -425,6 +429,7 @@ static void protocols_init(struct passt *s)
 	csum_init();
 	flow_init(&s->flows, key);
 	s->flows.ops = flow_ops;
+	events_init(&s->events, &s->flows, &s->loop);
 	tcp_init(&s->tcp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
 		 &s->loop, key + 2);
 	udp_init(&s->udp, c, net, &s->guest, &s->dns, &s->flows, s->tap,
@@ -573,6 +578,8 @@ static void datapath_init(struct passt *s)
 	s->tap = has_tun(c) ? &s->tun.tap :
 		 c->vhost_user ? &s->vhost.tap : &s->stream.tap;
 	s->backend = s->tap;
+	s->stats = (struct stats){ &s->backend->stats, stats_sources,
+				   ARRAY_SIZE(stats_sources) };
 	if (s->pcap_fd >= 0 || c->trace)
 		s->tap = pcap_wrap(&s->pcap, s->tap, s->pcap_fd, c->trace);
 	s->tap->rx = tap_rx;
@@ -815,8 +822,10 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		break;
 	case REF_RESOLV:
 		if (resolv_event(&s->follower, s->conf, &s->hostnet, &s->dns,
-				 &s->loop))
+				 &s->loop)) {
 			input_advertise_router(&s->input);
+			events_host(&s->events, "name servers have changed");
+		}
 		break;
 	case REF_TCP:
 	case REF_TCP_SPLICE:
@@ -856,8 +865,7 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 		quit(s, s->status);
 		break;
 	case REF_STATS:
-		stats_print(&s->backend->stats, stats_sources,
-			    ARRAY_SIZE(stats_sources));
+		stats_print(&s->stats);
 		stats_arm(s);
 		break;
 	case REF_INPUT:

@@ -392,6 +392,17 @@ struct flow *udp_port_get(struct udp *u, const struct flowside *tap,
 	return f;
 }
 
+/* Set the rule of a listening socket: it can pass from a rule to the next one */
+static void port_set_rule(const struct udp *u, struct flow *port,
+			  const struct fwd_rule *r, uint32_t index)
+{
+	const struct listener *l = u->listen ? listen_at(u->listen, index) : NULL;
+
+	udp_port(port)->rule = r;
+	if (l)
+		udp_port(port)->ref = listen_rule_ref(u->listen, l);
+}
+
 /**
  * udp_port_listener() - Get the port of a listening socket
  * @u:		UDP
@@ -418,16 +429,16 @@ struct flow *udp_port_listener(struct udp *u, int fd, const struct fwd_rule *r,
 	struct flow *f;
 
 	f = flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &spec.side[INI], NULL);
-	if (f)
+	if (f) {
+		port_set_rule(u, f, r, index);
 		return f;
+	}
 	f = flow_start(u->flows, &spec, u->loop->now_ms);
 	if (!f)
 		return NULL;
 	port_set(f, fd, port);
+	port_set_rule(u, f, r, index);
 	p = udp_port(f);
-	p->rule = r;
-	if (u->listen)
-		p->ref = listen_rule_ref(u->listen, listen_at(u->listen, index));
 	p->watch = (union epoll_ref){ .kind = REF_LISTEN, .index = index };
 	p->bulk = true;
 	p->want = UDP_RX_MSGS;
