@@ -240,6 +240,7 @@ void listen_resume(struct listen *s)
 static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
 	unsigned next = 0, n = 0;
+	char spec[RULES_SPEC];
 	int fd;
 
 	while ((fd = listen_sock_group(s, r, port, &next)) != -ENOENT) {
@@ -254,7 +255,7 @@ static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 		return -EADDRINUSE;
 	warn("UDP port %u is in use on the host, and shared: option '-u %s' "
 	     "forwards multicast only, other datagrams to that port stay with "
-	     "the program of the host", port, r->spec);
+	     "the program of the host", port, rules_shown(r, spec));
 	return 0;
 }
 
@@ -414,13 +415,13 @@ void listen_full_note(struct listen *s, const struct fwd_rule *r, int rc)
 /* listen_full_warn() - Warn once about that rule, with the number of bound ports */
 void listen_full_warn(struct listen *s)
 {
-	char buf[UTIL_ERROR_STRLEN];
+	char buf[UTIL_ERROR_STRLEN], spec[RULES_SPEC];
 
 	if (!s->full || s->full_told)
 		return;
 	s->full_told = true;
 	warn("Only %u ports are bound, too few for option '-%c %s': %s",
-	     s->count, rule_letter(s->full), s->full->spec,
+	     s->count, rule_letter(s->full), rules_shown(s->full, spec),
 	     util_strerror(s->full_error, buf));
 }
 

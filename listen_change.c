@@ -135,7 +135,7 @@ static void bind_failed(struct listen *s, const struct fwd_rule *r,
 			uint16_t port, int rc)
 {
 	struct listen_slot *slot = listen_slot(s, r);
-	char buf[UTIL_ERROR_STRLEN];
+	char buf[UTIL_ERROR_STRLEN], spec[RULES_SPEC];
 
 	if (slot->error)
 		return;
@@ -147,7 +147,7 @@ static void bind_failed(struct listen *s, const struct fwd_rule *r,
 	s->change.failed = s->change.rule - 1;
 	s->change.failed_port = port;
 	err("Failed to bind port %u (%s) for option '-%c %s'", port,
-	    util_strerror(rc, buf), rule_letter(r), r->spec);
+	    util_strerror(rc, buf), rule_letter(r), rules_shown(r, spec));
 }
 
 /* PHASE_BIND: one port */
@@ -299,7 +299,7 @@ static void settle_wait(struct listen *s, const struct fwd_rule *r)
 {
 	struct listen_slot *slot = listen_slot(s, r);
 	bool waits = slot->bound < ports_of(r);
-	char buf[UTIL_ERROR_STRLEN];
+	char buf[UTIL_ERROR_STRLEN], spec[RULES_SPEC];
 
 	if (!waits)
 		slot->error = 0;
@@ -310,10 +310,10 @@ static void settle_wait(struct listen *s, const struct fwd_rule *r)
 	if (waits)
 		warn("Port %u can't be bound for now (%s), option '-%c %s' waits "
 		     "for it", slot->error_port, util_strerror(slot->error, buf),
-		     rule_letter(r), r->spec);
+		     rule_letter(r), rules_shown(r, spec));
 	else
 		info("All ports of option '-%c %s' are bound now",
-		     rule_letter(r), r->spec);
+		     rule_letter(r), rules_shown(r, spec));
 	if (!was_added(s, r))		/* else PHASE_TELL does */
 		tell_state(s, r, false);
 }

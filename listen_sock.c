@@ -290,6 +290,7 @@ static void group_join(const struct listen *s, const struct fwd_rule *r,
 {
 	struct ip_mreqn m4 = { .imr_multiaddr = group->v4mapped.a4 };
 	struct ipv6_mreq m6 = { .ipv6mr_multiaddr = group->a6 };
+	char spec[RULES_SPEC];
 	bool v4 = inany_is_v4(group);
 	unsigned ifindex = group_ifindex(s, r, v4);
 
@@ -301,7 +302,7 @@ static void group_join(const struct listen *s, const struct fwd_rule *r,
 		       v4 ? (void *)&m4 : (void *)&m6,
 		       v4 ? sizeof(m4) : sizeof(m6)))
 		debug_rc(errno, "A multicast group of option '-u %s' can't be "
-			 "joined", r->spec);
+			 "joined", rules_shown(r, spec));
 }
 
 /* Does a rule name its UDP ports, and lead to the guest, not to one address? */

@@ -661,3 +661,16 @@ const char *rules_spec(const struct fwd_rule *r, char buf[RULES_SPEC])
 	spec_add_range(buf, &len, r->to, r->to + (unsigned)(r->last - r->first));
 	return buf;
 }
+
+/**
+ * rules_shown() - How to name a rule in a message
+ * @r:		Rule
+ * @buf:	Room for the text
+ *
+ * Return: the specification as the user wrote it; if that is not known, one that makes
+ * the same rule
+ */
+const char *rules_shown(const struct fwd_rule *r, char buf[RULES_SPEC])
+{
+	return *r->spec ? r->spec : rules_spec(r, buf);
+}

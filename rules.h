@@ -155,6 +155,7 @@ bool rules_overlap(const struct fwd_rule *a, const struct fwd_rule *b);
 void rules_copy(struct rules *to, const struct rules *from);
 const char *rules_text(enum rules_code code, const struct rules_clash *clash,
 		       char buf[RULES_TEXT]);
+const char *rules_shown(const struct fwd_rule *r, char buf[RULES_SPEC]);
 const char *rules_spec(const struct fwd_rule *r, char buf[RULES_SPEC]);
 
 #endif /* RULES_H */
