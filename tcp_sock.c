@@ -24,6 +24,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -165,6 +166,15 @@ static int get_window(int fd, struct tcp_sock *s)
 	return rc;
 }
 
+/* Has the peer's FIN come? A restored connection tells so by its shutdown alone */
+/* #syscalls:vhost poll ppoll */
+static bool peer_ended(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLRDHUP;
+}
+
 /* Get state and options: -EINVAL if the connection is not established on both sides,
  * or no longer */
 static int get_info(int fd, struct tcp_sock *s, bool *fin_queued)
@@ -179,7 +189,7 @@ static int get_info(int fd, struct tcp_sock *s, bool *fin_queued)
 	if (st != ST_ESTABLISHED && st != ST_FIN_WAIT1 && st != ST_FIN_WAIT2 &&
 	    st != ST_CLOSE_WAIT && st != ST_LAST_ACK && st != ST_CLOSING)
 		return -EINVAL;
-	s->fin_in = st == ST_CLOSE_WAIT || st == ST_LAST_ACK || st == ST_CLOSING;
+	s->fin_in = peer_ended(fd);
 	s->fin_sent = st == ST_FIN_WAIT2;
 	*fin_queued = st == ST_FIN_WAIT1 || st == ST_LAST_ACK || st == ST_CLOSING;
 	s->options = info.tcpi_options & (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK |
