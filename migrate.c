@@ -277,13 +277,12 @@ void migrate_run(struct migrate *m)
 void migrate_closed(struct migrate *m)
 {
 	bool saved = m->phase == MIGRATE_SAVED;
+	bool held = leave_phase(m);
 
-	if (leave_phase(m)) {
-		if (saved)
-			m->flows->gone(m->flows->ctx);
-		else
-			m->flows->rollback(m->flows->ctx);
-	}
+	if (saved && m->flows)		/* those that could not be frozen, too */
+		m->flows->gone(m->flows->ctx);
+	else if (held)
+		m->flows->rollback(m->flows->ctx);
 	if (saved)
 		info_limited("The guest has left");
 }

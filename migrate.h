@@ -19,7 +19,8 @@
  *		Return: 0, or negative errno: they all go on, and none moves
  * @save:	Write the frozen flows; may be called again. Return: false on failure
  * @thaw:	Let frozen flows go on here
- * @gone:	Forget frozen flows without a packet: they live on another machine
+ * @gone:	Forget frozen flows without a packet: they live on another machine. End the
+ *		others: their guest has left, frozen or not
  * @load:	Read what @save has written, and prepare these flows. Return: false on
  *		failure; @rollback follows
  * @commit:	Let prepared flows live

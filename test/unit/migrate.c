@@ -331,6 +331,9 @@ static void test_outcome(void)
 	ok(!save(wire, &len) && was("f"), "flows that can't be frozen are not saved");
 	migrate_run(&src);
 	ok(was(""), "and go on");
+	save(wire, &len);
+	migrate_closed(&src);
+	ok(was("fg"), "after the front-end has left, they end");
 	ok(!load(wire, len) && was(""), "a state without flows is loaded");
 	migrate_run(&dst);
 	ok(was("") && is_known(GUEST_IP4, "198.51.100.9"), "and the guest is known");
