@@ -490,13 +490,20 @@ static bool data_fits(const struct record *r)
 	return r->k.fin_in && r->s.snd_eof - r->snd_base == len;
 }
 
+/* Is the data that follows this record of a size that a connection may have? */
+static bool bounded(const struct record *r)
+{
+	return r->k.rcv_len <= TCP_SOCK_QUEUE_MAX &&
+	       r->k.sent <= TCP_SOCK_QUEUE_MAX && r->unsent <= TCP_SOCK_QUEUE_MAX;
+}
+
 /* Is this a record that another passt may have written? */
 static bool sane(const struct record *r, uint64_t now_ms)
 {
 	if (!tcp_sock_valid(&r->k) || !tcps_valid(&r->s, now_ms) ||
 	    tcps_done(&r->s) || !data_fits(r))
 		return false;
-	if (r->unsent > TCP_SOCK_QUEUE_MAX || r->unsent < r->k.unsent ||
+	if (r->unsent < r->k.unsent ||
 	    r->unsent > r->s.rcv_nxt - r->s.rcv_acked + TCP_SOCK_QUEUE_MAX)
 		return false;
 	/* The kernel has our FIN if it was passed on, and nothing behind it */
@@ -641,7 +648,10 @@ static int load_flow(struct tcp_migrate *m, struct migio *io,
 	struct flow *f;
 	int fd, rc;
 
-	fd = allowed(m, r) ? open_restored(m, r, sent) : -EPERM;
+	if (!sane(r, m->tcp->loop->now_ms))
+		fd = -EINVAL;
+	else
+		fd = allowed(m, r) ? open_restored(m, r, sent) : -EPERM;
 	rc = get_data(m, io, r, fd, sent, fd < 0 ? fd : 0);
 	if (rc) {
 		if (fd >= 0)
@@ -692,7 +702,7 @@ static bool load(void *ctx, struct migio *io)
 			return false;
 		localize(m, &r);
 		if (more != 1 || m->arrivals + m->refused >= FLOW_MAX ||
-		    !sane(&r, m->tcp->loop->now_ms))
+		    !bounded(&r))
 			return migio_fail(io, -EINVAL);
 		rc = load_flow(m, io, &r);
 		if (rc && !io->error)

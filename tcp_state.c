@@ -819,7 +819,7 @@ static bool valid_times(const struct tcps *s, uint64_t now_ms)
 	    s->alive_at > now_ms + ALIVE_IDLE_MS || !s->alive_at ||
 	    s->probes > ALIVE_PROBES)
 		return false;
-	return s->rtx_at || (s->snd_una == s->snd_max && !s->persist);
+	return s->rtx_at || s->snd_una == s->snd_max;
 }
 
 /**

@@ -29,14 +29,22 @@
 #include "tap.h"
 #include "tcp_priv.h"
 #include "tcp_sock.h"
+#include "util.h"
 
-#define PEER		"203.0.113.1"
-#define OURS		"198.51.100.2"
-#define GUEST		"198.51.100.5"
 #define GPORT		40000
+#define MANY		300		/* connections: more than one message to the helper */
 #define ISN		0x7ffffff0U	/* of the guest: numbers pass 2^31 */
 #define MOST		(8U << 20)	/* bytes in one direction */
 #define TURNS		20000
+
+/* The addresses of a family; @port: the peer listens there */
+static struct {
+	const char *name, *peer, *ours, *guest;
+	int listener;
+	uint16_t port;
+} net4 = { "IPv4", "203.0.113.1", "198.51.100.2", "198.51.100.5", -1, 0 },
+  net6 = { "IPv6", "2001:db8:2::1", "2001:db8:1::2", "2001:db8:1::5", -1, 0 },
+  *net = &net4;
 
 /* A daemon */
 static struct world {
@@ -50,23 +58,23 @@ static struct world {
 	struct tcp tcp;
 	struct tcp_migrate migrate;
 	struct migrate_flows ops;
-} source, target;
+} worlds[2], *source = &worlds[0], *target = &worlds[1];
 
 /* The guest's half of the connection; @wnd: window that it tells, bytes */
 static struct {
 	struct world *at;
-	uint16_t peer_port;
 	uint32_t snd_una, snd_nxt, rcv_nxt, wnd, edge;
 	bool refused, eof, fin_acked;
 	uint32_t got, sent;
 	uint8_t in[MOST], out[MOST];
 } g;
 
-static int listener, peer = -1;
+static int peer = -1;
 static uint8_t in[MOST], out[MOST];	/* of the peer */
 static uint32_t peer_got, peer_sent;
 static int helper_fails;		/* countdown, 0: never */
 static bool no_helper;
+static unsigned messages, largest;	/* to the helper, sockets of one */
 
 static int repair_there(void *ctx, unsigned ms)
 {
@@ -80,6 +88,8 @@ static int switch_repair(void *ctx, const int *fds, unsigned n, int mode)
 	unsigned i;
 
 	(void)ctx;
+	messages++;
+	largest = n > largest ? n : largest;
 	for (i = 0; i < n; i++) {
 		if (helper_fails && !--helper_fails) {
 			no_helper = true;
@@ -104,7 +114,8 @@ static void start_world(struct world *w)
 	memset(&w->flows, 0, sizeof(w->flows));
 	memset(&w->tcp, 0, sizeof(w->tcp));
 	w->conf = (struct conf){ .our_mac = CONF_MAC_DEFAULT };
-	w->conf.ip4.outbound_addr = addr(OURS);
+	w->conf.ip4.outbound_addr = addr(net4.ours);
+	w->conf.ip6.outbound_addr = addr(net6.ours);
 	w->hostnet = both_families();
 	flow_init(&w->flows, key);
 	loop_init(&w->loop);
@@ -116,20 +127,27 @@ static void start_world(struct world *w)
 
 /* The guest ----------------------------------------------------------------- */
 
-static void guest_send(uint8_t flags, uint32_t seq, const void *data, size_t len)
+/* Send a segment from @port with the numbers and flags of @th */
+static void send_from(uint16_t port, struct tcp_hdr th, const void *data, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)data, len };
 	struct pkt p = {
-		.kind = PKT_TCP, .src = addr(GUEST), .dst = addr(PEER),
-		.proto = IPPROTO_TCP, .payload = view_of_iov(&iov, 1),
-		.tcp = { .sport = htons(GPORT), .dport = htons(g.peer_port),
-			 .seq = htonl(seq), .ack = htonl(g.rcv_nxt),
-			 .flags = flags, .wnd = htons((uint16_t)g.wnd) },
+		.kind = PKT_TCP, .src = addr(net->guest), .dst = addr(net->peer),
+		.proto = IPPROTO_TCP, .payload = view_of_iov(&iov, 1), .tcp = th,
 	};
 
+	p.tcp.sport = htons(port);
+	p.tcp.dport = htons(net->port);
 	if (!len)
 		p.payload = view_of(NULL, 0);
 	tcp_tap_input(&g.at->tcp, &p, 1);
+}
+
+static void guest_send(uint8_t flags, uint32_t seq, const void *data, size_t len)
+{
+	send_from(GPORT, (struct tcp_hdr){
+		.seq = htonl(seq), .ack = htonl(g.rcv_nxt), .flags = flags,
+		.wnd = htons((uint16_t)g.wnd) }, data, len);
 }
 
 static void guest_ack(void)
@@ -140,10 +158,10 @@ static void guest_ack(void)
 /* Take a frame of the tap; true if it wants an answer */
 static bool guest_take(const struct fake_frame *f)
 {
-	uint32_t seq, len = f->len - 54;
+	uint32_t seq, hdr = net == &net4 ? 54 : 74, len = f->len - hdr;
 	struct tcp_hdr th;
 
-	memcpy(&th, f->b + 34, sizeof(th));
+	memcpy(&th, f->b + hdr - sizeof(th), sizeof(th));
 	seq = ntohl(th.seq);
 
 	if (th.flags & TCPF_RST) {
@@ -161,7 +179,7 @@ static bool guest_take(const struct fake_frame *f)
 	if (seq != g.rcv_nxt)
 		return true;
 	if (g.got + len <= MOST)
-		memcpy(g.in + g.got, f->b + 54, len);
+		memcpy(g.in + g.got, f->b + hdr, len);
 	g.got += len;
 	g.rcv_nxt += len;
 	if (th.flags & TCPF_FIN) {
@@ -186,8 +204,8 @@ static void guest_run(void)
 		tcp_tap_writable(&g.at->tcp);
 }
 
-/* One turn of the loop of the daemon that the guest is at */
-static void turn(void)
+/* Events of the daemon that the guest is at: false if there were none */
+static bool events(void)
 {
 	struct epoll_event ev[16];
 	struct world *w = g.at;
@@ -205,8 +223,16 @@ static void turn(void)
 		if (flow_from_ref(&w->flows, t->ref))
 			tcp_timer(&w->tcp, flow_from_ref(&w->flows, t->ref));
 	tcp_run_ready(&w->tcp);
+	return n > 0;
+}
+
+/* One turn of its loop */
+static void turn(void)
+{
+	bool busy = events();
+
 	guest_run();
-	if (!n)
+	if (!busy)
 		usleep(200);
 }
 
@@ -268,31 +294,19 @@ static void peer_read(void)
 
 /* The connection ------------------------------------------------------------ */
 
-static void alias(const char *name, const char *a)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	struct ifreq r = { 0 };
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-
-	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-	sin.sin_addr = addr(a).v4mapped.a4;
-	memcpy(&r.ifr_addr, &sin, sizeof(sin));
-	if (ioctl(fd, SIOCSIFADDR, &r))
-		perror("# address");
-	close(fd);
-}
-
 static void listen_there(void)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
+	union inany a = addr(net->peer);
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&a, 0, 0, &sa);
+	uint16_t port;
 
-	sin.sin_addr = addr(PEER).v4mapped.a4;
-	listener = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(listener, (void *)&sin, sizeof(sin)) || listen(listener, 5) ||
-	    getsockname(listener, (void *)&sin, &len))
+	net->listener = socket(sa.sa.sa_family, SOCK_STREAM, 0);
+	if (bind(net->listener, &sa.sa, len) || listen(net->listener, 5) ||
+	    getsockname(net->listener, &sa.sa, &len))
 		perror("# listener");
-	g.peer_port = ntohs(sin.sin_port);
+	inany_from_sockaddr(&sa, &a, &port);
+	net->port = port;
 }
 
 /* The guest connects through the source; @near as if by the distance of the peer */
@@ -300,9 +314,9 @@ static bool connect_guest(bool near)
 {
 	unsigned i;
 
-	start_world(&source);
-	start_world(&target);
-	g.at = &source;
+	start_world(source);
+	start_world(target);
+	g.at = source;
 	g.snd_una = g.snd_nxt = ISN;
 	g.wnd = 60000;
 	g.rcv_nxt = g.got = g.sent = 0;
@@ -313,10 +327,10 @@ static bool connect_guest(bool near)
 	guest_send(TCPF_SYN, ISN - 1, NULL, 0);
 	for (i = 0; i < 1000 && !g.rcv_nxt; i++)
 		turn();
-	peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	peer = accept4(net->listener, NULL, NULL, SOCK_NONBLOCK);
 	if (peer < 0 || !g.rcv_nxt)
 		return false;
-	tcp_conn(flow_next(&source.flows, NULL))->near = near;
+	tcp_conn(flow_next(&source->flows, NULL))->near = near;
 	turns(5);
 	return true;
 }
@@ -334,8 +348,8 @@ static void disconnect(void)
 {
 	close(peer);
 	peer = -1;
-	end_all(&source);
-	end_all(&target);
+	end_all(source);
+	end_all(target);
 }
 
 static int saved = -1;
@@ -350,7 +364,7 @@ static bool save_all(void)
 		close(saved);
 	saved = memfd_create("state", 0);
 	migio_begin(&io, saved, 5000);
-	good = source.ops.save(source.ops.ctx, &io) && migio_put_end(&io);
+	good = source->ops.save(source->ops.ctx, &io) && migio_put_end(&io);
 	lseek(saved, 0, SEEK_SET);
 	return good;
 }
@@ -360,7 +374,7 @@ static bool load_all(void)
 	static struct migio io;
 
 	migio_begin(&io, saved, 5000);
-	return target.ops.load(target.ops.ctx, &io) && migio_get_end(&io);
+	return target->ops.load(target->ops.ctx, &io) && migio_get_end(&io);
 }
 
 /* The source forgets its flows; the sockets end, too: the target is in this namespace */
@@ -368,29 +382,41 @@ static void leave_source(void)
 {
 	struct flow *f = NULL;
 
-	source.ops.gone(source.ops.ctx);
-	while ((f = flow_next(&source.flows, f)))
-		tcp_evict(&source.tcp, f);
+	source->ops.gone(source->ops.ctx);
+	while ((f = flow_next(&source->flows, f)))
+		tcp_evict(&source->tcp, f);
 }
 
 static bool move(void)
 {
-	bool good = !source.ops.freeze(source.ops.ctx) && save_all();
+	bool good = !source->ops.freeze(source->ops.ctx) && save_all();
 
 	leave_source();
 	good = good && load_all();
-	g.at = &target;
-	target.ops.commit(target.ops.ctx);
-	return good && target.flows.count == 1;
+	g.at = target;
+	target->ops.commit(target->ops.ctx);
+	return good && target->flows.count == 1;
+}
+
+/* The guest moves on from the target; that becomes the source */
+static bool move_on(void)
+{
+	struct world *was = source;
+
+	source = target;
+	target = was;
+	close(target->loop.epfd);
+	start_world(target);
+	return move();
 }
 
 static bool thaw_again(void)
 {
-	bool good = !source.ops.freeze(source.ops.ctx) && save_all();
+	bool good = !source->ops.freeze(source->ops.ctx) && save_all();
 
 	turns(20);
-	source.ops.thaw(source.ops.ctx);
-	return good && source.flows.count == 1;
+	source->ops.thaw(source->ops.ctx);
+	return good && source->flows.count == 1;
 }
 
 /* okf() - A claim whose name has numbers in it */
@@ -475,7 +501,7 @@ static void closed_with_data(bool (*how)(void), const char *name)
 	for (i = 0; i < 10; i++)
 		guest_write(100000);
 	guest_fin();
-	okf(g.eof && source.flows.count == 1 && g.sent > peer_got &&
+	okf(g.eof && source->flows.count == 1 && g.sent > peer_got &&
 	    g.snd_una != g.snd_nxt, "the guest has closed, %u bytes are on the way",
 	    g.sent - peer_got);
 	okf(how(), "this connection %s", name);
@@ -568,7 +594,7 @@ static void without_helper(void)
 {
 	connect_guest(true);
 	no_helper = true;
-	ok(source.ops.freeze(source.ops.ctx) < 0, "without a helper nothing freezes");
+	ok(source->ops.freeze(source->ops.ctx) < 0, "without a helper nothing freezes");
 	guest_write(1000);
 	peer_write(1000);
 	all_arrive();
@@ -576,7 +602,7 @@ static void without_helper(void)
 
 	connect_guest(true);
 	helper_fails = 1;
-	ok(source.ops.freeze(source.ops.ctx) < 0,
+	ok(source->ops.freeze(source->ops.ctx) < 0,
 	   "with a helper that fails nothing freezes");
 	guest_write(1000);
 	peer_write(1000);
@@ -584,20 +610,20 @@ static void without_helper(void)
 	disconnect();
 
 	connect_guest(true);
-	source.ops.freeze(source.ops.ctx);
+	source->ops.freeze(source->ops.ctx);
 	no_helper = true;
-	source.ops.thaw(source.ops.ctx);
+	source->ops.thaw(source->ops.ctx);
 	turns(5);
-	ok(g.refused && !source.flows.count,
+	ok(g.refused && !source->flows.count,
 	   "a flow whose socket is stuck in repair mode is reset");
 	disconnect();
 
 	connect_guest(true);
-	source.ops.freeze(source.ops.ctx);
+	source->ops.freeze(source->ops.ctx);
 	save_all();
 	leave_source();
 	no_helper = true;
-	ok(load_all() && !target.flows.count && target.migrate.refused == 1,
+	ok(load_all() && !target->flows.count && target->migrate.refused == 1,
 	   "without a helper in the target, the state is read and the flow refused");
 	disconnect();
 }
@@ -607,9 +633,9 @@ static void second_load(void)
 	connect_guest(true);
 	ok(move(), "a connection moves");
 	lseek(saved, 0, SEEK_SET);
-	ok(load_all() && target.flows.count == 1 && target.migrate.refused == 1,
+	ok(load_all() && target->flows.count == 1 && target->migrate.refused == 1,
 	   "the same connection does not move here twice");
-	target.ops.rollback(target.ops.ctx);
+	target->ops.rollback(target->ops.ctx);
 	guest_write(3000);
 	peer_write(3000);
 	all_arrive();
@@ -640,12 +666,12 @@ static void try_load(const uint8_t *state, size_t len, size_t flip)
 		perror("# write");
 	lseek(fd, 0, SEEK_SET);
 	migio_begin(&io, fd, 5000);
-	if (target.ops.load(target.ops.ctx, &io))
-		target.ops.commit(target.ops.ctx);
+	if (target->ops.load(target->ops.ctx, &io))
+		target->ops.commit(target->ops.ctx);
 	turns(1);
-	target.ops.rollback(target.ops.ctx);
-	while (flow_next(&target.flows, NULL))
-		tcp_end(&target.tcp, flow_next(&target.flows, NULL), true, "test");
+	target->ops.rollback(target->ops.ctx);
+	while (flow_next(&target->flows, NULL))
+		tcp_end(&target->tcp, flow_next(&target->flows, NULL), true, "test");
 	close(fd);
 }
 
@@ -662,37 +688,249 @@ static void hostile(void)
 	guest_write(200);
 	peer_write(300);
 	turns(20);
-	source.ops.freeze(source.ops.ctx);
+	source->ops.freeze(source->ops.ctx);
 	save_all();
 	leave_source();
 	len = read(saved, state, sizeof(state));
-	g.at = &target;
+	g.at = target;
 	fds = descriptors();
 	for (i = 0; i < (size_t)len; i++)
 		try_load(state, i, SIZE_MAX);
 	for (i = 0; i < (size_t)len * 8; i++)
 		try_load(state, len, i);
-	okf(len > 300 && !target.flows.count && descriptors() == fds,
+	okf(len > 300 && !target->flows.count && descriptors() == fds,
 	    "a state of %zd bytes, cut or changed, leaves nothing",
 	   len);
 	disconnect();
 }
 
-int main(void)
+static void addresses(void)
 {
-	size_t i;
+	const union inany list[] = {
+		addr(net4.peer), addr(net4.ours), addr(net6.peer), addr(net6.ours)
+	};
+	unsigned i;
 
-	if (!own_net()) {
-		printf("1..0 # SKIP no network namespace\n");
-		return 0;
-	}
-	alias("lo:1", PEER);
-	alias("lo:2", OURS);
+	for (i = 0; i < ARRAY_SIZE(list); i++)
+		own_address(&list[i], i + 1);
+	net = &net6;
 	listen_there();
-	for (i = 0; i < MOST; i++) {
-		out[i] = i * 7 ^ i >> 9;
-		g.out[i] = i * 5 ^ i >> 10;
+	net = &net4;
+	listen_there();
+}
+
+/* A FIN of the peer has come to the socket that it was restored from, and no other one */
+static void moves_twice(bool guest_first)
+{
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	guest_write(3000);
+	if (guest_first)
+		guest_fin();
+	else
+		shutdown(peer, SHUT_WR);
+	turns(50);
+	ok(move() && move_on() && g.at->migrate.refused == 0,
+	   guest_first ? "a connection that the guest has closed moves twice" :
+	   "a connection that the peer has closed moves twice");
+	if (guest_first)
+		peer_write(6000);
+	else
+		guest_write(5000);
+	all_arrive();
+	if (guest_first)
+		shutdown(peer, SHUT_WR);
+	else
+		guest_fin();
+	for (i = 0; i < TURNS && !(g.eof && peer_eof && !g.at->flows.count); i++) {
+		peer_read();
+		turn();
 	}
+	ok(g.eof && peer_eof && !g.refused && !g.at->flows.count,
+	   "both ends close, and the flow ends");
+	disconnect();
+}
+
+/* The guest closes its window, is probed, and then takes the data that was under way:
+ * nothing is in flight, nothing waits, and no timer runs but that of idle connections */
+static void window_closed(void)
+{
+	const struct tcp_conn *c;
+	unsigned i;
+
+	ok(connect_guest(true), "the guest connects");
+	g.wnd = 2000;
+	guest_ack();
+	g.wnd = 0;
+	peer_write(1000);
+	c = tcp_conn(flow_next(&source->flows, NULL));
+	while (c->s.snd_max == c->s.snd_una)
+		events();
+	guest_ack();
+	for (i = 0; i < TURNS && !c->s.persist; i++)
+		if (!events())
+			usleep(200);
+	turns(50);
+	ok(g.got == 1000 && move() && !target->migrate.refused,
+	   "a connection with a closed window moves");
+	peer_write(4000);
+	turns(20);
+	g.wnd = 60000;
+	guest_ack();
+	all_arrive();
+	disconnect();
+}
+
+/* Without a helper, the guest leaves without its connections: the peer learns of it */
+static void left_behind(void)
+{
+	char c;
+
+	connect_guest(true);
+	no_helper = true;
+	ok(source->ops.freeze(source->ops.ctx) < 0, "without a helper nothing freezes");
+	source->ops.gone(source->ops.ctx);
+	ok(!source->flows.count, "when the guest has left, its connection ends");
+	ok(recv(peer, &c, 1, 0) < 0 && errno == ECONNRESET, "the peer is told");
+	disconnect();
+}
+
+/* Many connections: the guest's half of each, and its peer */
+static struct {
+	uint32_t rcv_nxt;
+	int peer;
+	char in;
+} many[MANY];
+
+static uint16_t many_port(unsigned i)
+{
+	return GPORT + 1 + i;
+}
+
+/* Take frames: a SYN-ACK tells a number, data is a byte */
+static void many_take(void)
+{
+	struct fake_tap *f = &g.at->fake;
+	uint32_t hdr, i, k;
+	struct tcp_hdr th;
+
+	for (k = 0; k < f->n; k++) {
+		hdr = f->sent[k].b[12] == 0x08 ? 54 : 74;
+		memcpy(&th, f->sent[k].b + hdr - sizeof(th), sizeof(th));
+		i = ntohs(th.dport) - many_port(0);
+		if (i >= MANY)
+			continue;
+		if (th.flags & TCPF_SYN)
+			many[i].rcv_nxt = ntohl(th.seq) + 1;
+		else if (f->sent[k].len == hdr + 1)
+			many[i].in = (char)f->sent[k].b[hdr];
+	}
+	f->n = 0;
+	tcp_tap_writable(&g.at->tcp);
+}
+
+/* One of every two connections has the other family */
+static void many_family(unsigned i)
+{
+	net = i % 2 ? &net6 : &net4;
+}
+
+static void many_send(unsigned i, uint8_t flags, uint32_t seq, char data)
+{
+	many_family(i);
+	send_from(many_port(i), (struct tcp_hdr){
+		.seq = htonl(ISN + seq), .ack = htonl(many[i].rcv_nxt),
+		.flags = flags, .wnd = htons(60000) }, &data, !!data);
+}
+
+static bool many_connect(unsigned i)
+{
+	unsigned k;
+
+	many[i].rcv_nxt = 0;
+	many_send(i, TCPF_SYN, 0, 0);
+	for (k = 0; k < 1000 && !many[i].rcv_nxt; k++) {
+		events();
+		many_take();
+	}
+	many_send(i, TCPF_ACK, 1, 0);
+	many[i].peer = accept4(net->listener, NULL, NULL, SOCK_NONBLOCK);
+	return many[i].peer >= 0;
+}
+
+/* A byte each way, others for each connection */
+static bool many_exchange(unsigned i)
+{
+	char byte = 'a' + i % 26, c = 0;
+	unsigned k;
+
+	many_send(i, TCPF_ACK | TCPF_PSH, 1, byte);
+	if (recv(many[i].peer, &c, 1, 0) != 1 || c != byte)
+		return false;
+	byte = 'A' + i % 26;
+	send(many[i].peer, &byte, 1, 0);
+	for (k = 0; k < 1000 && !many[i].in; k++) {
+		events();
+		many_take();
+	}
+	return many[i].in == byte;
+}
+
+static void many_at_once(void)
+{
+	unsigned i, n = 0;
+
+	start_world(source);
+	start_world(target);
+	g.at = source;
+	no_helper = false;
+	for (i = 0; i < MANY; i++)
+		n += many_connect(i);
+	is(n, MANY, "the guest has many connections, of both families");
+	messages = largest = 0;
+	move();
+	is(target->flows.count, MANY, "they all move");
+	ok(largest > 250, "the helper gets many sockets in one message");
+	for (i = n = 0; i < MANY; i++)
+		n += many_exchange(i);
+	is(n, MANY, "each of them carries its own data then");
+	for (i = 0; i < MANY; i++)
+		close(many[i].peer);
+	end_all(source);
+	end_all(target);
+	net = &net4;
+}
+
+/* One connection of two has a state that can't be: the other one moves */
+static void one_of_two(void)
+{
+	struct flow *f;
+
+	start_world(source);
+	start_world(target);
+	g.at = source;
+	no_helper = false;
+	ok(many_connect(0) && many_connect(1), "the guest has two connections");
+	f = flow_next(&source->flows, NULL);
+	tcp_conn(f)->s.snd_wnd = tcp_conn(f)->s.snd_wnd_max + 1;
+	move();
+	ok(target->flows.count == 1 && target->migrate.refused == 1,
+	   "one with a state that can't be does not move, the other one does");
+	ok(many_exchange(0) != many_exchange(1), "and carries data");
+	close(many[0].peer);
+	close(many[1].peer);
+	end_all(source);
+	end_all(target);
+	net = &net4;
+}
+
+/* All of a family: the same for both */
+static void connections(void)
+{
+	unsigned i;
+
+	printf("# %s\n", net->name);
 	idle(move, "moves");
 	idle(thaw_again, "goes on after a failed move");
 	for (i = 0; i < 4; i++) {
@@ -705,12 +943,36 @@ int main(void)
 	half_closed(thaw_again, true);
 	half_closed(move, false);
 	half_closed(thaw_again, false);
+	moves_twice(true);
+	moves_twice(false);
+	window_closed();
+	left_behind();
 	peer_fin_unread(move);
 	peer_fin_unread(thaw_again);
 	fin_unsent(move);
 	fin_unsent(thaw_again);
+}
+
+int main(void)
+{
+	size_t i;
+
+	if (!own_net()) {
+		printf("1..0 # SKIP no network namespace\n");
+		return 0;
+	}
+	addresses();
+	for (i = 0; i < MOST; i++) {
+		out[i] = i * 7 ^ i >> 9;
+		g.out[i] = i * 5 ^ i >> 10;
+	}
+	connections();
 	without_helper();
 	second_load();
 	hostile();
+	net = &net6;
+	connections();
+	many_at_once();
+	one_of_two();
 	return done();
 }
