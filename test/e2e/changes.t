@@ -63,6 +63,25 @@ done
 is "$good" 1 "1000 rules are added in one transaction, and removed"
 [ $try -lt 5 ]
 ok $? "  meanwhile, an echo each millisecond has no gap above 5 ms"
+
+# --- the namespace -------------------------------------------------------------------------
+
+t "a port below 1024 of the namespace is bound at run time" pesto -A -T 80 "$S"
+t "  really" listening tcp 80 inside
+t "all ports may be added at run time" pesto -A -t 127.0.0.1/all "$S"
+like "$(pesto --json "$S" rules | grep '"weak"')" '"bound":[0-9]{4}' "  they are bound"
+HELPER=$(pgrep -x pasta-ns)
+kill -STOP "$HELPER"
+start=$(now_ms)
+out=$(pesto -A -T 81 -t 127.0.0.1/7300 "$S" 2>&1)
+is $? 1 "a helper in the namespace that does not answer is an error"
+like "$out" "81.*Connection timed out" "  which is said"
+[ $(($(now_ms) - start)) -lt 3000 ]
+ok $? "  soon"
+out=$(pesto --partial -A -T 81 -t 127.0.0.1/7300 "$S" 2>&1)
+is "$(state 7300) $(state 81)" "bound waiting" "  a rule of the host is bound without it"
+kill -CONT "$HELPER"
+t "the rule of the namespace is bound when the helper answers" wait_for -t 6 is_state 81 bound
 kill $NATIVE $SERVER
 wait $NATIVE $SERVER 2>/dev/null
 pasta_stop

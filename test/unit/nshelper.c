@@ -430,6 +430,66 @@ static void silence(void)
 	stop();
 }
 
+/* answered() - Receive the next answer */
+static void answered(void)
+{
+	struct pollfd pfd = { .fd = h.fd, .events = POLLIN };
+	uint32_t before = h.answers;
+
+	if (poll(&pfd, 1, 5000) == 1)
+		nshelper_event(&h);
+	ok(h.answers != before, "an answer is counted");
+}
+
+/* Requests whose answers are events */
+static void without_waiting(void)
+{
+	union sockaddr_inany sa = { .sin = {
+		.sin_family = AF_INET, .sin_port = htons(80),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	} };
+	int a, b = -1;
+
+	start();
+	is(nshelper_take(&h, NSSOCK_TCP4), -EINPROGRESS,
+	   "a socket that is not at hand is on its way");
+	answered();
+	a = nshelper_take(&h, NSSOCK_TCP4);
+	ok(a >= 0, "after the answer it is at hand");
+	is(nshelper_bind_start(&h, a, &sa), -EINPROGRESS, "a socket is being bound");
+	ok(nshelper_is_binding(&h), "until its answer has come");
+	is(nshelper_bind_end(&h, &b), -EINPROGRESS, "there is no result before");
+	close(nshelper_diag(&h));
+	ok(nshelper_bind_end(&h, &b) != -EINPROGRESS && b == a && !nshelper_is_binding(&h),
+	   "the result is not lost to a request that is waited for");
+
+	kill(helper, SIGSTOP);
+	waitpid(helper, NULL, WUNTRACED);
+	is(nshelper_bind_start(&h, a, &sa), -EINPROGRESS,
+	   "a stopped helper is not waited for");
+	nshelper_give_up(&h);
+	is(nshelper_bind_end(&h, &b), -ETIMEDOUT, "who gives up has a result");
+	is(nshelper_bind_start(&h, a, &sa), -ETIMEDOUT,
+	   "until the helper answers, others have it at once");
+	is(nshelper_take(&h, NSSOCK_UDP6), -ETIMEDOUT, "for sockets, too");
+	kill(helper, SIGCONT);
+	settle();
+	ok(nshelper_bind_start(&h, a, &sa) == -EINPROGRESS,
+	   "a helper that is awake is asked again");
+	kill(helper, SIGKILL);
+	waitpid(helper, NULL, 0);
+	while (h.fd >= 0)
+		nshelper_event(&h);
+	ok(nshelper_bind_end(&h, &b) != -EINPROGRESS && !nshelper_is_binding(&h),
+	   "the end of the helper is a result, too");
+	close(a);
+	for (; h.n[NSSOCK_TCP4]; close(a))
+		a = nshelper_take(&h, NSSOCK_TCP4);
+	is(nshelper_take(&h, NSSOCK_TCP4), -ENOTCONN,
+	   "without a helper an empty pool is an error at once");
+	stop();
+}
+
 static void none(void)
 {
 	ok(!nshelper_start(&h, -1, &loop, 1024), "having no helper is no error");
@@ -478,6 +538,7 @@ int main(void)
 	too_many_in_flight();
 	silence();
 	copies();
+	without_waiting();
 	close(loop.epfd);
 	return done();
 }
