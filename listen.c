@@ -366,28 +366,27 @@ static int add_opened(struct listen *s, const struct fwd_rule *r, uint16_t port,
 	return rc;
 }
 
-/* listen_bind() - Bind a port of a rule: 0 or negative errno */
-int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
-{
-	return add_opened(s, r, port, listen_sock_open(s, r, port));
-}
-
 /**
- * listen_bind_named() - Bind a port of a rule that names it
+ * listen_bind() - Bind a port of a rule
  * @s:		Listening sockets
  * @r:		Rule of @s->rules, or one that is new in @s->next
  * @port:	Port, which has no socket of that rule
  *
- * Sockets that give way to the rule are handed over or closed.
- *
- * Return: 0; -EINPROGRESS: call again when the helper in the namespace has answered;
- * other negative errno
+ * Return: 0; -EINPROGRESS: call again, for the same port, when the helper in the
+ * namespace has answered; other negative errno
  */
+int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	int fd = nshelper_is_binding(s->nsh) ? listen_sock_finish(s, r) :
+					       listen_sock_open(s, r, port);
+
+	return add_opened(s, r, port, fd);
+}
+
+/* listen_bind_named() - The same, and sockets that give way are handed over or closed */
 int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port)
 {
-	int rc = nshelper_is_binding(s->nsh) ?
-		 add_opened(s, r, port, listen_sock_finish(s, r)) :
-		 listen_bind(s, r, port);
+	int rc = listen_bind(s, r, port);
 
 	if (rc == -EADDRINUSE)
 		rc = take_port(s, r, port);

@@ -488,6 +488,15 @@ static void test_helper(void)
 	ok(!timer_armed(&l.timer), "no timer is left");
 	drop(80, 81);
 	drop(8000, 8000);
+	rules_add(&rules, &(struct fwd_rule){ .proto = IPPROTO_TCP, .first = 80,
+		  .last = 89, .to = 80, .from_ns = true, .weak = true, .spec = "new" },
+		  NULL, &clash);
+	listen_start(&l, &rules, false);
+	for (step_all(); listen_busy(&l); )
+		answer();
+	ok(info_of(80).state == LISTEN_WEAK && info_of(80).bound == 10,
+	   "a rule that takes what is free is bound by the helper, too");
+	drop(80, 80);
 	result(false);
 	is(l.count, 1, "they are closed again");
 	listen_close(&l);
