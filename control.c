@@ -13,6 +13,10 @@
  * room for a line of output, so a client that does not read is not read from. Sockets
  * are watched for edges, and an idle client costs nothing.
  *
+ * The mode of the socket's file tells who may connect, but the programs that we serve often
+ * run as the same user, and may see the file, too. So a client has to be in the network
+ * namespace of the socket: an accepted UNIX socket belongs to that of its client.
+ *
  * A connection that comes while all places are taken waits in the backlog. Requests that
  * arrived whole are carried out even if the client has left by then: its output is
  * dropped. A client that keeps us waiting is closed, see the limits below.
@@ -41,6 +45,10 @@
 #define OUT_MS		60000		/* longest time without reading the output */
 #define ACCEPT_MS	1000		/* until the next try without descriptors */
 #define MODE_MASK	0177		/* the socket's file is for its owner alone */
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE	71		/* since Linux 5.14 */
+#endif
 
 #define LISTENER	CONTROL_CLIENTS	/* index in its events */
 
@@ -282,6 +290,29 @@ static void take(struct control *ctl, int fd, bool named)
 		c->next = ctl->ops->greet(ctl->ctx, c);
 }
 
+/* Network namespace that a socket belongs to, 0: the kernel does not tell */
+/* #syscalls getsockopt */
+static uint64_t netns_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+/* Make a client of a connection, unless it comes from elsewhere */
+static void admit(struct control *ctl, int fd, bool named)
+{
+	if (netns_of(fd) == netns_of(ctl->fd)) {
+		take(ctl, fd, named);
+		return;
+	}
+	warn_limited("A control client of another network namespace was turned "
+		     "away");
+	close(fd);
+}
+
 /* Take the connections that wait, while there are places */
 /* #syscalls accept4 accept */
 static void accept_clients(struct control *ctl)
@@ -296,7 +327,7 @@ static void accept_clients(struct control *ctl)
 		fd = accept4(ctl->fd, (struct sockaddr *)&sa, &len,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			take(ctl, fd, len > sizeof(sa.sun_family));
+			admit(ctl, fd, len > sizeof(sa.sun_family));
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
@@ -474,7 +505,6 @@ static bool take_input(struct control *ctl, struct control_client *c)
 /* Take the next step for a client: false if it has to wait for anything */
 static bool step(struct control *ctl, struct control_client *c)
 {
-	flush_output(ctl, c);
 	fill_input(ctl, c);
 	switch (c->next) {
 	case CONTROL_READ:
@@ -493,6 +523,20 @@ static bool step(struct control *ctl, struct control_client *c)
 			drop(ctl, c);
 	}
 	return false;
+}
+
+/* The same, and send the output when it is complete, or there is no room for more */
+static bool step_and_flush(struct control *ctl, struct control_client *c)
+{
+	if (control_room(c) < JSONLINE_MAX)
+		flush_output(ctl, c);
+	if (step(ctl, c))
+		return true;
+	if (c->fd < 0 || !c->out_len)
+		return false;
+	flush_output(ctl, c);
+	return !c->out_len || (c->next == CONTROL_MORE &&
+			       control_room(c) >= JSONLINE_MAX);
 }
 
 /* Is a client in the middle of a line, or of its tables? */
@@ -527,10 +571,11 @@ static void serve_client(struct control *ctl, struct control_client *c)
 	bool more;
 
 	do
-		more = step(ctl, c);
+		more = step_and_flush(ctl, c);
 	while (more && now_ns() < end);
 	if (c->fd < 0)
 		return;
+	flush_output(ctl, c);
 	if (!more)
 		ctl->work &= ~(1U << c->slot);
 	arm_timer(ctl, c);

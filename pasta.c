@@ -558,11 +558,13 @@ static int join(struct child *ch, struct tap_tun_info *info)
 	return rc;
 }
 
-/* Does any rule need sockets of the namespace? */
+/* Does any rule need sockets of the namespace, or may one be added that does? */
 static bool helper_needed(const struct conf *c, const struct rules *rules)
 {
 	const struct fwd_rule *r = NULL;
 
+	if (c->conf_path || c->control_fd >= 0)
+		return true;
 	while ((r = rules_next(rules, r)))
 		if (!c->no_splice || r->from_ns || r->scan)
 			return true;

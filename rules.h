@@ -36,7 +36,7 @@ enum { RULE_HOST_TCP, RULE_HOST_UDP, RULE_NS_TCP, RULE_NS_UDP, RULE_KINDS };
  * @to:		Target port of @first; those of the others follow
  * @to_addr:	Target address, of the family of @addr; unset: the guest's own. Never set
  *		with @from_ns or @scan
- * @spec:	Specification as the user wrote it, for messages
+ * @spec:	Specification as the user wrote it, "": unknown; see rules_shown()
  */
 struct fwd_rule {
 	uint8_t proto;

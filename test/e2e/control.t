@@ -98,19 +98,172 @@ pasta_stop
 
 # --- pesto --------------------------------------------------------------------------------
 
-# states: the state of each rule by its first port
-states() { pesto --json "$S" rules | sed -n 's/.*"state":"\([a-z]*\)".*"first":\([0-9]*\).*/\2 \1/p'; }
-# says TEXT STATUS COMMAND...: the command ends with that status, and prints just that
+# says STATUS TEXT COMMAND...: the command ends with that status, and prints just that
 says() {
-	local want=$1 status=$2 out
+	local status=$1 want=$2 out
 	shift 2
 	out=$("$@" 2>&1)
 	is "$?: $out" "$status: $want" "${*#"$NS_TOP"/}"
 }
+# fails TEXT COMMAND...: the command ends with status 1, and says this
+fails() {
+	local want=$1 out
+	shift
+	out=$("$@" 2>&1)
+	is $? 1 "refused: ${*#"$NS_TOP"/}"
+	like "$out" "$want" "  which is said"
+}
+# states: of each rule, its first port and its state
+states() { pesto --json "$S" rules | sed -n 's/.*"state":"\([a-z]*\)".*"first":\([0-9]*\),.*/\2 \1/p'; }
+bound() { states | grep -qx "$1 bound"; }
 
 rm -f "$S"
-ip addr add 198.51.100.77/32 dev lo
 start -t 127.0.0.1/7400
-says "" 0 pesto -A -t 127.0.0.1/7401 -u 127.0.0.1/7401 "$S"
-says "1 tcp 127.0.0.1/7401 unchanged" 0 pesto -A -t 127.0.0.1/7401 "$S"
+says 0 "" pesto -A -t 127.0.0.1/7401 -u 127.0.0.1/7401 "$S"
+says 0 "1 tcp 127.0.0.1/7401 unchanged" pesto -A -t 127.0.0.1/7401 "$S"
+says 0 "- udp 127.0.0.1/7499 absent" pesto -D -u 127.0.0.1/7401,7499 "$S"
+says 0 "passt/pasta configuration ($S)
+  HOST
+    TCP [127.0.0.1]:7400  =>  7400
+    TCP [127.0.0.1]:7401  =>  7401
+  SPLICE" pesto -s "$S"
+fails "tcp 127.0.0.1/7401-7405 overlaps rule 1, tcp 127.0.0.1/7401" \
+	pesto -A -t 127.0.0.1/7401-7405 "$S"
+fails "Invalid value '127.0.0.1/x' for --tcp-ports: 'x' is no port" \
+	pesto -A -t 127.0.0.1/7402 -t 127.0.0.1/x "$S"
+is "$(states)" "7400 bound
+7401 bound" "  and nothing else was changed"
+inside socat -U TCP-LISTEN:7410,fork,reuseaddr "EXEC:echo from inside" &
+server=$!
+wait_for listening tcp 7410 inside
+says 0 "" pesto -A -t 127.0.0.1/7411:7410 "$S"
+is "$(socat -u TCP:127.0.0.1:7411 -)" "from inside" "a new port leads to the namespace"
+says 0 "" pesto -A -T 7413 "$S"
+exec_as user socat -U TCP-LISTEN:7413,bind=127.0.0.1,fork,reuseaddr "EXEC:echo from the host" &
+wait_for listening tcp 7413
+is "$(inside socat -u TCP:127.0.0.1:7413 -)" "from the host" "and one of the namespace to the host"
+says 0 "" pesto -A -t 127.0.0.1/auto "$S"
+wait_for -t 5 socat -u TCP:127.0.0.1:7410 -
+is "$(socat -u TCP:127.0.0.1:7410 - 2>&1)" "from inside" "a rule that looks for listeners works later, too"
+says 0 "2 tcp 127.0.0.1/7411:7410 unchanged" pesto -t 127.0.0.1/7411:7410 "$S"
+is "$(states)" "7411 bound
+7413 bound" "rules that replace others leave those of the other side"
+says 0 "" pesto -C HOST -C SPLICE "$S"
+is "$(states)" "" "all are deleted"
+kill $server
+is "$(words 'add tcp 127.0.0.1/7401' | tail -1 | grep -o '"ok": true')" '"ok": true' \
+	"any other client may send words"
+is "$(echo 'rules' | as_user socat -t5 - "UNIX:$S" | tr -d '\0' | grep -ao '"first":7401,')" \
+	'"first":7401,' "even one like socat, which reads over the greeting"
+says 0 "" pesto -C HOST "$S"
+
+# --- ports that can't be bound ---------------------------------------------------------------
+
+says 0 "" pesto -A -t 127.0.0.1/7420 "$S"
+exec_as root socat -u TCP-LISTEN:7421,bind=127.0.0.1,reuseaddr OPEN:/dev/null &
+taken=$!
+wait_for listening tcp 7421
+fails "^pesto: TCP port 127.0.0.1/7421: Address already in use$" \
+	pesto -A -t 127.0.0.1/7421,7422 "$S"
+is "$(states)" "7420 bound" "nothing is changed then"
+fails "^pesto: TCP port 127.0.0.1/7421: Address already in use$" \
+	pesto -A --partial -t 127.0.0.1/7421,7422 "$S"
+is "$(states)" "7420 bound
+7421 waiting
+7422 bound" "but with --partial, the others are, and the one waits"
+like "$(pesto "$S" rules)" "waiting 0 of 1 .*Address already in use" "which the list says"
+like "$(pesto "$S" status)" "waiting: 1" "and the status"
+kill $taken
+wait_for -t 5 bound 7421
+ok $? "it is bound within 5 s when the port is free"
+if [ "$(sysctl -n net.ipv4.ip_unprivileged_port_start)" -gt 81 ] && [ -n "$NS_ROOT" ]; then
+	fails "TCP port 127.0.0.1/81: Permission denied. .*ip_unprivileged_port_start.* lower that limit" \
+		pesto -A --partial -t 127.0.0.1/81 "$S"
+	sysctl -qw net.ipv4.ip_unprivileged_port_start=81
+	wait_for -t 5 bound 81
+	ok $? "a port below ip_unprivileged_port_start is bound when that is lowered"
+	sysctl -qw net.ipv4.ip_unprivileged_port_start=1024
+else
+	skip "ports below ip_unprivileged_port_start" "there are none, or it can't be changed" 3
+fi
+says 0 "" pesto -C HOST "$S"
+
+# --- many clients at once ----------------------------------------------------------------------
+
+pids=()
+for i in {1..10}; do
+	pesto -A -t 127.0.0.1/$((7500 + i)) "$S" & pids+=($!)
+	as_user python3 "$NS_TOP/test/tools/control.py" adds "$S" $((7600 + i)) & pids+=($!)
+done
+bad=0
+for pid in "${pids[@]}"; do wait "$pid" || bad=1; done
+is $bad 0 "20 clients of both languages add a port each"
+all_there() { [ "$(states | sort | tr '\n' ' ')" = "$(printf '%s bound ' {7501..7510} {7601..7610})" ]; }
+wait_for -t 5 all_there
+ok $? "and all of them are there"
+says 0 "" pesto -C HOST "$S"
+
+# --- callers -----------------------------------------------------------------------------------
+
+# A caller takes any output together with a status other than 0 for a failure
+like "$(pesto --version)" "^pesto [0-9]" "rootlesskit asks for the version"
+says 0 "" pesto -A --tcp-ports=127.0.0.1/8080:80 "$S"
+says 0 "" pesto -A --tcp-ports=::/8080:80 "$S"
+says 0 "" pesto -A --udp-ports=127.0.0.1/8080:80 "$S"
+is "$(states)" "8080 bound
+8080 bound
+8080 bound" "what rootlesskit adds is there"
+says 0 "" pesto -D --tcp-ports=127.0.0.1/8080:80 "$S"
+says 0 "" pesto -D --tcp-ports=::/8080:80 "$S"
+says 0 "" pesto -D --udp-ports=127.0.0.1/8080:80 "$S"
+is "$(states)" "" "and gone when it has deleted that"
+V60=(-t 0.0.0.0/8080-8081 -t '[::]/8080-8081' -u 0.0.0.0/8053)
+says 0 "" pesto --add "${V60[@]}" "$S"
+t "podman 6.0 adds the same again" pesto --add "${V60[@]}" "$S"
+says 0 "" pesto --delete "${V60[@]}" "$S"
+t "and deletes it again" pesto --delete "${V60[@]}" "$S"
+V61=(-t 0.0.0.0/8080-8081:10.88.0.5/80-81 -t '[::]/8080-8081:fd00::5/80-81')
+says 0 "" pesto --add "${V61[@]}" "$S"
+t "podman 6.1 adds the same again" pesto --add "${V61[@]}" "$S"
+like "$(pesto -s "$S")" "TCP \[::\]:8080-8081  =>  \[fd00::5\]:80-81" "with the container's address"
+says 0 "" pesto --delete "${V61[@]}" "$S"
+says 0 "" pesto --add "${V61[0]}" "${V61[1]/.5/.6}" "$S"
+says 0 "" pesto --delete "${V61[0]}" "${V61[1]/.5/.6}" "$S"
+is "$(states)" "" "nothing is left"
+
+# --- who may use it ------------------------------------------------------------------------------
+
+out=$(inside "$P" "$S" status 2>&1)
+is $? 2 "a program in the namespace, as its root, gets no answer"
+like "$out" "The server closed the connection" "  but is turned away"
+inside unshare -n "$P" "$S" status >/dev/null 2>&1
+is $? 2 "nor does one in a namespace behind that"
+if [ -n "$NS_ROOT" ]; then
+	setpriv --reuid 47111 --regid 47111 --clear-groups "$P" "$S" status >/dev/null 2>&1
+	is $? 2 "nor does another user of the host"
+fi
+t "the user does" pesto "$S" status
+
+# --- costs and the end -----------------------------------------------------------------------------
+
+switches() { awk '/ctxt_switches/ { s += $2 } END { print s }' "/proc/$DAEMON/status"; }
+as_user python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.connect(sys.argv[1])
+s.recv(1000)
+print("connected", flush=True)
+time.sleep(60)' "$S" >"$T/home/connected" &
+idler=$!
+wait_for test -s "$T/home/connected"
+for _ in 1 2 3; do
+	before=$(switches)
+	sleep 3
+	woke=$(($(switches) - before))
+	[ $woke = 0 ] && break
+done
+is $woke 0 "no wake-up in 3 s with a client that is silent"
+kill -9 "$INNER"
+wait_for -t 10 gone "$DAEMON"
+ok $? "a client does not keep the daemon when the namespace has ended"
+kill $idler
 done_testing
