@@ -13,7 +13,7 @@
  * room for a line of output, so a client that does not read is not read from. Sockets
  * are watched for edges, and an idle client costs nothing.
  *
- * The mode of the socket's file tells who may connect, but the programs that we serve often
+ * The mode of the socket's file admits its owner, but the programs that we serve often
  * run as the same user, and may see the file, too. So a client has to be in the network
  * namespace of the socket: an accepted UNIX socket belongs to that of its client.
  *
@@ -364,7 +364,7 @@ int control_watch(struct control *ctl, struct loop *l,
 
 /* Input ------------------------------------------------------------------ */
 
-/* Read from the socket what fits into the buffer */
+/* Fill the buffer from the socket */
 /* #syscalls recvfrom */
 static void fill_input(struct control *ctl, struct control_client *c)
 {

@@ -19,7 +19,7 @@
 #define CONTROL_IN		4096	/* bytes of input that wait */
 #define CONTROL_OUT		16384	/* bytes of output that wait */
 
-/* Result of the functions in struct control_ops: what is to be done next */
+/* Result of the functions in struct control_ops: the next step */
 enum control_next {
 	CONTROL_READ,			/* take the next request, or more bytes */
 	CONTROL_MORE,			/* call more() once there is room for output */

@@ -37,7 +37,7 @@
 
 enum { CHANGE_ADD, CHANGE_DEL, CHANGE_DEL_NUMBER, CHANGE_CLEAR };
 
-/* What has become of a change */
+/* Results of changes */
 enum {
 	CHANGE_PENDING,
 	CHANGE_MADE,			/* the rule is new */
@@ -233,8 +233,7 @@ static enum control_next change_by_spec(struct control_rules *s,
 /**
  * control_rules_add() - Request "add KIND SPEC"
  *
- * As for all requests here: returns what control.c is to do next, and has answered if
- * that is CONTROL_READ.
+ * As all requests here, it has answered if it returns CONTROL_READ.
  */
 enum control_next control_rules_add(struct control_rules *s,
 				    struct control_client *c, const char *kind,
@@ -590,7 +589,7 @@ static void log_gone(struct control_rules *s, uint16_t number, uint32_t gone)
 	pesto_from_fwd(&g->rule, &e->rule);
 }
 
-/* The rules were not removed after all: forget what log_gone() has noted last */
+/* The rules were not removed after all: forget the last notes of log_gone() */
 static void unlog_gone(struct control_rules *s, uint32_t gone)
 {
 	for (struct control_gone *g = s->log; g < s->log + CONTROL_GONE; g++)

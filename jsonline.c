@@ -75,9 +75,9 @@ static void put_string(struct jsonline *j, const char *text)
 	put(j, "\"");
 }
 
-/* Add a field: @value as a string, or else @word as it is */
+/* Add a field, whose value is a string, or a word that is written as it is */
 static void put_field(struct jsonline *j, const char *name, const char *value,
-		  const char *word)
+		      bool string)
 {
 	unsigned before = j->len;
 
@@ -87,10 +87,10 @@ static void put_field(struct jsonline *j, const char *name, const char *value,
 		put(j, ",");
 	put_string(j, name);
 	put(j, ":");
-	if (value)
+	if (string)
 		put_string(j, value);
 	else
-		put(j, word);
+		put(j, value);
 	if (j->full)
 		j->len = before;
 }
@@ -106,7 +106,7 @@ void jsonline_begin(struct jsonline *j)
 /* jsonline_str() - Add a field with a text, which needs no form */
 void jsonline_str(struct jsonline *j, const char *name, const char *text)
 {
-	put_field(j, name, text, NULL);
+	put_field(j, name, text, true);
 }
 
 void jsonline_num(struct jsonline *j, const char *name, uint64_t value)
@@ -114,17 +114,17 @@ void jsonline_num(struct jsonline *j, const char *name, uint64_t value)
 	char text[VALUE_LEN];
 
 	snprintf(text, sizeof(text), "%" PRIu64, value);
-	put_field(j, name, NULL, text);
+	put_field(j, name, text, false);
 }
 
 void jsonline_bool(struct jsonline *j, const char *name, bool value)
 {
-	put_field(j, name, NULL, value ? "true" : "false");
+	put_field(j, name, value ? "true" : "false", false);
 }
 
 void jsonline_null(struct jsonline *j, const char *name)
 {
-	put_field(j, name, NULL, "null");
+	put_field(j, name, "null", false);
 }
 
 /* jsonline_end() - End the line by a brace and a newline, for which there is always room */
