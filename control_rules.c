@@ -465,20 +465,20 @@ static void check_add(struct control_rules *s, struct control_change *ch)
 	const struct fwd_rule *same;
 	enum rules_code code;
 	struct fwd_rule r;
+	bool stays;
 
 	change_rule(ch, &r);
 	same = rules_find(&s->listen->rules, &r);
 	code = rules_check_options(&r, s->conf);
+	stays = same && !is_gone(s, number_in(s, same));
 	if (code) {
 		refuse_change(s, ch, code);
-	} else if (same && !is_gone(s, number_in(s, same))) {
-		keep_same(s, ch, same);
-	} else if (twin) {
+	} else if (twin && !stays) {
 		ch->result = CHANGE_TWIN;
 		ch->number = (uint16_t)(twin - s->change);
-	} else if (find_clash(s, ch, &r)) {
+	} else if (!stays && find_clash(s, ch, &r)) {
 		return;
-	} else if (s->kept == RULES_MAX) {
+	} else if (!stays && s->kept == RULES_MAX) {
 		refuse_change(s, ch, RULES_FULL);
 	} else if (same) {
 		keep_same(s, ch, same);
