@@ -578,6 +578,7 @@ int listen_start(struct listen *s, const struct rules *next, bool partial)
 	s->change = (struct listen_change){
 		.since = s->rules.gen, .partial = partial, .nowait = true,
 		.stopped = s->change.stopped,
+		.rc = s->change.stopped ? -ECANCELED : 0,
 	};
 	enter(s, PHASE_BIND);
 	return 0;

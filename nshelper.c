@@ -656,14 +656,18 @@ bool nshelper_is_local(struct nshelper *h, const union inany *src,
 /**
  * nshelper_event() - Handle an event: sockets for a pool, or the helper's end
  * @h:		From nshelper_start()
+ *
+ * Return: true if the helper is awake again, after requests that were given up
  */
-void nshelper_event(struct nshelper *h)
+bool nshelper_event(struct nshelper *h)
 {
+	bool late = h->late;
 	struct answer a;
 	struct fdpass f;
 
 	while (!take_answer(h, &a, &f))
 		fdpass_close(&f);
+	return late && !h->late;
 }
 
 /**

@@ -73,7 +73,7 @@ bool nshelper_is_local(struct nshelper *h, const union inany *src,
 		       const union inany *dst, unsigned scope);
 bool nshelper_works(const struct nshelper *h);
 bool nshelper_error_passes(int rc);
-void nshelper_event(struct nshelper *h);
+bool nshelper_event(struct nshelper *h);
 void nshelper_timer(struct nshelper *h);
 
 #endif /* NSHELPER_H */

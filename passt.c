@@ -814,7 +814,8 @@ static void event_dispatch(struct passt *s, union epoll_ref ref,
 		netns_event(s, ref);
 		break;
 	case REF_NSHELPER:
-		nshelper_event(&s->nsh);
+		if (nshelper_event(&s->nsh))
+			listen_retry(&s->listen);
 		tcp_splice_retry(&s->tcp_splice);
 		break;
 	case REF_LISTEN:

@@ -81,7 +81,7 @@ ok $? "  soon"
 out=$(pesto --partial -A -T 81 -t 127.0.0.1/7300 "$S" 2>&1)
 is "$(state 7300) $(state 81)" "bound waiting" "  a rule of the host is bound without it"
 kill -CONT "$HELPER"
-t "the rule of the namespace is bound when the helper answers" wait_for -t 6 is_state 81 bound
+t "the rule of the namespace is bound when the helper answers" wait_for -t 2 is_state 81 bound
 kill $NATIVE $SERVER
 wait $NATIVE $SERVER 2>/dev/null
 pasta_stop

@@ -430,6 +430,7 @@ static void test_stop(void)
 	listen_close_host(&l, IPPROTO_TCP);
 	ok(!listen_step(&l, 1000) && !listen_busy(&l) && !l.count,
 	   "a change does not outlive the ports of the host");
+	is(result(false), -ECANCELED, "there are no changes any more");
 	listen_close(&l);
 }
 

@@ -473,7 +473,10 @@ static void without_waiting(void)
 	   "until the helper answers, others have it at once");
 	is(nshelper_take(&h, NSSOCK_UDP6), -ETIMEDOUT, "for sockets, too");
 	kill(helper, SIGCONT);
+	poll(&(struct pollfd){ .fd = h.fd, .events = POLLIN }, 1, 5000);
+	ok(nshelper_event(&h), "the event tells that the helper is awake again");
 	settle();
+	ok(!nshelper_event(&h), "it tells so once");
 	ok(nshelper_bind_start(&h, a, &sa) == -EINPROGRESS,
 	   "a helper that is awake is asked again");
 	kill(helper, SIGKILL);
