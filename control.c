@@ -394,7 +394,7 @@ static void consume(struct control_client *c, size_t n)
 	c->in_len -= (unsigned)n;
 }
 
-/* control_spoke() - Has a client sent more since its request, or ended its input? */
+/* control_spoke() - Has a client sent more since its request? */
 bool control_spoke(const struct control_client *c)
 {
 	return c->in_len;

@@ -86,8 +86,9 @@ report $? "pasta --splice-only passes the status on"
 
 space -Urn
 start pasta --config-net -P "$work/pid" -l "$work/log" --pcap "$work/pcap" \
-	-t 18080 -u 18080 -T 19090 -U 19090 --dns-forward 192.0.2.53 "$space"
-report $? "pasta in the namespace of a process, with log, PID file and capture"
+	-t 18080 -u 18080 -T 19090 -U 19090 --dns-forward 192.0.2.53 -c "$work/control" \
+	"$space"
+report $? "pasta in the namespace of a process, with log, PID file, capture, control socket"
 sed -e s/53/54/ -e t -e s/54/53/ /etc/resolv.conf > /etc/resolv.new &&
 	mv /etc/resolv.new /etc/resolv.conf
 until_true grep "/etc/resolv.conf changed" "$work/log"
@@ -148,8 +149,8 @@ report $? "qrap finds qemu"
 ended "$work/pid"
 
 start passt -s "$work/sock" -P "$work/pid" -l "$work/log2" --pcap "$work/pcap2" \
-	-t 18081 -u 18081
-report $? "passt with a given socket, log, PID file and capture"
+	-t 18081 -u 18081 -c "$work/control"
+report $? "passt with a given socket, log, PID file, capture and control socket"
 server=$(cat "$work/pid")
 rm -f "$work/pid"
 start env QRAP_SOCKET="$work/sock" qrap 5 passt -f --fd 5 -1 -P "$work/pid" &

@@ -101,7 +101,7 @@ awk -F '|' '/^## /		{ on = /counters$/ }
 ok $? "it explains no counter that does not exist"
 awk '/^## Symptoms/ { on = 1; next } /^## / { on = 0 }
 	on && /^\| `/ { split($0, a, "`"); print a[2] }' doc/debugging.md |
-	sed 's/ port [0-9]* (.*//' | while read -r message; do
+	sed 's/ port [0-9]* (.*//; s/^Port [0-9]* /Port %u /' | while read -r message; do
 		cat ./*.c | tr -d '\n' | sed 's/"[[:space:]]*"//g' |
 			grep -qF "${message%% (*}" || echo "$message"
 	done >"$work/log"

@@ -21,11 +21,13 @@
 #include "../../flow.h"
 #include "../../json.h"
 #include "../../listen.h"
+#include "../../listen_change.h"
 #include "../../log.h"
 #include "../../pesto_wire.h"
 
 #define OUT_MAX		(1 << 20)
 #define TURNS		20000		/* more than any input needs */
+#define SLICE_US	1000
 #define EVENTS		2048		/* all sockets, even those that are not bound */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -139,7 +141,11 @@ static void turns(int fd, unsigned run)
 			control_event(&ctl, ref, ev[k].events);
 			any = true;
 		}
-		if (!control_run(&ctl) && !any)
+		any |= control_run(&ctl);
+		any |= listen_step(&l, SLICE_US);
+		if (!listen_busy(&l))
+			any |= control_rules_settle(&cmd.rules);
+		if (!any)
 			return;
 		collect(fd, run);
 	}
