@@ -11,6 +11,9 @@ changes.py gaps CONTROL PORT NATIVE
 				send a datagram each millisecond by a forwarded port and
 				to another one directly while 1000 rules are added and
 				removed; print the longest times without an answer, ms
+changes.py crowd CONTROL PORT NATIVE
+				the same, with nine clients at once: they are silent, send half
+				a line or half a table, read no answers, and change rules
 """
 
 import multiprocessing
@@ -121,17 +124,54 @@ def echo(port, stop, result):
     result.put((port, longest, answers))
 
 
-def gaps(path, port, native):
+def dial(path, data):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.connect(path)
+    s.setblocking(False)
+    try:
+        while data:
+            data = data[s.send(data):]
+    except BlockingIOError:
+        pass
+    return s
+
+
+def in_crowd(path):
+    others = [dial(path, data) for data in (
+        b'', b'hel', b'\x01\0\0\2\0' + bytes(40), b'rules\n' * 100000, b'rules\n' * 1000,
+        b'x' * 1000000, b'add tcp 127.0.0.1/19999\ndel tcp 127.0.0.1/19999\n' * 20000)]
+    state = {'stop': False, 'changes': 0, 'refused': 0}
+    changer = threading.Thread(target=change_all_the_time, args=(path, 100, state))
+    changer.start()
+    time.sleep(0.5)
+    ninth = dial(path, b'status\n')
+    time.sleep(1)
+    state['stop'] = True
+    others[-1].close()			# the changer may wait for it
+    changer.join()
+    del ninth
+    return state['changes'] > 0 and not state['refused']
+
+
+def changed(path):
     control = Control(path)
+    good = control.change('add', 1000)
+    time.sleep(0.1)
+    return control.change('del', 1000) and good
+
+
+def crowd(path, port, native):
+    gaps(path, port, native, in_crowd)
+
+
+def gaps(path, port, native, load=changed):
     stop, result = multiprocessing.Event(), multiprocessing.Queue()
     both = [multiprocessing.Process(target=echo, args=(p, stop, result))
             for p in (port, native)]
     for e in both:
         e.start()
     time.sleep(0.3)
-    good = control.change('add', 1000)
-    time.sleep(0.1)
-    good = control.change('del', 1000) and good
+    good = load(path)
     time.sleep(0.1)
     stop.set()
     times = {p: (longest, answers) for p, longest, answers in (result.get(), result.get())}
