@@ -417,7 +417,7 @@ static bool has_control_character(const uint8_t *s, size_t len)
 /* Input without the end of a line: is it too long, or the last? */
 static bool input_part(struct control_client *c)
 {
-	if (c->skip && c->readable) {
+	if (c->skip && c->readable && !c->eof) {
 		consume(c, c->in_len);
 		return true;		/* more is waiting */
 	}

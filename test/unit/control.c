@@ -199,6 +199,28 @@ static void test_lines(void)
 	close(fd);
 }
 
+static void test_long_line(void)
+{
+	static char text[3 * CONTROL_IN];
+	int fd;
+
+	begin();
+	memset(text, 'x', sizeof(text) - 1);
+	fd = dial();
+	say(fd, text);
+	turns();
+	ok(strstr(get(fd), "E2BIG") && !*heard, "a line that is too long is refused");
+	say(fd, "x\none\n");
+	turns();
+	ok(!strcmp(heard, "0:one\n"), "and skipped as a whole");
+	say(fd, text);
+	shutdown(fd, SHUT_WR);
+	turns();
+	ok(strstr(get(fd), "E2BIG") && is_closed(fd) && closed == 1,
+	   "one that never ends ends with the connection");
+	close(fd);
+}
+
 static void test_output(void)
 {
 	size_t len;
@@ -315,6 +337,7 @@ int main(void)
 	ctl.fd = -1;
 	ctl.loop = &lp;
 	test_lines();
+	test_long_line();
 	test_output();
 	test_pauses();
 	test_turns();
