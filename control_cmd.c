@@ -15,6 +15,7 @@
 
 #include "flow.h"
 #include "listen.h"
+#include "ruleline.h"
 #include "util.h"
 
 #define PROTO		1		/* version of the words, see doc/control.md */
@@ -71,7 +72,7 @@ static enum control_next do_status(struct control_cmd *s, struct control_client 
 	jsonline_num(&j, "uptime", (s->ctl->loop->now_ms - s->started_ms) / 1000);
 	jsonline_num(&j, "rules", l->rules.n);
 	jsonline_num(&j, "waiting", waiting_rules(l));
-	jsonline_num(&j, "flows", s->flows->count);
+	jsonline_num(&j, "flows", flow_live(s->flow.flows));
 	jsonline_num(&j, "flows_max", FLOW_MAX);
 	jsonline_num(&j, "clients", s->ctl->clients);
 	control_line(c, &j);
@@ -142,6 +143,72 @@ static enum control_next rules_more(struct control_cmd *s,
 	return control_rules_list_more(&s->rules, c);
 }
 
+static enum control_next do_flows(struct control_cmd *s, struct control_client *c,
+				  char **arg, unsigned n)
+{
+	return control_flow_list(&s->flow, c, arg, n);
+}
+
+static enum control_next flows_more(struct control_cmd *s,
+				    struct control_client *c)
+{
+	return control_flow_list_more(&s->flow, c);
+}
+
+static enum control_next do_kill(struct control_cmd *s, struct control_client *c,
+				 char **arg, unsigned n)
+{
+	return control_flow_kill(&s->flow, c, arg, n);
+}
+
+static enum control_next kill_more(struct control_cmd *s,
+				   struct control_client *c)
+{
+	return control_flow_kill_more(&s->flow, c);
+}
+
+static enum control_next do_stats(struct control_cmd *s, struct control_client *c,
+				  char **arg, unsigned n)
+{
+	(void)arg;
+	(void)n;
+	return control_flow_stats(&s->flow, c);
+}
+
+static enum control_next stats_more(struct control_cmd *s,
+				    struct control_client *c)
+{
+	return control_flow_stats_more(&s->flow, c);
+}
+
+static enum control_next do_metrics(struct control_cmd *s,
+				    struct control_client *c, char **arg,
+				    unsigned n)
+{
+	(void)arg;
+	(void)n;
+	return control_flow_metrics(&s->flow, c);
+}
+
+static enum control_next metrics_more(struct control_cmd *s,
+				      struct control_client *c)
+{
+	return control_flow_metrics_more(&s->flow, c);
+}
+
+static enum control_next do_events(struct control_cmd *s,
+				   struct control_client *c, char **arg,
+				   unsigned n)
+{
+	return control_flow_events(&s->flow, c, arg, n);
+}
+
+static enum control_next events_more(struct control_cmd *s,
+				     struct control_client *c)
+{
+	return control_flow_events_more(&s->flow, c);
+}
+
 static const struct control_verb verbs[] = {
 	{ "hello", 0, 0, "", do_hello, NULL, true },
 	{ "status", 0, 0, "", do_status, NULL, true },
@@ -152,6 +219,11 @@ static const struct control_verb verbs[] = {
 	{ "commit", 0, 1, " [partial]", do_commit, changes_more, false },
 	{ "abort", 0, 0, "", do_abort, NULL, false },
 	{ "rules", 0, 0, "", do_rules, rules_more, true },
+	{ "flows", 0, 10, " [FILTER]", do_flows, flows_more, true },
+	{ "kill", 1, 10, " FLOW, or kill FILTER", do_kill, kill_more, false },
+	{ "stats", 0, 0, "", do_stats, stats_more, true },
+	{ "metrics", 0, 0, "", do_metrics, metrics_more, true },
+	{ "events", 1, 11, " LIST [FILTER]", do_events, events_more, true },
 };
 
 /* Words ------------------------------------------------------------------ */
@@ -252,6 +324,22 @@ static void on_closed(void *ctx, struct control_client *c)
 	struct control_cmd *s = ctx;
 
 	control_rules_closed(&s->rules, c);
+	control_flow_closed(&s->flow, c);
+}
+
+/* A rule has a new state, or is removed */
+static void on_rule(void *ctx, const struct fwd_rule *r, bool removed)
+{
+	struct control_cmd *s = ctx;
+	struct jsonline j;
+
+	if (!events_wanted(s->flow.events, EVENTS_RULES))
+		return;
+	jsonline_begin(&j);
+	jsonline_str(&j, "event", "rule");
+	ruleline_rule(&j, s->rules.listen, r, removed ? "removed" : NULL);
+	jsonline_end(&j);
+	events_add(s->flow.events, EVENTS_RULES, &j);
 }
 
 /**
@@ -259,7 +347,7 @@ static void on_closed(void *ctx, struct control_client *c)
  * @s:		All zero
  * @ctl:	From control_open()
  * @loop:	Gets events and timers of kind REF_CONTROL and REF_CONTROL_WAIT
- * @flows:	Flows
+ * @flows, @events, @stats:	Kept, for requests about them
  *
  * The others are as for control_rules_init().
  *
@@ -267,7 +355,8 @@ static void on_closed(void *ctx, struct control_client *c)
  */
 int control_cmd_init(struct control_cmd *s, struct control *ctl,
 		     struct loop *loop, struct listen *listen,
-		     const struct conf *conf, const struct flow_table *flows,
+		     const struct conf *conf, struct flow_table *flows,
+		     struct events *events, const struct stats *stats,
 		     struct rules *scratch, const struct control_rules_ops *ops,
 		     void *ctx)
 {
@@ -278,9 +367,14 @@ int control_cmd_init(struct control_cmd *s, struct control *ctl,
 
 	s->ctl = ctl;
 	s->conf = conf;
-	s->flows = flows;
+	s->flow.flows = flows;
+	s->flow.events = events;
+	s->flow.loop = loop;
+	s->flow.metrics = (struct metrics){ flows, listen, stats };
 	s->tables.rules = &s->rules;
 	s->started_ms = loop->now_ms;
+	s->rules.stats = &flows->rulestat;
+	listen_on_state(listen, on_rule, s);
 	control_rules_init(&s->rules, ctl, listen, conf, scratch, ops, ctx);
 	return control_watch(ctl, loop, &control_ops, s);
 }

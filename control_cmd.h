@@ -10,24 +10,23 @@
 #include <stdint.h>
 
 #include "control.h"
+#include "control_flow.h"
 #include "control_rules.h"
 #include "control_table.h"
-
-struct flow_table;
 
 #define CONTROL_WORDS	16		/* words behind the name of a request */
 
 /**
  * struct control_cmd - All that requests are about
  * @rules:	Changes of the forwarding rules; @tables: the same by tables
- * @flows:	Flows
+ * @flow:	Flows, counters and events
  * @started_ms:	Start of the program, ms of the loop
  * @verb:	By the client's place: the request that is being answered, NULL: none
  */
 struct control_cmd {
 	struct control *ctl;
 	const struct conf *conf;
-	const struct flow_table *flows;
+	struct control_flow flow;
 	struct control_rules rules;
 	struct control_tables tables;
 	uint64_t started_ms;
@@ -57,7 +56,8 @@ struct control_verb {
 
 int control_cmd_init(struct control_cmd *s, struct control *ctl,
 		     struct loop *loop, struct listen *listen,
-		     const struct conf *conf, const struct flow_table *flows,
+		     const struct conf *conf, struct flow_table *flows,
+		     struct events *events, const struct stats *stats,
 		     struct rules *scratch, const struct control_rules_ops *ops,
 		     void *ctx);
 

@@ -941,13 +941,16 @@ enum control_next control_rules_list_more(struct control_rules *s,
 {
 	struct rule_ref *at = &s->cursor[c->slot];
 	const struct fwd_rule *r = next_listed(&s->listen->rules, *at);
+	struct rule_stats stats;
 	struct jsonline j;
 
 	if (!r)
 		return answer_ok(c);
 	*at = rules_ref(&s->listen->rules, r);
 	jsonline_begin(&j);
-	ruleline_rule(&j, s->listen, r);
+	ruleline_rule(&j, s->listen, r, NULL);
+	stats = rulestat_of(s->stats, *at);
+	ruleline_counters(&j, &stats);
 	control_line(c, &j);
 	return CONTROL_MORE;
 }

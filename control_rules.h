@@ -14,6 +14,7 @@
 #include "listen.h"
 #include "pesto_wire.h"
 #include "rules.h"
+#include "rulestat.h"
 
 #define CONTROL_CHANGES	4096		/* in one transaction */
 #define CONTROL_GONE	1024		/* removed rules that are remembered */
@@ -67,6 +68,7 @@ struct control_rules_ops {
 
 /**
  * struct control_rules - The transaction of one client at a time
+ * @stats:	Counters of the rules
  * @next:	Table that is made: of a specification, then of the whole change
  * @owner:	Client that makes the transaction, NULL: none
  * @stage:	What is done for it
@@ -87,6 +89,7 @@ struct control_rules_ops {
 struct control_rules {
 	struct control *ctl;
 	struct listen *listen;
+	const struct rulestat *stats;
 	const struct conf *conf;
 	struct rules *next;
 	const struct control_rules_ops *ops;

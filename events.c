@@ -83,6 +83,7 @@ static void append(struct events *e, enum events_class class, unsigned kind,
 	ring_write(e, &r, sizeof(r));
 	ring_write(e, data, len);
 	e->count[class]++;
+	e->news = true;
 }
 
 /* Sources ---------------------------------------------------------------- */
@@ -207,6 +208,15 @@ void events_leave(struct events *e, struct events_reader *r)
 		flow_on_change(e->flows, NULL, NULL);
 }
 
+/* events_news() - Were there events since the last call? */
+bool events_news(struct events *e)
+{
+	bool news = e->news;
+
+	e->news = false;
+	return news;
+}
+
 /* events_waiting() - Are there events that a reader has not looked at? */
 bool events_waiting(const struct events *e, const struct events_reader *r)
 {
@@ -214,7 +224,7 @@ bool events_waiting(const struct events *e, const struct events_reader *r)
 }
 
 /* Make a line of how many events a reader has missed; false if there are none */
-static bool lost(const struct events *e, struct events_reader *r,
+static bool lost_line(const struct events *e, struct events_reader *r,
 		 struct jsonline *j)
 {
 	uint64_t n = 0;
@@ -273,7 +283,7 @@ bool events_next(struct events *e, struct events_reader *r, unsigned *budget,
 	char data[JSONLINE_MAX];
 	struct event_record h;
 
-	if (lost(e, r, j))
+	if (lost_line(e, r, j))
 		return true;
 	while (events_waiting(e, r) && *budget) {
 		--*budget;

@@ -30,6 +30,7 @@ enum events_class {
  * @count:	Events of each class so far, up to @head
  * @gone:	The same up to @tail: they are not there any more
  * @readers:	Number of readers of each class
+ * @news:	Something was written since events_news()
  */
 struct events {
 	struct flow_table *flows;
@@ -37,6 +38,7 @@ struct events {
 	uint64_t head, tail;
 	uint64_t count[EVENTS_CLASSES], gone[EVENTS_CLASSES];
 	unsigned readers[EVENTS_CLASSES];
+	bool news;
 	uint8_t ring[EVENTS_RING];
 };
 
@@ -63,6 +65,7 @@ bool events_wanted(const struct events *e, enum events_class class);
 void events_add(struct events *e, enum events_class class,
 		const struct jsonline *j);
 void events_host(struct events *e, const char *text);
+bool events_news(struct events *e);
 bool events_waiting(const struct events *e, const struct events_reader *r);
 bool events_next(struct events *e, struct events_reader *r, unsigned *budget,
 		 struct jsonline *j);

@@ -313,6 +313,16 @@ static inline bool flow_is_on(const struct flow *f, enum pif pif)
 	return f->pif[INI] == pif || f->pif[TGT] == pif;
 }
 
+/* Flows at the moment, without @shared entries */
+static inline uint32_t flow_live(const struct flow_table *t)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < FLOW_CLASSES; i++)
+		n += t->live[i][FLOW_TAP] + t->live[i][FLOW_BYPASS];
+	return n;
+}
+
 static inline enum flow_path flow_path(const struct flow *f)
 {
 	return flow_is_on(f, PIF_TAP) ? FLOW_TAP : FLOW_BYPASS;

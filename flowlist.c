@@ -115,8 +115,8 @@ static bool condition(struct flowlist_filter *f, enum key which,
 }
 
 /* Make a sentence about a word; @expected may be NULL */
-static bool wrong(char error[FLOWLIST_TEXT], const char *word,
-		  const char *problem, const char *expected)
+static bool filter_wrong(char error[FLOWLIST_TEXT], const char *word,
+			 const char *problem, const char *expected)
 {
 	snprintf(error, FLOWLIST_TEXT, "'%.*s' %s%s%s", WORD_SHOWN, word,
 		 problem, expected ? ": expected " : "",
@@ -151,16 +151,16 @@ bool flowlist_parse(char *const *word, unsigned n, struct flowlist_filter *f,
 		for (k = 0; k < KEYS && strcmp(word[i], key[k].name); k++)
 			;
 		if (k == KEYS)
-			return wrong(error, word[i], "is no condition",
-				     "proto, rule, src, dst or port");
+			return filter_wrong(error, word[i], "is no condition",
+					    "proto, rule, src, dst or port");
 		if (seen & 1U << k)
-			return wrong(error, word[i], "is given twice", NULL);
+			return filter_wrong(error, word[i], "is given twice", NULL);
 		if (i + 1 == n)
-			return wrong(error, word[i], "lacks a value",
-				     key[k].expected);
+			return filter_wrong(error, word[i], "lacks a value",
+					    key[k].expected);
 		if (!condition(f, k, word[i + 1]))
-			return wrong(error, word[i + 1], "is not valid",
-				     key[k].expected);
+			return filter_wrong(error, word[i + 1], "is not valid",
+					    key[k].expected);
 		seen |= 1U << k;
 	}
 	return true;
@@ -228,8 +228,9 @@ void flowlist_describe(const struct flow_table *t, const struct flow *f,
 	};
 }
 
-static void put_end(struct jsonline *j, const char *name, const union inany *a,
-		    const char *port_name, uint16_t port)
+static void put_flow_end(struct jsonline *j, const char *name,
+			 const union inany *a, const char *port_name,
+			 uint16_t port)
 {
 	char buf[INANY_STRLEN];
 
@@ -252,10 +253,10 @@ void flowlist_fields(struct jsonline *j, const struct flowlist_flow *l)
 	jsonline_str(j, "flow", ref);
 	jsonline_str(j, "proto", l->proto == IPPROTO_TCP ? "tcp" :
 				 l->proto == IPPROTO_UDP ? "udp" : "icmp");
-	put_end(j, "src", &l->src, "sport", l->sport);
-	put_end(j, "dst", &l->dst, "dport", l->dport);
+	put_flow_end(j, "src", &l->src, "sport", l->sport);
+	put_flow_end(j, "dst", &l->dst, "dport", l->dport);
 	if (!inany_equals(&l->target, &l->dst) || l->to != l->dport)
-		put_end(j, "target", &l->target, "to", l->to);
+		put_flow_end(j, "target", &l->target, "to", l->to);
 	jsonline_str(j, "path", l->path == FLOW_TAP ? "tap" : "bypass");
 	jsonline_str(j, "state", l->state);
 	jsonline_num(j, "age", l->age);

@@ -10,7 +10,7 @@
  *	passt_bytes_total{dir="in"} 12345
  *	passt_bytes_total{dir="out"} 678
  *
- * Counters of --stats for which there is no metric are in passt_counter_total, under the
+ * Counters of --stats for which there is no metric are in passt_stats_total, under the
  * names that stats.c gives them.
  */
 
@@ -261,7 +261,7 @@ static const struct family {
 	{ "passt_rule_state", "gauge",
 	  "Ports of a rule that are bound, with the state of the rule",
 	  rule_state },
-	{ "passt_counter_total", "counter", "Other counters of --stats", NULL },
+	{ "passt_stats_total", "counter", "Other counters of --stats", NULL },
 };
 
 /* Is there a metric for this counter? */

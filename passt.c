@@ -520,8 +520,8 @@ static void control_start(struct passt *s)
 		.fit = rules_fit, .applied = rules_changed,
 	};
 	int rc = control_cmd_init(&s->control_cmd, &s->control, &s->loop,
-				  &s->listen, s->conf, &s->flows, &s->rules,
-				  &ops, s);
+				  &s->listen, s->conf, &s->flows, &s->events,
+				  &s->stats, &s->rules, &ops, s);
 
 	if (rc)
 		die_rc(rc, "Couldn't watch the control socket");
@@ -900,6 +900,19 @@ static void timer_dispatch(struct passt *s, union epoll_ref ref)
 	}
 }
 
+/* Serve clients of the control socket; true if there is more to do */
+static bool control_step(struct passt *s)
+{
+	bool more;
+
+	if (events_news(&s->events))
+		control_kick(&s->control);
+	more = control_run(&s->control);
+	if (control_flow_killed(&s->control_cmd.flow))
+		more |= tap_flush(s->tap);
+	return more;
+}
+
 /* Go on with a change of the rules, after all else; true if there is more to do */
 static bool rules_step(struct passt *s)
 {
@@ -934,8 +947,9 @@ static int loop_run(struct passt *s)
 		busy = tcp_run_ready(&s->tcp);
 		busy |= tcp_splice_run_ready(&s->tcp_splice);
 		busy |= tap_flush(s->tap);
-		busy |= control_run(&s->control);
+		busy |= control_step(s);
 		busy |= rules_step(s);
+		busy |= s->events.news;
 		if (s->ended)
 			busy = drained(s, n, busy);
 	}

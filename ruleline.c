@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "listen.h"
+#include "rulestat.h"
 #include "util.h"
 
 #define PRIVILEGED	\
@@ -131,15 +132,16 @@ static const char *addr_text(const struct fwd_rule *r, char buf[INANY_STRLEN])
  * @j:		Gets the fields
  * @l:		Listening sockets
  * @r:		Rule of their table
+ * @state:	Word in place of the state, NULL: none
  */
 void ruleline_rule(struct jsonline *j, const struct listen *l,
-		   const struct fwd_rule *r)
+		   const struct fwd_rule *r, const char *state)
 {
 	char addr[INANY_STRLEN];
 
 	ruleline_name(j, rules_ref(&l->rules, r));
 	jsonline_str(j, "kind", ruleline_kind(rule_kind(r)));
-	ruleline_state(j, l, r, NULL);
+	ruleline_state(j, l, r, state);
 	jsonline_str(j, "addr", addr_text(r, addr));
 	if (*r->ifname)
 		jsonline_str(j, "if", r->ifname);
@@ -149,4 +151,13 @@ void ruleline_rule(struct jsonline *j, const struct listen *l,
 	if (inany_is_set(&r->to_addr))
 		jsonline_str(j, "target",
 			     inany_ntop(&r->to_addr, addr, sizeof(addr)));
+}
+
+/* ruleline_counters() - Connections, flows and bytes of a rule */
+void ruleline_counters(struct jsonline *j, const struct rule_stats *s)
+{
+	jsonline_num(j, "conns", s->conns);
+	jsonline_num(j, "flows", s->flows);
+	jsonline_num(j, "in", s->in);
+	jsonline_num(j, "out", s->out);
 }

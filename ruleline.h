@@ -12,6 +12,7 @@
 #include "rules.h"
 
 struct listen;
+struct rule_stats;
 
 #define RULELINE_TEXT	512		/* bytes of a sentence */
 
@@ -24,6 +25,7 @@ void ruleline_name(struct jsonline *j, struct rule_ref ref);
 void ruleline_state(struct jsonline *j, const struct listen *l,
 		    const struct fwd_rule *r, const char *state);
 void ruleline_rule(struct jsonline *j, const struct listen *l,
-		   const struct fwd_rule *r);
+		   const struct fwd_rule *r, const char *state);
+void ruleline_counters(struct jsonline *j, const struct rule_stats *s);
 
 #endif /* RULELINE_H */

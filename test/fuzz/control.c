@@ -18,12 +18,15 @@
 #include <unistd.h>
 
 #include "../../control_cmd.h"
+#include "../../events.h"
 #include "../../flow.h"
 #include "../../json.h"
 #include "../../listen.h"
 #include "../../listen_change.h"
 #include "../../log.h"
 #include "../../pesto_wire.h"
+#include "../../stats.h"
+#include "../../tap.h"
 
 #define OUT_MAX		(1 << 20)
 #define TURNS		20000		/* more than any input needs */
@@ -39,6 +42,9 @@ static struct listen l;
 static struct conf conf;
 static struct hostnet hostnet;
 static struct flow_table flows;
+static struct events events;
+static struct tap_stats tap_counters;
+static const struct stats counters = { .tap = &tap_counters };
 static struct rules scratch;
 static uint8_t out[2][OUT_MAX];
 static size_t out_len[2];
@@ -102,8 +108,10 @@ static void setup(uint8_t mode, int fd)
 	if (!lp.epfd)
 		assert(!loop_init(&lp));
 	listen_init(&l, &conf, &hostnet, &lp, NULL, 1024);
-	assert(!control_cmd_init(&cmd, &ctl, &lp, &l, &conf, &flows, &scratch,
-				 &ops, NULL));
+	memset(&events, 0, sizeof(events));
+	events_init(&events, &flows, &lp);
+	assert(!control_cmd_init(&cmd, &ctl, &lp, &l, &conf, &flows, &events,
+				 &counters, &scratch, &ops, NULL));
 	if (mode & 8) {
 		ctl.client[0].words = true;	/* as if it had a name */
 		ctl.client[0].out_len = 0;
@@ -141,6 +149,8 @@ static void turns(int fd, unsigned run)
 			control_event(&ctl, ref, ev[k].events);
 			any = true;
 		}
+		if (events_news(&events))
+			control_kick(&ctl);
 		any |= control_run(&ctl);
 		any |= listen_step(&l, SLICE_US);
 		if (!listen_busy(&l))

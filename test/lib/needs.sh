@@ -56,6 +56,7 @@ xmllint			libxml2-utils		soft
 zsh			zsh			soft
 fish			fish			soft
 mandoc			mandoc			soft
+promtool		prometheus		soft
 readelf			binutils
 /usr/share/build-essential/list build-essential	soft
 dpkg-buildpackage	dpkg-dev		soft

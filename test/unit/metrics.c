@@ -146,9 +146,9 @@ int main(void)
 	ok(has("passt_frame_bytes_total{dir=\"in\"} 18446744073709551615"),
 	   "large values are whole");
 	ok(has("passt_frames_lost_total 0"), "a sample may have no label");
-	ok(has("passt_counter_total{name=\"tcp_past_the_tap.opened\"} 3"),
+	ok(has("passt_stats_total{name=\"tcp_past_the_tap.opened\"} 3"),
 	   "other counters are listed by their names");
-	ok(!has("passt_counter_total{name=\"flows.tcp\"} 1"),
+	ok(!has("passt_stats_total{name=\"flows.tcp\"} 1"),
 	   "what has a metric of its own is not among them");
 	stats_walk();
 	return done();
