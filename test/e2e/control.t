@@ -289,4 +289,26 @@ kill -9 "$INNER"
 wait_for -t 10 gone "$DAEMON"
 ok $? "a client does not keep the daemon when the namespace has ended"
 kill $idler
+
+# --- passt --------------------------------------------------------------------------------------------
+
+rm -f "$S"
+exec_as user "$(dirname "$PASTA")/passt" -f -q -s "$T/home/vm" -c "$S" -t 127.0.0.1/7800 &
+DAEMON=$!
+wait_for -t 5 pesto "$S" status
+ok $? "passt serves a control socket, too"
+says 0 "" pesto -A -t 127.0.0.1/7801 -u 127.0.0.1/7801 -t 127.0.0.1/all:10.88.0.5,~1-7899,~8000-65535 "$S"
+says 0 "passt/pasta configuration ($S)
+  HOST
+    TCP [127.0.0.1]:7800  =>  7800
+    TCP [127.0.0.1]:7801  =>  7801
+    UDP [127.0.0.1]:7801  =>  7801
+    TCP [127.0.0.1]:7900-7999  =>  10.88.0.5:7900-7999 (best effort)" pesto -s "$S"
+t "  the ports are bound" listening tcp 7999
+fails "'tcp-ns' is for pasta mode only" pesto "$S" add tcp-ns 80
+fails "'auto' is for pasta mode only" pesto -A -t auto "$S"
+says 0 "" pesto -C HOST "$S"
+listening tcp 7999
+is $? 1 "they are closed when the rule is deleted"
+kill $DAEMON
 done_testing
