@@ -439,7 +439,7 @@ static void protocols_init(struct passt *s)
 	input_init(&s->input, c, net, &s->guest, &s->dns, s->tap, &s->loop,
 		   &s->tcp, &s->udp, &s->icmp);
 	tcp_migrate_init(&s->tcp_migrate, &s->tcp, &repairer, s->repair.fd >= 0,
-			 &s->migrate_flows);
+			 &s->listen.rules, &s->migrate_flows);
 	migrate_init(&s->migrate, &s->guest, net, &s->migrate_flows);
 	guest_mac_init(s);
 }

@@ -515,11 +515,40 @@ static bool sane(const struct record *r, uint64_t now_ms)
 	       r->poll_ms <= POLL_LIMIT_MS && r->rtt_ms <= 60000;
 }
 
+/* Does @r forward the port of an inbound connection here, to where it leads? */
+static bool forwards(const struct fwd_rule *r, const struct record *rec)
+{
+	const struct flowside *at = &rec->k.at;
+
+	if (rule_kind(r) != RULE_HOST_TCP || at->oport < r->first ||
+	    at->oport > r->last || fwd_port(r, at->oport) != rec->tap.eport)
+		return false;
+	if (inany_is_set(&r->to_addr) &&
+	    !inany_equals(&r->to_addr, &rec->tap.eaddr))
+		return false;
+	if (inany_is_set(&r->addr))
+		return inany_equals(&r->addr, &at->oaddr);
+	return !r->only6 || !inany_is_v4(&at->oaddr);
+}
+
+/* find_rule() - The rule in force that brings an inbound connection, NULL: none */
+static const struct fwd_rule *find_rule(const struct tcp_migrate *m,
+					const struct record *rec)
+{
+	const struct fwd_rule *r = NULL;
+
+	while ((r = rules_next(m->rules, r)) && !forwards(r, rec))
+		;
+	return r;
+}
+
 /*
  * allowed() - Could this flow have begun here?
  *
- * A connection of the guest leads to where the options of this program let it lead.
- * None leads to this machine itself.
+ * The options and rules of this program count, not those at the source. A connection of
+ * the guest leads to where they let it lead, and one to the guest has a rule. The
+ * interface of a rule does not count: none is known. No connection leads to this machine
+ * itself.
  */
 static bool allowed(const struct tcp_migrate *m, const struct record *r)
 {
@@ -536,7 +565,7 @@ static bool allowed(const struct tcp_migrate *m, const struct record *r)
 	    !inany_is_unicast(&r->tap.eaddr) || !r->tap.oport || !r->tap.eport)
 		return false;
 	if (!r->outbound)
-		return true;
+		return find_rule(m, r);
 	return fwd_from_tap(t->conf, t->net, t->dns, IPPROTO_TCP, &r->tap, &host) &&
 	       host.eport == at->eport && inany_equals(&host.eaddr, &at->eaddr);
 }
@@ -583,15 +612,18 @@ static void get_queue(struct tcp_migrate *m, struct migio *io, int fd,
 /* Start a flow for a restored socket; NULL without room */
 static struct flow *start(struct tcp_migrate *m, const struct record *r, int fd)
 {
-	const struct rule_ref none = { 0 };
+	const struct fwd_rule *rule = r->outbound ? NULL : find_rule(m, r);
+	struct rule_ref ref = { 0 };
 	struct tcp *t = m->tcp;
 	struct tcp_conn *c;
 	struct flow *f;
 
 	if (flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP, &r->tap, NULL))
 		return NULL;
-	f = r->outbound ? tcp_start_flow(t, fd, none, PIF_TAP, &r->tap, &r->k.at) :
-	    tcp_start_flow(t, fd, none, PIF_HOST, &r->k.at, &r->tap);
+	if (rule)
+		ref = rules_ref(m->rules, rule);
+	f = r->outbound ? tcp_start_flow(t, fd, ref, PIF_TAP, &r->tap, &r->k.at) :
+	    tcp_start_flow(t, fd, ref, PIF_HOST, &r->k.at, &r->tap);
 	if (!f)
 		return NULL;
 	flow_set_rank(t->flows, f, FLOW_KEPT);
@@ -796,13 +828,15 @@ static void rollback(void *ctx)
  * @t:		TCP
  * @repair:	Sets the repair mode
  * @mobile:	A repairer may come
+ * @rules:	Forwarding rules in force
  * @ops:	Set to the functions of this file
  */
 void tcp_migrate_init(struct tcp_migrate *m, struct tcp *t,
 		      const struct tcp_repairer *repair, bool mobile,
-		      struct migrate_flows *ops)
+		      const struct rules *rules, struct migrate_flows *ops)
 {
 	m->tcp = t;
+	m->rules = rules;
 	t->mobile = mobile;
 	m->repair = *repair;
 	m->arrivals = m->refused = 0;

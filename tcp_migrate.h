@@ -11,6 +11,7 @@
 
 #include "flow.h"
 #include "migrate.h"
+#include "rules.h"
 #include "tcp.h"
 
 #define TCP_MIGRATE_ROOM	(1U << 20)	/* bytes, for unsent data of all flows */
@@ -41,6 +42,7 @@ struct tcp_arrival {
  * struct tcp_migrate - Flows that leave or arrive
  * @tcp:	All TCP flows
  * @repair:	Sets the repair mode
+ * @rules:	Forwarding rules in force here
  * @refused:	Flows that could not be moved here
  * @arrivals:	Number of flows in @arrival
  * @used:	Bytes in @room
@@ -50,6 +52,7 @@ struct tcp_arrival {
 struct tcp_migrate {
 	struct tcp *tcp;
 	struct tcp_repairer repair;
+	const struct rules *rules;
 	unsigned refused, arrivals;
 	uint32_t used;
 	struct tcp_arrival arrival[FLOW_MAX];
@@ -59,6 +62,6 @@ struct tcp_migrate {
 
 void tcp_migrate_init(struct tcp_migrate *m, struct tcp *t,
 		      const struct tcp_repairer *repair, bool mobile,
-		      struct migrate_flows *ops);
+		      const struct rules *rules, struct migrate_flows *ops);
 
 #endif /* TCP_MIGRATE_H */

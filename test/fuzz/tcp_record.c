@@ -61,6 +61,7 @@ static struct fake_tap tap;
 static struct tcp tcp;
 static struct tcp_migrate migrate;
 static struct migrate_flows ops;
+static struct rules rules;
 static struct migio io;
 static union inany peer4, ours4, guest4, peer6, ours6, guest6;
 static int stream = -1, peer = -1;
@@ -606,7 +607,7 @@ static void setup(void)
 	loop_init(&loop);
 	fake_tap_init(&tap, 0, 1500);
 	tcp_init(&tcp, &conf, &hostnet, &guest, &dns, &flows, &tap.tap, &loop, key);
-	tcp_migrate_init(&migrate, &tcp, &repairer, true, &ops);
+	tcp_migrate_init(&migrate, &tcp, &repairer, true, &rules, &ops);
 	stream = memfd_create("state", MFD_CLOEXEC);
 }
 
@@ -651,6 +652,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	port = port < 65000 ? port + 1 : 1024;
 	tap.room = FAKE_FRAMES;
 	moved = false;
+	rules_init(&rules);
+	rules_append(&rules, &(struct fwd_rule){
+		.proto = IPPROTO_TCP, .first = port, .last = port, .to = GPORT });
 	fd = next_fd();
 	build(&s);
 	write_stream(&s);

@@ -58,6 +58,7 @@ static struct world {
 	struct tcp tcp;
 	struct tcp_migrate migrate;
 	struct migrate_flows ops;
+	struct rules rules;
 } worlds[2], *source = &worlds[0], *target = &worlds[1];
 
 /* The guest's half of the connection; @wnd: window that it tells, bytes */
@@ -122,7 +123,9 @@ static void start_world(struct world *w)
 	fake_tap_init(&w->fake, 0, 1500);
 	tcp_init(&w->tcp, &w->conf, &w->hostnet, &w->guest, &w->dns, &w->flows,
 		 &w->fake.tap, &w->loop, key);
-	tcp_migrate_init(&w->migrate, &w->tcp, &repairer, true, &w->ops);
+	tcp_migrate_init(&w->migrate, &w->tcp, &repairer, true, &w->rules,
+			 &w->ops);
+	rules_init(&w->rules);
 }
 
 /* The guest ----------------------------------------------------------------- */
@@ -309,11 +312,9 @@ static void listen_there(void)
 	net->port = port;
 }
 
-/* The guest connects through the source; @near as if by the distance of the peer */
-static bool connect_guest(bool near)
+/* Both daemons start, and the guest at the source */
+static void begin(void)
 {
-	unsigned i;
-
 	start_world(source);
 	start_world(target);
 	g.at = source;
@@ -324,6 +325,14 @@ static bool connect_guest(bool near)
 	peer_got = peer_sent = 0;
 	peer_eof = no_helper = false;
 	helper_fails = 0;
+}
+
+/* The guest connects through the source; @near as if by the distance of the peer */
+static bool connect_guest(bool near)
+{
+	unsigned i;
+
+	begin();
 	guest_send(TCPF_SYN, ISN - 1, NULL, 0);
 	for (i = 0; i < 1000 && !g.rcv_nxt; i++)
 		turn();
@@ -925,6 +934,80 @@ static void one_of_two(void)
 	net = &net4;
 }
 
+/* A connection of the peer to a forwarded port of the source, which is @*port */
+static bool connect_inbound(uint16_t *port)
+{
+	union inany ours = addr(net->ours), there = addr(net->peer);
+	struct flowside host = { ours, there, 0, 0 };
+	struct flowside tap = { there, addr(net->guest), 0, GPORT };
+	union sockaddr_inany sa;
+	socklen_t len = inany_to_sockaddr(&ours, 0, 0, &sa);
+	int l = socket(sa.sa.sa_family, SOCK_STREAM, 0), fd;
+	unsigned i;
+
+	begin();
+	if (bind(l, &sa.sa, len) || listen(l, 1) || getsockname(l, &sa.sa, &len))
+		return false;
+	inany_from_sockaddr(&sa, &host.oaddr, &host.oport);
+	peer = socket(sa.sa.sa_family, SOCK_STREAM, 0);
+	inany_to_sockaddr(&there, 0, 0, &sa);
+	bind(peer, &sa.sa, len);
+	inany_to_sockaddr(&ours, host.oport, 0, &sa);
+	if (connect(peer, &sa.sa, len) || getsockname(peer, &sa.sa, &len))
+		return false;
+	fcntl(peer, F_SETFL, O_NONBLOCK);
+	inany_from_sockaddr(&sa, &host.eaddr, &host.eport);
+	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+	close(l);
+	net->port = tap.oport = host.eport;
+	*port = host.oport;
+	tcp_accepted(&source->tcp, fd, (struct rule_ref){ 0 }, &host, &tap);
+	for (i = 0; i < 1000 && !g.rcv_nxt; i++)
+		turn();
+	guest_send(TCPF_SYN | TCPF_ACK, ISN - 1, NULL, 0);
+	turns(5);
+	return g.rcv_nxt && !g.refused;
+}
+
+/* The rules of the target decide about connections to forwarded ports */
+static void inbound(const char *where, const char *to, int port_is, uint16_t target_port,
+		    bool moves)
+{
+	struct fwd_rule r = { .proto = IPPROTO_TCP, .to = target_port };
+	uint16_t port, listens = net->port;
+
+	ok(connect_inbound(&port), "the peer connects to a forwarded port");
+	r.first = r.last = port + port_is;
+	r.addr = addr(where);
+	r.to_addr = addr(to);
+	if (target_port)
+		rules_append(&target->rules, &r);
+	move();
+	okf(target->flows.count == moves && target->migrate.refused == !moves,
+	    "with a rule for port %s%d, address '%s', to port %u, '%s', it %s",
+	    port_is ? "+" : "", port_is, where ? where : "", target_port,
+	    to ? to : "", moves ? "moves" : "does not move");
+	if (moves) {
+		guest_write(3000);
+		peer_write(4000);
+		all_arrive();
+	}
+	disconnect();
+	net->port = listens;
+}
+
+static void rules_decide(void)
+{
+	inbound(NULL, NULL, 0, GPORT, true);
+	inbound(net->ours, NULL, 0, GPORT, true);
+	inbound(NULL, net->guest, 0, GPORT, true);
+	inbound(NULL, NULL, 0, 0, false);
+	inbound(NULL, NULL, 1, GPORT, false);
+	inbound(NULL, NULL, 0, GPORT + 1, false);
+	inbound(net->peer, NULL, 0, GPORT, false);
+	inbound(NULL, net->peer, 0, GPORT, false);
+}
+
 /* All of a family: the same for both */
 static void connections(void)
 {
@@ -970,8 +1053,10 @@ int main(void)
 	without_helper();
 	second_load();
 	hostile();
+	rules_decide();
 	net = &net6;
 	connections();
+	rules_decide();
 	many_at_once();
 	one_of_two();
 	return done();
