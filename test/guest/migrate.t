@@ -4,10 +4,7 @@
 # A guest with passt --vhost-user moves to another host that has the same addresses, and
 # back; it goes on where it was if that fails
 
-. "$(dirname "$0")/../lib/vm.sh"
-. "$(dirname "$0")/../lib/root.sh"
-vm_image
-root_image
+. "$(dirname "$0")/../lib/vmroot.sh"
 . "$(dirname "$0")/../lib/ns.sh"
 . "$NS_TOP/test/lib/vm.sh"
 . "$NS_TOP/test/lib/root.sh"

@@ -4,10 +4,7 @@
 # passt is killed under a running guest: a qemu that connects again (10, from
 # Debian 13) finds the next passt, and the guest its network
 
-. "$(dirname "$0")/../lib/vm.sh"
-. "$(dirname "$0")/../lib/root.sh"
-vm_image
-root_image
+. "$(dirname "$0")/../lib/vmroot.sh"
 . "$(dirname "$0")/../lib/ns.sh"
 . "$NS_TOP/test/lib/vm.sh"
 . "$NS_TOP/test/lib/root.sh"

@@ -5,10 +5,7 @@
 # daemon and front-ends that end and come back, a guest that reboots, stands still, and gets
 # more memory while data flows
 
-. "$(dirname "$0")/../lib/vm.sh"
-. "$(dirname "$0")/../lib/root.sh"
-vm_image
-root_image
+. "$(dirname "$0")/../lib/vmroot.sh"
 . "$(dirname "$0")/../lib/ns.sh"
 . "$NS_TOP/test/lib/vm.sh"
 . "$NS_TOP/test/lib/root.sh"

@@ -20,7 +20,8 @@
 #   vm_incoming NAME SOCKET	a machine that waits for another one
 #   vm_leave FROM TO		begin to migrate: ends when the guest stands still
 #   vm_arrive FROM		go on: ends when the migration has; 0 if well
-#   vm_migrate FROM TO WHERE	all of it, with the cable
+#   vm_migrate FROM TO WHERE	all of it, with the cable: that comes last, as a host without
+#				the sockets would reset connections
 
 hosts_start() {
 	unshare --net sleep infinity &
@@ -104,5 +105,5 @@ vm_arrive() {
 }
 
 vm_migrate() {
-	vm_leave "$1" "$2" && plug "$3" && vm_arrive "$1" && wait_for vm_ready "$2"
+	vm_leave "$1" "$2" && vm_arrive "$1" && plug "$3" && wait_for vm_ready "$2"
 }

@@ -8,6 +8,8 @@
  *	  -r N		bytes expected before the end of the stream
  *	  -n N		connections, all open at once (default 1)
  *	  -p AT:SECS	after AT bytes read nothing for SECS seconds
+ *	  -p AT:/FILE	after AT bytes read nothing until this file is there
+ *	  -B N		receive buffer of a server
  *	  -w		send only after the peer ended its side
  *	  -R		when all is sent and received, reset instead of closing
  *	  -c N		at most N bytes in a write (default 256k), sent at once
@@ -54,8 +56,9 @@ struct conn {
 
 static struct {
 	bool	listen, wait, reset, quiet;
-	uint64_t send, expect, pause_at;
+	uint64_t send, expect, pause_at, rcvbuf;
 	double	pause_s;
+	const char *pause_file;
 	unsigned n;
 	size_t chunk;
 	uint16_t sport;
@@ -140,9 +143,16 @@ static int send_some(struct conn *c)
 	return 0;
 }
 
+static void pause_now(void)
+{
+	poll(NULL, 0, (int)(o.pause_s * 1000));
+	while (o.pause_file && access(o.pause_file, F_OK))
+		poll(NULL, 0, 50);
+}
+
 static int receive_some(struct conn *c, uint8_t *buf)
 {
-	bool pause = o.pause_s > 0 && c->received < o.pause_at;
+	bool pause = (o.pause_s > 0 || o.pause_file) && c->received < o.pause_at;
 	size_t n = pause && o.pause_at - c->received < CHUNK ?
 		   (size_t)(o.pause_at - c->received) : CHUNK;
 	ssize_t rc = recv(c->fd, buf, n, MSG_DONTWAIT);
@@ -155,7 +165,7 @@ static int receive_some(struct conn *c, uint8_t *buf)
 		c->bad = true;
 	c->received += (uint64_t)rc;
 	if (pause && c->received == o.pause_at)
-		poll(NULL, 0, (int)(o.pause_s * 1000));
+		pause_now();
 	return 0;
 }
 
@@ -259,6 +269,9 @@ static int listener(void)
 	if (s < 0)
 		die("socket");
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (o.rcvbuf)
+		setsockopt(s, SOL_SOCKET, SO_RCVBUF, &(int){ (int)o.rcvbuf },
+			   sizeof(int));
 	if (bind(s, o.to->ai_addr, o.to->ai_addrlen) || listen(s, 512))
 		die("listen");
 	return s;
@@ -274,19 +287,22 @@ static void options(int argc, char **argv)
 		die("usage: tcpx listen|connect ADDR PORT [OPTION...]");
 	o.listen = !strcmp(argv[1], "listen");
 	optind = 4;
-	while ((c = getopt(argc, argv, "s:r:n:p:c:wRqb:")) != -1)
+	while ((c = getopt(argc, argv, "s:r:n:p:c:wRqb:B:")) != -1)
 		switch (c) {
 		case 's': o.send = number(optarg); break;
 		case 'r': o.expect = number(optarg); break;
 		case 'n': o.n = (unsigned)number(optarg); break;
 		case 'c': o.chunk = number(optarg); break;
+		case 'B': o.rcvbuf = number(optarg); break;
 		case 'w': o.wait = true; break;
 		case 'R': o.reset = true; break;
 		case 'q': o.quiet = true; break;
 		case 'b': o.sport = number(optarg); break;
 		case 'p':
 			o.pause_at = number(optarg);
-			if (strchr(optarg, ':'))
+			if (strchr(optarg, '/'))
+				o.pause_file = strchr(optarg, '/');
+			else if (strchr(optarg, ':'))
 				o.pause_s = strtod(strchr(optarg, ':') + 1, NULL);
 			break;
 		default:
