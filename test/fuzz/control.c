@@ -153,6 +153,7 @@ static void turns(int fd, unsigned run)
 			control_kick(&ctl);
 		any |= control_run(&ctl);
 		any |= listen_step(&l, SLICE_US);
+		l.udp_closed = false;	/* there are no flows to end */
 		if (!listen_busy(&l))
 			any |= control_rules_settle(&cmd.rules);
 		if (!any)
