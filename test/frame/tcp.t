@@ -10,10 +10,12 @@ import copy
 import errno
 import fcntl
 import hashlib
+import os
 import random
 import select
 import socket
 import struct
+import tempfile
 import time
 
 import frames
@@ -248,6 +250,41 @@ def syn_again_while_connecting(env, ip):
               "second connection to the peer")
     c.send("A")
     far.expect("A", ack=1)
+
+
+@test("a connection that is killed on request: RST to both ends, in any state")
+def killed(env, ip):
+    folder = tempfile.TemporaryDirectory(prefix="frame.")
+    env.stack.callback(folder.cleanup)
+    path = os.path.join(folder.name, "control")
+    shared = env.guest
+    env.stack.callback(lambda: setattr(env, "guest", shared))
+    d = env.spawn("-c", path)
+    env.stack.callback(d.stop)
+    env.guest = d.link
+
+    def kill(port):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.bind("")			# a client with a name speaks words
+            s.connect(path)
+            s.sendall(b"kill proto tcp port %d\n" % port)
+            check(s.recv(4096) == b'{"ok":true,"killed":1}\n', "one flow is killed")
+
+    c = env.conn(ip, env.next_port(), dst=ip.silent)
+    c.send("S")
+    env.far_syn(ip, c.dport)
+    kill(c.dport)
+    c.expect("RA", ack=1)
+    c = env.connect(ip)
+    c.peer.sendall(b"not acknowledged")
+    c.expect("PA")
+    kill(c.dport)
+    c.expect("RA")
+    check(peer_error(c.peer) == errno.ECONNRESET, "the peer gets a RST")
+    c.send("PA", b"late")
+    c.expect("R")
+    c.quiet()
 
 
 @test("a name server of the other family: data both ways, no route is told by ICMP")
