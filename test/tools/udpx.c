@@ -8,6 +8,11 @@
  *		COUNT requests of SIZE bytes on each of FLOWS connected sockets, all
  *		open at once, each answer checked; SPORT is the first source port
  *
+ *	udpx pace ADDR PORT [-s SIZE] [-c COUNT]
+ *		COUNT requests, one each millisecond, without waiting for answers. A line
+ *		tells how many came, and the longest time between two of them:
+ *		sent=N got=N gap_us=N
+ *
  * The last line of "ask" tells: ok=N lost=N bad=N errno=0|ECONNREFUSED... ms=N
  * and the exit status is 0 if each request was answered.
  */
@@ -136,6 +141,51 @@ static int ask(void)
 	return good != o.flows * o.count;
 }
 
+static int64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Take answers until @until; each one tells how long there was none */
+static int take_until(int s, int64_t until, int64_t *last, int64_t *gap)
+{
+	struct pollfd p = { .fd = s, .events = POLLIN };
+	int64_t left;
+	int got = 0;
+
+	while ((left = until - now_us()) > 0) {
+		const struct timespec ts = { .tv_nsec = left * 1000 };
+
+		if (ppoll(&p, 1, &ts, NULL) != 1 ||
+		    recv(s, buf, sizeof(buf), MSG_DONTWAIT) < 0)
+			continue;
+		got++;
+		if (now_us() - *last > *gap)
+			*gap = now_us() - *last;
+		*last = now_us();
+	}
+	return got;
+}
+
+static int pace(void)
+{
+	int64_t at = now_us(), last = at, gap = 0;
+	int s = flow_open(0), i, sent = 0, got = 0;
+
+	for (i = 0; i < o.count; i++) {
+		memset(buf, i, o.size);
+		sent += send(s, buf, o.size, 0) == (ssize_t)o.size;
+		at += 1000;
+		got += take_until(s, at, &last, &gap);
+	}
+	got += take_until(s, at + 500000, &last, &gap);
+	printf("sent=%d got=%d gap_us=%lld\n", sent, got, (long long)gap);
+	return got != o.count;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM,
@@ -143,7 +193,7 @@ int main(int argc, char **argv)
 	int c;
 
 	if (argc < 4 || getaddrinfo(argv[2], argv[3], &hints, &o.to))
-		die("usage: udpx echo|ask ADDR PORT [OPTION...]");
+		die("usage: udpx echo|ask|pace ADDR PORT [OPTION...]");
 	optind = 4;
 	while ((c = getopt(argc, argv, "s:n:c:p:t:")) != -1)
 		switch (c) {
@@ -156,5 +206,5 @@ int main(int argc, char **argv)
 		}
 	if (!strcmp(argv[1], "echo"))
 		echo();
-	return ask();
+	return !strcmp(argv[1], "pace") ? pace() : ask();
 }
