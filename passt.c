@@ -490,7 +490,7 @@ static void ports_open(struct passt *s)
 	inbound_init(&s->inbound, s->conf, &s->hostnet, &s->guest, l,
 		     &s->flows, &s->loop, &to);
 	udp_splice_init(&s->udp_splice, s->conf, &s->hostnet, &s->guest,
-			&s->flows, &s->loop, nsh, &s->udp_io);
+			&l->rules, &s->flows, &s->loop, nsh, &s->udp_io);
 	tcp_splice_init(&s->tcp_splice, s->conf, &s->hostnet, &s->dns,
 			&s->flows, &s->loop, nsh);
 	if (listen_apply(l, &s->rules))

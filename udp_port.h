@@ -55,7 +55,8 @@ static_assert(sizeof(struct udp_flow) <= FLOW_PRIV, "fits into a flow");
 /**
  * struct udp_port - UDP_PORT: a host socket, not connected
  * @sock:	The socket; a listening one is not closed with this entry
- * @rule:	Rule of a listening socket; NULL: the socket is of a port of the guest
+ * @rule:	Rule of a listening socket, set by each event: afterwards it may be removed,
+ *		so it is not looked into. NULL: the socket is of a port of the guest
  * @ref:	Number and generation of that rule
  * @watch:	Reference in the socket's events
  * @last:	Flow of the last datagram of a peer, which may have ended

@@ -62,7 +62,6 @@
  * @second:	This is a second flow, see the top of this file
  * @first:	Reference of the first flow of a second one
  * @listener:	Listening socket
- * @rule:	Rule of the listening socket
  * @scope:	Interface of a link-local peer
  * @seen:	Sides that have sent datagrams, bits
  * @whole:	Sides whose socket refuses UDP_SEGMENT, bits
@@ -73,7 +72,6 @@ struct udp_splice_flow {
 	bool second;
 	union epoll_ref first;
 	struct udp_shared listener;
-	const struct fwd_rule *rule;
 	unsigned scope;
 	uint8_t seen, whole;
 	uint64_t tried_ms;
@@ -99,17 +97,20 @@ bool udp_splice_works(const struct udp_splice *s)
 /**
  * udp_splice_init() - Start without flows
  * @s:		Zeroed
- * @conf, @guest, @flows, @loop, @io:	Kept
+ * @conf, @net, @guest, @flows, @loop, @io:	Kept
+ * @rules:	Rules in force, kept
  * @nsh:	Makes sockets of the namespace; NULL: nothing is bypassed
  */
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     const struct hostnet *net, const struct guest *guest,
-		     struct flow_table *flows, struct loop *loop,
-		     struct nshelper *nsh, struct udp_io *io)
+		     const struct rules *rules, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh,
+		     struct udp_io *io)
 {
 	s->conf = conf;
 	s->net = net;
 	s->guest = guest;
+	s->rules = rules;
 	s->flows = flows;
 	s->loop = loop;
 	s->nsh = nsh;
@@ -267,7 +268,6 @@ static struct flow *udp_splice_new(struct udp_splice *s, struct flow *keep,
 
 	if (!f)
 		return NULL;
-	udp_splice_flow(f)->rule = r;
 	udp_splice_flow(f)->scope = scope;
 	udp_shared_set(&udp_splice_flow(f)->listener, fd);
 	if (r->from_ns)			/* udp_port.c does that on the host */
@@ -356,6 +356,17 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 	return false;
 }
 
+/* Possible targets of a flow; none after its rule was removed, as the number may be
+ * another rule's by then. Return: their number */
+static unsigned targets_of(const struct udp_splice *s, const struct flow *f,
+			   struct flowside tgt[FWD_TARGETS])
+{
+	const struct fwd_rule *r = rules_at(s->rules, flow_rule(f));
+
+	return r ? fwd_targets(s->conf, s->net, s->guest, r, &f->side[INI],
+			       tgt) : 0;
+}
+
 /* Change to the next target after a refusal, and after the last to the first again, where
  * a program may listen later. All targets are tried in a row, but not too often. Return:
  * true if the new target was not tried yet */
@@ -363,8 +374,7 @@ static bool try_next(struct udp_splice *s, struct flow *f)
 {
 	struct udp_splice_flow *sf = udp_splice_flow(f);
 	struct flowside tgt[FWD_TARGETS];
-	unsigned n = fwd_targets(s->conf, s->net, s->guest, sf->rule,
-				 &f->side[INI], tgt), i, next;
+	unsigned n = targets_of(s, f, tgt), i, next;
 
 	sf->seen &= (uint8_t)~(1U << TGT);
 	for (i = 0; i < n; i++)

@@ -20,6 +20,7 @@ struct nshelper;
 
 /**
  * struct udp_splice - All of the UDP bypass
+ * @rules:	Rules in force
  * @nsh:	Makes sockets of the namespace, NULL: nothing can be bypassed
  * @io:		Arrays for system calls, shared with UDP through the tap
  * @dropped:	Datagrams that were not sent
@@ -28,6 +29,7 @@ struct udp_splice {
 	const struct conf *conf;
 	const struct hostnet *net;
 	const struct guest *guest;
+	const struct rules *rules;
 	struct flow_table *flows;
 	struct loop *loop;
 	struct nshelper *nsh;
@@ -37,8 +39,9 @@ struct udp_splice {
 
 void udp_splice_init(struct udp_splice *s, const struct conf *conf,
 		     const struct hostnet *net, const struct guest *guest,
-		     struct flow_table *flows, struct loop *loop,
-		     struct nshelper *nsh, struct udp_io *io);
+		     const struct rules *rules, struct flow_table *flows,
+		     struct loop *loop, struct nshelper *nsh,
+		     struct udp_io *io);
 bool udp_splice_works(const struct udp_splice *s);
 void udp_splice_listen_event(struct udp_splice *s, int fd,
 			     const struct fwd_rule *r, struct rule_ref ref,

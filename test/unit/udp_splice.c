@@ -29,6 +29,7 @@ static struct conf conf;
 static struct hostnet hostnet;
 static struct flow_table flows;
 static struct guest guest;
+static struct rules rules;
 static struct loop loop;
 static struct nshelper nsh;
 static const struct rule_ref its_rule = { 7, 3 };
@@ -63,8 +64,8 @@ static void setup(void)
 						  SOCK_NONBLOCK, 0);
 	}
 	nsh.n[NSSOCK_UDP4] = nsh.n[NSSOCK_UDP6] = NSHELPER_POOL;
-	udp_splice_init(&splice, &conf, &hostnet, &guest, &flows, &loop, &nsh,
-			&io);
+	udp_splice_init(&splice, &conf, &hostnet, &guest, &rules, &flows,
+			&loop, &nsh, &io);
 }
 
 static unsigned flows_after(uint64_t ms)
@@ -161,10 +162,16 @@ static void listen_event(int fd, const struct fwd_rule *r, uint16_t port)
 				     &tgt, m->scope, in_data, n);
 }
 
+/* The rule of a test is in force */
 static struct fwd_rule rule(uint16_t port, uint16_t to)
 {
-	return (struct fwd_rule){ .proto = IPPROTO_UDP, .from_ns = from_ns,
-				  .first = port, .last = port, .to = to };
+	struct rules_entry *e = &rules.e[its_rule.number];
+
+	rules.used = its_rule.number + 1;
+	e->gen = its_rule.gen;
+	e->rule = (struct fwd_rule){ .proto = IPPROTO_UDP, .from_ns = from_ns,
+				     .first = port, .last = port, .to = to };
+	return e->rule;
 }
 
 static void put(int fd, uint16_t to, size_t len)
@@ -498,6 +505,52 @@ static void test_other_target(void)
 	teardown();
 }
 
+/* A server of a family that the test does not have otherwise */
+static int other_server(uint16_t *port)
+{
+	int fd;
+
+	v4 = !v4;
+	fd = bound(false, port);
+	v4 = !v4;
+	return fd;
+}
+
+/* The rule of a flow is removed, and another one gets its number */
+static void test_rule_gone(void)
+{
+	uint16_t port = 0, to = 0, new_to = 0, our = 0, from = 0;
+	struct rules_entry *e = &rules.e[its_rule.number];
+	int l = listener(&port), server = bound(false, &to), old, new, c;
+
+	old = other_server(&to);
+	new = other_server(&new_to);
+	rule(port, to);
+	c = bound(false, &our);
+	setup();
+	put(c, port, 5);
+	listen_event(l, &e->rule, port);
+	is(get(server, &from), 5, "a rule leads to a target");
+	close(server);
+	e->gen++;
+	e->rule.to = new_to;
+	put(c, port, 8);
+	listen_event(l, &e->rule, port);
+	turn();
+	put(c, port, 9);
+	listen_event(l, &e->rule, port);
+	turn();
+	is(get_now(new, &from), -1,
+	   "a flow is not led to the targets of a rule that has the number of its own");
+	is(get_now(old, &from), -1,
+	   "a flow whose rule was removed is not led to another target");
+	close(c);
+	close(new);
+	close(old);
+	close(l);
+	teardown();
+}
+
 /* A program of the namespace sends to a group that another one has joined. Its loopback
  * has no route to groups of IPv6 */
 static void test_group(void)
@@ -551,6 +604,7 @@ int main(void)
 		test_ends();
 		test_closed_port();
 		test_other_target();
+		test_rule_gone();
 		if (v4 && from_ns)
 			test_group();
 	}
