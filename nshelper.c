@@ -53,6 +53,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fdpass.h"
@@ -332,18 +333,26 @@ static int take_answer(struct nshelper *h, struct answer *a,
 	return 0;
 }
 
+static int64_t wait_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /*
- * Wait for the answer to request @seq, WAIT_MS at most from one answer to the
- * next
+ * Wait for the answer to request @seq, WAIT_MS at most, no matter how many others come
  */
 /* #syscalls:pasta poll ppoll */
 static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 {
+	int64_t now = wait_clock(), end = now + (h->ready ? WAIT_MS : START_MS);
 	struct pollfd pfd = { .fd = h->fd, .events = POLLIN };
 	struct answer a;
 	int rc;
 
-	for (;;) {
+	for (; now < end; now = wait_clock()) {
 		rc = take_answer(h, &a, f);
 		if (!rc && a.seq == seq)
 			return a.error;
@@ -351,8 +360,7 @@ static int await(struct nshelper *h, uint32_t seq, struct fdpass *f)
 			fdpass_close(f);	/* late: its caller gave up */
 		else if (rc != -EAGAIN)
 			return rc;
-		else if (h->late ||
-			 !poll(&pfd, 1, h->ready ? WAIT_MS : START_MS))
+		else if (h->late || !poll(&pfd, 1, (int)(end - now)))
 			break;
 	}
 	h->late = true;

@@ -430,6 +430,68 @@ static void silence(void)
 	stop();
 }
 
+/* An answer, as a helper sends it */
+struct reply {
+	uint32_t seq, op, kind;
+	int32_t error;
+};
+
+/* start_bad() - Start a helper that does not do what it should */
+static void start_bad(void (*run)(int fd))
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		abort();
+	helper = fork();
+	if (!helper) {
+		close(fds[0]);
+		run(fds[1]);
+		_exit(0);
+	}
+	close(fds[1]);
+	ok(!nshelper_start(&h, fds[0], &loop, limit), "a bad helper starts");
+	h.ready = true;
+}
+
+/* Answers with other numbers, as fast as they are read */
+static void flood(int fd)
+{
+	const struct reply other = { .seq = 1000 };
+
+	while (send(fd, &other, sizeof(other), MSG_NOSIGNAL) > 0)
+		;
+}
+
+/* Such an answer every 100 ms */
+static void trickle(int fd)
+{
+	const struct reply other = { .seq = 1000 };
+
+	while (send(fd, &other, sizeof(other), MSG_NOSIGNAL) > 0)
+		usleep(100000);
+}
+
+/* A wait ends, no matter what the helper sends instead of the answer */
+static void other_answers(void)
+{
+	void (*const bad[])(int fd) = { trickle, flood };
+	uint64_t start_ms;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		start_bad(bad[i]);
+		alarm(30);
+		start_ms = now_ms();
+		is(nshelper_diag(&h), -ETIMEDOUT,
+		   "answers to other requests don't prolong a wait");
+		ok(now_ms() - start_ms < 3000, "it takes a second");
+		alarm(0);
+		kill(helper, SIGKILL);
+		stop();
+	}
+}
+
 /* answered() - Receive the next answer */
 static void answered(void)
 {
@@ -540,6 +602,7 @@ int main(void)
 	few_files();
 	too_many_in_flight();
 	silence();
+	other_answers();
 	copies();
 	without_waiting();
 	close(loop.epfd);
