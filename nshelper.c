@@ -468,9 +468,11 @@ int nshelper_take(struct nshelper *h, enum nssock kind)
 
 	if (h->n[kind])
 		return pool_take(h, kind);
-	if (h->error[kind] && timer_armed(&h->timer))
-		return h->error[kind];
-	rc = refill(h, kind);
+	rc = h->asked[kind] ? 0 : h->error[kind];
+	if (rc && !timer_armed(&h->timer))
+		h->error[kind] = 0;	/* told once, then we ask again */
+	if (!rc)
+		rc = refill(h, kind);
 	if (rc)
 		return rc;
 	return h->late ? -ETIMEDOUT : -EINPROGRESS;

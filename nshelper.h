@@ -29,7 +29,7 @@ enum nssock {
  * @max:	Sockets in a full pool, up to NSHELPER_POOL
  * @loop:	Loop for the event of @fd and for @timer
  * @asked:	More sockets of this kind have been asked for
- * @error:	Error of the last request for this kind, negative errno, else 0
+ * @error:	Error of the last request for this kind, negative errno, 0: none, or it was told
  * @timer:	Armed to ask again after an error that may pass
  * @wait_ms:	Last interval of @timer, grows up to a second
  * @n:		Sockets in each pool

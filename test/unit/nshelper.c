@@ -472,6 +472,19 @@ static void trickle(int fd)
 		usleep(100000);
 }
 
+/* Answers each request with an error that does not pass */
+static void refuse(int fd)
+{
+	char request[256];
+	struct reply a;
+
+	while (recv(fd, request, sizeof(request), 0) >= (ssize_t)sizeof(a)) {
+		memcpy(&a, request, sizeof(a));
+		a.error = -EACCES;
+		send(fd, &a, sizeof(a), MSG_NOSIGNAL);
+	}
+}
+
 /* A wait ends, no matter what the helper sends instead of the answer */
 static void other_answers(void)
 {
@@ -501,6 +514,21 @@ static void answered(void)
 	if (poll(&pfd, 1, 5000) == 1)
 		nshelper_event(&h);
 	ok(h.answers != before, "an answer is counted");
+}
+
+/* Who is told of an error does not ask for ever */
+static void refused(void)
+{
+	start_bad(refuse);
+	is(nshelper_take(&h, NSSOCK_TCP4), -EINPROGRESS, "a socket is asked for");
+	answered();
+	is(nshelper_take(&h, NSSOCK_TCP4), -EACCES,
+	   "an error that does not pass is told");
+	is(nshelper_take(&h, NSSOCK_TCP4), -EINPROGRESS, "then a socket is asked for again");
+	answered();
+	is(nshelper_take(&h, NSSOCK_TCP4), -EACCES, "and the error is told again");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -EACCES, "who waits has the same error");
+	stop();
 }
 
 /* Requests whose answers are events */
@@ -603,6 +631,7 @@ int main(void)
 	too_many_in_flight();
 	silence();
 	other_answers();
+	refused();
 	copies();
 	without_waiting();
 	close(loop.epfd);
