@@ -333,6 +333,8 @@ static void on_rule(void *ctx, const struct fwd_rule *r, bool removed)
 	struct control_cmd *s = ctx;
 	struct jsonline j;
 
+	if (removed)
+		control_rules_removed(&s->rules, r);
 	if (!events_wanted(s->flow.events, EVENTS_RULES))
 		return;
 	jsonline_begin(&j);

@@ -575,26 +575,22 @@ static void check_one(struct control_rules *s, struct control_change *ch)
 
 /* Apply ------------------------------------------------------------------ */
 
-/* Remember a rule that is about to be removed */
-static void log_gone(struct control_rules *s, uint16_t number, uint32_t gone)
+/**
+ * control_rules_removed() - Remember a rule that is removed for certain
+ * @s:		Rules
+ * @r:		Rule, still in the table
+ */
+void control_rules_removed(struct control_rules *s, const struct fwd_rule *r)
 {
-	const struct rules_entry *e = &s->listen->rules.e[number];
+	const struct rule_ref ref = rules_ref(&s->listen->rules, r);
 	struct control_gone *g = &s->log[s->logged++ % CONTROL_GONE];
 
 	if (g->gone > s->forgotten)
 		s->forgotten = g->gone;
-	*g = (struct control_gone){ .from_ns = e->rule.from_ns,
-				    .number = number, .made = e->gen,
-				    .gone = gone };
-	pesto_from_fwd(&g->rule, &e->rule);
-}
-
-/* The rules were not removed after all: forget the last notes of log_gone() */
-static void unlog_gone(struct control_rules *s, uint32_t gone)
-{
-	for (struct control_gone *g = s->log; g < s->log + CONTROL_GONE; g++)
-		if (g->gone == gone)
-			g->gone = 0;
+	*g = (struct control_gone){ .from_ns = r->from_ns,
+				    .number = ref.number, .made = ref.gen,
+				    .gone = s->listen->next.gen };
+	pesto_from_fwd(&g->rule, r);
 }
 
 /**
@@ -641,9 +637,6 @@ static bool make_next(struct control_rules *s)
 		ch->gen = ref.gen;
 		changed = true;
 	}
-	for (unsigned i = 0; changed && i < s->listen->rules.used; i++)
-		if (is_gone(s, (uint16_t)i))
-			log_gone(s, (uint16_t)i, s->next->gen);
 	return changed;
 }
 
@@ -666,7 +659,6 @@ static void note_failure(struct control_rules *s, const struct fwd_rule *r,
 {
 	struct fwd_rule mine;
 
-	unlog_gone(s, s->next->gen);
 	s->refused = true;
 	for (struct control_change *ch = s->change; ch < s->change + s->n; ch++) {
 		if (ch->result != CHANGE_MADE || !r)

@@ -138,6 +138,7 @@ enum control_next control_rules_list(struct control_rules *s,
 enum control_next control_rules_list_more(struct control_rules *s,
 					  struct control_client *c);
 void control_rules_closed(struct control_rules *s, struct control_client *c);
+void control_rules_removed(struct control_rules *s, const struct fwd_rule *r);
 bool control_rules_settle(struct control_rules *s);
 void control_rules_timer(struct control_rules *s);
 

@@ -517,8 +517,22 @@ def large(path):
            'commit\n')
     got = [w.answer() for _ in range(2051)]
     check(got[-1][-1]['ok'] and len(rules(path)) == 2048, 'all rules are replaced at once')
+    undone(path, w)
     w.close()
     clear(path)
+
+
+def undone(path, w):
+    """More rules than are remembered are removed, but a port is in use"""
+    taken = socket.create_server(('127.0.0.1', 23001))
+    before = Client(path)
+    w.send('begin\nclear host\nadd tcp 127.0.0.1/23001\ncommit\n')
+    got = [w.answer() for _ in range(4)]
+    check(not got[-1][-1]['ok'] and len(rules(path)) == 2048, 'all are kept if a new one fails')
+    check(len(Client(path).host) == 2048, 'and shown to the next client')
+    before.send(tables(before.host[1:]))
+    check(before.is_closed() and len(rules(path)) == 2047, 'an earlier client can change them')
+    taken.close()
 
 
 def adds(path):
