@@ -255,20 +255,31 @@ static void drop(struct control *ctl, struct control_client *c)
 	ctl->ready = ctl->fd >= 0;	/* another one may wait for the place */
 }
 
+static struct control_client *free_place(struct control *ctl)
+{
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		if (ctl->client[i].fd < 0)
+			return &ctl->client[i];
+	return NULL;
+}
+
 /*
- * take() - Make a connection a client; there is a place for it
+ * take() - Make a connection a client, or close it if that fails
  * @named:	It has an address of its own, which means that it speaks words
  */
 static void take(struct control *ctl, int fd, bool named)
 {
-	struct control_client *c = ctl->client;
+	struct control_client *c = free_place(ctl);
 	uint32_t gen;
 	int rc;
 
-	while (c->fd >= 0)
-		c++;
+	if (!c) {
+		close(fd);
+		return;
+	}
 	gen = c->gen + 1;
 	memset(c, 0, offsetof(struct control_client, in));
+	c->fd = -1;
 	c->slot = (unsigned)(c - ctl->client);
 	c->gen = gen;
 	rc = loop_add(ctl->loop, fd, EPOLLIN | EPOLLOUT | EPOLLET,

@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "tap.h"
+#include "util.h"
 
 #define LATE_MS	70000		/* more than any limit */
 
@@ -328,6 +329,34 @@ static void test_turns(void)
 		close(fd[i]);
 }
 
+/* Clients that can't be watched: without an epoll instance, none can */
+static void test_unwatched(void)
+{
+	int fd[CONTROL_CLIENTS + 2], epfd = lp.epfd;
+	unsigned i, shut = 0;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = dial();
+	ctl.ready = true;
+	lp.epfd = -1;
+	while (control_run(&ctl))
+		;
+	lp.epfd = epfd;
+	for (i = 0; i < ARRAY_SIZE(fd); i++) {
+		shut += is_closed(fd[i]);
+		close(fd[i]);
+	}
+	is(shut, ARRAY_SIZE(fd), "clients that can't be watched are closed");
+	is(ctl.clients, 0, "and take no place");
+	fd[0] = dial();
+	say(fd[0], "one\n");
+	turns();
+	ok(!strcmp(heard, "0:one\n"), "the next one is served");
+	close(fd[0]);
+	turns();
+}
+
 int main(void)
 {
 	log_set_level(LOG_L_ERR);
@@ -341,5 +370,6 @@ int main(void)
 	test_output();
 	test_pauses();
 	test_turns();
+	test_unwatched();
 	return done();
 }
