@@ -44,6 +44,7 @@
 #define IN_MS		10000		/* longest pause in a line or a table */
 #define OUT_MS		60000		/* longest time without reading the output */
 #define ACCEPT_MS	1000		/* until the next try without descriptors */
+#define ACCEPT_MAX	8		/* connections looked at in a turn */
 #define MODE_MASK	0177		/* the socket's file is for its owner alone */
 
 #ifndef SO_NETNS_COOKIE
@@ -324,31 +325,47 @@ static void admit(struct control *ctl, int fd, bool named)
 	close(fd);
 }
 
-/* Take the connections that wait, while there are places */
+/*
+ * Take the next connection that waits
+ *
+ * Return: false: there is none, or it can't be taken for now
+ */
 /* #syscalls accept4 accept */
-static void accept_clients(struct control *ctl)
+static bool accept_client(struct control *ctl)
 {
 	struct sockaddr_un sa;
-	socklen_t len;
-	int fd;
+	socklen_t len = sizeof(sa);
+	int fd = accept4(ctl->fd, (struct sockaddr *)&sa, &len,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	ctl->ready = false;
-	while (ctl->clients < CONTROL_CLIENTS) {
-		len = sizeof(sa);
-		fd = accept4(ctl->fd, (struct sockaddr *)&sa, &len,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			admit(ctl, fd, len > sizeof(sa.sun_family));
-		} else if (errno == EAGAIN) {
-			return;
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			warn_limited_rc(-errno, "Couldn't accept a control client "
-					"for now");
-			wheel_arm(&ctl->loop->wheel, &ctl->timer,
-				  ctl->loop->now_ms + ACCEPT_MS);
-			return;
-		}
+	if (fd >= 0) {
+		admit(ctl, fd, len > sizeof(sa.sun_family));
+		return true;
 	}
+	if (errno == ECONNABORTED || errno == EINTR)
+		return true;
+	if (errno != EAGAIN) {
+		warn_limited_rc(-errno, "Couldn't accept a control client for now");
+		wheel_arm(&ctl->loop->wheel, &ctl->timer,
+			  ctl->loop->now_ms + ACCEPT_MS);
+	}
+	return false;
+}
+
+/* May a connection wait that there is a place for? */
+static bool may_accept(const struct control *ctl)
+{
+	return ctl->ready && ctl->clients < CONTROL_CLIENTS;
+}
+
+/*
+ * Take connections that wait, while there are places, but only some in a turn: those that
+ * are turned away at once may come faster than we can do that
+ */
+static void accept_clients(struct control *ctl)
+{
+	for (unsigned i = 0; i < ACCEPT_MAX && may_accept(ctl); i++)
+		ctl->ready = accept_client(ctl);
 }
 
 /**
@@ -600,15 +617,14 @@ static void serve_client(struct control *ctl, struct control_client *c)
  */
 bool control_run(struct control *ctl)
 {
-	if (ctl->ready)
-		accept_clients(ctl);
+	accept_clients(ctl);
 	if (!ctl->work)
-		return false;
+		return may_accept(ctl);
 	while (!(ctl->work >> ctl->turn & 1))
 		ctl->turn = (ctl->turn + 1) % CONTROL_CLIENTS;
 	serve_client(ctl, &ctl->client[ctl->turn]);
 	ctl->turn = (ctl->turn + 1) % CONTROL_CLIENTS;
-	return ctl->work || (ctl->ready && ctl->clients < CONTROL_CLIENTS);
+	return ctl->work || may_accept(ctl);
 }
 
 /* control_kick() - Let clients go on that wait: see CONTROL_WAIT and CONTROL_LATER */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,10 @@
 #include "log.h"
 #include "tap.h"
 #include "util.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE	71		/* since Linux 5.14 */
+#endif
 
 #define LATE_MS	70000		/* more than any limit */
 
@@ -26,6 +31,18 @@ static char heard[1 << 16];		/* requests, each with a slot and a newline */
 static enum control_next verdict;	/* of each request */
 static bool greets;
 static unsigned more_left, closed;
+static bool foreign;			/* clients are of another network namespace */
+
+/* Each socket is of a namespace of its own if @foreign is set */
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	uint64_t cookie = (uint64_t)fd;
+
+	if (!foreign || name != SO_NETNS_COOKIE)
+		return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+	memcpy(value, &cookie, sizeof(cookie));
+	return 0;
+}
 
 static enum control_next greet(void *ctx, struct control_client *c)
 {
@@ -329,6 +346,35 @@ static void test_turns(void)
 		close(fd[i]);
 }
 
+/* More clients of another network namespace than can be turned away at once */
+static void test_foreign(void)
+{
+	int fd[12];
+	unsigned i, shut = 0;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = dial();
+	foreign = true;
+	ctl.ready = true;
+	ok(control_run(&ctl), "foreign clients keep us for some turns");
+	for (i = 0; i < ARRAY_SIZE(fd); i++)
+		shut += is_closed(fd[i]);
+	is(shut, 8, "eight are turned away in each");
+	turns();
+	for (i = shut = 0; i < ARRAY_SIZE(fd); i++) {
+		shut += is_closed(fd[i]);
+		close(fd[i]);
+	}
+	is(shut, ARRAY_SIZE(fd), "and all in the end");
+	foreign = false;
+	fd[0] = dial();
+	turns();
+	is(ctl.clients, 1, "another one is served then");
+	close(fd[0]);
+	turns();
+}
+
 /* Clients that can't be watched: without an epoll instance, none can */
 static void test_unwatched(void)
 {
@@ -370,6 +416,7 @@ int main(void)
 	test_output();
 	test_pauses();
 	test_turns();
+	test_foreign();
 	test_unwatched();
 	return done();
 }
