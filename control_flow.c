@@ -14,6 +14,7 @@
 
 #include "flow.h"
 #include "jsonline.h"
+#include "listen.h"
 #include "loop.h"
 
 #define ENTRIES		64		/* of the table, looked at by one call */
@@ -41,17 +42,32 @@ static enum control_next end_answer(struct control_client *c, const char *name,
 	return CONTROL_READ;
 }
 
+/* Parse the filter of a request; false if it is wrong, which is answered. A number alone
+ * means the rule that has it now, so that flows of former ones are spared */
+static bool filter_parse(struct control_flow *s, struct control_client *c,
+			 char *const *arg, unsigned n)
+{
+	const struct rules *rules = &s->metrics.listen->rules;
+	struct flowlist_filter *f = &request_of(s, c)->filter;
+	char error[FLOWLIST_TEXT];
+
+	if (!flowlist_parse(arg, n, f, error)) {
+		control_refuse(c, "EINVAL", error);
+		return false;
+	}
+	if (f->has_rule && !f->rule_gen && f->rule < rules->used)
+		f->rule_gen = rules->e[f->rule].gen;
+	return true;
+}
+
 /* Begin a walk over flows; false if the filter is wrong, which is answered */
 static bool walk_begin(struct control_flow *s, struct control_client *c,
 		       char *const *arg, unsigned n)
 {
 	struct control_flow_request *r = request_of(s, c);
-	char error[FLOWLIST_TEXT];
 
-	if (!flowlist_parse(arg, n, &r->filter, error)) {
-		control_refuse(c, "EINVAL", error);
+	if (!filter_parse(s, c, arg, n))
 		return false;
-	}
 	flowlist_begin(&r->cursor, s->flows, s->loop->now_ms);
 	r->n = r->busy = 0;
 	return true;
@@ -229,17 +245,17 @@ enum control_next control_flow_events(struct control_flow *s,
 				      unsigned n)
 {
 	struct control_flow_request *r = request_of(s, c);
-	char error[FLOWLIST_TEXT];
+	char text[TEXT_LEN];
 	unsigned classes;
 
 	if (!events_parse(arg[0], &classes)) {
-		snprintf(error, sizeof(error), "'%.*s' is no list of events: "
+		snprintf(text, sizeof(text), "'%.*s' is no list of events: "
 			 "expected some of rules, flows, denied and host, with "
 			 "commas between them", SHOWN, arg[0]);
-		return control_refuse(c, "EINVAL", error);
+		return control_refuse(c, "EINVAL", text);
 	}
-	if (!flowlist_parse(arg + 1, n - 1, &r->filter, error))
-		return control_refuse(c, "EINVAL", error);
+	if (!filter_parse(s, c, arg + 1, n - 1))
+		return CONTROL_READ;
 	events_join(s->events, &r->reader, classes, &r->filter);
 	end_answer(c, NULL, 0);
 	return CONTROL_WAIT;

@@ -49,6 +49,19 @@ static bool whole_number(const char *text, uint32_t max, uint32_t *n)
 	return number(text, text + strlen(text), max, n);
 }
 
+/* Parse "NUMBER.GENERATION", or a number alone: @gen is 0 then */
+static bool rule_of(const char *text, uint16_t *rule, uint32_t *gen)
+{
+	const char *end = strchrnul(text, '.');
+	uint32_t n;
+
+	*gen = 0;
+	if (!number(text, end, RULES_MAX - 1, &n))
+		return false;
+	*rule = (uint16_t)n;
+	return !*end || (whole_number(end + 1, UINT32_MAX, gen) && *gen);
+}
+
 static bool proto_of(const char *text, uint8_t *proto)
 {
 	static const struct {
@@ -100,8 +113,7 @@ static bool condition(struct flowlist_filter *f, enum key which,
 	case KEY_PROTO:
 		return proto_of(value, &f->proto);
 	case KEY_RULE:
-		f->has_rule = whole_number(value, RULES_MAX - 1, &n);
-		f->rule = f->has_rule ? (uint16_t)n : 0;
+		f->has_rule = rule_of(value, &f->rule, &f->rule_gen);
 		return f->has_rule;
 	case KEY_SRC:
 		return net_of(value, &f->src);
@@ -139,7 +151,7 @@ bool flowlist_parse(char *const *word, unsigned n, struct flowlist_filter *f,
 		const char *name, *expected;
 	} key[KEYS] = {
 		[KEY_PROTO] = { "proto", "tcp, udp or icmp" },
-		[KEY_RULE] = { "rule", "the number of a rule" },
+		[KEY_RULE] = { "rule", "the number of a rule, as in 12 or 12.17" },
 		[KEY_SRC] = { "src", "an address or network" },
 		[KEY_DST] = { "dst", "an address or network" },
 		[KEY_PORT] = { "port", "a port from 1 to 65535" },
@@ -173,6 +185,14 @@ bool flowlist_is_empty(const struct flowlist_filter *f)
 	       !f->src.given && !f->dst.given;
 }
 
+static bool rule_matches(const struct flowlist_filter *f,
+			 const struct flowlist_flow *l)
+{
+	return !f->has_rule ||
+	       (l->rule_gen && l->rule == f->rule &&
+		(!f->rule_gen || l->rule_gen == f->rule_gen));
+}
+
 static bool net_matches(const struct flowlist_net *net, const union inany *a)
 {
 	return !net->given || inany_prefix_equals(&net->addr, a, net->len);
@@ -188,13 +208,12 @@ bool flowlist_matches(const struct flowlist_filter *f,
 {
 	if (f->proto && f->proto != l->proto)
 		return false;
-	if (f->has_rule && (!l->rule_gen || f->rule != l->rule))
-		return false;
 	if (f->has_port && (l->proto == IPPROTO_ICMP ||
 			    (f->port != l->sport && f->port != l->dport &&
 			     f->port != l->to)))
 		return false;
-	return net_matches(&f->src, &l->src) && net_matches(&f->dst, &l->dst);
+	return rule_matches(f, l) && net_matches(&f->src, &l->src) &&
+	       net_matches(&f->dst, &l->dst);
 }
 
 /* Flows ------------------------------------------------------------------ */
@@ -262,10 +281,12 @@ void flowlist_fields(struct jsonline *j, const struct flowlist_flow *l)
 	jsonline_num(j, "age", l->age);
 	jsonline_num(j, "in", l->bytes[TO_GUEST]);
 	jsonline_num(j, "out", l->bytes[FROM_GUEST]);
-	if (l->rule_gen)
+	if (l->rule_gen) {
 		jsonline_num(j, "rule", l->rule);
-	else
+		jsonline_num(j, "made", l->rule_gen);
+	} else {
 		jsonline_null(j, "rule");
+	}
 }
 
 /**

@@ -33,7 +33,7 @@ struct flowlist_net {
 /**
  * struct flowlist_filter - Conditions, all of which must hold; all zero: none
  * @proto:	IPPROTO_TCP or IPPROTO_UDP, IPPROTO_ICMP for both families; 0: any
- * @has_rule, @rule:	Number of the rule
+ * @has_rule, @rule, @rule_gen:	Number and generation of the rule, generation 0: any
  * @has_port, @port:	Port of either end, or of the target
  * @src, @dst:	Ends as they are listed
  */
@@ -41,6 +41,7 @@ struct flowlist_filter {
 	uint8_t proto;
 	bool has_rule, has_port;
 	uint16_t rule, port;
+	uint32_t rule_gen;
 	struct flowlist_net src, dst;
 };
 

@@ -114,6 +114,10 @@ wait $SERVER $CLIENT
 like "$(pesto --json "$S" rules | grep '"kind":"tcp"')" '"conns":5,"flows":0,' \
 	"the rule has had them"
 
+inside socat TCP-LISTEN:7204,fork,reuseaddr PIPE 2>/dev/null &
+wait_for listening tcp 7204 inside
+checks former 7204 7205
+
 # --- bytes --------------------------------------------------------------------------------
 
 inside tcpx listen 0.0.0.0 7201 -r 100000 -s 2000 >/dev/null &

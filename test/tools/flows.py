@@ -95,7 +95,7 @@ def requests(path):
     """Requests that are wrong"""
     c = Client(path, named=True)
     for text in ('flows proto', 'flows proto sctp', 'flows proto tcp proto udp', 'flows x',
-                 'flows rule -1', 'flows port 0', 'flows src 1.2.3', 'flows dst ::/129',
+                 'flows rule -1', 'flows rule 1.0', 'flows port 0', 'flows src 1.2.3', 'flows dst ::/129',
                  'kill', 'kill 1', 'kill 1.', 'kill x', 'kill proto', 'events', 'events x',
                  'events flows,', 'events flows proto', 'stats x', 'metrics x'):
         check(error(c.ask(text)) == 'EINVAL', f'EINVAL: {text}')
@@ -135,6 +135,44 @@ def reused(path, inside, addr, port):
     c.ask(f'kill {again}')
     second.wait(10)
     c.close()
+
+
+def opened(port):
+    """A connection to a server that sends back all that it gets"""
+    s = socket.create_connection(('127.0.0.1', port), timeout=20)
+    s.sendall(b'x')
+    return s if s.recv(1) == b'x' else None
+
+
+def is_alive(s):
+    s.sendall(b'x')
+    return s.recv(1) == b'x'
+
+
+def former(path, port, other):
+    """A flow of a rule that was removed is not one of the rule that has its number now"""
+    port, other = int(port), int(other)
+    c = Client(path, named=True)
+    old = c.ask(f'add tcp 127.0.0.1/{port}')[0]
+    number = old['rule']
+    first = opened(port)
+    c.ask(f'del {number}')
+    got = flows(path, f'rule {number}')
+    check([(f['rule'], f['made']) for f in got] == [(number, old['made'])],
+          'a flow is listed by the number of its former rule')
+    new = c.ask(f'add tcp 127.0.0.1/{other}:{port}')[0]
+    check(new['rule'] == number and new['made'] != old['made'],
+          'another rule gets the number')
+    second = opened(other)
+    check(len(flows(path, f'rule {number}')) == 1, 'the number means that rule alone then')
+    check(c.ask(f'kill rule {number}') == [{'ok': True, 'killed': 1}],
+          'so flows can be killed by it')
+    check(is_reset(second) and is_alive(first), 'and those of the former rule are spared')
+    check(c.ask(f'kill rule {number}.{old["made"]}') == [{'ok': True, 'killed': 1}] and
+          is_reset(first), 'these are killed by number and generation')
+    c.ask(f'del {number}')
+    for s in (first, second, c):
+        s.close()
 
 
 def udp(path, inside, addr, port):

@@ -73,19 +73,33 @@ static bool refused(const char *text, const char *why)
 	return good;
 }
 
+static bool no_rule(const char *text)
+{
+	char rule[] = "rule", value[32], *word[] = { rule, value };
+	char why[FLOWLIST_TEXT];
+	struct flowlist_filter f;
+
+	snprintf(why, sizeof(why), "'%s' is not valid: expected the number of a "
+		 "rule, as in 12 or 12.17", text);
+	snprintf(value, sizeof(value), "%s", text);
+	return !flowlist_parse(word, 2, &f, error) && !strcmp(error, why);
+}
+
 static void filters_parsed(void)
 {
 	struct flowlist_filter f;
 
 	ok(parse("", &f) && flowlist_is_empty(&f), "a filter may be empty");
 	ok(parse("proto udp rule 12 src 10.0.0.0/8 dst 2001:db8::1 port 53", &f) &&
-	   f.proto == IPPROTO_UDP && f.has_rule && f.rule == 12 &&
+	   f.proto == IPPROTO_UDP && f.has_rule && f.rule == 12 && !f.rule_gen &&
 	   f.src.len == 8 && f.dst.len == 128 && f.has_port && f.port == 53,
 	   "all conditions can be given together");
 	ok(parse("port 1 proto icmp", &f) && f.proto == IPPROTO_ICMP,
 	   "conditions can be in any order");
 	ok(parse("rule 0", &f) && !flowlist_is_empty(&f),
 	   "rule 0 is a condition");
+	ok(parse("rule 12.17", &f) && f.rule == 12 && f.rule_gen == 17,
+	   "a rule may have a generation");
 	ok(parse("src 0.0.0.0/0", &f) && !flowlist_is_empty(&f),
 	   "all addresses of a family are a condition");
 	ok(refused("proto tcp proto udp", "'proto' is given twice"),
@@ -108,9 +122,9 @@ static void filters_parsed(void)
 		   "'65536' is not valid: expected a port from 1 to 65535") &&
 	   refused("port -1", "'-1' is not valid: expected a port from 1 to 65535"),
 	   "a wrong port is refused");
-	ok(refused("rule 2048", "'2048' is not valid: expected the number of a rule") &&
-	   refused("rule 99999999999999999999",
-		   "'99999999999999999999' is not valid: expected the number of a rule"),
+	ok(no_rule("2048") && no_rule("99999999999999999999") && no_rule("") &&
+	   no_rule("12.") && no_rule(".17") && no_rule("12.0") &&
+	   no_rule("12.17.1") && no_rule("12.4294967296"),
 	   "a wrong rule is refused");
 }
 
@@ -161,6 +175,9 @@ static void filters_match(void)
 	ok(chooses("proto icmp", h), "echo of both families is icmp");
 	ok(chooses("rule 12", f) && !chooses("rule 11", f) && !chooses("rule 12", g),
 	   "flows are chosen by their rule");
+	ok(chooses("rule 12.3", f) && !chooses("rule 12.4", f) &&
+	   !chooses("rule 11.3", f) && !chooses("rule 12.3", g),
+	   "flows are chosen by the generation of their rule");
 	ok(chooses("port 41514", f) && chooses("port 443", f) &&
 	   chooses("port 8443", f) && !chooses("port 80", f),
 	   "flows are chosen by the port of either end");
@@ -212,7 +229,7 @@ static void fields(void)
 		 "\"sport\":41514,\"dst\":\"192.0.2.2\",\"dport\":443,"
 		 "\"target\":\"203.0.113.7\",\"to\":8443,\"path\":\"tap\","
 		 "\"state\":\"ESTABLISHED\",\"age\":4,\"in\":1200,\"out\":34,"
-		 "\"rule\":12}\n"), "a flow is a line with all fields");
+		 "\"rule\":12,\"made\":3}\n"), "a flow is a line with all fields");
 	flow_free(&t, &l, f);
 	f = flow_between(IPPROTO_TCP, "2001:db8::1", 1, "2001:db8::2", 2,
 			 "2001:db8::2", 2, 0);
