@@ -68,6 +68,7 @@
 #define RETRY_MIN_MS	50		/* after an error that may pass */
 #define RETRY_MAX_MS	1000
 #define NAP_MS		20		/* pause of the helper after an error */
+#define ANSWERS		16		/* to take in a turn of the loop */
 #define PROBE_PORT	9		/* discard; we only connect, and never send */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG, OP_NOTHING };
@@ -236,6 +237,8 @@ static int lost(struct nshelper *h)
 	err("The process that makes sockets in the namespace (pasta-ns) has "
 	    "ended, nothing can replace it until a restart: no new ports are "
 	    "bound there, local connections go over the tap");
+	memset(h->asked, 0, sizeof(h->asked));
+	h->late = false;
 	h->bind_rc = -ENOTCONN;
 	h->answers++;
 	return -ENOTCONN;
@@ -667,15 +670,17 @@ bool nshelper_is_local(struct nshelper *h, const union inany *src,
  * nshelper_event() - Handle an event: sockets for a pool, or the helper's end
  * @h:		From nshelper_start()
  *
- * Return: true if the helper is awake again, after requests that were given up
+ * Return: true if the helper is awake again, or has ended, after requests that were
+ * given up
  */
 bool nshelper_event(struct nshelper *h)
 {
 	bool late = h->late;
+	unsigned n = ANSWERS;
 	struct answer a;
 	struct fdpass f;
 
-	while (!take_answer(h, &a, &f))
+	while (n-- && !take_answer(h, &a, &f))
 		fdpass_close(&f);
 	return late && !h->late;
 }

@@ -499,6 +499,8 @@ static void other_answers(void)
 		is(nshelper_diag(&h), -ETIMEDOUT,
 		   "answers to other requests don't prolong a wait");
 		ok(now_ms() - start_ms < 3000, "it takes a second");
+		nshelper_event(&h);
+		ok(true, "an event ends, too");
 		alarm(0);
 		kill(helper, SIGKILL);
 		stop();
@@ -569,6 +571,9 @@ static void without_waiting(void)
 	ok(!nshelper_event(&h), "it tells so once");
 	ok(nshelper_bind_start(&h, a, &sa) == -EINPROGRESS,
 	   "a helper that is awake is asked again");
+	kill(helper, SIGSTOP);
+	waitpid(helper, NULL, WUNTRACED);
+	is(nshelper_take(&h, NSSOCK_TCP6), -EINPROGRESS, "for sockets, too");
 	kill(helper, SIGKILL);
 	waitpid(helper, NULL, 0);
 	while (h.fd >= 0)
@@ -580,6 +585,8 @@ static void without_waiting(void)
 		a = nshelper_take(&h, NSSOCK_TCP4);
 	is(nshelper_take(&h, NSSOCK_TCP4), -ENOTCONN,
 	   "without a helper an empty pool is an error at once");
+	is(nshelper_take(&h, NSSOCK_TCP6), -ENOTCONN,
+	   "even if the helper has ended before it answered");
 	stop();
 }
 
