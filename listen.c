@@ -165,7 +165,8 @@ void listen_unbind(struct listen *s, uint32_t i)
 			at = s->l[at - 1].next;
 		s->l[at - 1].next = l->next;
 	}
-	s->udp_closed |= l->kind == RULE_HOST_UDP || l->kind == RULE_NS_UDP;
+	s->udp_closed |= !l->staged &&	/* else it has no flows yet */
+			 (l->kind == RULE_HOST_UDP || l->kind == RULE_NS_UDP);
 	loop_del(s->loop, l->fd);
 	close(l->fd);
 	s->count--;
@@ -314,15 +315,17 @@ void listen_arm(struct listen *s, uint32_t index)
 
 /*
  * take_port() - Give a rule the port of sockets that give way to it
+ * @may_close:	Sockets that can't be handed over may be closed
  *
  * A TCP socket that is bound to the same place is handed over, with the connections
  * that wait there. A rule that is not in force yet gets it later, by listen_adopt().
  * Other sockets are closed: flows of UDP belong to a rule.
  *
  * Return: 0: a socket was handed over; -EAGAIN: sockets were closed, bind again;
- * -EADDRINUSE: no socket gives way
+ * -EBUSY: they would have to be, and may not; -EADDRINUSE: no socket gives way
  */
-static int take_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
+static int take_port(struct listen *s, const struct fwd_rule *r, uint16_t port,
+		     bool may_close)
 {
 	uint32_t i, next;
 	int rc = -EADDRINUSE;
@@ -333,12 +336,15 @@ static int take_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
 		next = l->next;
 		if (!gives_way(s, l, r))
 			continue;
-		rc = -EAGAIN;
-		s->freed = true;
 		if (r->proto != IPPROTO_TCP || !same_place(listen_rule(s, l), r)) {
+			if (!may_close)
+				return -EBUSY;
+			rc = -EAGAIN;
+			s->freed = true;
 			listen_unbind(s, i - 1);
 			continue;
 		}
+		s->freed = true;
 		l->taken = is_next(s, r);
 		s->heir[i - 1] = rule_number(s, r);
 		if (!l->taken)
@@ -383,13 +389,17 @@ int listen_bind(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	return add_opened(s, r, port, fd);
 }
 
-/* listen_bind_named() - The same, and sockets that give way are handed over or closed */
-int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port)
+/**
+ * listen_bind_named() - The same, and sockets that give way are handed over or closed
+ * @may_close:	Close them if it must be; else -EBUSY: call again when all else is bound
+ */
+int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port,
+		      bool may_close)
 {
 	int rc = listen_bind(s, r, port);
 
 	if (rc == -EADDRINUSE)
-		rc = take_port(s, r, port);
+		rc = take_port(s, r, port, may_close);
 	if (rc == -EAGAIN)
 		rc = listen_bind(s, r, port);
 	return rc == -EADDRINUSE ? groups_add(s, r, port) : rc;

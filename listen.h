@@ -80,12 +80,13 @@ struct listener {
  * @error_port:	Port that could not be bound, @error: negative errno, 0: none
  * @waiting:	The rule was told to be waiting
  * @todo:	Ports of a weak rule are still to be tried
+ * @put_off:	Ports of a new rule are bound last: sockets have to be closed for them
  */
 struct listen_slot {
 	uint32_t gen, bound;
 	uint16_t retry, error_port;
 	int error;
-	bool waiting, todo;
+	bool waiting, todo, put_off;
 };
 
 /* Steps of a change, see listen_change.c */
@@ -103,13 +104,14 @@ enum listen_phase {
  * @drained:	Batches that the socket at @index has accepted
  * @since:	Generation of the table before: later rules are new
  * @partial:	Rules that can't be bound wait
+ * @put_off:	Some rules have ports to bind last, @last: these are bound now
  * @retrying:	The waiting rules are tried again in this change
  * @stopped:	The ports are closed for good
  * @nowait:	Never wait for the helper in the namespace
  * @blocked:	The helper has to answer first, @answers: number of its answers before
  * @retry:	Waiting rules are to be tried again
  * @rc:		Result: 0 or negative errno
- * @failed:	Number of the rule that failed, @failed_port: its port
+ * @failed:	Number of the rule that failed, + 1; 0: none; @failed_port: its port
  * @room:	Ports that weak rules of a kind may still bind
  */
 struct listen_change {
@@ -118,7 +120,7 @@ struct listen_change {
 	uint16_t rule;
 	unsigned port, drained;
 	uint32_t since;
-	bool partial, nowait, blocked, retry, retrying, stopped;
+	bool partial, nowait, blocked, retry, retrying, stopped, put_off, last;
 	uint32_t answers;
 	int rc;
 	uint16_t failed, failed_port;
@@ -221,7 +223,8 @@ uint32_t listen_find(const struct listen *s, const struct fwd_rule *r,
 		     uint16_t port, uint32_t after);
 void listen_pause(struct listen *s, uint32_t index);
 void listen_resume(struct listen *s);
-int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port);
+int listen_bind_named(struct listen *s, const struct fwd_rule *r, uint16_t port,
+		      bool may_close);
 void listen_arm(struct listen *s, uint32_t index);
 void listen_adopt(struct listen *s, uint32_t index);
 struct listen_slot *listen_slot(struct listen *s, const struct fwd_rule *r);

@@ -4,7 +4,8 @@
  *
  * A change makes one table of rules out of another. It has phases:
  *
- *	BIND	bind the ports of new rules that name them; they are staged
+ *	BIND	bind the ports of new rules that name them; they are staged. Last come
+ *		those for which sockets of old rules have to be closed
  *	RELEASE	close the sockets of removed rules, after their last connections
  *	GONE	tell which rules are removed
  *	SWITCH	the new table is in force
@@ -122,7 +123,7 @@ static int bind_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	const struct timespec step = { .tv_nsec = START_STEP_MS * 1000000L };
 	int rc;
 
-	while ((rc = listen_bind_named(s, r, port)) == -EADDRINUSE &&
+	while ((rc = listen_bind_named(s, r, port, s->change.last)) == -EADDRINUSE &&
 	       s->retry_ms) {
 		nanosleep(&step, NULL);
 		s->retry_ms -= START_STEP_MS;
@@ -134,6 +135,7 @@ static int bind_port(struct listen *s, const struct fwd_rule *r, uint16_t port)
 static void bind_failed(struct listen *s, const struct fwd_rule *r,
 			uint16_t port, int rc)
 {
+	static struct log_limit limit;
 	struct listen_slot *slot = listen_slot(s, r);
 	char buf[UTIL_ERROR_STRLEN], spec[RULES_SPEC];
 
@@ -144,10 +146,42 @@ static void bind_failed(struct listen *s, const struct fwd_rule *r,
 	if (s->change.partial)
 		return;
 	s->change.rc = rc;
-	s->change.failed = s->change.rule - 1;
+	s->change.failed = s->change.rule;
 	s->change.failed_port = port;
-	err("Failed to bind port %u (%s) for option '-%c %s'", port,
-	    util_strerror(rc, buf), rule_letter(r), rules_shown(r, spec));
+	/* A client has the error itself, and may try as often as it likes */
+	if (!s->change.nowait || log_limited(&limit))
+		err("Failed to bind port %u (%s) for option '-%c %s'", port,
+		    util_strerror(rc, buf), rule_letter(r), rules_shown(r, spec));
+}
+
+/* Go on to the next new rule with ports to bind; false at the end */
+static bool next_new(struct listen *s)
+{
+	struct listen_change *c = &s->change;
+	const struct fwd_rule *r = advance(s, &s->next);
+
+	if (!r && c->put_off && !c->last) {
+		c->last = true;		/* begin again with the first rule */
+		return true;
+	}
+	if (r && is_named(s, r) && !rules_at(&s->rules, rules_ref(&s->next, r)) &&
+	    (!c->last || listen_slot(s, r)->put_off))
+		c->port = r->first;
+	return r;
+}
+
+/* Bind a port of a new rule, unless that is done or has to wait for the others */
+static int bind_new(struct listen *s, const struct fwd_rule *r, uint16_t port)
+{
+	int rc;
+
+	if (s->change.last && listen_find(s, r, port, LISTEN_MAX) != LISTEN_MAX)
+		return 0;
+	rc = bind_port(s, r, port);
+	if (rc != -EBUSY || s->change.last)
+		return rc;
+	s->change.put_off = listen_slot(s, r)->put_off = true;
+	return 0;
 }
 
 /* PHASE_BIND: one port */
@@ -158,14 +192,9 @@ static bool unit_bind(struct listen *s)
 	uint16_t port = (uint16_t)c->port;
 	int rc;
 
-	if (!port) {
-		r = advance(s, &s->next);
-		if (r && is_named(s, r) &&
-		    !rules_at(&s->rules, rules_ref(&s->next, r)))
-			c->port = r->first;
-		return !r;
-	}
-	rc = bind_port(s, r, port);
+	if (!port)
+		return !next_new(s);
+	rc = bind_new(s, r, port);
 	if (rc == -EINPROGRESS) {
 		block(s);
 		return false;
@@ -364,7 +393,7 @@ static bool unit_retry(struct listen *s)
 	slot = listen_slot(s, r);
 	port = missing(s, r, (uint16_t)c->port);
 	c->port = port;
-	rc = listen_bind_named(s, r, port);
+	rc = listen_bind_named(s, r, port, true);
 	if (rc == -EINPROGRESS) {
 		block(s);
 		return false;
@@ -647,7 +676,7 @@ int listen_result(const struct listen *s, const struct fwd_rule **rule,
 {
 	const struct listen_change *c = &s->change;
 
-	*rule = c->rc ? &s->next.e[c->failed].rule : NULL;
+	*rule = c->failed ? &s->next.e[c->failed - 1].rule : NULL;
 	*port = c->failed_port;
 	return c->rc;
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "../../hostsock.h"
 #include "bound.h"
 
 #define MANY		1000		/* rules of a change */
@@ -172,6 +173,36 @@ static void test_undo(void)
 	   owner(IPPROTO_TCP, 5001)->to == 80, "a socket is handed over to a new rule");
 	ok(event() && event()->port == 5001,
 	   "a connection that waits is handed over with it");
+	hear();
+	listen_close(&l);
+}
+
+/* Sockets that can't be handed over are closed when all others are bound */
+static void test_last(void)
+{
+	int other = sock(SOCK_STREAM, "", 5199);
+	uint64_t cookie;
+
+	begin();
+	rule(IPPROTO_UDP, 5000, 5000, "5000");
+	rule(IPPROTO_UDP, 5010, 5019, "all")->weak = true;
+	bind_all();
+	cookie = hostsock_cookie(fd_of(IPPROTO_UDP, 5000));
+	drop(5000, 5000);
+	add(IPPROTO_UDP, 5000, 5003, false);
+	add(IPPROTO_UDP, 5015, 5016, false);
+	add(IPPROTO_TCP, 5199, 5199, false);
+	listen_start(&l, &rules, false);
+	while (listen_step(&l, 0))
+		;
+	ok(!l.udp_closed && l.count == 11 &&
+	   hostsock_cookie(fd_of(IPPROTO_UDP, 5000)) == cookie,
+	   "a change that fails closes no UDP socket");
+	close(other);
+	is(result(false), 0, "the same change, with the port free");
+	ok(l.count == 15 && owner(IPPROTO_UDP, 5000)->last == 5003 &&
+	   owner(IPPROTO_UDP, 5003)->last == 5003 && !owner(IPPROTO_UDP, 5015)->weak &&
+	   fd_of(IPPROTO_TCP, 5199) >= 0, "all ports are bound, each by its rule");
 	hear();
 	listen_close(&l);
 }
@@ -420,6 +451,9 @@ static void test_udp(void)
 /* A command has ended in the middle of a change */
 static void test_stop(void)
 {
+	const struct fwd_rule *failed;
+	uint16_t port;
+
 	begin();
 	rule(IPPROTO_TCP, 5000, 5000, "5000");
 	bind_all();
@@ -431,6 +465,8 @@ static void test_stop(void)
 	ok(!listen_step(&l, 1000) && !listen_busy(&l) && !l.count,
 	   "a change does not outlive the ports of the host");
 	is(result(false), -ECANCELED, "there are no changes any more");
+	listen_result(&l, &failed, &port);
+	ok(!failed, "no rule is to blame for that");
 	listen_close(&l);
 }
 
@@ -563,6 +599,7 @@ int main(void)
 	test_waiting();
 	test_invisible();
 	test_undo();
+	test_last();
 	test_slices();
 	test_connections();
 	test_drain();
