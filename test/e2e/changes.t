@@ -58,7 +58,7 @@ wait_for listening tcp 7001
 for ((try = 0; try < 5; try++)); do
 	read -r good gap native answers _ < <(changes gaps "$S" 7000 7001)
 	echo "# try $try: $gap ms, native beside it $native ms, $answers answers"
-	awk "BEGIN { exit !($gap <= 5 || $gap <= $native) }" && break
+	[ "$answers" -ge 100 ] && awk "BEGIN { exit !($gap <= 5 || $gap <= $native) }" && break
 done
 is "$good" 1 "1000 rules are added in one transaction, and removed"
 [ $try -lt 5 ]
@@ -70,7 +70,7 @@ t "a port below 1024 of the namespace is bound at run time" pesto -A -T 80 "$S"
 t "  really" listening tcp 80 inside
 t "all ports may be added at run time" pesto -A -t 127.0.0.1/all "$S"
 like "$(pesto --json "$S" rules | grep '"weak"')" '"bound":[0-9]{4}' "  they are bound"
-HELPER=$(pgrep -x pasta-ns)
+HELPER=$(pgrep -x -P "$DAEMON" pasta-ns)
 kill -STOP "$HELPER"
 start=$(now_ms)
 out=$(pesto -A -T 81 -t 127.0.0.1/7300 "$S" 2>&1)

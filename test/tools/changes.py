@@ -108,7 +108,7 @@ def echo(port, stop, result):
     s.connect(('127.0.0.1', port))
     poll = select.poll()
     poll.register(s, select.POLLIN)
-    last, longest, answers = None, 0.0, 0
+    last, longest, answers = time.monotonic(), 0.0, 0
     while not stop.is_set():
         s.send(b'x')
         end = time.monotonic() + 0.001
@@ -121,7 +121,7 @@ def echo(port, stop, result):
             if answers > 50:
                 longest = max(longest, now - last)
             last = now
-    result.put((port, longest, answers))
+    result.put((port, max(longest, time.monotonic() - last), answers))
 
 
 def dial(path, data):
