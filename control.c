@@ -369,7 +369,7 @@ static void accept_clients(struct control *ctl)
 }
 
 /**
- * control_watch() - Begin to serve_client clients
+ * control_watch() - Begin to serve clients
  * @ctl:	From control_open()
  * @l:		Gets events and timers of kind REF_CONTROL
  * @ops:	Functions of the languages; @ctx: their first argument
@@ -535,8 +535,10 @@ static bool step(struct control *ctl, struct control_client *c)
 {
 	fill_input(ctl, c);
 	switch (c->next) {
-	case CONTROL_READ:
 	case CONTROL_LATER:
+		c->in_ms = ctl->loop->now_ms;	/* others made it wait so far */
+		return take_input(ctl, c);
+	case CONTROL_READ:
 		return take_input(ctl, c);
 	case CONTROL_MORE:
 		if (control_room(c) < JSONLINE_MAX)

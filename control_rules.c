@@ -70,7 +70,7 @@ static uint16_t number_in(const struct control_rules *s,
 	return rules_ref(&s->listen->rules, r).number;
 }
 
-/* Who makes a transaction ------------------------------------------------ */
+/* The owner of the transaction ------------------------------------------- */
 
 static void arm_wait(struct control_rules *s)
 {
@@ -585,6 +585,8 @@ void control_rules_removed(struct control_rules *s, const struct fwd_rule *r)
 	const struct rule_ref ref = rules_ref(&s->listen->rules, r);
 	struct control_gone *g = &s->log[s->logged++ % CONTROL_GONE];
 
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		s->listed[i][ref.number / 64] &= ~(1ULL << ref.number % 64);
 	if (g->gone > s->forgotten)
 		s->forgotten = g->gone;
 	*g = (struct control_gone){ .from_ns = r->from_ns,
@@ -905,17 +907,21 @@ enum control_next control_rules_more(struct control_rules *s,
 
 /* The list of rules ------------------------------------------------------ */
 
-/* The rule behind the cursor, even if the one at it was removed */
-static const struct fwd_rule *next_listed(const struct rules *rs,
-					  struct rule_ref at)
+/* The rule behind the cursor: if the one at it was removed, the first that is not listed */
+static const struct fwd_rule *next_listed(const struct control_rules *s,
+					  unsigned slot)
 {
-	const struct fwd_rule *r = at.gen ? rules_at(rs, at) : NULL;
+	const struct rules *rs = &s->listen->rules;
+	const struct fwd_rule *r = rules_at(rs, s->cursor[slot]);
+	uint16_t number;
 
-	if (r || !at.gen)
+	if (r || !s->cursor[slot].gen)
 		return rules_next(rs, r);
-	while ((r = rules_next(rs, r)))
-		if (rules_ref(rs, r).gen > at.gen)
+	while ((r = rules_next(rs, r))) {
+		number = rules_ref(rs, r).number;
+		if (!(s->listed[slot][number / 64] >> number % 64 & 1))
 			break;
+	}
 	return r;
 }
 
@@ -924,6 +930,7 @@ enum control_next control_rules_list(struct control_rules *s,
 				     struct control_client *c)
 {
 	s->cursor[c->slot].gen = 0;
+	memset(s->listed[c->slot], 0, sizeof(s->listed[c->slot]));
 	return CONTROL_MORE;
 }
 
@@ -932,13 +939,14 @@ enum control_next control_rules_list_more(struct control_rules *s,
 					  struct control_client *c)
 {
 	struct rule_ref *at = &s->cursor[c->slot];
-	const struct fwd_rule *r = next_listed(&s->listen->rules, *at);
+	const struct fwd_rule *r = next_listed(s, c->slot);
 	struct rule_stats stats;
 	struct jsonline j;
 
 	if (!r)
 		return answer_ok(c);
 	*at = rules_ref(&s->listen->rules, r);
+	s->listed[c->slot][at->number / 64] |= 1ULL << at->number % 64;
 	jsonline_begin(&j);
 	ruleline_rule(&j, s->listen, r, NULL);
 	stats = rulestat_of(s->stats, *at);

@@ -84,6 +84,7 @@ struct control_rules_ops {
  * @forgotten:	Generation of the table when the newest rule that is no more in @log
  *		was removed
  * @cursor:	For each client, the last rule that was listed; generation 0: none
+ * @listed:	For each client, the numbers of all rules that were listed
  * @timer:	Ends a transaction that others wait for
  */
 struct control_rules {
@@ -105,6 +106,7 @@ struct control_rules {
 	unsigned logged;
 	uint32_t forgotten;
 	struct rule_ref cursor[CONTROL_CLIENTS];
+	control_rules_set listed[CONTROL_CLIENTS];
 	struct timer timer;
 };
 

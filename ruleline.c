@@ -65,7 +65,7 @@ void ruleline_spec(struct jsonline *j, const struct fwd_rule *r)
 
 /**
  * ruleline_error() - Say why a port of a rule is not bound
- * @j:		Gets the fields "error" and "text"
+ * @j:		Gets the fields "error" and "text", nothing if @error is 0
  * @r:		Rule
  * @port:	Port
  * @error:	Negative errno
@@ -77,6 +77,8 @@ void ruleline_error(struct jsonline *j, const struct fwd_rule *r, uint16_t port,
 	struct fwd_rule one = { .addr = r->addr, .only6 = r->only6,
 				.first = port, .last = port, .to = port };
 
+	if (!error)
+		return;
 	util_strcpy(one.ifname, sizeof(one.ifname), r->ifname);
 	snprintf(text, sizeof(text), "%s port %s%s: %s%s",
 		 r->proto == IPPROTO_TCP ? "TCP" : "UDP",

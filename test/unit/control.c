@@ -69,6 +69,8 @@ static enum control_next tables(void *ctx, struct control_client *c,
 	(void)c;
 	if (!*len)
 		return CONTROL_CLOSE;
+	if (verdict == CONTROL_LATER)
+		return CONTROL_LATER;
 	*data += *len;
 	*len = 0;
 	return CONTROL_READ;
@@ -311,6 +313,19 @@ static void test_pauses(void)
 	is(closed, 2, "a client between two requests may be silent");
 	is(turns(), 0, "and needs no work");
 	is(wheel_next(&lp.wheel), -1, "nor any timer");
+	close(table);
+	table = dial();
+	say(table, "\x01");
+	verdict = CONTROL_LATER;
+	turns();
+	wait_ms(LATE_MS);
+	verdict = CONTROL_READ;
+	control_kick(&ctl);
+	turns();
+	wait_ms(9900);
+	is(closed, 2, "the time that a client waits for others is not its pause");
+	wait_ms(2000);
+	is(closed, 3, "which begins after that");
 	close(idle);
 	close(half);
 	close(table);
