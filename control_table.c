@@ -111,7 +111,7 @@ static void put_head(const struct control_tables *s, struct control_table *t,
 	t->number = 0;
 }
 
-/* Write some rules of the table; false: that were all */
+/* Write some rules of the table; false: all are written */
 static bool put_rules(const struct control_tables *s, struct control_table *t,
 		      struct control_client *c)
 {

@@ -4,7 +4,7 @@
  *
  * Counters are found by the number of a rule. When the number belongs to a new rule,
  * its first flow resets them. Flows of the old rule may go on for long, but have the
- * old generation, so they count there no more.
+ * old generation, so they no longer count there.
  */
 
 #include "rulestat.h"
