@@ -14,12 +14,14 @@ WHO=user
 pesto() { as_user "$P" "$@"; }
 # checks NAME: run the checks of test/tools/control.py
 checks() {
-	local failed text
+	local failed text n=0
 	while read -r failed text; do
 		[ "$failed" = 0 ]
 		ok $? "$text"
+		n=$((n + 1))
 	done < <(as_user python3 "$NS_TOP/test/tools/control.py" "$1" "$S" 2>"$T/checks.err" ||
 		 echo "1 $1: $(tail -1 "$T/checks.err")")
+	[ $n -gt 0 ] || ok 1 "$1: there are checks"
 }
 words() { as_user python3 "$NS_TOP/test/tools/control.py" words "$S" "$@"; }
 # start [OPTION]...: a pasta with a control socket
@@ -113,8 +115,12 @@ fails() {
 	is $? 1 "refused: ${*#"$NS_TOP"/}"
 	like "$out" "$want" "  which is said"
 }
-# states: of each rule, its first port and its state
-states() { pesto --json "$S" rules | sed -n 's/.*"state":"\([a-z]*\)".*"first":\([0-9]*\),.*/\2 \1/p'; }
+# states: of each rule, its first port and its state; of a failure, the status
+states() {
+	local out
+	out=$(pesto --json "$S" rules) || { echo "status $?"; return; }
+	sed -n 's/.*"state":"\([a-z]*\)".*"first":\([0-9]*\),.*/\2 \1/p' <<<"$out"
+}
 bound() { states | grep -qx "$1 bound"; }
 
 rm -f "$S"
