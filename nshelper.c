@@ -69,6 +69,7 @@
 #define RETRY_MAX_MS	1000
 #define NAP_MS		20		/* pause of the helper after an error */
 #define ANSWERS		16		/* to take in a turn of the loop */
+#define ERRNO_MAX	4095		/* of the kernel */
 #define PROBE_PORT	9		/* discard; we only connect, and never send */
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG, OP_NOTHING };
@@ -312,6 +313,15 @@ static void stash(struct nshelper *h, const struct answer *a, struct fdpass *f)
 		h->pool[a->kind][h->n[a->kind]++] = f->fd[--f->n];
 }
 
+/* Error of an answer. A helper under attack must not make a descriptor of ours of it */
+static int answer_error(const struct answer *a)
+{
+	bool sane = a->error <= 0 && a->error >= -ERRNO_MAX &&
+		    a->error != -EINPROGRESS;
+
+	return sane ? a->error : -EPROTO;
+}
+
 /*
  * Receive an answer if there is one; sockets for a pool go there, not into @f
  */
@@ -325,6 +335,7 @@ static int take_answer(struct nshelper *h, struct answer *a,
 	rc = fdpass_receive(h->fd, a, sizeof(*a), f, MSG_DONTWAIT);
 	if (rc)
 		return is_end(rc) ? lost(h) : -EAGAIN;
+	a->error = answer_error(a);
 	h->ready = true;
 	h->late = false;
 	h->copies = a->op == OP_SOCKETS;

@@ -472,6 +472,8 @@ static void trickle(int fd)
 		usleep(100000);
 }
 
+static int refusal = -EACCES;
+
 /* Answers each request with an error that does not pass */
 static void refuse(int fd)
 {
@@ -480,7 +482,7 @@ static void refuse(int fd)
 
 	while (recv(fd, request, sizeof(request), 0) >= (ssize_t)sizeof(a)) {
 		memcpy(&a, request, sizeof(a));
-		a.error = -EACCES;
+		a.error = refusal;
 		send(fd, &a, sizeof(a), MSG_NOSIGNAL);
 	}
 }
@@ -530,6 +532,11 @@ static void refused(void)
 	answered();
 	is(nshelper_take(&h, NSSOCK_TCP4), -EACCES, "and the error is told again");
 	is(nshelper_socket(&h, NSSOCK_TCP4), -EACCES, "who waits has the same error");
+	stop();
+	refusal = 5;
+	start_bad(refuse);
+	is(nshelper_diag(&h), -EPROTO, "an error that is none is not taken for a socket");
+	is(nshelper_socket(&h, NSSOCK_TCP4), -EPROTO, "not for one of a pool, either");
 	stop();
 }
 
