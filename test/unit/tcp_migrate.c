@@ -805,6 +805,93 @@ static void left_behind(void)
 	disconnect();
 }
 
+/* Does the peer get a RST, behind the data that it has received? */
+static bool peer_is_reset(void)
+{
+	ssize_t n;
+
+	while ((n = recv(peer, in, MOST, MSG_DONTWAIT)) > 0)
+		;
+	return n < 0 && errno == ECONNRESET;
+}
+
+/* A connection that is killed while it moves: neither end could be told */
+static void killed_on_the_move(void)
+{
+	struct flow *f;
+
+	connect_guest(true);
+	f = flow_next(&source->flows, NULL);
+	source->ops.freeze(source->ops.ctx);
+	is(tcp_kill(&source->tcp, f), -EBUSY, "a frozen connection can't be killed");
+	save_all();
+	is(tcp_kill(&source->tcp, f), -EBUSY, "a saved connection can't be killed");
+	source->ops.thaw(source->ops.ctx);
+	guest_write(1000);
+	peer_write(1000);
+	all_arrive();
+	source->ops.freeze(source->ops.ctx);
+	save_all();
+	leave_source();
+	ok(load_all(), "a connection that could not be killed moves");
+	f = flow_next(&target->flows, NULL);
+	is(tcp_kill(&target->tcp, f), -EBUSY,
+	   "a connection can't be killed before the guest is there");
+	g.at = target;
+	target->ops.commit(target->ops.ctx);
+	is(tcp_kill(&target->tcp, f), 0, "after the move it can be killed");
+	turns(5);
+	ok(g.refused && !target->flows.count && peer_is_reset(),
+	   "both ends are told then");
+	disconnect();
+}
+
+/* A connection is killed while the tap has no room for the RST */
+static void killed_without_room(void)
+{
+	struct flow *f;
+
+	connect_guest(true);
+	f = flow_next(&source->flows, NULL);
+	source->fake.room = 0;
+	is(tcp_kill(&source->tcp, f), 0, "without room in the tap a flow can be killed");
+	is(source->flows.count, 1, "it waits for room");
+	is(tcp_kill(&source->tcp, f), 0, "it can be killed again");
+	guest_write(1000);
+	peer_write(1000);
+	turns(20);
+	peer_read();
+	ok(source->flows.count == 1 && !peer_got, "data is dropped meanwhile");
+	source->fake.room = FAKE_FRAMES;
+	tcp_tap_writable(&source->tcp);
+	turns(5);
+	ok(g.refused && !g.got && !source->flows.count && peer_is_reset(),
+	   "with room in the tap, both ends are told");
+	disconnect();
+}
+
+/* The guest has reset the connection, and the peer has not got all data yet */
+static void killed_after_reset(void)
+{
+	struct flow *f;
+	unsigned i;
+
+	connect_guest(true);
+	f = flow_next(&source->flows, NULL);
+	for (i = 0; i < 10; i++)
+		guest_write(100000);
+	turns(50);
+	guest_send(TCPF_RST | TCPF_ACK, g.snd_nxt, NULL, 0);
+	turns(5);
+	ok(source->flows.count == 1 && tcp_conn(f)->draining,
+	   "after a RST of the guest, its data is still delivered");
+	is(tcp_kill(&source->tcp, f), 0, "such a connection can be killed");
+	turns(5);
+	ok(!source->flows.count && !g.refused && peer_is_reset(),
+	   "it ends at once, and only the peer is told");
+	disconnect();
+}
+
 /* Many connections: the guest's half of each, and its peer */
 static struct {
 	uint32_t rcv_nxt;
@@ -1030,6 +1117,9 @@ static void connections(void)
 	moves_twice(false);
 	window_closed();
 	left_behind();
+	killed_on_the_move();
+	killed_without_room();
+	killed_after_reset();
 	peer_fin_unread(move);
 	peer_fin_unread(thaw_again);
 	fin_unsent(move);
