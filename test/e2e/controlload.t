@@ -23,7 +23,7 @@ gap() { sed -n 's/.*gap_us=//p' "$1"; }
 
 # try WHAT: both exchanges beside a client; false if ours has a gap or lacks an answer
 try() {
-	local what=$1 client= native ours
+	local what=$1 client='' native ours
 	: >"$T/load"
 	if [ "$what" != nothing ]; then
 		load "$what" >"$T/load" 2>&1 &
