@@ -15,7 +15,7 @@ build() {
 	shift
 	rm -rf "$work/src"
 	mkdir "$work/src"
-	cp -r "$top"/*.[ch1] "$top/Makefile" "$top/seccomp.sh" "$work/src/" 2>/dev/null
+	cp -r "$top"/*.[ch17] "$top/Makefile" "$top/seccomp.sh" "$work/src/" 2>/dev/null
 	cp -r "$top"/*.md "$top/AUTHORS" "$top/VERSION" "$top"/{doc,scripts,contrib} \
 		"$work/src/" 2>/dev/null
 	make -s -j2 -C "$work/src" "$@" >"$work/log" 2>&1 &&
