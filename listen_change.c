@@ -337,12 +337,13 @@ static void settle_wait(struct listen *s, const struct fwd_rule *r)
 	slot->waiting = waits;
 	s->waiting += waits ? 1 : -1;
 	if (waits)
-		warn("Port %u can't be bound for now (%s), option '-%c %s' waits "
-		     "for it", slot->error_port, util_strerror(slot->error, buf),
-		     rule_letter(r), rules_shown(r, spec));
+		warn_limited("Port %u can't be bound for now (%s), option '-%c %s' "
+			     "waits for it", slot->error_port,
+			     util_strerror(slot->error, buf), rule_letter(r),
+			     rules_shown(r, spec));
 	else
-		info("All ports of option '-%c %s' are bound now",
-		     rule_letter(r), rules_shown(r, spec));
+		info_limited("All ports of option '-%c %s' are bound now",
+			     rule_letter(r), rules_shown(r, spec));
 	if (!was_added(s, r))		/* else PHASE_TELL does */
 		tell_state(s, r, false);
 }

@@ -51,14 +51,15 @@ is "$failed $refused" "0 0" "2000 connections one after the other, while 200 rul
 [ "$n" -ge 4 ]
 ok $? "  these have changed $n times"
 
-# Other programs may need the processor for longer than that: then both have the gap
+# Other programs may need the processor for longer than that: then both have the gap, and
+# ours once for each process on the way
 exec_as user python3 "$NS_TOP/test/tools/changes.py" serve 7001 >/dev/null 2>&1 &
 NATIVE=$!
 wait_for listening tcp 7001
 for ((try = 0; try < 5; try++)); do
 	read -r good gap native answers _ < <(changes gaps "$S" 7000 7001)
 	echo "# try $try: $gap ms, native beside it $native ms, $answers answers"
-	[ "$answers" -ge 100 ] && awk "BEGIN { exit !($gap <= 5 || $gap <= $native) }" && break
+	[ "$answers" -ge 100 ] && awk "BEGIN { exit !($gap <= 5 || ($native > 3 && $gap <= 3 * $native)) }" && break
 done
 is "$good" 1 "1000 rules are added in one transaction, and removed"
 [ $try -lt 5 ]

@@ -246,12 +246,13 @@ exec_as user python3 "$NS_TOP/test/tools/changes.py" serve 7701 >/dev/null 2>&1 
 native=$!
 wait_for listening udp 7700 inside && wait_for listening udp 7701
 says 0 "" pesto -A -u 127.0.0.1/7700 "$S"
-# Other programs may need the processor for longer than that: then both have the gap
+# Other programs may need the processor for longer than that: then both have the gap, and
+# ours once for each process on the way
 for try in 1 2 3 4 5; do
 	read -r good gap beside answers _ < <(as_user python3 \
 		"$NS_TOP/test/tools/changes.py" crowd "$S" 7700 7701)
 	diag "try $try: $gap ms, native beside it $beside ms, $answers answers"
-	awk "BEGIN { exit !($gap <= 5 || $gap <= $beside * 1.2) }" && break
+	awk "BEGIN { exit !($gap <= 5 || ($beside > 3 && $gap <= 3 * $beside)) }" && break
 	try=6
 done
 is "$good" 1 "nine clients, silent, greedy, and changing rules"
