@@ -1061,7 +1061,7 @@ static void inbound(const char *where, const char *to, int port_is, uint16_t tar
 		    bool moves)
 {
 	struct fwd_rule r = { .proto = IPPROTO_TCP, .to = target_port };
-	uint16_t port, listens = net->port;
+	uint16_t port = 0, listens = net->port;
 
 	ok(connect_inbound(&port), "the peer connects to a forwarded port");
 	r.first = r.last = port + port_is;
