@@ -79,14 +79,14 @@ struct listener {
  * @retry:	Port to try first
  * @error_port:	Port that could not be bound, @error: negative errno, 0: none
  * @waiting:	The rule was told to be waiting
- * @todo:	Ports of a weak rule are still to be tried
+ * @untried:	Ports of a weak rule are still to be tried
  * @put_off:	Ports of a new rule are bound last: sockets have to be closed for them
  */
 struct listen_slot {
 	uint32_t gen, bound;
 	uint16_t retry, error_port;
 	int error;
-	bool waiting, todo, put_off;
+	bool waiting, untried, put_off;
 };
 
 /* Steps of a change, see listen_change.c */

@@ -421,7 +421,7 @@ static unsigned weak_ports(const struct listen *s, unsigned kind)
 
 	while ((r = rules_next(&s->rules, r)))
 		if (rule_kind(r) == kind && takes_free(s, r) &&
-		    s->slot[rules_ref(&s->rules, r).number].todo)
+		    s->slot[rules_ref(&s->rules, r).number].untried)
 			n += ports_of(r);
 	return n;
 }
@@ -440,7 +440,7 @@ static bool weak_begin(struct listen *s)
 
 	while (s->freed && (r = rules_next(&s->rules, r)))
 		if (takes_free(s, r))
-			listen_slot(s, r)->todo = true;
+			listen_slot(s, r)->untried = true;
 	s->freed = false;
 	for (kind = 0; kind < RULE_KINDS; kind++)
 		total += wanted[kind] = weak_ports(s, kind);
@@ -487,7 +487,7 @@ static bool unit_weak(struct listen *s)
 		return true;
 	if (!c->port) {
 		r = advance(s, &s->rules);
-		if (r && takes_free(s, r) && listen_slot(s, r)->todo)
+		if (r && takes_free(s, r) && listen_slot(s, r)->untried)
 			c->port = r->first;
 		return !r;
 	}
@@ -495,7 +495,7 @@ static bool unit_weak(struct listen *s)
 		c->port++;
 	if (c->port > r->last ||
 	    (c->port < end && !bind_weak(s, r, (uint16_t)c->port))) {
-		listen_slot(s, r)->todo = false;
+		listen_slot(s, r)->untried = false;
 		c->port = 0;
 	} else if (c->port < end && !c->blocked) {
 		c->port++;
@@ -603,7 +603,7 @@ int listen_start(struct listen *s, const struct rules *next, bool partial)
 	rules_copy(&s->next, next);
 	while ((r = rules_next(&s->next, r)))
 		*listen_slot(s, r) = (struct listen_slot){
-			.gen = rules_ref(&s->next, r).gen, .todo = r->weak,
+			.gen = rules_ref(&s->next, r).gen, .untried = r->weak,
 		};
 	s->change = (struct listen_change){
 		.since = s->rules.gen, .partial = partial, .nowait = true,

@@ -204,6 +204,16 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 	return bytes;
 }
 
+/* Note that @bytes were sent; data that is sent again counts once */
+static void note_sent(struct tcp *t, struct flow *f, uint32_t bytes)
+{
+	struct tcps *s = &tcp_conn(f)->s;
+	uint32_t before = s->snd_max;
+
+	tcps_sent(s, bytes, t->loop->now_ms);
+	flow_count(t->flows, f, TO_GUEST, s->snd_max - before);
+}
+
 /*
  * move_data() - Peek once into frames, and send them
  * @can:	Bytes that the window allows
@@ -220,7 +230,6 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	uint32_t max = frame_payload_max(t, v4, c->s.mss), skip, want = 0;
 	unsigned n = (can + max - 1) / max, i;
 	struct msghdr mh = { .msg_iov = iov };
-	uint32_t sent = c->s.snd_max;
 	struct txframe *fr;
 	ssize_t rc, peeked;
 	int parts;
@@ -271,8 +280,7 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	rc = commit_frames(t, f, fr, n);
 	if (rc < peeked)
 		c->readable = true;
-	tcps_sent(&c->s, rc, t->loop->now_ms);
-	flow_count(t->flows, f, TO_GUEST, c->s.snd_max - sent);
+	note_sent(t, f, rc);
 	return rc;
 }
 

@@ -285,6 +285,7 @@ print("connected", flush=True)
 time.sleep(60)' "$S" >"$T/home/connected" &
 idler=$!
 wait_for test -s "$T/home/connected"
+# Nothing is waited for: these are the seconds without a wake-up
 for _ in 1 2 3; do
 	before=$(switches)
 	sleep 3
