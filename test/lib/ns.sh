@@ -323,7 +323,8 @@ ns_tools() {
 	local src tool
 	for src in "$NS_TOP"/test/tools/*.c; do
 		tool=$(basename "$src" .c)
-		if [ "$NS_BUILD/tools/$tool" -nt "$src" ]; then
+		if [ "$NS_BUILD/tools/$tool" -nt "$src" ] &&
+		   [ "$NS_BUILD/tools/$tool" -nt "${src%/*}/frames.h" ]; then
 			cp "$NS_BUILD/tools/$tool" "$T/bin/"
 		else
 			cc -O2 -D_GNU_SOURCE -pthread -o "$T/bin/$tool" "$src" || return 1
