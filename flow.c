@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * flow.c - The flow table: index, hash, two sides, lifetimes, shares
+ * flow.c - The flow table: index, hash, two sides, lifetimes
  *
  * Entries lie in one array; free ones form a list, and entries beyond @high have
  * never been touched, so that they cost no memory. The hash
@@ -9,25 +9,8 @@
  * every flow in it, keyed with SipHash so that a guest can't choose colliding
  * flows.
  *
- * Entries and descriptors are limited, and no class of flows may take the shares of
- * the others. Each class has a share of both:
- *
- *	stream		the rest, about 27/32
- *	datagram	1/8, rounded up
- *	echo		1/32, rounded up
- *
- * Datagrams and echo may exceed their share while entries are free. Established
- * connections can't be evicted, so streams stay within theirs. If nothing is
- * free, a class that has less than its share takes from one that has more, and a
- * class that has its share or more takes from itself. Either way the least
- * useful flow is evicted: flows without an answer come first, and among equals the
- * longest idle one. A flow without an answer is safe in its first second, unless all
- * flows with an answer were in use in the last ten seconds: otherwise requests would
- * evict each other before anybody can answer. A stream can be evicted only if it is
- * not established, or no longer, and never in its first second.
- *
- * Traffic does not touch the queues in which the longest idle flow is searched. If the
- * flow at the head had packets since it was queued, the search moves it to the tail.
+ * Entries and descriptors are limited: flow_share.c decides which flow may start, and
+ * which one has to end for it.
  */
 
 #include "flow.h"
@@ -37,51 +20,10 @@
 #include <string.h>
 
 #include "counters.h"
-#include "log.h"
-
-#define PENDING_MIN_MS	1000		/* without an answer, before eviction */
-#define ANSWERED_IDLE_MS	10000	/* then evicted before a young flow */
-#define REQUEUE_MAX	64		/* flows at the head that were not idle */
+#include "siphash.h"
 
 #define HASH_MASK	(FLOW_MAX * 4 - 1)
 #define HASH_ENTRY(index, side)	((index) << 1 | (side))
-
-static inline uint64_t rotl(uint64_t x, unsigned b)
-{
-	return x << b | x >> (64 - b);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1]; v[1] = rotl(v[1], 13); v[1] ^= v[0]; v[0] = rotl(v[0], 32);
-	v[2] += v[3]; v[3] = rotl(v[3], 16); v[3] ^= v[2];
-	v[0] += v[3]; v[3] = rotl(v[3], 21); v[3] ^= v[0];
-	v[2] += v[1]; v[1] = rotl(v[1], 17); v[1] ^= v[2]; v[2] = rotl(v[2], 32);
-}
-
-/* SipHash-1-3 over whole words (Aumasson and Bernstein, 2012) */
-static uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n)
-{
-	uint64_t v[4] = {
-		key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
-		key[0] ^ 0x6c7967656e657261ULL, key[1] ^ 0x7465646279746573ULL,
-	};
-	uint64_t last = (uint64_t)n * 8 << 56;
-	size_t i;
-
-	for (i = 0; i <= n; i++) {
-		uint64_t m = i < n ? words[i] : last;
-
-		v[3] ^= m;
-		sip_round(v);
-		v[0] ^= m;
-	}
-	v[2] ^= 0xff;
-	for (i = 0; i < 3; i++)
-		sip_round(v);
-
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 /**
  * flowside_hash() - Hash one side of a flow with a key, 32 bits
@@ -125,243 +67,15 @@ uint32_t flow_hash(const struct flow_table *t, uint8_t proto, uint8_t pif,
  */
 void flow_init(struct flow_table *t, const uint64_t key[2])
 {
-	const struct flow_queue empty = { FLOW_NONE, FLOW_NONE };
-	struct flow_queue *q = &t->queue[0][0][0];
-	size_t i;
-
 	t->first_free = FLOW_NONE;
 	memcpy(t->hash_key, key, sizeof(t->hash_key));
-	t->pool[FLOW_ENTRIES].total = FLOW_MAX;
-	t->pool[FLOW_FDS].total = UINT32_MAX;
-	for (i = 0; i < sizeof(t->queue) / sizeof(*q); i++)
-		q[i] = empty;
-}
-
-/**
- * flow_limit_fds() - Set how many descriptors all flows may hold together
- * @t:		The table
- * @fds:	The number; if flows hold more, the next ones evict some
- */
-void flow_limit_fds(struct flow_table *t, uint32_t fds)
-{
-	t->pool[FLOW_FDS].total = fds;
-}
-
-/* Queues of flows that may be evicted ------------------------------------ */
-
-static struct flow_queue *queue_of(struct flow_table *t, const struct flow *f)
-{
-	return &t->queue[f->class][f->rank][!!f->fds];
-}
-
-static void queue_append(struct flow_table *t, struct flow *f)
-{
-	struct flow_queue *q = queue_of(t, f);
-
-	f->queued_ms = (uint32_t)f->last_ms;
-	f->older = q->newest;
-	f->newer = FLOW_NONE;
-	q->newest = flow_index(t, f);
-	if (f->older == FLOW_NONE)
-		q->oldest = q->newest;
-	else
-		t->flow[f->older].newer = q->newest;
-}
-
-static void queue_remove(struct flow_table *t, struct flow *f)
-{
-	struct flow_queue *q = queue_of(t, f);
-
-	if (f->older == FLOW_NONE)
-		q->oldest = f->newer;
-	else
-		t->flow[f->older].newer = f->newer;
-	if (f->newer == FLOW_NONE)
-		q->newest = f->older;
-	else
-		t->flow[f->newer].older = f->older;
-}
-
-/* Find the longest idle flow of a queue, or of the REQUEUE_MAX at its head if they all
- * had packets since they were queued; NULL if it is empty */
-static struct flow *queue_oldest(struct flow_table *t,
-				 const struct flow_queue *q)
-{
-	struct flow *best = NULL, *f;
-	unsigned i;
-
-	for (i = 0; i < REQUEUE_MAX && q->oldest != FLOW_NONE; i++) {
-		f = &t->flow[q->oldest];
-		if (!best || f->last_ms < best->last_ms)
-			best = f;
-		if ((uint32_t)f->last_ms == f->queued_ms)
-			break;
-		queue_remove(t, f);
-		queue_append(t, f);
-	}
-	return best;
-}
-
-/**
- * flow_set_rank() - Set how useful a flow is now
- * @t:		The table
- * @f:		The flow
- * @rank:	Its new rank
- */
-void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank)
-{
-	if (f->rank == rank)
-		return;
-	if (f->rank != FLOW_KEPT)
-		queue_remove(t, f);
-	f->rank = (uint8_t)rank;
-	if (f->rank != FLOW_KEPT)
-		queue_append(t, f);
-}
-
-/* Shares ----------------------------------------------------------------- */
-
-/* Amount of a resource that a class can always have */
-static uint32_t share(const struct flow_pool *p, enum flow_class class)
-{
-	uint32_t datagram = p->total / 8 + 1, echo = p->total / 32 + 1;
-
-	switch (class) {
-	case FLOW_DATAGRAM:
-		return datagram;
-	case FLOW_ECHO:
-		return echo;
-	default:
-		return p->total > datagram + echo ?
-		       p->total - datagram - echo : 0;
-	}
-}
-
-/* May @class have @need more of a resource without an eviction? */
-static bool fits(const struct flow_pool *p, enum flow_class class,
-		 uint32_t need)
-{
-	uint32_t held = 0, i;
-
-	for (i = 0; i < FLOW_CLASSES; i++)
-		held += p->held[i];
-	if (!need)
-		return true;
-	if (class == FLOW_STREAM && p->held[class] + need > share(p, class))
-		return false;
-	return held <= p->total && need <= p->total - held;
-}
-
-/* The least useful flow of @class that holds some of @r, NULL if none may end */
-static struct flow *least_useful(struct flow_table *t, enum flow_class class,
-				 enum flow_resource r, uint64_t now_ms)
-{
-	struct flow *f, *g, *young = NULL;
-	unsigned rank;
-
-	for (rank = FLOW_PENDING; rank < FLOW_KEPT; rank++) {
-		f = queue_oldest(t, &t->queue[class][rank][1]);
-		g = r == FLOW_FDS ? NULL :
-		    queue_oldest(t, &t->queue[class][rank][0]);
-		if (!f || (g && g->last_ms < f->last_ms))
-			f = g;
-		if (!f)
-			continue;
-		if (rank == FLOW_PENDING &&
-		    now_ms - f->last_ms < PENDING_MIN_MS)
-			young = f;
-		else if (!young || now_ms - f->last_ms >= ANSWERED_IDLE_MS)
-			return f;
-	}
-	return class == FLOW_STREAM ? NULL : young;
-}
-
-/* Class that loses a flow, so that @class can have more of a resource */
-static enum flow_class who_yields(const struct flow_pool *p,
-				  enum flow_class class)
-{
-	static const enum flow_class order[] = { FLOW_ECHO, FLOW_DATAGRAM };
-	unsigned i;
-
-	if (p->held[class] >= share(p, class))
-		return class;
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (p->held[order[i]] > share(p, order[i]))
-			return order[i];
-	return class;
+	flow_share_init(t);
 }
 
 static const struct flow_ops *ops_of(const struct flow_table *t,
 				     const struct flow *f)
 {
 	return &t->ops[f->timer.ref.kind];
-}
-
-static bool evict_for(struct flow_table *t, enum flow_class class,
-		      enum flow_resource r, uint64_t now_ms)
-{
-	enum flow_class from = who_yields(&t->pool[r], class);
-	struct flow *f = least_useful(t, from, r, now_ms);
-	uint32_t count = t->count;
-
-	if (!f || !t->ops)
-		return false;
-	t->evicted[from]++;
-	debug_limited("Too many flows: the longest idle ones end");
-	ops_of(t, f)->evict(ops_of(t, f)->ctx, f);
-	return t->count < count;
-}
-
-/**
- * flow_evict() - Evict a flow, because the kernel has no descriptors left
- * @t:		The table
- * @class:	Class that needs one
- * @now_ms:	Time, CLOCK_MONOTONIC
- *
- * Return: false if none may end
- */
-bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms)
-{
-	return evict_for(t, class, FLOW_FDS, now_ms);
-}
-
-/**
- * flow_make_room() - Make sure that a flow can start, by evicting others
- * @t:		The table
- * @class:	Of the flow
- * @fds:	Descriptors that it is to hold
- * @now_ms:	Time, CLOCK_MONOTONIC
- *
- * Return: true if flow_start() with these values would succeed now
- */
-bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
-		    uint64_t now_ms)
-{
-	const uint32_t need[FLOW_RESOURCES] = {
-		[FLOW_ENTRIES] = 1, [FLOW_FDS] = fds,
-	};
-	unsigned r;
-
-	for (r = 0; r < FLOW_RESOURCES; r++)
-		while (!fits(&t->pool[r], class, need[r]))
-			if (!evict_for(t, class, r, now_ms)) {
-				t->no_room[r]++;
-				return false;
-			}
-	return true;
-}
-
-/**
- * flow_has_room() - Can a flow start without evicting another one?
- * @t:		The table
- * @class:	Of the flow
- * @fds:	Descriptors that it is to hold
- */
-bool flow_has_room(const struct flow_table *t, enum flow_class class,
-		   unsigned fds)
-{
-	return fits(&t->pool[FLOW_ENTRIES], class, 1) &&
-	       fits(&t->pool[FLOW_FDS], class, fds);
 }
 
 /* hash_insert() - Let flow_lookup() find a side, which must not change any more */
@@ -391,22 +105,6 @@ static struct flow *entry_take(struct flow_table *t)
 	memset(f, 0, sizeof(*f));
 	f->timer.ref.gen = gen;
 	return f;
-}
-
-/* room_beside() - flow_make_room(), but never evict @keep, unless it is NULL */
-static bool room_beside(struct flow_table *t, struct flow *keep,
-			enum flow_class class, unsigned fds, uint64_t now_ms)
-{
-	enum flow_rank rank;
-	bool room;
-
-	if (!keep)
-		return flow_make_room(t, class, fds, now_ms);
-	rank = keep->rank;
-	flow_set_rank(t, keep, FLOW_KEPT);
-	room = flow_make_room(t, class, fds, now_ms);
-	flow_set_rank(t, keep, rank);
-	return room;
 }
 
 /* Did the guest's side begin a flow? */
@@ -450,14 +148,16 @@ static void entry_ends(struct flow_table *t, const struct flow *f)
 struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 			uint64_t now_ms)
 {
+	enum flow_group group;
 	struct flow *f;
 	unsigned side;
 
-	if (!room_beside(t, s->keep, s->class, s->fds, now_ms))
+	if (!flow_claim(t, s, now_ms, &group))
 		return NULL;
 	f = entry_take(t);
 	f->proto = s->proto;
 	f->class = (uint8_t)s->class;
+	f->group = (uint8_t)group;
 	f->fds = (uint8_t)s->fds;
 	f->last_ms = now_ms;
 	f->start_s = (uint32_t)(now_ms / 1000);
@@ -469,10 +169,7 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 		.index = flow_index(t, f), .kind = s->kind,
 		.gen = f->timer.ref.gen,
 	};
-	queue_append(t, f);
 	t->count++;
-	t->pool[FLOW_ENTRIES].held[s->class]++;
-	t->pool[FLOW_FDS].held[s->class] += s->fds;
 
 	for (side = 0; side < 2; side++) {
 		f->pif[side] = (uint8_t)s->pif[side];
@@ -480,6 +177,7 @@ struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 		if (s->find & 1U << side)
 			hash_insert(t, f, side);
 	}
+	flow_share_join(t, f);
 	entry_begins(t, f);
 	return f;
 }
@@ -547,10 +245,7 @@ void flow_free(struct flow_table *t, struct loop *l, struct flow *f)
 	wheel_cancel(&l->wheel, &f->timer);
 	flow_unhash(t, f);
 	flow_list_remove(t, f);
-	if (f->rank != FLOW_KEPT)
-		queue_remove(t, f);
-	t->pool[FLOW_ENTRIES].held[f->class]--;
-	t->pool[FLOW_FDS].held[f->class] -= f->fds;
+	flow_share_leave(t, f);
 
 	f->proto = 0;
 	f->next_free = t->first_free;

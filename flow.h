@@ -61,8 +61,13 @@ enum flow_class { FLOW_STREAM, FLOW_DATAGRAM, FLOW_ECHO, FLOW_CLASSES };
 enum flow_rank {
 	FLOW_PENDING,			/* no answer yet */
 	FLOW_ANSWERED,			/* datagrams went both ways */
-	FLOW_KEPT,			/* an established connection: stays */
+	FLOW_KEPT,			/* an established connection */
+	FLOW_RANKS
 };
+
+/* Flows of a class by the side that began them; extra ones exceed a limit, see
+ * flow_share.c, and are the first to be evicted */
+enum flow_group { FLOW_OUT, FLOW_OUT_EXTRA, FLOW_IN, FLOW_IN_EXTRA, FLOW_GROUPS };
 
 /* Ways that a flow takes */
 enum flow_path { FLOW_TAP, FLOW_BYPASS, FLOW_PATHS };
@@ -81,12 +86,13 @@ enum flow_resource { FLOW_ENTRIES, FLOW_FDS, FLOW_RESOURCES };
  * @rule, @rule_gen:	Number and generation of the rule that brought it; generation 0:
  *		none. See flow_rule()
  * @shared:	Entry of a socket that flows share: it is no flow itself
+ * @group:	enum flow_group
  * @start_s:	Time of the start, CLOCK_MONOTONIC, s
  * @next_free:	Index of the next free entry
  * @list_next, @list_prev:	Neighbours on @list, FLOW_NONE: end
- * @older, @newer:	Neighbours in the queue of its class and rank
+ * @older, @newer:	Neighbours in its queue
  * @queued_ms:	Lower half of @last_ms when it was put into the queue
- * @last_ms:	Time of the last packet, or of its start
+ * @last_ms:	Time of the last payload, or of its start
  * @list:	List that the flow is on, NULL: none
  * @bytes:	Payload so far: [TO_GUEST], [FROM_GUEST]
  * @side:	Addresses
@@ -101,6 +107,7 @@ struct flow {
 	uint8_t class, rank, fds, bound;
 	uint16_t rule;
 	bool shared;
+	uint8_t group;
 	uint32_t rule_gen;
 	uint32_t start_s;
 	union {
@@ -187,20 +194,26 @@ struct flow_ops {
 };
 
 /**
- * struct flow_queue - Flows of one class and rank, from the longest idle one on
+ * struct flow_queue - Flows of one class, group and rank, from the longest idle one on
  * @oldest, @newest:	Index of a flow, FLOW_NONE: empty
+ * @count:	Their number
  */
 struct flow_queue {
-	uint32_t oldest, newest;
+	uint32_t oldest, newest, count;
 };
+
+#define FLOW_PEERS	512		/* slots for the shares of peers */
 
 /**
  * struct flow_pool - One resource
  * @total:	Amount that all flows may hold together
  * @held:	Amount that each class holds
+ * @inbound:	Amount of it that flows hold which the host's side began
+ * @peer:	Amount of that, without extra flows, by the hash of the peer's address
  */
 struct flow_pool {
-	uint32_t total, held[FLOW_CLASSES];
+	uint32_t total, held[FLOW_CLASSES], inbound[FLOW_CLASSES];
+	uint32_t peer[FLOW_CLASSES][FLOW_PEERS];
 };
 
 /**
@@ -209,11 +222,11 @@ struct flow_pool {
  * @high:	Entries from here on were never used
  * @first_free:	Index of a free entry below @high, FLOW_NONE: none
  * @pool:	Amounts of each resource
- * @queue:	Flows that may be evicted; [1]: those with descriptors
+ * @queue:	Flows that may be evicted, by rank; [1]: those with descriptors
  * @ops:	Modules, indexed by the kind of a flow; NULL: nothing is evicted
  * @evicted:	Number of evicted flows of each class
- * @no_room:	How often flow_make_room() had too little of each resource; connections
- *		that wait in a backlog ask again and again
+ * @no_room:	How often there was too little of each resource; connections that wait
+ *		in a backlog ask again and again
  * @live:	Flows at the moment, of each class and enum flow_path, without @shared ones
  * @begun:	Flows so far, of each class: begun by the host, [TO_GUEST], or the guest
  * @bytes:	Payload so far, of all flows: [TO_GUEST], [FROM_GUEST]
@@ -224,7 +237,7 @@ struct flow_pool {
 struct flow_table {
 	uint32_t count, high, first_free;
 	struct flow_pool pool[FLOW_RESOURCES];
-	struct flow_queue queue[FLOW_CLASSES][FLOW_KEPT][2];
+	struct flow_queue queue[FLOW_CLASSES][FLOW_GROUPS][FLOW_RANKS][2];
 	const struct flow_ops *ops;
 	uint64_t evicted[FLOW_CLASSES], no_room[FLOW_RESOURCES];
 	uint32_t live[FLOW_CLASSES][FLOW_PATHS];
@@ -238,15 +251,8 @@ struct flow_table {
 };
 
 void flow_init(struct flow_table *t, const uint64_t key[2]);
-void flow_limit_fds(struct flow_table *t, uint32_t fds);
-bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
-		    uint64_t now_ms);
-bool flow_has_room(const struct flow_table *t, enum flow_class class,
-		   unsigned fds);
-bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
 struct flow *flow_start(struct flow_table *t, const struct flow_spec *s,
 			uint64_t now_ms);
-void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 void flow_free(struct flow_table *t, struct loop *l, struct flow *f);
 int flow_kill(struct flow_table *t, struct flow *f);
 void flow_state(const struct flow_table *t, const struct flow *f,
@@ -270,6 +276,20 @@ void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events);
 void flow_timer(struct flow_table *t, union epoll_ref ref);
 bool flow_any_unfinished(struct flow_table *t);
 void flow_counters(const void *ctx, struct counters *c);
+
+/* Shares and eviction: flow_share.c */
+void flow_share_init(struct flow_table *t);
+void flow_limit_fds(struct flow_table *t, uint32_t fds);
+bool flow_make_room(struct flow_table *t, enum flow_class class, unsigned fds,
+		    uint64_t now_ms);
+bool flow_admits(struct flow_table *t, enum flow_class class, bool inbound,
+		 unsigned fds, uint64_t now_ms);
+bool flow_evict(struct flow_table *t, enum flow_class class, uint64_t now_ms);
+bool flow_claim(struct flow_table *t, const struct flow_spec *s, uint64_t now_ms,
+		enum flow_group *group);
+void flow_share_join(struct flow_table *t, struct flow *f);
+void flow_share_leave(struct flow_table *t, struct flow *f);
+void flow_set_rank(struct flow_table *t, struct flow *f, enum flow_rank rank);
 
 void flow_list_init(struct flow_list *l);
 void flow_list_push(struct flow_table *t, struct flow_list *l, struct flow *f);
@@ -334,10 +354,11 @@ static inline struct rule_ref flow_rule(const struct flow *f)
 	return (struct rule_ref){ .number = f->rule, .gen = f->rule_gen };
 }
 
-/* Count payload of a batch or a system call: not of each packet */
+/* Count payload of a batch or a system call: not of each packet. The flow was in use */
 static inline void flow_count(struct flow_table *t, struct flow *f, unsigned dir,
-			      uint64_t bytes)
+			      uint64_t bytes, uint64_t now_ms)
 {
+	f->last_ms = now_ms;
 	f->bytes[dir] += bytes;
 	t->bytes[dir] += bytes;
 	rulestat_count(&t->rulestat, flow_rule(f), dir, bytes);

@@ -358,13 +358,13 @@ static bool echo_forward(struct icmp *m, const struct pkt *p)
 
 		hostsock_set_hops(mf->fd, mf->v4, &mf->hops, p->ttl, p->tos,
 				  p->df);
-		f->last_ms = m->loop->now_ms;
 		if (!inany_equals(&host.eaddr, &p->dst)) {
 			mf->real = host.eaddr;
 			mf->asked = p->dst;
 		}
 		f->side[TGT].eaddr = host.eaddr;
-		flow_count(m->flows, f, FROM_GUEST, p->payload.len);
+		flow_count(m->flows, f, FROM_GUEST, p->payload.len,
+			   m->loop->now_ms);
 		error = echo_send(m, f, p, &host, &mtu);
 		if (!error)
 			return true;
@@ -428,8 +428,8 @@ static bool read_reply(struct icmp *m, struct flow *f)
 	a.src = &from;
 	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
 		hostsock_cmsg_hops(cm, &a.ttl, &a.tos);
-	f->last_ms = m->loop->now_ms;
-	flow_count(m->flows, f, TO_GUEST, (size_t)len - sizeof(h));
+	flow_count(m->flows, f, TO_GUEST, (size_t)len - sizeof(h),
+		   m->loop->now_ms);
 	m->lost += !frame_send_l4(m->tap, &a, icmp_proto(mf->v4), m->buf,
 				  (size_t)len, offsetof(struct icmp_hdr, csum));
 	return true;

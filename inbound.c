@@ -11,7 +11,8 @@
  * level-triggered, so the others follow in the next turn, and flows get their events
  * in between. Without room for another flow, or without descriptors, a listener is
  * paused for a while and connections wait in its backlog: polling it again and again
- * would take all our time.
+ * would take all our time. Whose connection it is shows only after accept(): if a peer
+ * has more than others already, see flow_share.c, it gets a reset.
  *
  * Connections that wait at the socket of a removed rule are accepted before it is closed.
  */
@@ -163,6 +164,7 @@ static void accept_failed(struct inbound *b, uint32_t index, int error)
 static bool accept_some(struct inbound *b, uint32_t index,
 			const struct listener *l)
 {
+	bool from_ns = listen_rule(b->listen, l)->from_ns;
 	unsigned i;
 
 	for (i = 0; i < ACCEPT_BATCH; i++) {
@@ -170,12 +172,11 @@ static bool accept_some(struct inbound *b, uint32_t index,
 		socklen_t len = sizeof(peer);
 		int fd;
 
-		/* Evict for the first connection, which is certain to be
-		 * there, but not for others, which may not */
-		if (i && !flow_has_room(b->flows, FLOW_STREAM, CONNECTION_FDS))
-			return true;
-		if (!flow_make_room(b->flows, FLOW_STREAM, CONNECTION_FDS,
-				    b->loop->now_ms)) {
+		if (!flow_admits(b->flows, FLOW_STREAM, !from_ns, CONNECTION_FDS,
+				 b->loop->now_ms)) {
+			/* Only the first connection is certain to be there */
+			if (i)
+				return true;
 			pause_listener(b, index, EMFILE);
 			return false;
 		}

@@ -145,19 +145,23 @@ void tcp_end(struct tcp *t, struct flow *f, bool rst, const char *why)
 }
 
 /**
- * tcp_evict() - Evict a connection that is not established, or not any more
+ * tcp_evict() - Evict a connection
  * @ctx:	TCP
- * @f:		The flow
+ * @f:		The flow; it stays if it is moving to another machine with the guest
  *
- * A peer that connected to the guest gets a reset. A guest that connects gets no
- * answer: it retransmits its SYN, and there may be room by then. If the peer has reset
- * the connection, the guest gets the RST without the rest of the data.
+ * A peer that connected to the guest gets a reset, and the guest, too, if it knows of the
+ * connection. A guest that connects gets no answer: it retransmits its SYN, and there may
+ * be room by then. If the peer has reset the connection, the guest gets the RST without
+ * the rest of the data.
  */
 void tcp_evict(void *ctx, struct flow *f)
 {
+	struct tcp_conn *c = tcp_conn(f);
 	struct tcp *t = ctx;
 
-	if (tcp_conn(f)->failed || tcp_conn(f)->dying)
+	if (c->held)
+		return;
+	if (c->failed || c->dying || f->rank == FLOW_KEPT)
 		tcp_send_rst(t, f);
 	tcp_end(t, f, true, "gives way to others");
 }

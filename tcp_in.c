@@ -211,7 +211,7 @@ static void note_sent(struct tcp *t, struct flow *f, uint32_t bytes)
 	uint32_t before = s->snd_max;
 
 	tcps_sent(s, bytes, t->loop->now_ms);
-	flow_count(t->flows, f, TO_GUEST, s->snd_max - before);
+	flow_count(t->flows, f, TO_GUEST, s->snd_max - before, t->loop->now_ms);
 }
 
 /*

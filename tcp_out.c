@@ -275,7 +275,7 @@ void tcp_deliver(struct tcp *t, struct flow *f, struct tcp_work *w)
 	while (i < w->count && !c->failed)
 		if (!deliver_some(t, f, w, &i, &taken))
 			break;
-	flow_count(t->flows, f, FROM_GUEST, taken);
+	flow_count(t->flows, f, FROM_GUEST, taken, t->loop->now_ms);
 	if (c->failed || (taken == w->bytes && !c->spill.len))
 		return;
 

@@ -202,7 +202,7 @@ static void end_flow(struct tcp_splice *s, struct flow *f, bool rst,
 }
 
 /**
- * tcp_splice_evict() - Evict a connection that is not established, or not any more
+ * tcp_splice_evict() - Evict a connection: both sides get a reset
  * @ctx:	Bypassed connections
  * @f:		The flow
  */
@@ -438,7 +438,7 @@ static void splice_count(struct tcp_splice *s, struct flow *f, unsigned from,
 			 uint32_t bytes)
 {
 	flow_count(s->flows, f, f->pif[from] == PIF_HOST ? TO_GUEST : FROM_GUEST,
-		   bytes);
+		   bytes, s->loop->now_ms);
 }
 
 /*

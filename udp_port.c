@@ -97,7 +97,7 @@ void udp_touch(const struct udp *u, struct flow *port, struct flow *f,
 		return;
 	}
 	touch(u, f, seen);
-	flow_count(u->flows, f, dir, bytes);
+	flow_count(u->flows, f, dir, bytes, u->loop->now_ms);
 }
 
 /**

@@ -433,7 +433,7 @@ static void count_data(struct udp_splice *s, struct flow *f, unsigned from,
 	for (i = 0; i < n; i++)
 		bytes += d[i].bytes.len;
 	flow_count(s->flows, f, f->pif[from] == PIF_HOST ? TO_GUEST : FROM_GUEST,
-		   bytes);
+		   bytes, s->loop->now_ms);
 }
 
 /**

@@ -60,7 +60,7 @@ explained() {
 	END
 }
 sources=(conf_print.c control.c ports.c hostnet.c client.c passt.c netns.c resolv.c scan.c listen_change.c identity.c
-	repair.c stats.c packet.c flow.c icmp.c inbound.c input.c migrate.c tcp_migrate.c
+	repair.c stats.c packet.c flow.c flow_share.c icmp.c inbound.c input.c migrate.c tcp_migrate.c
 	tcp.c tcp_splice.c udp.c udp_splice.c)
 out=$(explained passt.1 "${sources[@]}")
 is "$(grep -v ' labels$' <<<"$out")" "" "each label is explained"

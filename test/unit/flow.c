@@ -374,15 +374,17 @@ static void least_useful(void)
 	reset();
 	flow_limit_fds(&t, 39);		/* 32, 5 and 2 */
 	fill(FLOW_STREAM, 32, FLOW_PENDING, 5000);
-	ok(!flow_make_room(&t, FLOW_STREAM, 1, 5999),
-	   "half-open connections have a second for an answer");
+	ok(flow_make_room(&t, FLOW_STREAM, 1, 5999) && evicted == &t.flow[16],
+	   "half of the half-open connections may end in their first second");
+	with_fds(IPPROTO_TCP, 1, 5999);
 	ok(flow_make_room(&t, FLOW_STREAM, 1, 6000),
 	   "half-open connections may end after a second");
-	ok(evicted == &t.flow[0], "the oldest half-open connection ends first");
-	flow_set_rank(&t, &t.flow[1], FLOW_KEPT);
+	ok(evicted == &t.flow[17],
+	   "the oldest half-open connection of the second half ends first");
+	flow_set_rank(&t, &t.flow[18], FLOW_KEPT);
 	with_fds(IPPROTO_TCP, 1, 6000);
 	with_fds(IPPROTO_TCP, 1, 6000);
-	ok(evicted == &t.flow[2],
+	ok(evicted == &t.flow[19],
 	   "a connection that was established is passed over");
 
 	reset();
@@ -421,9 +423,9 @@ static void least_useful(void)
 	}, 5000);
 	ok(evicted == b && c, "a flow that is still needed is passed over");
 	is(a->rank, FLOW_PENDING, "a flow that is still needed keeps its rank");
-	ok(flow_has_room(&t, FLOW_DATAGRAM, 0) &&
-	   !flow_has_room(&t, FLOW_DATAGRAM, 1),
-	   "without evictions only a flow without descriptors fits");
+	nevicted = 0;
+	ok(flow_admits(&t, FLOW_DATAGRAM, false, 1, 5000) && !nevicted,
+	   "nothing is evicted when asked whether a flow could start");
 
 	reset();
 	flow_limit_fds(&t, 2);
@@ -446,6 +448,138 @@ static void least_useful(void)
 	reset();
 	ok(!flow_evict(&t, FLOW_STREAM, 20),
 	   "flow_evict() fails without a flow to end");
+}
+
+/* A flow of a peer, 203.0.113.@n or 2001:db8:@n::1, to 198.51.100.1 */
+static struct flow *from_peer(uint8_t proto, bool v4, uint32_t n, uint64_t now_ms)
+{
+	struct in6_addr p6 = { .s6_addr = { 0x20, 0x01, 0x0d, 0xb8 } };
+	struct in_addr a4 = { htonl(0xc6336401) }, p4 = { htonl(0xcb007100 + n) };
+	struct flow_spec s = {
+		.proto = proto, .class = class_of(proto), .fds = 1,
+		.pif = { PIF_HOST, PIF_TAP },
+		.side[INI].oaddr = inany_from_v4(a4),
+	};
+
+	p6.s6_addr[7] = (uint8_t)n;
+	p6.s6_addr[15] = (uint8_t)(rnd(250) + 1);
+	s.side[INI].eaddr = v4 ? inany_from_v4(p4) : inany_from_v6(&p6);
+	return flow_start(&t, &s, now_ms);
+}
+
+/* @n connections of a peer, established; how many there are */
+static unsigned connections(bool v4, uint32_t peer, unsigned n, uint64_t now_ms)
+{
+	struct flow *f;
+	unsigned i;
+
+	for (i = 0; i < n && (f = from_peer(IPPROTO_TCP, v4, peer, now_ms)); i++)
+		flow_set_rank(&t, f, FLOW_KEPT);
+	return i;
+}
+
+/* With 320 descriptors streams have 268, of which 201 inbound, of these 51 a peer */
+static void inbound(void)
+{
+	struct flow *f, *busy;
+	unsigned i;
+
+	reset();
+	flow_limit_fds(&t, 320);
+	is(connections(true, 1, 400, 0), 201,
+	   "inbound connections leave a quarter to the guest");
+	ok(!nevicted && !flow_admits(&t, FLOW_STREAM, true, 1, 999),
+	   "inbound connections that were in use lately don't end");
+	is(fill(FLOW_STREAM, 400, FLOW_KEPT, 999), 67,
+	   "the guest has the other connections");
+	ok(flow_admits(&t, FLOW_STREAM, true, 1, 1000),
+	   "inbound connections that are idle give way");
+	t.flow[51].last_ms = 500;
+	connections(true, 2, 1, 1000);
+	ok(evicted == &t.flow[52] && nevicted == 1,
+	   "beyond a peer's share, its longest idle connection ends");
+	is(connections(true, 1, 10, 1000), 10, "a peer can replace its own");
+	ok(evicted->group == FLOW_IN_EXTRA, "those beyond its share");
+
+	reset();
+	flow_limit_fds(&t, 320);
+	for (i = 1; i <= 4; i++)
+		connections(i & 1, i, i < 4 ? 51 : 48, i);
+	ok(!flow_admits(&t, FLOW_STREAM, true, 1, 10000),
+	   "within their shares, connections are safe for ten seconds");
+	is(connections(true, 1, 1, 20000), 0,
+	   "a peer that has its share can't evict others");
+	is(connections(true, 5, 1, 20000), 1, "a peer that has less can");
+	ok(nevicted == 1 && evicted == &t.flow[0], "the longest idle one ends");
+	is(connections(false, 2, 1, 20000), 0,
+	   "addresses of one prefix count as one peer");
+	busy = &t.flow[1];
+	busy->last_ms = 20000;
+	connections(true, 6, 1, 20001);
+	ok(evicted == &t.flow[2], "a connection in use stays");
+	f = from_peer(IPPROTO_TCP, true, 5, 20001);
+	connections(true, 5, 1, 20500);
+	ok(f && evicted != f, "a half-open one is safe in its first second");
+	connections(true, 5, 1, 21001);
+	ok(evicted == f, "after it, a half-open one ends before established ones");
+
+	for (i = 0; i < t.high; i++)
+		if (flow_at(&t, i))
+			flow_free(&t, &l, &t.flow[i]);
+	is(connections(true, 1, 51, 0), 51,
+	   "the shares are free when connections end");
+	ok(t.flow[t.high - 1].group == FLOW_IN, "that of the peer, too");
+}
+
+/* Peers on this host: on loopback, and at an address that the host has */
+static void inbound_local(void)
+{
+	struct in_addr lo = { htonl(0x7f000001) }, own = { htonl(0xc6336401) };
+	struct flow_spec s = {
+		.proto = IPPROTO_TCP, .class = FLOW_STREAM, .fds = 1,
+		.pif = { PIF_HOST, PIF_SPLICE },
+		.side[INI].oaddr = inany_from_v4(own),
+	};
+	unsigned i, extra = 0;
+
+	reset();
+	flow_limit_fds(&t, 320);
+	for (i = 0; i < 200; i++) {
+		s.side[INI].eaddr = inany_from_v4(i & 1 ? lo : own);
+		extra += flow_start(&t, &s, 0)->group != FLOW_IN;
+	}
+	is(extra, 0, "programs of this host have no limit as a peer");
+}
+
+/* With 320 descriptors all inbound flows have 240 */
+static void inbound_datagrams(void)
+{
+	struct flow *guest, *known;
+	unsigned i;
+
+	reset();
+	flow_limit_fds(&t, 320);
+	guest = with_fds(IPPROTO_UDP, 1, 0);
+	known = from_peer(IPPROTO_UDP, true, 0, 0);
+	flow_set_rank(&t, known, FLOW_ANSWERED);
+	for (i = 0; i < 1000; i++)
+		from_peer(IPPROTO_UDP, true, 1 + i % 250, 1);
+	is(t.pool[FLOW_FDS].inbound[FLOW_DATAGRAM], 240,
+	   "inbound datagrams leave a quarter of everything");
+	ok(guest->proto && known->proto,
+	   "a flood of new peers ends none of the guest and none with an answer");
+	is(connections(true, 1, 300, 2), 201,
+	   "connections take their share back from inbound datagrams");
+	is(fill(FLOW_STREAM, 300, FLOW_KEPT, 2), 67,
+	   "so does the guest");
+	is(fill(FLOW_DATAGRAM, 9, FLOW_ANSWERED, 2), 9,
+	   "the guest's datagrams have their quarter");
+	ok(guest->proto, "none of the guest's datagrams ended for others");
+	for (i = 0; i < 1000; i++)
+		from_peer(IPPROTO_UDP, true, 1 + i % 250, 2);
+	is(t.pool[FLOW_FDS].held[FLOW_DATAGRAM] -
+	   t.pool[FLOW_FDS].inbound[FLOW_DATAGRAM], 10,
+	   "a flood does not take it");
 }
 
 static void sides(void)
@@ -586,10 +720,10 @@ static void counts(void)
 	is(a->start_s, 7, "a flow knows when it began");
 	ok(flow_rule(a).number == 5 && flow_rule(a).gen == 3,
 	   "a flow knows the rule that brought it");
-	flow_count(&t, a, TO_GUEST, 100);
-	flow_count(&t, a, FROM_GUEST, 10);
-	flow_count(&t, b, TO_GUEST, 1);
-	flow_count(&t, none, TO_GUEST, 5000);
+	flow_count(&t, a, TO_GUEST, 100, 0);
+	flow_count(&t, a, FROM_GUEST, 10, 0);
+	flow_count(&t, b, TO_GUEST, 1, 0);
+	flow_count(&t, none, TO_GUEST, 5000, 0);
 	ok(a->bytes[TO_GUEST] == 100 && a->bytes[FROM_GUEST] == 10,
 	   "a flow has its bytes each way");
 	ok(t.bytes[TO_GUEST] == 5101 && t.bytes[FROM_GUEST] == 10,
@@ -612,8 +746,8 @@ static void counts(void)
 	   "when a flow ends, its rule keeps all but the flow");
 
 	c = by_rule(9, PIF_HOST, false);
-	flow_count(&t, a, TO_GUEST, 7);
-	flow_count(&t, c, TO_GUEST, 2);
+	flow_count(&t, a, TO_GUEST, 7, 0);
+	flow_count(&t, c, TO_GUEST, 2, 0);
 	ok(rulestat_of(&t.rulestat, new).conns == 1 &&
 	   rulestat_of(&t.rulestat, new).in == 2,
 	   "a number that is used anew begins with counters of zero");
@@ -683,5 +817,8 @@ int main(void)
 	full();
 	shares();
 	least_useful();
+	inbound();
+	inbound_local();
+	inbound_datagrams();
 	return done();
 }

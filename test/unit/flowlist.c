@@ -223,8 +223,8 @@ static void fields(void)
 	reset();
 	f = flow_between(IPPROTO_TCP, "10.0.2.100", 41514, "192.0.2.2", 443,
 			 "203.0.113.7", 8443, 3);
-	flow_count(&t, f, TO_GUEST, 1200);
-	flow_count(&t, f, FROM_GUEST, 34);
+	flow_count(&t, f, TO_GUEST, 1200, 0);
+	flow_count(&t, f, FROM_GUEST, 34, 0);
 	ok(reads(f, "{\"flow\":\"0.1\",\"proto\":\"tcp\",\"src\":\"10.0.2.100\","
 		 "\"sport\":41514,\"dst\":\"192.0.2.2\",\"dport\":443,"
 		 "\"target\":\"203.0.113.7\",\"to\":8443,\"path\":\"tap\","

@@ -93,7 +93,7 @@ static void rule_metrics(void)
 		.kind = REF_TCP, .proto = IPPROTO_TCP, .class = FLOW_STREAM,
 		.pif = { PIF_HOST, PIF_TAP },
 		.rule = { 1, listening.rules.e[1].gen } }, 0);
-	flow_count(&flows, f, TO_GUEST, 17);
+	flow_count(&flows, f, TO_GUEST, 17, 0);
 	ok(has("passt_rule_connections_total{rule=\"1\"} 1") &&
 	   has("passt_rule_flows{rule=\"1\"} 1") &&
 	   has("passt_rule_bytes_total{rule=\"1\",dir=\"in\"} 17") &&
