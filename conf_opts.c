@@ -137,6 +137,14 @@ static enum conf_result set_runas(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+static enum conf_result set_sandbox(struct parse *p, const char *arg)
+{
+	p->c->sandbox_strict = !strcmp(arg, "strict");
+	if (!p->c->sandbox_strict && strcmp(arg, "auto"))
+		return bad_value(p, arg, "strict or auto");
+	return CONF_RUN;
+}
+
 /* passt takes a socket, pasta also a tap device */
 static enum conf_result set_fd(struct parse *p, const char *arg)
 {
@@ -683,6 +691,9 @@ static const struct opt options[] = {
 	{ "runas", 0, IN_BOTH, "USER[:GROUP]", CALL(set_runas),
 	  "User to run as if started as root, a name or\n"
 	  "number (default: nobody)" },
+	{ "sandbox", 0, IN_BOTH, "LEVEL", CALL(set_sandbox),
+	  "Refuse to start without a part of the sandbox\n"
+	  "(strict), or warn (auto) (default: auto)" },
 	{ "help", 'h', IN_BOTH, NULL, CALL(set_help),
 	  "Print this help and exit" },
 	{ "version", 0, IN_BOTH, NULL, CALL(set_version),

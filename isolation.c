@@ -29,7 +29,8 @@
  * A directory descriptor that is left open undoes the empty root, since ".."
  * leads out of it: no module keeps one. A container runtime, a security module
  * or a sysctl may deny namespaces. Then we log a warning and go on with the
- * other stages, which is why they are independent of each other.
+ * other stages, which is why they are independent of each other. With --sandbox
+ * strict, we end instead: lacking() decides.
  *
  * The helper in the namespace goes through all stages at once, see
  * isolation_nshelper(). So does the follower of resolv.conf, which needs the
@@ -53,6 +54,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -61,6 +63,7 @@
 #include <unistd.h>
 
 #include "identity.h"
+#include "landlock.h"
 #include "log.h"
 #include "util.h"
 
@@ -189,6 +192,14 @@ static void drop_bounding_set(void)
 			return;
 }
 
+/* Tell that a part of the sandbox can't be had; with --sandbox strict, end */
+static void lacking(const struct conf *c, int rc, const char *part)
+{
+	if (c->sandbox_strict)
+		die_rc(rc, "Not started, --sandbox strict: %s", part);
+	warn_rc(rc, "%s", part);
+}
+
 static int identity_change(const struct identity *id)
 {
 	if (!id->change)
@@ -234,35 +245,28 @@ static int empty_root(void)
 	return chdir("/") ? -errno : 0;
 }
 
-/* Enter new namespaces and empty the root; negative errno if they are denied */
-static int detach(int flags)
+/* Enter new namespaces; in a new mount namespace, empty the root. A service manager may
+ * deny those of the network alone, which the follower can do without */
+static int detach(const struct conf *c, int flags)
 {
 	int rc;
 
-	if (unshare(flags))
+	if (unshare(flags) &&
+	    (c->sandbox_strict || unshare(flags & ~CLONE_NEWNET)))
 		return -errno;
-	rc = empty_root();
+	rc = flags & CLONE_NEWNS ? empty_root() : 0;
 	if (rc)
-		warn_rc(rc, "Couldn't empty the root directory of the sandbox");
+		lacking(c, rc, "Couldn't empty the root directory of the sandbox");
 	return 0;
 }
 
-/**
- * isolation_detach() - Leave the host's namespaces and root, become @id
- * @id:		From identity_choose()
- * @pid_ns:	Make the next child the first process of a new PID namespace
- *
- * To be called single-threaded, with all files opened, low ports bound and no
- * directory descriptor left.
- *
- * Return: 0, also if namespaces are denied; negative errno, after a message, if
- * the change to the user of --runas fails
- */
-int isolation_detach(const struct identity *id, bool pid_ns)
+/* Enter the namespaces @flags and a user namespace, become @id; negative errno, after a
+ * message, if the change to the user of --runas fails */
+static int leave_host(const struct conf *c, const struct identity *id, int flags)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-		    (pid_ns ? CLONE_NEWPID : 0);
-	bool detached = !detach(flags);
+	/* What the follower lacks, the daemon will lack, and warn of */
+	bool tell = flags & CLONE_NEWNS || c->sandbox_strict;
+	bool detached = !detach(c, flags);
 	int rc = identity_change(id);
 
 	if (rc && id->required) {
@@ -272,25 +276,48 @@ int isolation_detach(const struct identity *id, bool pid_ns)
 		       " (not mapped in this user namespace)");
 		return rc;
 	}
-	if (rc)
-		warn_rc(rc, "Couldn't change to nobody, going on as root "
+	if (rc && tell)
+		lacking(c, rc, "Couldn't change to nobody, going on as root "
 			"without capabilities");
 
 	/* The other namespaces don't need this one */
-	if (detached) {
+	if (detached && !c->sandbox_strict) {
 		if (unshare(CLONE_NEWUSER))
 			debug_rc(errno, "No user namespace for the sandbox");
 		return 0;
 	}
-	rc = detach(CLONE_NEWUSER | flags);
-	if (rc)
-		warn_rc(rc, "No namespaces for the sandbox (denied by a "
+	rc = detach(c, CLONE_NEWUSER | (detached ? 0 : flags));
+	if (rc && tell)
+		lacking(c, rc, "No namespaces for the sandbox (denied by a "
 			"container runtime, security module or sysctl)");
 	return 0;
 }
 
+/**
+ * isolation_detach() - Leave the host's namespaces and root, become @id
+ * @c:		foreground: no PID namespace, else the next child is the first process
+ *		of a new one; sandbox_strict: end if anything can't be had
+ * @id:		From identity_choose()
+ *
+ * To be called single-threaded, with all files opened, low ports bound and no
+ * directory descriptor left.
+ *
+ * Return: 0, also if namespaces are denied; negative errno, after a message, if
+ * the change to the user of --runas fails
+ */
+int isolation_detach(const struct conf *c, const struct identity *id)
+{
+	/* The message of isolation_seal() may not reach the caller. So ask for filters now: a
+	 * kernel that has them looks at the address */
+	if (c->sandbox_strict &&
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) && errno != EFAULT)
+		lacking(c, errno, "No system call filter");
+	return leave_host(c, id, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+			  (c->foreground ? 0 : CLONE_NEWPID));
+}
+
 /* Drop all capabilities but those in @keep */
-static void drop_capabilities(uint32_t keep)
+static void drop_capabilities(const struct conf *c, uint32_t keep)
 {
 	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
@@ -306,7 +333,7 @@ static void drop_capabilities(uint32_t keep)
 	memset(cap, 0, sizeof(cap));
 	cap[0].effective = cap[0].permitted = keep;
 	if (syscall(SYS_capset, &hdr, cap))
-		warn_errno("Couldn't drop capabilities");
+		lacking(c, errno, "Couldn't drop capabilities");
 }
 
 #ifdef SECCOMP_TRAP
@@ -344,17 +371,17 @@ static void trap_install(void)
 			 .filter = (struct sock_filter *)(uintptr_t)(f) })
 
 /* Drop capabilities, forbid to gain others, install the system call filter */
-static void seal(struct sock_fprog filter, uint32_t caps)
+static void seal(const struct conf *c, struct sock_fprog filter, uint32_t caps)
 {
-	drop_capabilities(caps);
+	drop_capabilities(c, caps);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		warn_errno("Couldn't forbid core dumps");
+		lacking(c, errno, "Couldn't forbid core dumps");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		warn_errno("Couldn't set no_new_privs");
+		lacking(c, errno, "Couldn't set no_new_privs");
 
 	trap_install();
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0))
-		warn_errno("No system call filter, going on without");
+		lacking(c, errno, "No system call filter");
 }
 
 /**
@@ -367,11 +394,11 @@ static void seal(struct sock_fprog filter, uint32_t caps)
 void isolation_seal(const struct conf *c)
 {
 	if (c->mode == MODE_PASTA)
-		seal(FILTER(filter_pasta), 0);
+		seal(c, FILTER(filter_pasta), 0);
 	else if (c->vhost_user)
-		seal(FILTER(filter_vhost), 0);
+		seal(c, FILTER(filter_vhost), 0);
 	else
-		seal(FILTER(filter_passt), 0);
+		seal(c, FILTER(filter_passt), 0);
 }
 
 /* Detach a process that only serves the daemon from terminal and files */
@@ -388,47 +415,104 @@ static void only_descriptor(int keep, int null)
 	isolation_close_fds(keep);
 }
 
-/**
- * isolation_nshelper() - All stages for the helper in the namespace
- * @id:		From identity_choose()
- * @keep:	Its socket to the daemon
- *
- * The helper binds ports below 1024: if its user namespace owns the network
- * namespace, it keeps CAP_NET_BIND_SERVICE. So it gets no user namespace of its
- * own, and becomes @id only if that user is mapped.
- */
-void isolation_nshelper(const struct identity *id, int keep)
+/* Have all capabilities in effect that are permitted, after a change of the user */
+static void raise_capabilities(void)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), rc;
+	struct __user_cap_header_struct hdr = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct cap[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	unsigned i;
 
-	rc = detach(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
-	if (rc)
-		debug_rc(rc, "No namespaces for the helper");
+	if (syscall(SYS_capget, &hdr, cap))
+		return;
+	for (i = 0; i < ARRAY_SIZE(cap); i++)
+		cap[i].effective = cap[i].permitted;
+	if (syscall(SYS_capset, &hdr, cap))
+		debug_rc(errno, "No capabilities to join the namespace");
+}
+
+/**
+ * isolation_nshelper_user() - First stage of the helper in the namespace
+ * @c:		sandbox_strict
+ * @id:		From identity_choose()
+ *
+ * The helper becomes @id, with the capabilities to join the namespace, while it is in
+ * the host's user namespace. In that of a user, @id may not be mapped, and the helper would
+ * stay root of the host.
+ */
+void isolation_nshelper_user(const struct conf *c, const struct identity *id)
+{
+	int rc;
+
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		debug_rc(errno, "The helper keeps no capabilities");
 	rc = identity_change(id);
+	if (rc && c->sandbox_strict)
+		lacking(c, rc, "Couldn't change the user of the helper");
 	if (rc)
 		debug_rc(rc, "The helper stays root without capabilities");
+	raise_capabilities();
+}
+
+/**
+ * isolation_nshelper() - All other stages for the helper, once it has joined
+ * @c:		sandbox_strict
+ * @keep:	Its socket to the daemon
+ * @low_ports:	Let it bind ports below 1024 in the network namespace
+ *
+ * If its user namespace owns the network namespace, the helper keeps
+ * CAP_NET_BIND_SERVICE. So it gets no user namespace of its own.
+ */
+void isolation_nshelper(const struct conf *c, int keep, bool low_ports)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), rc;
+
+	rc = detach(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	if (rc && c->sandbox_strict)
+		lacking(c, rc, "No namespaces for the helper");
+	if (rc)
+		debug_rc(rc, "No namespaces for the helper");
 	only_descriptor(keep, null);
 	util_raise_nofile();
-	seal(FILTER(filter_nshelper), 1U << CAP_NET_BIND_SERVICE);
+	seal(c, FILTER(filter_nshelper),
+	     low_ports ? 1U << CAP_NET_BIND_SERVICE : 0);
 }
 
 /**
  * isolation_follower() - All stages for the follower of resolv.conf
+ * @c:		progname, sandbox_strict
  * @id:		From identity_choose()
  * @keep:	Its socket to the daemon
  *
+ * Returns in a child of the caller, which ends: with status 0, or 1 after a message if
+ * --sandbox strict can't be had.
+ *
  * The follower reads a file of the host, so it stays in the host's mount
- * namespace. It can read only files that everybody can, and pass them only to
- * the daemon.
+ * namespace. It can read only files that everybody can, or that the user can, and pass
+ * them only to the daemon. Landlock keeps it from all else, where the kernel has that. It
+ * does not tell which files may be read: a link to any other place may come later, and
+ * is followed. In its namespaces there is no network and no other process.
  */
-void isolation_follower(const struct identity *id, int keep)
+void isolation_follower(const struct conf *c, const struct identity *id, int keep)
 {
-	int rc = identity_change(id);
+	char name[16];
+	pid_t pid;
+	int rc;
 
+	if (leave_host(c, id, CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+		       CLONE_NEWPID))
+		_exit(EXIT_FAILURE);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		lacking(c, errno, "Couldn't set no_new_privs");
+	rc = landlock_only_read();
 	if (rc)
-		debug_rc(rc, "The follower stays root without capabilities");
+		lacking(c, rc, "No Landlock for the follower of resolv.conf");
+	pid = fork();			/* the first process of its PID namespace */
+	if (pid)
+		_exit(pid < 0);
+	snprintf(name, sizeof(name), "%s-dns", c->progname);
+	prctl(PR_SET_NAME, name, 0, 0, 0);
 	only_descriptor(keep, -1);
-	seal(FILTER(filter_follower), 0);
+	seal(c, FILTER(filter_follower), 0);
 }

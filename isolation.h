@@ -15,9 +15,10 @@ struct identity;
 void isolation_init(void);
 void isolation_close_fds(int keep);
 void isolation_close_inherited(int keep);
-int isolation_detach(const struct identity *id, bool pid_ns);
+int isolation_detach(const struct conf *c, const struct identity *id);
 void isolation_seal(const struct conf *c);
-void isolation_nshelper(const struct identity *id, int keep);
-void isolation_follower(const struct identity *id, int keep);
+void isolation_nshelper_user(const struct conf *c, const struct identity *id);
+void isolation_nshelper(const struct conf *c, int keep, bool low_ports);
+void isolation_follower(const struct conf *c, const struct identity *id, int keep);
 
 #endif /* ISOLATION_H */

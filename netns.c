@@ -531,6 +531,19 @@ int netns_open(struct netns *n, const struct conf *c)
 }
 
 /**
+ * netns_is_of_our_user() - Does our own user namespace own the namespace?
+ * @n:		From netns_open(), or with the descriptors to join
+ *
+ * To be called before netns_join(). Then a capability that a process has there counts in our
+ * own network namespace, too.
+ */
+bool netns_is_of_our_user(const struct netns *n)
+{
+	return n->user < 0 || is_own(n->user, "/proc/self/ns/user") ||
+	       access("/proc/self/ns/user", F_OK);
+}
+
+/**
  * netns_join() - Join the namespace and the user namespace that owns it
  * @n:		From netns_open(), or with the descriptors to join
  *

@@ -34,6 +34,12 @@
  * find it. The next answer tells that the copies are closed, so nshelper_settle() asks
  * for NOTHING and waits.
  *
+ * The helper may bind low ports, and a daemon that was taken over must not bind those of the
+ * host by it. So it compares the namespace of a socket that it gets with its own, by a number
+ * of the kernel (SO_NETNS_COOKIE, Linux 5.14). Where an older kernel has none, and the user
+ * namespace of the host's network owns this one, too, the helper has no capability: see
+ * isolation_nshelper().
+ *
  * The helper survives all other errors. Above all, descriptors may not get
  * through: the kernel limits the descriptors in flight per user, and any
  * process of the user can use up the limit (ETOOMANYREFS). Then the answer has
@@ -71,6 +77,10 @@
 #define ANSWERS		16		/* to take in a turn of the loop */
 #define ERRNO_MAX	4095		/* of the kernel */
 #define PROBE_PORT	9		/* discard; we only connect, and never send */
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE	71		/* asm-generic/socket.h, Linux 5.14 */
+#endif
 
 enum op { OP_SOCKETS, OP_BIND, OP_DIAG, OP_NOTHING };
 
@@ -141,6 +151,36 @@ static int serve_sockets(const struct request *q, struct fdpass *f)
 	return f->n ? 0 : -errno;
 }
 
+/* Get the number of a socket's namespace, 0: before Linux 5.14, or no socket */
+/* #syscalls:nshelper getsockopt */
+static uint64_t ns_number(int fd)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint64_t number = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &number, &len);
+	return number;
+}
+
+/* Get the number of our own namespace */
+static uint64_t ns_number_own(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t number = fd < 0 ? 0 : ns_number(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return number;
+}
+
+/**
+ * nshelper_checks() - Will a helper know whether a socket is of its namespace?
+ */
+bool nshelper_checks(void)
+{
+	return ns_number_own();
+}
+
 /* #syscalls:nshelper bind */
 static int serve_bind(const struct request *q, struct fdpass *f)
 {
@@ -148,7 +188,9 @@ static int serve_bind(const struct request *q, struct fdpass *f)
 							sizeof(q->sa.sin6);
 	int rc = -EBADF;
 
-	if (f->n)
+	if (f->n && ns_number(f->fd[0]) != ns_number_own())
+		rc = -EXDEV;
+	else if (f->n)
 		rc = bind(f->fd[0], &q->sa.sa, len) ? -errno : 0;
 	fdpass_close(f);
 	return rc;

@@ -56,6 +56,7 @@ struct nshelper {
 	int probe[2];
 };
 
+bool nshelper_checks(void);
 _Noreturn void nshelper_run(int fd);
 
 int nshelper_start(struct nshelper *h, int fd, struct loop *l, unsigned fds);

@@ -663,7 +663,7 @@ static void signals_init(struct passt *s)
 /* Seal the process that follows resolv.conf: it may read files, and little more */
 static void follower_seal(int keep)
 {
-	isolation_follower(&p.identity, keep);
+	isolation_follower(p.conf, &p.identity, keep);
 }
 
 static void sandbox(struct passt *s)
@@ -671,10 +671,12 @@ static void sandbox(struct passt *s)
 	int fd;
 
 	/* The follower has to see the host's files */
-	resolv_follow(&s->follower, s->conf, &s->hostnet, follower_seal);
+	if (resolv_follow(&s->follower, s->conf, &s->hostnet, follower_seal) &&
+	    s->conf->sandbox_strict)
+		exit(1);		/* the error was logged */
 	if (resolv_watch(&s->follower, &s->loop))
 		die_errno("Couldn't watch %s", RESOLV_PATH);
-	if (isolation_detach(&s->identity, !s->conf->foreground))
+	if (isolation_detach(s->conf, &s->identity))
 		exit(1);		/* the error was logged */
 	if (!s->conf->foreground)
 		background(s);

@@ -55,6 +55,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "fdpass.h"
 #include "isolation.h"
 #include "log.h"
 #include "nshelper.h"
@@ -272,12 +273,20 @@ static int child_join(void *arg)
 static _Noreturn void child_helper(const struct child *ch,
 				   const struct identity *id)
 {
+	const struct fdpass none = { .n = 0 };
+	/* Where it could bind ports of the host, it must know whose a socket is */
+	bool low_ports = !netns_is_of_our_user(ch->n) || nshelper_checks();
+
 	close(ch->daemon_ctl);
+	isolation_nshelper_user(ch->c, id);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (netns_join(ch->n))
 		_exit(EXIT_FAILURE);
 	prctl(PR_SET_NAME, "pasta-ns", 0, 0, 0);
-	isolation_nshelper(id, ch->ctl);
+	isolation_nshelper(ch->c, ch->ctl, low_ports);
+	/* In its sandbox, the only call that sends is sendmsg() */
+	if (ch->c->sandbox_strict && fdpass_send(ch->ctl, "r", 1, &none, 0))
+		_exit(EXIT_FAILURE);
 	nshelper_run(ch->ctl);
 }
 
@@ -582,7 +591,18 @@ static int namespaces_of_tap(struct netns *n, int tap_fd)
 	return 0;
 }
 
-/* Start the helper; returns the socket to it, or negative errno */
+/* With --sandbox strict, wait until the helper has all of its sandbox, or has ended */
+static int helper_wait(const struct child *ch)
+{
+	char c;
+
+	if (!ch->c->sandbox_strict || recv(ch->daemon_ctl, &c, 1, 0) == 1)
+		return 0;
+	close(ch->daemon_ctl);
+	return -ECHILD;
+}
+
+/* Start the helper; returns the socket to it, or negative errno, -ECHILD after a message */
 static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 {
 	int rc = ch->n->net < 0 ? namespaces_of_tap(ch->n, tap_fd) : 0;
@@ -595,11 +615,13 @@ static int helper_start(struct child *ch, const struct identity *id, int tap_fd)
 	pid = fork();
 	if (!pid)
 		child_helper(ch, id);
-	rc = pid < 0 ? -errno : ch->daemon_ctl;
+	rc = pid < 0 ? -errno : 0;
 	child_close(ch);
 	if (pid < 0)
 		close(ch->daemon_ctl);
-	return rc;
+	else
+		rc = helper_wait(ch);
+	return rc ? rc : ch->daemon_ctl;
 }
 
 /**
@@ -656,7 +678,9 @@ int pasta_open(struct pasta *ns, const struct conf *c,
 		fd = join(&ch, info);
 	if (fd >= 0 && helper_needed(c, rules)) {
 		ns->helper = helper_start(&ch, id, fd);
-		if (ns->helper < 0)
+		if (ns->helper == -ECHILD)
+			fd = -ECHILD;
+		else if (ns->helper < 0)
 			warn_rc(ns->helper,
 				"No process to make sockets in the namespace (no "
 				"ports are bound there, local connections go "

@@ -35,11 +35,11 @@
  *	parses it <---- if the text differs: 4 KiB of it at most
  *	ends -------------------------->    ends: the socket has no peer
  *
- * The follower's parent ends at once, so that the daemon has no child to wait for. The
- * follower keeps none of its caller's descriptors. It starts before any byte of a guest
- * is read, and reads none later. It reads only the file, which the administrator of
- * the host wrote, and does not parse it. A message is the text with one byte appended,
- * so that no message is empty.
+ * The follower's parent ends once it has left the host's namespaces, so that the daemon has
+ * no child to wait for. The follower (passt-dns, pasta-dns) keeps none of its caller's
+ * descriptors. It starts before any byte of a guest is read, and reads none later. It reads
+ * only the file, which the administrator of the host wrote, and does not parse it. A
+ * message is the text with one byte appended, so that no message is empty.
  *
  * A file that can't be read changes nothing: it may be about to be replaced.
  */
@@ -660,46 +660,48 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
  * @f:		After resolv_start()
  * @c:		Configuration
  * @net:	Network of the host
- * @seal:	Called in the follower: gives up all descriptors but @keep, and all
- *		system calls but those of the filter "follower"
+ * @seal:	Called in a child. Returns in a child of that, the follower, where it has
+ *		given up all descriptors but @keep, and all system calls but those of the
+ *		filter "follower"; the first child ends with 0, else after a message
  *
  * To be called single-threaded while the file can still be seen. Without a follower,
  * there is a warning and the text that was read at start stays valid.
+ *
+ * Return: 0, also if no follower is needed; negative errno after a message
  */
-void resolv_follow(struct resolv_follower *f, const struct conf *c,
-		   const struct hostnet *net, void (*seal)(int keep))
+int resolv_follow(struct resolv_follower *f, const struct conf *c,
+		  const struct hostnet *net, void (*seal)(int keep))
 {
-	int pair[2];
+	int pair[2], status = 0;
 	pid_t pid;
 
 	if (!hands_out_file(c) &&
 	    !forwards_to_file(&c->ip4, net->ip4.enabled) &&
 	    !forwards_to_file(&c->ip6, net->ip6.enabled) &&
 	    !(c->dhcp_search && !c->search_given))
-		return;
+		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
-		return;
+		return -errno;
 	}
 	pid = fork();
 	if (!pid) {
-		if (!fork()) {
-			close(pair[0]);
-			follower.sock = pair[1];
-			if (!chdir("/"))
-				follower_run(&follower, seal);
-		}
-		_exit(0);
+		close(pair[0]);
+		follower.sock = pair[1];
+		if (!chdir("/"))
+			follower_run(&follower, seal);
+		_exit(1);
 	}
 	close(pair[1]);
 	f->fd = pair[0];
 	if (pid > 0) {
-		waitpid(pid, NULL, 0);
-		return;
+		waitpid(pid, &status, 0);
+		return status ? -ECHILD : 0;
 	}
 	warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
 	close(f->fd);
 	f->fd = -1;
+	return -errno;
 }
 
 /**

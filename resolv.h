@@ -42,8 +42,8 @@ void resolv_apply(const struct conf *c, const struct hostnet *net,
 
 void resolv_start(struct resolv_follower *f, const struct conf *c,
 		  const struct hostnet *net, struct dns *d);
-void resolv_follow(struct resolv_follower *f, const struct conf *c,
-		   const struct hostnet *net, void (*seal)(int keep));
+int resolv_follow(struct resolv_follower *f, const struct conf *c,
+		  const struct hostnet *net, void (*seal)(int keep));
 int resolv_watch(struct resolv_follower *f, struct loop *l);
 bool resolv_event(struct resolv_follower *f, const struct conf *c,
 		  const struct hostnet *net, struct dns *d, struct loop *l);

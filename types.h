@@ -91,6 +91,7 @@ struct conf {
 	const char *pid_file;
 	const char *pcap_file;
 	const char *runas;		/* as given, NULL: nobody if root */
+	bool sandbox_strict;		/* end if a part of the sandbox is missing */
 	int fd_tap;			/* -F, -1: not given */
 
 	/* Namespace (pasta) */

@@ -10,7 +10,7 @@ _passt_options() {
 	case $1 in
 	passt)	options='
 		--debug --trace --quiet --stderr --stats --foreground
-		--log-file --log-size --runas --help --version --fd
+		--log-file --log-size --runas --sandbox --help --version --fd
 		--conf-path --control-fd --pcap --pid --mtu --address
 		--netmask --mac-addr --gateway --interface --outbound
 		--outbound-if4 --outbound-if6 --dns --dns-forward --dns-host
@@ -26,7 +26,7 @@ _passt_options() {
 		;;
 	pasta)	options='
 		--debug --trace --quiet --stderr --stats --foreground
-		--log-file --log-size --runas --help --version --fd
+		--log-file --log-size --runas --sandbox --help --version --fd
 		--conf-path --control-fd --pcap --pid --mtu --address
 		--netmask --mac-addr --gateway --interface --outbound
 		--outbound-if4 --outbound-if6 --dns --dns-forward --dns-host
@@ -63,6 +63,8 @@ _passt_kind() {
 		kind='file';;
 	--runas)
 		kind='user';;
+	--sandbox)
+		kind='level';;
 	-i|--interface|--outbound-if4|--outbound-if6)
 		kind='interface';;
 	-D|--dns|--dns-forward|--dns-host|-S|--search|\
@@ -131,6 +133,7 @@ _passt_value() {
 		*)	_passt_offer "$3" "$4" -u;;
 		esac;;
 	none)	_passt_offer "$3" "$4" -W none;;
+	level)	_passt_offer "$3" "$4" -W 'strict auto';;
 	ports)	case $1 in
 		passt)	words='none all';;
 		pasta)	words='none all auto';;

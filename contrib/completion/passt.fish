@@ -17,13 +17,14 @@ function __passt_operands
                 return 0
             case '--*=*'
                 set -e words[1]
-            case --stats --log-file --log-size --runas --fd --conf-path \
-                --control-fd --pcap --pid --mtu --address --netmask \
-                --mac-addr --gateway --interface --outbound --outbound-if4 \
-                --outbound-if6 --dns --dns-forward --dns-host --search \
-                --hostname --fqdn --map-host-loopback --map-guest-addr \
-                --tcp-ports --udp-ports --socket --socket-path --repair-path \
-                --tcp-ns --udp-ns --ns-ifname --ns-mac-addr --netns --userns
+            case --stats --log-file --log-size --runas --sandbox --fd \
+                --conf-path --control-fd --pcap --pid --mtu --address \
+                --netmask --mac-addr --gateway --interface --outbound \
+                --outbound-if4 --outbound-if6 --dns --dns-forward --dns-host \
+                --search --hostname --fqdn --map-host-loopback \
+                --map-guest-addr --tcp-ports --udp-ports --socket \
+                --socket-path --repair-path --tcp-ns --udp-ns --ns-ifname \
+                --ns-mac-addr --netns --userns
                 set -e words[1]
                 set -e words[1]
             case '--*'
@@ -111,6 +112,7 @@ complete -c passt -n __passt_options_open -s f -l foreground -d 'Stay in the for
 complete -c passt -n __passt_options_open -s l -l log-file -r -F -d 'Log to this file, which is emptied first, and not to the system log'
 complete -c passt -n __passt_options_open -l log-size -x -d 'Maximum size of the log file'
 complete -c passt -n __passt_options_open -l runas -x -a '(__passt_users)' -d 'User to run as if started as root, a name or number'
+complete -c passt -n __passt_options_open -l sandbox -x -a 'strict auto' -d 'Refuse to start without a part of the sandbox (strict), or warn (auto)'
 complete -c passt -n __passt_options_open -s h -l help -d 'Print this help and exit'
 complete -c passt -n __passt_options_open -l version -d 'Print version and licence, and exit'
 complete -c passt -n __passt_options_open -s F -l fd -x -d 'Number of an open file descriptor to use: a connected socket, or a tap device (pasta)'
@@ -167,6 +169,7 @@ complete -c pasta -n __passt_options_open -s f -l foreground -d 'Stay in the for
 complete -c pasta -n __passt_options_open -s l -l log-file -r -F -d 'Log to this file, which is emptied first, and not to the system log'
 complete -c pasta -n __passt_options_open -l log-size -x -d 'Maximum size of the log file'
 complete -c pasta -n __passt_options_open -l runas -x -a '(__passt_users)' -d 'User to run as if started as root, a name or number'
+complete -c pasta -n __passt_options_open -l sandbox -x -a 'strict auto' -d 'Refuse to start without a part of the sandbox (strict), or warn (auto)'
 complete -c pasta -n __passt_options_open -s h -l help -d 'Print this help and exit'
 complete -c pasta -n __passt_options_open -l version -d 'Print version and licence, and exit'
 complete -c pasta -n __passt_options_open -s F -l fd -x -d 'Number of an open file descriptor to use: a connected socket, or a tap device (pasta)'

@@ -54,14 +54,9 @@ root_of() {
 # sort_of PID: the part that a process plays
 sort_of() {
 	case $(cat "/proc/$1/comm") in
-	pasta-*) cat "/proc/$1/comm"; return;;
+	passt|pasta) echo daemon;;
+	*) cat "/proc/$1/comm";;
 	esac
-	if grep -qsx "inotify" <(readlink "/proc/$1/fd"/* | sed 's/.*inode://') &&
-	   [ -z "$(readlink "/proc/$1/fd"/* | grep -e '\[eventpoll\]')" ]; then
-		echo follower
-	else
-		echo daemon
-	fi
 }
 
 # sealed PID: what keeps it from getting more rights

@@ -190,6 +190,14 @@ changes() {
 	rm -r "$T/run/deep" "$T/run/later" "$T/run/stub"
 }
 
+# shared PID: the kinds of namespaces that are ours, but that of files
+shared() {
+	local kind
+	for kind in user ipc uts net pid; do
+		[ "/proc/$1/ns/$kind" -ef "/proc/self/ns/$kind" ] && echo "$kind"
+	done
+}
+
 # What the follower holds
 inspect() {
 	local pid
@@ -204,6 +212,10 @@ inspect() {
 	ok $? "$WHO: is not root"
 	le "$(ls "/proc/$pid/fd" | wc -l)" 2 "$WHO: its descriptors"
 	is "$(readlink "/proc/$pid/cwd")" / "$WHO: its folder"
+	is "$(cat "/proc/$pid/comm")" pasta-dns "$WHO: its name"
+	is "$(awk '/^CapBnd:/ { print $2 }' "/proc/$pid/status")" \
+		0000000000000000 "$WHO: no program could give it a capability"
+	[ -z "$NS_ROOT" ] || is "$(shared "$pid")" "" "$WHO: its namespaces"
 	le "$(awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup")" 512 \
 		"$WHO: kB of memory"
 }

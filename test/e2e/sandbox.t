@@ -68,4 +68,105 @@ for WHO in $WHOM; do
 	in_sandbox "a command"
 done
 in_sandbox --netns-only --netns-only		# root alone may
+
+# --- strict ---------------------------------------------------------------------
+
+# strict_passt LEVEL DENIED...: start a passt that is denied these; sets $out and $status
+strict_passt() {
+	local level=$1
+	shift
+	rm -f "$T/home/pid" "$T/home/sock"
+	out=$(run_as "$WHO" deny "$@" -- "$T/bin/passt" -q --sandbox "$level" \
+		-s "$T/home/sock" -P "$T/home/pid" 2>&1)
+	status=$?
+	[ ! -s "$T/home/pid" ] || kill "$(cat "$T/home/pid")"
+	wait_for nobody_left
+}
+nobody_left() { [ -z "$(processes)" ]; }
+
+# refuses DENIED TEXT: --sandbox strict does so in one line, and auto starts
+refuses() {
+	strict_passt strict "$1"
+	is "$status: $out" "1: Not started, --sandbox strict: $2" \
+		"$WHO: strict: no start without: $1"
+	strict_passt auto "$1"
+	is "$status" 0 "$WHO: auto: a start without: $1"
+	le "$(wc -l <<<"$out")" 1 "$WHO: auto: one warning at most"
+}
+
+strict() {
+	local none='No namespaces for the sandbox (denied by a container runtime, security module or sysctl)'
+	strict_passt strict
+	is "$status: $out" "0: " "$WHO: strict: passt starts where all can be had"
+	t "$WHO: strict: so does pasta, with a helper" in_ns --sandbox strict -T 8081 -- true
+	refuses namespaces "$none: Operation not permitted"
+	refuses root "Couldn't empty the root directory of the sandbox: Operation not permitted"
+	refuses filter "No system call filter: Invalid argument"
+	refuses restrict "No Landlock for the follower of resolv.conf: Operation not permitted"
+	strict_passt strict landlock
+	is "$status: $out" "0: " "$WHO: strict: a kernel may lack Landlock"
+	out=$(WHO=$WHO in_ns --sandbox strict -T 8081 -- echo runs 2>&1)
+	is "$out" runs "$WHO: strict: the command runs"
+	out=$(run_as "$WHO" deny root -- "$PASTA" -f -q --config-net "${ALONE[@]}" \
+		--sandbox strict -T 8081 -- echo runs 2>&1)
+	is "$?: $out" "1: Not started, --sandbox strict: Couldn't empty the root directory of the sandbox: Operation not permitted" \
+		"$WHO: strict: pasta needs all of its helper's sandbox"
+}
+
+# --- the helper in the namespace ------------------------------------------------------
+
+# user_ns PID: does a process have network and user namespaces of its own?
+user_ns() { ! [ "/proc/$1/ns/net" -ef /proc/self/ns/net ]; }
+
+# joined OPTION...: pasta of root, in the background, which joins a namespace; sets HELPER
+joined() {
+	rm -f "$T/home/pid"
+	"$PASTA" -q --config-net "${ALONE[@]}" -T 18081 -P "$T/home/pid" "$@" || return
+	DAEMON=$(cat "$T/home/pid")
+	HELPER=$(pgrep -x pasta-ns)
+}
+
+# left: end it
+left() {
+	kill "$DAEMON"
+	wait_for nobody_left
+}
+
+# Root serves a namespace of a user: no process of root is in there
+of_a_user() {
+	local inside
+	exec_as user unshare -Urn sleep 60 &
+	inside=$!
+	wait_for user_ns $inside
+	joined --netns "/proc/$inside/ns/net"
+	ok $? "root: pasta serves the namespace of a user" || return
+	is "$(field "$HELPER" Uid)" 65534 "root: its helper there is nobody"
+	is "$(field "$HELPER" CapPrm)" 0000000000000400 "root: which may bind low ports"
+	listening tcp 18081 nsenter -t "$inside" -n
+	ok $? "root: and makes sockets there"
+	left
+	kill $inside
+}
+
+# The namespace belongs to the user namespace of the host, as those of ip-netns(8) do
+of_root() {
+	mount -t tmpfs tmpfs /run && ip netns add inside || return
+	joined --netns inside
+	ok $? "root: pasta serves a namespace of ip netns" || return
+	is "$("$NS_TOP/test/tools/takenover.py" "$DAEMON" 81 82 2>&1)" $'EXDEV\n0' \
+		"root: its helper binds low ports of the namespace, not of the host"
+	! listening tcp 81
+	ok $? "root: the port of the host is not bound"
+	left
+	ip netns del inside
+	umount -l /run
+}
+
+for WHO in $WHOM; do
+	strict
+done
+WHO=root
+of_a_user
+of_root
+refuses user "Couldn't change to nobody, going on as root without capabilities: Operation not permitted"
 done_testing

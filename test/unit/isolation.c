@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "tap.h"
 #include "types.h"
 
@@ -63,6 +64,34 @@ static int call_sealed(enum mode mode, long nr, long a, long b, long c)
 	return status;
 }
 
+/* Open a file of the host in a follower of resolv.conf: its status as from waitpid() is 7 if
+ * it can be read, 8 if that is denied. It is that of a child of a child */
+static int follower_opens(const char *path)
+{
+	const struct conf conf = { .mode = MODE_PASST, .progname = "passt" };
+	const struct identity id = { .change = false };
+	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+	char result = 0;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		isolation_follower(&conf, &id, pair[1]);
+		result = open(path, flags) >= 0 ? 7 : errno == EACCES ? 8 : 9;
+		send(pair[1], &result, 1, 0);
+		syscall(SYS_exit_group, 0);
+	}
+	close(pair[1]);
+	waitpid(pid, NULL, 0);
+	if (recv(pair[0], &result, 1, 0) != 1)
+		result = -1;
+	close(pair[0]);
+	return result;
+}
+
 static bool is_killed(int status)
 {
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
@@ -96,6 +125,11 @@ int main(void)
 	   "a UNIX socket kills");
 	is(WEXITSTATUS(call_sealed(MODE_PASTA, SYS_socket, AF_INET, SOCK_STREAM, 0)), 7,
 	   "a socket of IP does not");
+#endif
+	is(follower_opens("/etc/passwd"), 7, "the follower of resolv.conf reads files");
+#ifdef SYS_landlock_create_ruleset
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 1)
+		is(follower_opens("/etc"), 8, "and lists no directory: Landlock");
 #endif
 	ok(is_killed(call_sealed(MODE_PASST, SYS_ioctl, 0, TIOCSTI, (long)"x")) &&
 	   is_killed(call_sealed(MODE_PASTA, SYS_ioctl, 0, TIOCSTI, (long)"x")),
