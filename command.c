@@ -50,7 +50,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "isolation.h"
 #include "log.h"
 #include "procfile.h"
 #include "types.h"
@@ -186,7 +185,6 @@ static _Noreturn void init_run(int ctl, pid_t command, const sigset_t *all)
 	struct signalfd_siginfo si;
 	struct pollfd fds[2] = { { .fd = ctl, .events = POLLIN } };
 
-	isolation_close_fds(ctl);
 	fds[1].fd = signalfd(-1, all, SFD_CLOEXEC);
 	fds[1].events = POLLIN;
 	if (fds[1].fd < 0) {

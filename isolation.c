@@ -75,6 +75,7 @@
 #include "seccomp.h"
 
 #define FDS_FALLBACK	65536		/* descriptors tried one by one */
+#define UNSHARE		(1U << 1)	/* CLOSE_RANGE_UNSHARE, linux/close_range.h */
 
 /*
  * C libraries make these calls on their own: to return from signal handlers, in exit(),
@@ -101,12 +102,12 @@ void isolation_init(void)
 		close(fd);
 }
 
-static int close_range_(unsigned first, unsigned last)
+static int close_range_(unsigned first, unsigned last, unsigned flags)
 {
 #ifdef SYS_close_range
-	return syscall(SYS_close_range, first, last, 0);
+	return syscall(SYS_close_range, first, last, flags);
 #else
-	(void)first, (void)last;
+	(void)first, (void)last, (void)flags;
 	errno = ENOSYS;
 	return -1;
 #endif
@@ -146,7 +147,7 @@ void isolation_close_inherited(int keep)
 		if ((int)fd != keep)
 			close_if_inherited((int)fd);
 	if (keep < FDS_FALLBACK)
-		close_range_(FDS_FALLBACK, ~0U);
+		close_range_(FDS_FALLBACK, ~0U, 0);
 }
 
 /* Without close_range(), before Linux 5.9: up to the limit of open files */
@@ -162,22 +163,36 @@ static void close_one_by_one(int keep)
 			close(fd);
 }
 
-/**
- * isolation_close_fds() - Close all descriptors but one
- * @keep:	Descriptor to keep, or -1; 0 to 2 stay as well
- */
-void isolation_close_fds(int keep)
+/* Close all descriptors but @keep; 0 to 2 stay as well */
+static void close_others(int keep)
 {
 	unsigned first = STDERR_FILENO + 1;
 	int rc = 0;
 
 	if (keep >= (int)first) {
 		if (keep > (int)first)
-			rc = close_range_(first, keep - 1);
+			rc = close_range_(first, keep - 1, 0);
 		first = keep + 1;
 	}
-	if (rc || close_range_(first, ~0U))
+	if (rc || close_range_(first, ~0U, 0))
 		close_one_by_one(keep);
+}
+
+/**
+ * isolation_own_fds() - End the sharing of descriptors, with a table of our own
+ * @keep:	Descriptor to keep; 0 to 2 stay as well
+ *
+ * The kernel copies no descriptor behind @keep, since Linux 5.9; all others are closed
+ * before anything else is done.
+ *
+ * Return: 0 or negative errno
+ */
+int isolation_own_fds(int keep)
+{
+	if (close_range_(keep + 1, ~0U, UNSHARE) && unshare(CLONE_FILES))
+		return -errno;
+	close_others(keep);
+	return 0;
 }
 
 /* Empty the bounding set: no program executed from now on gets a capability */
@@ -412,7 +427,7 @@ static void only_descriptor(int keep, int null)
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
 			close(fd);
-	isolation_close_fds(keep);
+	close_others(keep);
 }
 
 /* Have all capabilities in effect that are permitted, after a change of the user */

@@ -13,7 +13,7 @@
 struct identity;
 
 void isolation_init(void);
-void isolation_close_fds(int keep);
+int isolation_own_fds(int keep);
 void isolation_close_inherited(int keep);
 int isolation_detach(const struct conf *c, const struct identity *id);
 void isolation_seal(const struct conf *c);

@@ -194,17 +194,16 @@ static int child_setup(const struct child *ch, struct tap_tun_info *info)
 }
 
 /* Get a table of descriptors of our own, without the daemon's ones */
-static int child_own_files(const struct child *ch, int tap_fd)
+static int child_own_files(const struct child *ch)
 {
-	if (unshare(CLONE_FILES)) {
-		err_errno("Couldn't unshare the descriptors of the namespace's "
-			  "first process");
-		return -1;
-	}
-	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	close(ch->daemon_ctl);
-	close(tap_fd);
-	return 0;
+	int rc = isolation_own_fds(ch->ctl);
+
+	if (rc)
+		err_rc(rc, "Couldn't unshare the descriptors of the namespace's "
+		       "first process");
+	else
+		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	return rc;
 }
 
 /* Wait for a message of the daemon; false if the daemon has ended */
@@ -245,7 +244,7 @@ static int child_main(void *arg)
 	if (!child_wait_maps(ch))
 		_exit(EXIT_FAILURE);
 	fd = child_setup(ch, &info);
-	if (fd < 0 || child_own_files(ch, fd) ||
+	if (fd < 0 || child_own_files(ch) ||
 	    child_send_tap(ch, fd, &info) || !child_wait(ch))
 		_exit(EXIT_FAILURE);
 	command_run(ch->cmd, ch->c, ch->ctl);

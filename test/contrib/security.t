@@ -79,9 +79,9 @@ rows() {
 
 nobody_left() { [ -z "$(processes)" ]; }
 
-# a_command WHO WAY: pasta with a command, which has ports forwarded both ways
+# a_command WHO WAY OPTION...: pasta with a command, which has ports forwarded both ways
 a_command() {
-	WHO=$1 pasta_start -t 18080 -T 18081 || return
+	WHO=$1 pasta_start -t 18080 -T 18081 "${@:3}" || return
 	rows "$2"
 	pasta_stop
 	wait_for nobody_left
@@ -103,17 +103,38 @@ table() {
 	echo '|---|---|---|---|---|---|---|---|'
 	a_command user '`pasta COMMAND`, user'
 	a_command root '`pasta COMMAND`, root'
+	a_command user '`pasta --dns-forward COMMAND`, user' --dns-forward 192.0.2.53
+	a_command user '`pasta --conf-path COMMAND`, user' -c "$T/home/control"
+	a_command root '`pasta --netns-only COMMAND`, root' --netns-only
+	mount -t tmpfs tmpfs /run && ip netns add inside
+	a_daemon root '`pasta --netns NAME`, root' "$PASTA" --config-net -t 18080 -T 18081 \
+		--netns inside
+	ip netns del inside
 	exec_as user unshare -Urn sleep 60 &
 	wait_for new_net $!
 	a_daemon user '`pasta PID`, user' "$PASTA" --config-net -t 18080 -T 18081 \
 		--netns "/proc/$!/ns/net" --userns "/proc/$!/ns/user"
+	a_daemon root '`pasta PID` of a user, root' "$PASTA" --config-net -t 18080 -T 18081 \
+		--netns "/proc/$!/ns/net"
 	kill $!
 	a_daemon user '`passt`, user' "$T/bin/passt" -s "$T/home/sock"
 	rm -f "$T/home/sock"
 	a_daemon root '`passt`, root' "$T/bin/passt" -s "$T/home/sock"
 	rm -f "$T/home/sock"
+	a_daemon user '`passt --vhost-user`, user' "$T/bin/passt" --vhost-user -s "$T/home/sock"
+	rm -f "$T/home/sock"*
+	a_daemon user '`passt --fd`, user' python3 -c "$with_fd" "$T/bin/passt"
 	a_daemon user '`passt`, root of a container' unshare -Ur "$T/bin/passt" -s "$T/home/sock"
 }
+# Start a program with a connected socket, and keep the other end until the program ends
+with_fd='import socket, subprocess, sys, os
+a, b = socket.socketpair()
+r = subprocess.run(sys.argv[1:] + ["--fd", str(b.fileno())], pass_fds=[b.fileno()])
+if os.fork() == 0:
+    b.close()
+    os.closerange(0, 3)
+    while a.recv(65536): pass
+sys.exit(r.returncode)'
 new_net() { ! [ "/proc/$1/ns/net" -ef /proc/self/ns/net ]; }
 
 ulimit -n 4096			# on which the number of spare sockets depends

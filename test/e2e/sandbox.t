@@ -113,6 +113,39 @@ strict() {
 		"$WHO: strict: pasta needs all of its helper's sandbox"
 }
 
+# --- the first process of the command's namespaces -----------------------------------------
+
+# waits_for_go: the process that waits until the daemon is ready, as INNER
+waits_for_go() {
+	for INNER in $(processes); do
+		[ "/proc/$INNER/ns/pid" -ef /proc/self/ns/pid ] ||
+			[ "$(cat "/proc/$INNER/comm")" = pasta-ns ] || return 0
+	done
+	return 1
+}
+
+# files_of PID: the files that it has open, but those of its caller
+files_of() { readlink "/proc/$1/fd"/* | grep "^$T/home" | sort | tr '\n' ' '; }
+
+# The daemon is held up on its way into the sandbox, while it has all its files open
+init_files() {
+	local own
+	rm -f "$T/home/log" "$T/home/pcap" "$T/home/pid"
+	strace -f -qq -o "$T/strace" -e trace=pivot_root -e signal=none \
+		-e inject=pivot_root:delay_enter=1500000 "$PASTA" -f -q --config-net "${ALONE[@]}" \
+		-l "$T/home/log" -p "$T/home/pcap" -P "$T/home/pid" -- sleep 0 </dev/null >/dev/null &
+	wait_for waits_for_go && wait_for -t 5 owns_its_table
+	ok $? "root: the first process of the namespaces leaves the daemon's descriptors"
+	own=$(files_of "$INNER")
+	is "$own" "" "root: and keeps none of its files"
+	wait $!
+}
+# Its table is its own when the tap device, which the daemon keeps, is gone from it
+owns_its_table() {
+	[ -n "$(readlink "/proc/$INNER/fd"/* | grep socket:)" ] &&
+		! readlink "/proc/$INNER/fd"/* | grep -q /dev/net/tun
+}
+
 # --- the helper in the namespace ------------------------------------------------------
 
 # user_ns PID: does a process have network and user namespaces of its own?
@@ -168,5 +201,10 @@ done
 WHO=root
 of_a_user
 of_root
+if command -v strace >/dev/null; then
+	init_files
+else
+	skip "root: the first process of the namespaces has none of the daemon's files" "no strace"
+fi
 refuses user "Couldn't change to nobody, going on as root without capabilities: Operation not permitted"
 done_testing
