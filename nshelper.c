@@ -629,10 +629,10 @@ int nshelper_diag(struct nshelper *h)
 
 	if (!rc)
 		rc = await(h, q.seq, &f);
-	if (!rc && f.n)
-		return f.fd[0];
+	if (!rc)			/* a helper under attack may send more */
+		rc = f.n ? f.fd[--f.n] : -EMFILE;
 	fdpass_close(&f);
-	return rc ? rc : -EMFILE;
+	return rc;
 }
 
 /**
