@@ -277,7 +277,9 @@ static unsigned receive_sockets(int from, int8_t *mode, int fds[FDS_MAX])
 	struct iovec iov = { .iov_base = mode, .iov_len = 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
+		/* Without padding, which would have room for one more */
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(sizeof(int) * FDS_MAX),
 	};
 	const struct cmsghdr *hdr;
 	ssize_t n;
