@@ -605,7 +605,7 @@ const union inany *fwd_error_src(const struct hostnet *net,
 
 	if (inany_equals(offender, &host->eaddr))
 		return &tap->oaddr;
-	if (!inany_is_unspecified(offender) && !inany_is_loopback(offender) &&
+	if (inany_is_unicast(offender) && !inany_is_loopback(offender) &&
 	    inany_is_v4(offender) == inany_is_v4(&tap->oaddr) &&
 	    !fwd_is_guests(net, g, offender))
 		return offender;
