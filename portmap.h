@@ -50,4 +50,18 @@ static inline unsigned portmap_next(const struct portmap *m, unsigned port)
 	return PORTMAP_PORTS;
 }
 
+/* portmap_next_free() - First port that is not in the set from @port on, PORTMAP_PORTS if
+ * none */
+static inline unsigned portmap_next_free(const struct portmap *m, unsigned port)
+{
+	while (port < PORTMAP_PORTS) {
+		uint64_t bits = ~m->word[port / 64] >> port % 64;
+
+		if (bits)
+			return port + (unsigned)__builtin_ctzll(bits);
+		port = (port / 64 + 1) * 64;
+	}
+	return PORTMAP_PORTS;
+}
+
 #endif /* PORTMAP_H */

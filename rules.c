@@ -280,16 +280,17 @@ static enum rules_code settle_overlap(struct rules *rs,
 static bool next_run(const struct fwd_rule *r, const struct portmap *without,
 		     unsigned *port, struct fwd_rule *run)
 {
-	while (*port <= r->last && portmap_has(without, *port))
-		++*port;
+	unsigned end;
+
+	*port = portmap_next_free(without, *port);
 	if (*port > r->last)
 		return false;
+	end = portmap_next(without, *port);
 	*run = *r;
 	run->first = *port;
 	run->to = *port - r->first + r->to;
-	while (*port < r->last && !portmap_has(without, *port + 1))
-		++*port;
-	run->last = (*port)++;
+	run->last = end > r->last ? r->last : end - 1;
+	*port = run->last + 1U;
 	return true;
 }
 

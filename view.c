@@ -36,7 +36,8 @@ static size_t piece_len(struct view *v, size_t max)
  */
 struct view view_of_iov(const struct iovec *iov, unsigned n)
 {
-	struct view v = { .next = iov };
+	/* With no bytes, it still points to memory: C has no sum of NULL and 0 */
+	struct view v = { .p = n ? iov->iov_base : NULL, .next = iov };
 	uint64_t len = 0;		/* pieces may overlap */
 	unsigned i;
 
