@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all static; check test-unit lint layers fuzzers hostile bench bench-vhost bench-plot soak;
+# Targets: all static; check test-unit lint layers fuzz hostile bench bench-vhost bench-plot soak;
 # install uninstall dist deb rpm; compile_commands.json hooks clean
 #
 # CROSS=NAME builds for another architecture, with Debian's compiler for it, below
@@ -165,7 +165,7 @@ $(T)/inbound: TWRAP := $(foreach f,input_solicit_guest tcp_accepted \
 $(T)/nshelper: TWRAP := -Wl,--wrap=fdpass_close
 
 # Each test run replays the fuzz targets over known inputs. clang's libFuzzer runs
-# them on new ones: make fuzzers && build/fuzz/packet test/fuzz/corpus/packet
+# them on new ones: make fuzz
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(filter-out test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))
 replays: $(FUZZERS:%=$(B)/fuzz/%-replay)
 $(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(HEADERS) $(TOBJS)
@@ -174,12 +174,22 @@ $(B)/fuzz/%-replay: test/fuzz/%.c test/fuzz/replay.c $(HEADERS) $(TOBJS)
 	$(Q)$(CC) $(TCFLAGS) $(LDFLAGS) -o $@ $< test/fuzz/replay.c $(TOBJS)
 
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%)
-$(B)/fuzz/%: test/fuzz/%.c $(SRCS) $(B)/seccomp.h
-	@mkdir -p $(B)/fuzz
+FCFLAGS = -D_GNU_SOURCE $(WIDE) -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
+	-fno-strict-aliasing -fsanitize=fuzzer-no-link,address,undefined
+FOBJS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(filter-out passt.c,$(SRCS)) json.c)
+$(B)/fuzz/obj/%.o: %.c $(B)/seccomp.h
+	@mkdir -p $(B)/fuzz/obj
+	$(call say,CC,$@)
+	$(Q)clang $(FCFLAGS) -MMD -MP -c -o $@ $<
+$(B)/fuzz/%: test/fuzz/%.c $(HEADERS) $(FOBJS)
 	$(call say,LINK,$@)
-	$(Q)clang -D_GNU_SOURCE $(WIDE) -DVERSION=\"fuzz\" -I. -I$(B) -std=gnu11 -O1 -g \
-		-fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
-		-o $@ $< $(filter-out passt.c,$(SRCS)) json.c
+	$(Q)clang $(FCFLAGS) -fsanitize=fuzzer -o $@ $< $(FOBJS)
+
+# Find new inputs of all targets, or of those in TARGETS, on all processors. See the head
+# of the script for what becomes of these
+MINUTES ?= 10
+fuzz: $(if $(TARGETS),$(TARGETS:%=$(B)/fuzz/%),fuzzers)
+	test/fuzz/run $(MINUTES) $(TARGETS)
 
 # What guests and front-ends must not do, in any number: rings and messages that are
 # mutated, and memory that changes while it is used. A quarter of an hour on two cores;
@@ -213,9 +223,10 @@ bench-plot:
 	$(Q)test/bench/plot doc/bench.results doc/bench.svg \
 		$(wildcard README.md doc/*.md)
 
-# Make connections for five minutes in each of twelve ways, until source ports are
-# used again, and look for one that stalls
+# All kinds of traffic for 20 minutes. Then make connections for five minutes in each of
+# twelve ways, until source ports are used again, and look for one that stalls
 soak: all
+	SECS=1200 LIMIT=1500 test/run e2e/soak
 	bash test/bench/ports 300
 
 layers: all
@@ -311,9 +322,9 @@ clean:
 	rm -rf build passt pasta $(ALONE) pesto compile_commands.json
 
 .PHONY: all static static-tests frames units \
-	replays fuzzers hostile check test-unit bench bench-vhost bench-plot soak layers \
+	replays fuzzers fuzz hostile check test-unit bench bench-vhost bench-plot soak layers \
 	lint hooks compile_commands.json install install-apparmor install-systemd \
 	uninstall dist deb rpm clean
-.SECONDARY: $(TOBJS)
+.SECONDARY: $(TOBJS) $(FOBJS)
 
--include $(wildcard $(B)/*.d $(T)/obj/*.d)
+-include $(wildcard $(B)/*.d $(T)/obj/*.d $(B)/fuzz/obj/*.d)

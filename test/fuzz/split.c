@@ -16,7 +16,7 @@
 #include "packet.h"
 #include "trace.h"
 
-#define ROUNDS	8
+#define ROUNDS	3
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,14 +30,15 @@ static size_t rnd(size_t below)
 	return (size_t)(state >> 33) % below;
 }
 
-/* In round 0 single bytes, as many as there may be pieces; at random later */
+/* In round 0 single bytes, as many as there may be pieces; at random later, with small
+ * pieces in the last one */
 static size_t piece_size(size_t left, unsigned round)
 {
 	size_t n;
 
 	if (!round)
 		return 1;
-	n = rnd(4) ? rnd(round > 4 ? 16 : left + 1) : rnd(3);
+	n = rnd(4) ? rnd(round == ROUNDS - 1 ? 16 : left + 1) : rnd(3);
 	return n < left ? n : left;
 }
 

@@ -26,6 +26,7 @@
 #include "../unit/fake_tap.h"
 #include "../unit/own_net.h"
 #include "hostnet.h"
+#include "input.h"
 #include "log.h"
 #include "migio.h"
 #include "tcp_migrate.h"
@@ -68,31 +69,6 @@ static int stream = -1, peer = -1;
 static uint16_t port = 1023;
 
 /* The input ----------------------------------------------------------------- */
-
-static const uint8_t *in;
-static size_t left;
-
-static uint8_t byte(void)
-{
-	if (!left)
-		return 0;
-	left--;
-	return *in++;
-}
-
-static uint32_t word(void)
-{
-	uint32_t high = byte();
-
-	return high << 8 | byte();
-}
-
-static uint32_t number(void)
-{
-	uint32_t high = word();
-
-	return high << 16 | word();
-}
 
 /* Some bytes, most often few */
 static uint32_t amount(void)
@@ -647,8 +623,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (stream < 0)
 		setup();
-	in = data;
-	left = size;
+	input_set(data, size);
 	port = port < 65000 ? port + 1 : 1024;
 	tap.room = FAKE_FRAMES;
 	moved = false;

@@ -7,6 +7,7 @@
  */
 
 #include "../unit/front.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,25 +20,6 @@ enum op {
 	OPS
 };
 
-/* Bytes left of the input */
-static const uint8_t *in;
-static size_t left;
-
-static uint8_t byte(void)
-{
-	if (!left)
-		return 0;
-	left--;
-	return *in++;
-}
-
-static unsigned word(void)
-{
-	unsigned high = byte();
-
-	return high << 8 | byte();
-}
-
 static void any_message(int fd)
 {
 	uint8_t payload[512];
@@ -45,14 +27,13 @@ static void any_message(int fd)
 	struct fdpass fds = { .n = 0 };
 	uint32_t request = byte(), flags = byte();
 	unsigned kinds = byte();
-	size_t size = word() % sizeof(payload), i;
+	size_t size = word() % sizeof(payload);
 
 	while (kinds && fds.n < 4) {
 		fds.fd[fds.n++] = kind[kinds & 3];
 		kinds >>= 2;
 	}
-	for (i = 0; i < size; i++)
-		payload[i] = byte();
+	bytes(payload, size);
 	message(fd, request, flags, payload, size, &fds);
 }
 
@@ -71,8 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (mem_fd < 0)
 		setup();
-	in = data;
-	left = size;
+	input_set(data, size);
 	memset(mem, 0, 0x8000);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ||
 	    tap_attach(&t.tap, pair[0]))
