@@ -14,6 +14,7 @@
  *	  -R		when all is sent and received, reset instead of closing
  *	  -c N		at most N bytes in a write (default 256k), sent at once
  *	  -q		do not check the pattern
+ *	  -l		a server starts over, and prints no line
  *	  -b PORT	source port of a client
  *
  * One line tells the outcome, summed over connections; errno is the first error:
@@ -55,7 +56,7 @@ struct conn {
 };
 
 static struct {
-	bool	listen, wait, reset, quiet;
+	bool	listen, wait, reset, quiet, again;
 	uint64_t send, expect, pause_at, rcvbuf;
 	double	pause_s;
 	const char *pause_file;
@@ -287,7 +288,7 @@ static void options(int argc, char **argv)
 		die("usage: tcpx listen|connect ADDR PORT [OPTION...]");
 	o.listen = !strcmp(argv[1], "listen");
 	optind = 4;
-	while ((c = getopt(argc, argv, "s:r:n:p:c:wRqb:B:")) != -1)
+	while ((c = getopt(argc, argv, "s:r:n:p:c:wRqlb:B:")) != -1)
 		switch (c) {
 		case 's': o.send = number(optarg); break;
 		case 'r': o.expect = number(optarg); break;
@@ -297,6 +298,7 @@ static void options(int argc, char **argv)
 		case 'w': o.wait = true; break;
 		case 'R': o.reset = true; break;
 		case 'q': o.quiet = true; break;
+		case 'l': o.again = true; break;
 		case 'b': o.sport = number(optarg); break;
 		case 'p':
 			o.pause_at = number(optarg);
@@ -334,12 +336,31 @@ static int report(const struct conn *c, uint64_t us)
 	       sum.received != o.expect * o.n;
 }
 
+/* Accept or make all connections, and wait until they have ended; @l: listener, or -1 */
+static uint64_t run(struct conn *conns, int l)
+{
+	uint64_t t = now_us();
+	unsigned i;
+
+	for (i = 0; i < o.n; i++) {
+		conns[i] = (struct conn){ .fd = l < 0 ? -1 : accept(l, NULL, NULL) };
+		if (!i && o.listen)
+			t = now_us();
+		if (pthread_create(&conns[i].thread, NULL, conn_thread, conns + i))
+			die("thread");
+	}
+	if (l >= 0 && !o.again)
+		close(l);
+	for (i = 0; i < o.n; i++)
+		pthread_join(conns[i].thread, NULL);
+	return now_us() - t;
+}
+
 int main(int argc, char **argv)
 {
 	struct conn *conns;
+	uint64_t us;
 	int l = -1;
-	uint64_t t;
-	unsigned i;
 
 	signal(SIGPIPE, SIG_IGN);
 	options(argc, argv);
@@ -349,17 +370,8 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&all_open, NULL, o.n);
 	if (o.listen)
 		l = listener();
-	t = now_us();
-	for (i = 0; i < o.n; i++) {
-		conns[i].fd = o.listen ? accept(l, NULL, NULL) : -1;
-		if (!i && o.listen)
-			t = now_us();
-		if (pthread_create(&conns[i].thread, NULL, conn_thread, conns + i))
-			die("thread");
-	}
-	if (l >= 0)
-		close(l);
-	for (i = 0; i < o.n; i++)
-		pthread_join(conns[i].thread, NULL);
-	return report(conns, now_us() - t);
+	do
+		us = run(conns, l);
+	while (o.again);
+	return report(conns, us);
 }
