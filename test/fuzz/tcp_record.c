@@ -505,8 +505,10 @@ static void save_and_load(void)
 		return;
 	}
 	ops.gone(ops.ctx);
-	while ((f = the_flow()))
+	while ((f = the_flow())) {
+		tcp_conn(f)->held = TCP_LIVE;	/* else it would stay */
 		tcp_evict(&tcp, f);
+	}
 	peer_leaves();
 	lseek(stream, 0, SEEK_SET);
 	migio_begin(&io, stream, 1000);
