@@ -207,14 +207,14 @@ int identity_choose(const char *runas, struct identity *id)
 	int rc;
 
 	*id = (struct identity){ .uid = geteuid(), .gid = getegid() };
+	id->by_root = !id->uid && (runas || is_host_userns());
 
 	if (!runas) {
-		if (geteuid() || !is_host_userns())
+		if (!id->by_root)
 			return 0;
 		if (identity_user("nobody", id))
 			id->uid = id->gid = NOBODY;
 		id->change = true;
-		info("Started as root, will change to nobody.");
 		return 0;
 	}
 

@@ -11,11 +11,12 @@
 
 /**
  * struct identity - User and group that the daemon runs as
+ * @by_root:	Started by root, who has rights that other users don't have
  * @change:	They differ from those of now: change, without other groups
  * @required:	The user asked for them: a failure is fatal
  */
 struct identity {
-	bool change, required;
+	bool by_root, change, required;
 	uid_t uid;
 	gid_t gid;
 };

@@ -215,7 +215,13 @@ static void lacking(const struct conf *c, int rc, const char *part)
 	warn_rc(rc, "%s", part);
 }
 
-static int identity_change(const struct identity *id)
+/**
+ * isolation_become() - Change user and group, and drop the other groups
+ * @id:		From identity_choose()
+ *
+ * Return: 0, also if there is nothing to change, or negative errno
+ */
+int isolation_become(const struct identity *id)
 {
 	if (!id->change)
 		return 0;
@@ -282,7 +288,7 @@ static int leave_host(const struct conf *c, const struct identity *id, int flags
 	/* What the follower lacks, the daemon will lack, and warn of */
 	bool tell = flags & CLONE_NEWNS || c->sandbox_strict;
 	bool detached = !detach(c, flags);
-	int rc = identity_change(id);
+	int rc = isolation_become(id);
 
 	if (rc && id->required) {
 		err_rc(rc, "Couldn't change to UID %u, GID %u%s",
@@ -462,7 +468,7 @@ void isolation_nshelper_user(const struct conf *c, const struct identity *id)
 
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		debug_rc(errno, "The helper keeps no capabilities");
-	rc = identity_change(id);
+	rc = isolation_become(id);
 	if (rc && c->sandbox_strict)
 		lacking(c, rc, "Couldn't change the user of the helper");
 	if (rc)

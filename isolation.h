@@ -13,6 +13,7 @@
 struct identity;
 
 void isolation_init(void);
+int isolation_become(const struct identity *id);
 int isolation_own_fds(int keep);
 void isolation_close_inherited(int keep);
 int isolation_detach(const struct conf *c, const struct identity *id);

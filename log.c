@@ -357,22 +357,18 @@ static size_t file_start(int fd)
 }
 
 /**
- * log_open_file() - Write to a file as well, and instead after log_detach()
- * @path:	File, created with mode 0600 or emptied
+ * log_use_file() - Write to a file as well, and instead after log_detach()
+ * @fd:		Empty file opened with LOG_FILE_FLAGS, ours to close
  * @size_max:	Limit for its size, bytes; at least a few lines
  *
  * A pipe, terminal or other device may be given, too, and has no limit.
  *
  * Return: 0 or negative errno
  */
-int log_open_file(const char *path, size_t size_max)
+int log_use_file(int fd, size_t size_max)
 {
-	/* O_APPEND would make pwrite() ignore its offset */
-	int fd = util_open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOCTTY);
 	struct stat st;
 
-	if (fd < 0)
-		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (logger.file_fd >= 0)

@@ -24,6 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How to open a log file: O_APPEND would make pwrite() ignore its offset */
+#define LOG_FILE_FLAGS	(O_RDWR | O_CREAT | O_TRUNC | O_NOCTTY)
+
 enum log_level { LOG_L_ERR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG, LOG_L_TRACE };
 
 /* A rate limit: at most one line a second from where it is used; zero-init */
@@ -35,7 +38,7 @@ struct log_limit {
 void log_init(const char *progname);
 void log_set_level(enum log_level max);
 bool log_enabled(enum log_level level);
-int log_open_file(const char *path, size_t size_max);
+int log_use_file(int fd, size_t size_max);
 void log_connect_syslog(void);
 void log_detach(void);
 

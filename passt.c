@@ -78,6 +78,7 @@
 #include "types.h"
 #include "udp.h"
 #include "udp_splice.h"
+#include "userfile.h"
 #include "util.h"
 #include "wire.h"
 
@@ -186,13 +187,32 @@ static void tap_fd_move(struct passt *s)
 		die_errno("Couldn't use descriptor %d of --fd", fd);
 }
 
-/* Open files that the user named with the user's rights, in the host */
+/* Open a file that the user named, -1: none; @what is for the message */
+static int file_open(const struct passt *s, const char *what, const char *path,
+		     int flags)
+{
+	const struct identity *id = &s->identity;
+	int fd = path ? userfile_open(path, flags, id) : -1;
+
+	if (!path || fd >= 0)
+		return fd;
+	if (fd == -ELOOP)
+		die("Couldn't open %s '%s': too many symbolic links, or one of another user",
+		    what, path);
+	if (fd == -EACCES && id->by_root && id->change)
+		die_rc(fd, "Couldn't open %s '%s' as UID %u", what, path,
+		       (unsigned)id->uid);
+	die_rc(fd, "Couldn't open %s '%s'", what, path);
+}
+
+/* Open files that the user named, in the host */
 static void files_open(struct passt *s)
 {
+	const int create = O_WRONLY | O_CREAT | O_TRUNC;
 	const struct conf *c = s->conf;
 	int rc;
 
-	s->pid_fd = s->pcap_fd = s->ready_fd = -1;
+	s->ready_fd = -1;
 	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (s->null_fd < 0)
 		die_errno("Couldn't open /dev/null");
@@ -200,17 +220,19 @@ static void files_open(struct passt *s)
 	if (control_open(&s->control, c, s->null_fd))
 		exit(1);		/* the error was logged */
 
-	rc = c->log_file ? log_open_file(c->log_file, c->log_size) : 0;
-	if (rc)
-		die_rc(rc, "Couldn't open log file '%s'", c->log_file);
-	if (c->pid_file)
-		s->pid_fd = util_pidfile_open(c->pid_file);
-	if (c->pid_file && s->pid_fd < 0)
-		die_rc(s->pid_fd, "Couldn't open PID file '%s'", c->pid_file);
-	if (c->pcap_file)
-		s->pcap_fd = pcap_open(c->pcap_file);
+	if (identity_choose(c->runas, &s->identity))
+		exit(1);
+	rc = file_open(s, "log file", c->log_file, LOG_FILE_FLAGS);
+	if (rc >= 0)
+		rc = log_use_file(rc, c->log_size);
+	if (c->log_file && rc)
+		die_rc(rc, "Couldn't use log file '%s'", c->log_file);
+	s->pid_fd = file_open(s, "PID file", c->pid_file, create);
+	s->pcap_fd = file_open(s, "capture file", c->pcap_file, create);
+	if (s->pcap_fd >= 0)
+		s->pcap_fd = pcap_begin(s->pcap_fd);
 	if (c->pcap_file && s->pcap_fd < 0)
-		die_rc(s->pcap_fd, "Couldn't open capture file '%s'",
+		die_rc(s->pcap_fd, "Couldn't write to capture file '%s'",
 		       c->pcap_file);
 	log_connect_syslog();
 	pasta_init(&s->ns);
@@ -260,8 +282,8 @@ static void rules_fit_host(struct passt *s)
 
 static void host_look(struct passt *s)
 {
-	if (identity_choose(s->conf->runas, &s->identity))
-		exit(1);
+	if (s->identity.change && !s->identity.required)
+		info("Started as root, will change to nobody.");
 	if (hostnet_init(&s->hostnet, s->conf))
 		exit(1);
 	rules_fit_host(s);

@@ -56,23 +56,19 @@ struct pcap_rec_hdr {
 static_assert(sizeof(struct pcap_rec_hdr) == 16, "pcap-savefile(5)");
 
 /**
- * pcap_open() - Create or truncate a capture file
- * @path:	Its path
+ * pcap_begin() - Write the header of a capture file
+ * @fd:		The file, empty, ours to close
  *
- * Return: file descriptor or negative errno
+ * Return: @fd or negative errno
  */
-int pcap_open(const char *path)
+int pcap_begin(int fd)
 {
 	const struct pcap_file_hdr h = {
 		.magic = PCAP_MAGIC_NS, .major = 2, .minor = 4,
 		.snaplen = FRAME_MAX, .linktype = LINKTYPE_ETHER,
 	};
-	int fd = util_open(path, O_WRONLY | O_CREAT | O_TRUNC);
-	ssize_t n;
+	ssize_t n = write(fd, &h, sizeof(h));
 
-	if (fd < 0)
-		return fd;
-	n = write(fd, &h, sizeof(h));
 	if (n != (ssize_t)sizeof(h)) {
 		int rc = n < 0 ? -errno : -ENOSPC;
 
@@ -301,7 +297,7 @@ static const struct tap_ops pcap_ops = {
  * pcap_wrap() - Record all frames of a tap from now on
  * @p:		The wrapper
  * @inner:	Backend, initialised; its callbacks are replaced
- * @fd:		File from pcap_open(), ours to close; -1: none
+ * @fd:		File from pcap_begin(), ours to close; -1: none
  * @text:	Describe frames in the log, at the level of trace()
  *
  * Return: the tap to be used instead of @inner; the caller sets its callbacks

@@ -30,7 +30,7 @@ struct pcap {
 	const struct txframe *lent;
 };
 
-int pcap_open(const char *path);
+int pcap_begin(int fd);
 struct tap *pcap_wrap(struct pcap *p, struct tap *inner, int fd,
 		      bool text);
 

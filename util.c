@@ -391,21 +391,8 @@ int util_open(const char *path, int flags)
 }
 
 /**
- * util_pidfile_open() - Create or empty a PID file
- * @path:	Path, as the caller of the program sees it
- *
- * To be called before privileges are dropped and the root is changed.
- *
- * Return: descriptor, closed on exec; negative errno
- */
-int util_pidfile_open(const char *path)
-{
-	return util_open(path, O_WRONLY | O_CREAT | O_TRUNC);
-}
-
-/**
  * util_pidfile_write() - Write the PID file and close it
- * @fd:		From util_pidfile_open()
+ * @fd:		The file, empty
  * @pid:	Process, in the PID namespace of the caller of the program
  *
  * Return: 0 or negative errno, @fd is closed anyway

@@ -38,7 +38,6 @@ int util_ifindex(const char *name);
 int util_named_fd(const char *path);
 int util_open(const char *path, int flags);
 
-int util_pidfile_open(const char *path);
 int util_pidfile_write(int fd, pid_t pid);
 
 unsigned util_raise_nofile(void);

@@ -42,6 +42,7 @@ formats() {
 program() {
 	cat <<-'END'
 		#include <errno.h>
+		#include <fcntl.h>
 		#include <signal.h>
 		#include <stdio.h>
 		#include <string.h>
@@ -49,6 +50,7 @@ program() {
 		#include <unistd.h>
 		#include "isolation.h"
 		#include "log.h"
+		#include "util.h"
 
 		static const char s[] = "203.0.113.2";
 		static const int errors[] = { 0, EPERM, EHWPOISON, 4000, -1 };
@@ -74,7 +76,7 @@ program() {
 
 			log_init("pasta");
 			log_set_level(LOG_L_TRACE);
-			if (argc > 2 && log_open_file(argv[2], 40960))
+			if (argc > 2 && log_use_file(util_open(argv[2], LOG_FILE_FLAGS), 40960))
 				_exit(2);
 			if (!strcmp(argv[1], "syslog"))
 				log_connect_syslog();

@@ -208,9 +208,9 @@ static void log_file(void)
 	const char *since;
 
 	close(mkstemp(path));
-	is(log_open_file("/nowhere/log", FILE_MAX), -ENOENT,
-	   "a log file that can't be opened is an error");
-	is(log_open_file(path, FILE_MAX), 0, "a log file opens");
+	is(log_use_file(-1, FILE_MAX), -EBADF, "a log file that is not open is an error");
+	is(log_use_file(open(path, LOG_FILE_FLAGS | O_CLOEXEC), FILE_MAX), 0,
+	   "a log file is taken");
 	info("first");
 	ok(captured_is("first\n"), "standard error goes on until log_detach()");
 	log_detach();
@@ -246,7 +246,7 @@ static void log_file(void)
 	   strstr(strchr(text, '\n'), ": line ") - strchr(text, '\n') < 16,
 	   "after the date, the file starts with a whole line");
 	unlink(path);
-	log_open_file("/dev/null", FILE_MAX);
+	log_use_file(open("/dev/null", LOG_FILE_FLAGS | O_CLOEXEC), FILE_MAX);
 	info("into the void");
 	ok(captured_is(""), "a device may be the log file");
 }
