@@ -35,13 +35,13 @@
 #define PAUSE_MS	100		/* without free descriptors */
 
 /* Listen at the first of the default paths that is free, and set @path to it */
-static int listen_first_free(char path[SOCKPATH_LEN])
+static int listen_first_free(char path[SOCKPATH_LEN], mode_t mode)
 {
 	int i, fd = -EADDRINUSE;
 
 	for (i = 1; i <= PATHS; i++) {
 		snprintf(path, SOCKPATH_LEN, PATH_FORMAT, i);
-		fd = sockpath_listen(path, BACKLOG);
+		fd = sockpath_listen(path, BACKLOG, mode);
 		/* Skip sockets in use, and stale ones of other users */
 		if (fd != -EADDRINUSE && fd != -EPERM && fd != -EACCES)
 			break;
@@ -72,7 +72,7 @@ static void tell(const struct conf *c, const char *path)
  * client_listen() - Create the socket
  * @cl:		Set
  * @c:		sock_path: path, NULL: the first free one of the default paths;
- *		vhost_user: for messages
+ *		socket_mode; vhost_user: for messages
  *
  * To be called with the user's rights, before the sandbox.
  *
@@ -85,9 +85,9 @@ int client_listen(struct client *cl, const struct conf *c)
 	cl->path[0] = 0;
 	if (c->sock_path) {
 		util_strcpy(cl->path, sizeof(cl->path), c->sock_path);
-		fd = sockpath_listen(c->sock_path, BACKLOG);
+		fd = sockpath_listen(c->sock_path, BACKLOG, c->socket_mode);
 	} else {
-		fd = listen_first_free(cl->path);
+		fd = listen_first_free(cl->path, c->socket_mode);
 	}
 	cl->fd = fd < 0 ? -1 : fd;
 	if (fd >= 0) {

@@ -28,6 +28,7 @@
 #include "util.h"
 
 #define LOG_SIZE_DEFAULT	(1 << 20)
+#define SOCKET_MODE_DEFAULT	0600
 #define PID_LIMIT		4194304	/* PID_MAX_LIMIT of the kernel */
 #define HELP_COLUMN		30
 #define HOSTNAME_MAX		64	/* sethostname(2) */
@@ -401,6 +402,7 @@ static void set_defaults(struct conf *c)
 	c->fd_tap = c->control_fd = -1;
 	c->mtu = CONF_MTU_DEFAULT;
 	c->log_size = LOG_SIZE_DEFAULT;
+	c->socket_mode = SOCKET_MODE_DEFAULT;
 	c->ip4.enabled = c->ip6.enabled = true;
 	c->ip6.prefix_len = CONF_PREFIX_IPV6;
 }

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -564,6 +565,18 @@ static enum conf_result set_socket(struct parse *p, const char *arg)
 	return CONF_RUN;
 }
 
+static enum conf_result set_chmod(struct parse *p, const char *arg)
+{
+	unsigned long mode = 0;
+	size_t len = strlen(arg);
+
+	if (len < 3 || len > 4 || strspn(arg, "01234567") != len ||
+	    (mode = strtoul(arg, NULL, 8)) > 0777)
+		return bad_value(p, arg, "permissions in octal, as 0600 or 660");
+	p->c->socket_mode = mode;
+	return CONF_RUN;
+}
+
 static enum conf_result set_conf_path(struct parse *p, const char *arg)
 {
 	if (!*arg || strlen(arg) > SOCK_PATH_MAX)
@@ -815,6 +828,9 @@ static const struct opt options[] = {
 	  "free one of /tmp/passt_1.socket to 64)" },
 	{ "socket-path", 's', IN_PASST, "PATH", CALL(set_socket),
 	  "Other name of --socket" },
+	{ "chmod", 0, IN_PASST, "MODE", CALL(set_chmod),
+	  "Permissions of the sockets of --socket and\n"
+	  "--repair-path, in octal (default: 0600)" },
 	{ "vhost-user", 0, IN_PASST, NULL, FLAG(vhost_user),
 	  "Exchange frames in the guest's memory: the client\n"
 	  "is the vhost-user front-end of a virtual machine" },

@@ -45,7 +45,7 @@
 #define OUT_MS		60000		/* longest time without reading the output */
 #define ACCEPT_MS	1000		/* until the next try without descriptors */
 #define ACCEPT_MAX	8		/* connections looked at in a turn */
-#define MODE_MASK	0177		/* the socket's file is for its owner alone */
+#define FILE_MODE	0600		/* the socket's file is for its owner alone */
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE	71		/* since Linux 5.14 */
@@ -79,10 +79,8 @@ static int path_failed(const char *path, int rc)
 
 static int listen_path(struct control *ctl, const char *path)
 {
-	mode_t mask = umask(MODE_MASK);
-	int fd = sockpath_listen(path, BACKLOG);
+	int fd = sockpath_listen(path, BACKLOG, FILE_MODE);
 
-	umask(mask);
 	if (fd < 0)
 		return path_failed(path, fd);
 	info("Configuration socket: %s", path);

@@ -14,6 +14,10 @@
  * number. Without either, the first "-netdev TYPE,id=ID" becomes "-netdev
  * socket,fd=5,id=ID", so that the device that refers to ID stays. Without a
  * netdev, a netdev and a device are added.
+ *
+ * Anyone may have made a socket in /tmp, and would be the guest's network. So qrap talks
+ * only to programs of its caller and of root: both the file and the process that listens
+ * must be theirs.
  */
 
 #include <errno.h>
@@ -24,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
@@ -51,10 +56,32 @@ static _Noreturn void die(const char *fmt, ...)
 	exit(1);
 }
 
+static bool is_trusted(uid_t uid)
+{
+	return !uid || uid == geteuid();
+}
+
+/* Connect to a listener of a trusted user; -EPERM if it is of another, or negative errno */
+static int connect_trusted(int fd, const struct sockaddr_un *sa)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+	struct stat st;
+
+	if (stat(sa->sun_path, &st))
+		return -errno;
+	if (!is_trusted(st.st_uid))
+		return -EPERM;
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return -errno;
+	return is_trusted(cred.uid) ? 0 : -EPERM;
+}
+
 static int connect_path(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd, error;
+	int fd, rc;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		die("Path too long for a UNIX socket: %s", path);
@@ -62,11 +89,11 @@ static int connect_path(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		die("Couldn't create a socket: %s", strerror(errno));
-	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+	rc = connect_trusted(fd, &sa);
+	if (!rc)
 		return fd;
-	error = errno;
 	close(fd);
-	errno = error;
+	errno = -rc;
 	return -1;
 }
 
@@ -96,6 +123,9 @@ static int connect_passt(void)
 
 	if (named) {
 		fd = connect_path(named);
+		if (fd < 0 && errno == EPERM)
+			die("%s belongs to another user: ask that user, or root, "
+			    "to start this command", named);
 		if (fd < 0)
 			die("Couldn't connect to %s: %s", named,
 			    strerror(errno));

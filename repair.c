@@ -45,7 +45,7 @@
 /**
  * repair_listen() - Create the socket for the helper
  * @r:		Set
- * @c:		repair_path: path, NULL: the default; no_repair; vhost_user
+ * @c:		repair_path: path, NULL: the default; no_repair; vhost_user; socket_mode
  * @sock:	Path of passt's own socket, the default is beside it; "": none
  *
  * To be called with the user's rights, before the sandbox. If the default path can't
@@ -64,7 +64,7 @@ int repair_listen(struct repair *r, const struct conf *c, const char *sock)
 		return 0;
 	snprintf(path, sizeof(path), "%s%s", given ? given : sock,
 		 given ? "" : SUFFIX);
-	fd = sockpath_listen(path, BACKLOG);
+	fd = sockpath_listen(path, BACKLOG, c->socket_mode);
 	if (fd >= 0) {
 		info("passt-repair may connect to %s", path);
 		r->fd = fd;

@@ -55,18 +55,25 @@ static int bind_path(int fd, const char *path)
  * sockpath_listen() - Create a stream socket that listens at a path
  * @path:	Path; a stale socket there is replaced
  * @backlog:	As for listen()
+ * @mode:	Permissions of its file
+ *
+ * The file has its mode from the start, so nobody can connect before. For that it takes
+ * the mode of the socket itself, and in a folder with default ACLs no heed of the umask.
  *
  * Return: descriptor, non-blocking and close-on-exec, or negative errno;
  * -EADDRINUSE if the path has a listener, or is another kind of file
  */
-int sockpath_listen(const char *path, int backlog)
+int sockpath_listen(const char *path, int backlog, mode_t mode)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
 	int rc;
 
 	if (fd < 0)
 		return -errno;
-	rc = bind_path(fd, path);
+	mask = umask(~mode & 0777);
+	rc = fchmod(fd, mode) ? -errno : bind_path(fd, path);
+	umask(mask);
 	if (!rc && listen(fd, backlog))
 		rc = -errno;
 	if (!rc)

@@ -12,7 +12,7 @@
 /* Room for a path, with its NUL: unix(7) */
 #define SOCKPATH_LEN	sizeof(((struct sockaddr_un *)0)->sun_path)
 
-int sockpath_listen(const char *path, int backlog);
+int sockpath_listen(const char *path, int backlog, mode_t mode);
 int sockpath_accept(int fd, pid_t *pid);
 
 #endif /* SOCKPATH_H */

@@ -134,6 +134,7 @@ struct conf {
 
 	/* passt */
 	const char *sock_path;		/* NULL: the first free default one */
+	mode_t socket_mode;		/* of this socket, and of repair_path */
 	const char *repair_path;	/* NULL: beside the socket */
 	bool no_repair;			/* no socket for passt-repair */
 

@@ -17,9 +17,10 @@ _passt_options() {
 		--search --hostname --fqdn --no-tcp --no-udp --no-icmp
 		--no-dhcp --no-ndp --no-dhcpv6 --no-ra --freebind --no-map-gw
 		--map-host-loopback --map-guest-addr --ipv4-only --ipv6-only
-		--tcp-ports --udp-ports --socket --socket-path --vhost-user
-		--print-capabilities --one-off --repair-path --migrate-exit
-		--migrate-no-linger --no-dhcp-dns --no-dhcp-search'
+		--tcp-ports --udp-ports --socket --socket-path --chmod
+		--vhost-user --print-capabilities --one-off --repair-path
+		--migrate-exit --migrate-no-linger --no-dhcp-dns
+		--no-dhcp-search'
 		letters='
 		-d -q -e -f -l -h -F -c -p -P -m -a -n -M -g -i -o -D -S -H
 		-4 -6 -t -u -s -1'
@@ -56,7 +57,8 @@ _passt_kind() {
 	case $name in
 	--stats|--log-size|-F|--fd|--control-fd|-m|--mtu|-a|\
 	--address|-n|--netmask|-M|--mac-addr|-g|--gateway|-o|\
-	--outbound|-H|--hostname|--fqdn|-I|--ns-ifname|--ns-mac-addr)
+	--outbound|-H|--hostname|--fqdn|--chmod|-I|--ns-ifname|\
+	--ns-mac-addr)
 		kind='any';;
 	-l|--log-file|-c|--conf-path|-p|--pcap|-P|--pid|-s|--socket|\
 	--socket-path|--repair-path|--userns)

@@ -23,8 +23,8 @@ function __passt_operands
                 --outbound-if4 --outbound-if6 --dns --dns-forward --dns-host \
                 --search --hostname --fqdn --map-host-loopback \
                 --map-guest-addr --tcp-ports --udp-ports --socket \
-                --socket-path --repair-path --tcp-ns --udp-ns --ns-ifname \
-                --ns-mac-addr --netns --userns
+                --socket-path --chmod --repair-path --tcp-ns --udp-ns \
+                --ns-ifname --ns-mac-addr --netns --userns
                 set -e words[1]
                 set -e words[1]
             case '--*'
@@ -152,6 +152,7 @@ complete -c passt -n __passt_options_open -s t -l tcp-ports -x -a 'none all' -d 
 complete -c passt -n __passt_options_open -s u -l udp-ports -x -a 'none all' -d 'Forward UDP ports of the host, see --tcp-ports'
 complete -c passt -n __passt_options_open -s s -l socket -r -F -d 'UNIX socket to listen on'
 complete -c passt -n __passt_options_open -s s -l socket-path -r -F -d 'Other name of --socket'
+complete -c passt -n __passt_options_open -l chmod -x -d 'Permissions of the sockets of --socket and --repair-path, in octal'
 complete -c passt -n __passt_options_open -l vhost-user -d 'Exchange frames in the guest\'s memory: the client is the vhost-user front-end of a virtual machine'
 complete -c passt -n __passt_options_open -l print-capabilities -d 'Print the type of the vhost-user device and exit'
 complete -c passt -n __passt_options_open -s 1 -l one-off -d 'Exit when the guest disconnects; --fd implies it'

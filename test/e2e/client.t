@@ -83,9 +83,21 @@ is "$(vm "$S" ask)" $MAC "serves a client"
 t "and ends with it" wait_for gone "$p"
 like "$(tail -1 "$T/home/log")" "Client connection closed, exiting" "saying so"
 
+# Who may connect
+modes() {
+	(umask 0; start -q "$@" --vhost-user)
+	stat -c %a "$S" "$S.repair" | xargs
+	stop
+	rm -f "$S" "$S.repair"
+}
+is "$(modes)" "600 600" "sockets are for their owner, whatever the umask"
+is "$(modes --chmod 660)" "660 660" "--chmod shares them"
+is "$(umask 077; modes --chmod 0666)" "666 666" "without a look at the umask"
+
 # Default paths, a small run time folder of their own
 as "$PASST" -P "$T/home/pid1" -q
-t "without -s the first default path is used" test -S /tmp/passt_1.socket
+is "$(stat -c "%F %a" /tmp/passt_1.socket)" "socket 600" \
+	"without -s the first default path is used"
 as "$PASST" -P "$T/home/pid2" -q
 t "by another one the second" test -S /tmp/passt_2.socket
 is "$(vm /tmp/passt_2.socket ask)" $MAC "where it answers"
@@ -107,31 +119,43 @@ s = socket.socket(fileno=int(sys.argv[1]))
 print(s.family.name, s.getpeername(), *sys.argv[2:])
 END
 chmod 755 "$T/bin/fdtest"
-is "$($Q 5 fdtest 5 -x y)" "AF_UNIX /tmp/passt_2.socket -x y" \
+is "$(as $Q 5 fdtest 5 -x y)" "AF_UNIX /tmp/passt_2.socket -x y" \
 	"qrap passes a connection to a free passt, and arguments as they are"
-is "$(QRAP_SOCKET=/tmp/passt_2.socket $Q 7 fdtest 7)" \
+is "$(as env QRAP_SOCKET=/tmp/passt_2.socket $Q 7 fdtest 7)" \
 	"AF_UNIX /tmp/passt_2.socket" "or to the one that is named"
 printf '#!/bin/sh\necho "$@"\n' > "$T/bin/qemu-system-$(uname -m)"
 chmod 755 "$T/bin/qemu-system-$(uname -m)"
-is "$($Q -m 1G)" \
+is "$(as $Q -m 1G)" \
 	"-m 1G -netdev socket,fd=5,id=passt -device virtio-net-pci,netdev=passt" \
 	"in the place of qemu, it adds a network device"
-is "$($Q -netdev user,id=n0 -device e1000,netdev=n0)" \
+is "$(as $Q -netdev user,id=n0 -device e1000,netdev=n0)" \
 	"-netdev socket,fd=5,id=n0 -device e1000,netdev=n0" \
 	"or connects the one that there is"
-is "$($Q -netdev socket,fd=9,id=n0)" "-netdev socket,fd=9,id=n0" \
+is "$(as $Q -netdev socket,fd=9,id=n0)" "-netdev socket,fd=9,id=n0" \
 	"and leaves alone what names a descriptor"
-out=$($Q 5 no-such-command 2>&1)
+out=$(as $Q 5 no-such-command 2>&1)
 is $? 1 "a command that is not there is an error"
-out=$($Q 1 true 2>&1)
+out=$(as $Q 1 true 2>&1)
 is $? 1 "so is descriptor 1"
+if [ -n "$NS_ROOT" ]; then
+	out=$(QRAP_SOCKET=/tmp/passt_2.socket $Q 5 true 2>&1)
+	is $? 1 "qrap does not connect to a socket of another user"
+	like "$out" "belongs to another user" "and says so"
+	out=$($Q 5 true 2>&1)
+	like "$?$out" "^1.*No passt is there" "nor to one at a default path"
+	chown root:root /tmp/passt_2.socket && chmod 666 /tmp/passt_2.socket
+	out=$(QRAP_SOCKET=/tmp/passt_2.socket $Q 5 true 2>&1)
+	is $? 1 "nor to a file of its user, if the process that listens is of another"
+	is "$(as env QRAP_SOCKET=/tmp/passt_2.socket $Q 7 fdtest 7)" \
+		"AF_UNIX /tmp/passt_2.socket" "a file of root's will do for an ordinary user"
+fi
 kill $held
 wait $held 2>/dev/null
 for n in 1 2; do
 	kill "$(cat "$T/home/pid$n")"
 	wait_for gone "$(cat "$T/home/pid$n")"
 done
-out=$($Q 5 true 2>&1)
+out=$(as $Q 5 true 2>&1)
 is $? 1 "without a passt, qrap fails"
 like "$out" "No passt is there" "and says so"
 done_testing

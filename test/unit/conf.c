@@ -149,6 +149,15 @@ static const struct {
 	{ "passt -s /tmp/x", "sock=/tmp/x" },
 	{ "passt --socket=/tmp/x -s /tmp/y", "sock=/tmp/y" },
 	{ "passt --socket-path /tmp/x --one-off", "sock=/tmp/x one_off" },
+	{ "passt --chmod 0660", "mode=660" },
+	{ "passt --chmod 777", "mode=777" },
+	{ "passt --chmod 1777",
+	  "!Invalid value '1777' for --chmod: expected permissions in octal, as 0600 or 660" },
+	{ "passt --chmod u=rw",
+	  "!Invalid value 'u=rw' for --chmod: expected permissions in octal, as 0600 or 660" },
+	{ "passt --chmod 66",
+	  "!Invalid value '66' for --chmod: expected permissions in octal, as 0600 or 660" },
+	{ P "--chmod 660", "!--chmod is for passt mode only" },
 	{ "passt --socket=",
 	  "!Invalid value '' for --socket: expected a path of up to 107 characters" },
 	{ "passt -s /" N60 N40 "123456", "sock=/" N60 N40 "123456" },
@@ -666,6 +675,8 @@ static void describe_strings(const struct conf *c)
 	if (c->pcap_file)
 		token("pcap=%s", c->pcap_file);
 	token("sock=%s", c->sock_path ? c->sock_path : "FIRST");
+	if (c->socket_mode != 0600)
+		token("mode=%o", (unsigned)c->socket_mode);
 	if (c->repair_path)
 		token("repair=%s", c->repair_path);
 	if (c->conf_path)
