@@ -206,6 +206,7 @@ static int find_socket_fd(char *const *argv)
 static bool replace_netdev(char **argv)
 {
 	const char *id, *end;
+	size_t size;
 	char *arg;
 
 	for (; argv[0] && argv[1]; argv++) {
@@ -214,11 +215,12 @@ static bool replace_netdev(char **argv)
 		id = list_value(argv[1], "id", &end);
 		if (!id)
 			continue;
-		arg = malloc(strlen(argv[1]) + 32);
+		size = strlen(argv[1]) + 32;
+		arg = malloc(size);
 		if (!arg)
 			die("Out of memory");
-		sprintf(arg, "socket,fd=%d,id=%.*s", FD_DEFAULT,
-			(int)(end - id), id);
+		snprintf(arg, size, "socket,fd=%d,id=%.*s", FD_DEFAULT,
+			 (int)(end - id), id);
 		argv[1] = arg;
 		return true;
 	}
