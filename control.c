@@ -201,8 +201,8 @@ enum control_next control_refuse(struct control_client *c, const char *error,
 	return CONTROL_READ;
 }
 
-/* Send as much output as the socket takes */
-/* #syscalls sendto */
+/* Send as much output as the socket takes. A client that can't be told is hung up on */
+/* #syscalls sendto shutdown */
 static void flush_output(struct control *ctl, struct control_client *c)
 {
 	ssize_t n;
@@ -213,6 +213,7 @@ static void flush_output(struct control *ctl, struct control_client *c)
 			c->writable = errno == EINTR;
 		} else if (n < 0) {
 			c->gone = true;
+			shutdown(c->fd, SHUT_RDWR);
 		} else {
 			c->out_at += (unsigned)n;
 			c->out_len -= (unsigned)n;

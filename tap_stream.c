@@ -257,7 +257,8 @@ static bool stream_rx(struct tap_stream *s)
 	ssize_t n = recv(s->fd, s->rx + s->have, room, MSG_DONTWAIT);
 	int rc;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS ||
+		      errno == ENOMEM))
 		return false;
 	if (n <= 0) {
 		stream_close(s, n ? errno : 0);

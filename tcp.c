@@ -426,6 +426,8 @@ static void run_list(struct tcp *t, struct flow_list *l)
 		}
 		if (tcp_conn(f)->ack_due && !tcp_send_ack(t, f))
 			continue;
+		if (tcp_conn(f)->s.phase == TCPS_ESTABLISHED)
+			tcp_consume(t, f);
 		if (tcp_pump(t, f) && !close_if_done(t, f))
 			tcp_rearm(t, f);
 	}

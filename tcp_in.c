@@ -82,6 +82,8 @@ void tcp_consume(struct tcp *t, struct flow *f)
 		return;
 
 	rc = recv(c->sock, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT);
+	if (rc < 0 && errno != EAGAIN)
+		flow_list_push(t->flows, &t->ready, f);	/* no more ACK may come */
 	if (rc <= 0)
 		return;
 	c->snd_base += rc;
@@ -214,6 +216,22 @@ static void note_sent(struct tcp *t, struct flow *f, uint32_t bytes)
 	flow_count(t->flows, f, TO_GUEST, s->snd_max - before, t->loop->now_ms);
 }
 
+/* peek_failed() - Note the error of a peek: 0, or negative errno if the socket failed */
+static int peek_failed(struct tcp *t, struct flow *f, int error)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (error == EAGAIN)
+		c->readable = false;
+	if (error == EINTR || error == ENOMEM || error == ENOBUFS) {
+		flow_list_push(t->flows, &t->ready, f);
+		return 0;
+	}
+	if (c->failed)
+		tcps_eof(&c->s);	/* the error again: nothing is left */
+	return error == EAGAIN || c->failed ? 0 : -error;
+}
+
 /*
  * move_data() - Peek once into frames, and send them
  * @can:	Bytes that the window allows
@@ -254,14 +272,8 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 		want += fr[i].len;
 
 	rc = recvmsg(c->sock, &mh, MSG_PEEK | MSG_DONTWAIT);
-	if (rc < 0) {
-		if (errno == EAGAIN)
-			c->readable = false;
-		if (c->failed && errno != EINTR)
-			tcps_eof(&c->s);	/* the error again: nothing is left */
-		return errno == EAGAIN || errno == EINTR || c->failed ? 0 :
-		       -errno;
-	}
+	if (rc < 0)
+		return peek_failed(t, f, errno);
 	c->peek_pos += rc;
 	rc -= skip;
 	if (rc <= 0) {

@@ -76,6 +76,7 @@
 #define WAIT_MS		10000		/* for a socket of the namespace */
 #define LINGER_MS	(60 * 1000ULL)	/* without progress, then a reset */
 #define POLL_MAX_MS	512		/* how often to look for progress */
+#define MEMORY_MS	10		/* until a read that lacked memory is repeated */
 
 /**
  * struct splice_dir - One direction of a connection
@@ -467,6 +468,11 @@ static bool move_turn(struct tcp_splice *s, struct flow *f, unsigned from,
 		}
 		if (n == -EINTR)
 			continue;
+		if ((n == -ENOMEM || n == -ENOBUFS) && !c->failed[!from]) {
+			wheel_arm(&s->loop->wheel, &f->timer,
+				  s->loop->now_ms + MEMORY_MS);
+			break;
+		}
 		if (n < 0) {
 			if (c->failed[!from])
 				return false;
@@ -493,14 +499,18 @@ static void move(struct tcp_splice *s, struct flow *f, unsigned from)
 		splice_count(s, f, from, done);
 }
 
-/* bytes_left() - Bytes received from a failed side that are not sent yet */
+/*
+ * bytes_left() - Bytes received from a failed side that are not sent yet
+ *
+ * Those that can't be read, because reading failed itself, do not count.
+ */
 /* #syscalls:pasta ioctl */
 /* #args:pasta ioctl 1 SIOCINQ SIOCOUTQNSD */
 static uint32_t bytes_left(const struct splice_conn *c, unsigned from)
 {
 	int queued = 0, unsent = 0;
 
-	if (ioctl(c->sock[from], SIOCINQ, &queued) || queued < 0)
+	if (c->dir[from].eof || ioctl(c->sock[from], SIOCINQ, &queued) || queued < 0)
 		queued = 0;
 	if (ioctl(c->sock[!from], SIOCOUTQNSD, &unsent) || unsent < 0)
 		unsent = 0;
