@@ -105,6 +105,13 @@ frames:
 		build/scatter/passt EXTRA=build/scatter/scatter.o \
 		LDFLAGS="$(LDFLAGS) $(SCATTER:%=-Wl,--wrap=%)"
 
+# The hostile guest
+hostile-guest: $(B)/hostile/hostile
+$(B)/hostile/hostile: $(wildcard test/hostile/*.c) test/hostile/hostile.h wire.h
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -I. $(WARN) -O2 -g -o $@ $(filter %.c,$^)
+
 # Programs that need no library, in build/static or build/static-NAME. Their address
 # is random only where the C library can do that: not on every machine, and for
 # i386 Debian's fails as soon as memset() is checked
@@ -157,6 +164,18 @@ $(T)/%: test/unit/%.c $(HEADERS) $(TOBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(TCFLAGS) $(LDFLAGS) $(TWRAP) -o $@ $< $(TOBJS)
 
+# The program with sanitizers, for test/hostile. Its reports need calls that the filter
+# refuses, and have addresses that addr2line knows
+Z := $(B)/sanitized
+sanitized: $(Z)/passt
+$(Z)/%.o: %.c $(B)/seccomp.h
+	@mkdir -p $(Z)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(TCFLAGS) -DSECCOMP_LOG -MMD -MP -c -o $@ $<
+$(Z)/passt: $(Z)/passt.o $(Z)/isolation.o $(filter-out %/isolation.o,$(TOBJS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TCFLAGS) $(LDFLAGS) -no-pie -o $@ $^
+
 # This one takes the place of the modules that connections are handed to
 $(T)/inbound: TWRAP := $(foreach f,input_solicit_guest tcp_accepted \
 	tcp_splice_accepted udp_listen_event,-Wl,--wrap=$(f))
@@ -192,8 +211,9 @@ fuzz: $(if $(TARGETS),$(TARGETS:%=$(B)/fuzz/%),fuzzers)
 	test/fuzz/run $(MINUTES) $(TARGETS)
 
 # What guests and front-ends must not do, in any number: rings and messages that are
-# mutated, and memory that changes while it is used. A quarter of an hour on two cores;
-# an input that fails is left in build/fuzz
+# mutated, memory that changes while it is used, and frames against the whole program.
+# About an hour on two cores; an input that fails is left in build/fuzz, frames in
+# build/hostile
 hostile: $(B)/fuzz/virtqueue $(B)/fuzz/vhost $(T)/vhost_race
 	$(T)/vhost_race 60
 	$(foreach f,virtqueue:10000000 vhost:1000000,$(newline)\
@@ -201,6 +221,7 @@ hostile: $(B)/fuzz/virtqueue $(B)/fuzz/vhost $(T)/vhost_race
 		$(B)/fuzz/$(call part,1,$f) -runs=$(call part,2,$f) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(B)/fuzz/ \
 			$(B)/fuzz/new-$(call part,1,$f) test/fuzz/corpus/$(call part,1,$f))
+	FRAMES=10000000 LIMIT=7200 test/run hostile
 
 check: all
 	test/run
@@ -258,7 +279,7 @@ compile_commands.json: $(B)/seccomp.h
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS)))$\
 	$(foreach f,$(wildcard test/unit/*.c test/fuzz/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(TCFLAGS)))$\
-	$(foreach f,$(wildcard test/platform/*.c test/tools/*.c),$(call $\
+	$(foreach f,$(wildcard test/hostile/*.c test/platform/*.c test/tools/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) -std=gnu11 -D_GNU_SOURCE -pthread))])
 
 # Each file that "make install" puts and "make uninstall" removes, as MODE:FILE:PATH.
@@ -321,10 +342,10 @@ deb rpm:
 clean:
 	rm -rf build passt pasta $(ALONE) pesto compile_commands.json
 
-.PHONY: all static static-tests frames units \
+.PHONY: all static static-tests frames sanitized hostile-guest units \
 	replays fuzzers fuzz hostile check test-unit bench bench-vhost bench-plot soak layers \
 	lint hooks compile_commands.json install install-apparmor install-systemd \
 	uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS) $(FOBJS)
 
--include $(wildcard $(B)/*.d $(T)/obj/*.d $(B)/fuzz/obj/*.d)
+-include $(wildcard $(B)/*.d $(T)/obj/*.d $(B)/fuzz/obj/*.d $(Z)/*.d)

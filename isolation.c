@@ -38,7 +38,9 @@
  *
  * The seccomp filter is a table for each kind of process, made at build time by
  * seccomp.sh. A system call that it refuses kills the process. Build with
- * CPPFLAGS=-DSECCOMP_TRAP to have the number of this call printed first.
+ * CPPFLAGS=-DSECCOMP_TRAP to have the number of this call printed first, and with
+ * CPPFLAGS=-DSECCOMP_LOG to have such calls allowed and logged by the kernel: the
+ * reports of sanitizers need some.
  */
 
 #include "isolation.h"
@@ -69,6 +71,8 @@
 
 #ifdef SECCOMP_TRAP
 #define SECCOMP_DENY	SECCOMP_RET_TRAP
+#elif defined(SECCOMP_LOG)
+#define SECCOMP_DENY	SECCOMP_RET_LOG
 #else
 #define SECCOMP_DENY	SECCOMP_RET_KILL_PROCESS
 #endif

@@ -123,7 +123,7 @@ needs_of() {
 	test/frame/*)	echo "$needs_frame"; grep -q '"strace"' "$1" &&
 				grep '^strace' <<<"$needs_named"
 			return;;
-	test/e2e/*|test/guest/*) echo "$needs_stage";;
+	test/e2e/*|test/hostile/*|test/faults/*|test/guest/*) echo "$needs_stage";;
 	test/compile/*|test/contrib/*|test/packages/*|test/cross/*)
 		grep -q 'lib/ns\.sh' "$1" && echo "$needs_stage";;
 	*)		return;;
