@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Targets: all static; check test-unit lint layers fuzz hostile bench bench-vhost bench-plot soak;
+# Targets: all static; check test-unit lint layers fuzz hostile bench bench-vhost
+# bench-stream bench-micro bench-plot soak;
 # install uninstall dist deb rpm; compile_commands.json hooks clean
 #
 # CROSS=NAME builds for another architecture, with Debian's compiler for it, below
@@ -234,6 +235,15 @@ bench: all
 	test/bench/run
 bench-vhost: all
 	test/bench/run 3 vhost
+bench-stream: all
+	test/bench/run 3 stream
+
+# Inner functions, in nanoseconds
+bench-micro: $(B)/micro
+	$(B)/micro
+$(B)/micro: test/bench/micro.c $(OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS) -o $@ $< $(filter-out $(B)/passt.o,$(OBJS))
 
 # Draw the results of a run, make bench-plot RESULTS=FILE those of another
 RESULTS ?= $(B)/bench.results
@@ -343,7 +353,8 @@ clean:
 	rm -rf build passt pasta $(ALONE) pesto compile_commands.json
 
 .PHONY: all static static-tests frames sanitized hostile-guest units \
-	replays fuzzers fuzz hostile check test-unit bench bench-vhost bench-plot soak layers \
+	replays fuzzers fuzz hostile check test-unit bench bench-vhost bench-stream \
+	bench-micro bench-plot soak layers \
 	lint hooks compile_commands.json install install-apparmor install-systemd \
 	uninstall dist deb rpm clean
 .SECONDARY: $(TOBJS) $(FOBJS)

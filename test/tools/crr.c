@@ -174,7 +174,7 @@ static void soak(double seconds, long jobs, double limit)
 				PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct soak sum = { 0 }, *k = all;
-	double begun = now(), start, ms;
+	double begun, start, ms;
 	pid_t first = getpid();
 	int to_end = -1;
 	long i;
@@ -183,6 +183,7 @@ static void soak(double seconds, long jobs, double limit)
 		die("mmap");
 	if (operation(k, &start, &to_end))	/* to learn which side closes */
 		die("first operation");
+	begun = now();
 	for (i = 1; i < jobs && getpid() == first; i++) {
 		pid_t pid = fork();
 

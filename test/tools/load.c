@@ -13,10 +13,15 @@
  *	load rr ADDR PORT [OPTION...]
  *		one byte there and back at a time on each connection. Printed:
  *		ops=N p50_us=N p99_us=N max_us=N
+ *	load hold ADDR PORT [OPTION...]
+ *	load hold-udp ADDR PORT [OPTION...]
+ *		open connections or flows, say "ready", and keep them
+ *	load echo ADDR PORT
+ *		send each datagram back
  *	load sink ADDR PORT [OPTION...]
  *		count datagrams. Printed: gbps=N pps=N
  *	load flood ADDR PORT [OPTION...]
- *		send datagrams for as long as twice the time
+ *		send datagrams until the measurement is over
  *	load source ADDR PORT [OPTION...]
  *		flood all who have asked, once there are enough
  *	load ask ADDR PORT [OPTION...]
@@ -48,7 +53,7 @@
 #include <unistd.h>
 
 #define CHUNK		(128u << 10)	/* bytes of a call over TCP */
-#define FLOWS_MAX	1024
+#define FLOWS_MAX	16384
 #define DATAGRAMS_MAX	65507		/* bytes that UDP_SEGMENT can cut */
 #define SEGMENTS_MAX	64
 #define SAMPLES_MAX	(4u << 20)
@@ -63,6 +68,7 @@ static struct {
 static struct sockaddr_in addr = { .sin_family = AF_INET };
 static int socks[FLOWS_MAX];
 static uint64_t counts[FLOWS_MAX];	/* bytes received by each */
+static uint64_t before[FLOWS_MAX], after[FLOWS_MAX];
 static volatile uint64_t last_us, gap_us;
 static volatile bool measuring;
 
@@ -145,7 +151,7 @@ static void *receiver(void *arg)
 	ssize_t n;
 
 	while ((n = recv(*(int *)arg, buf, CHUNK, 0)) > 0) {
-		__atomic_store_n(count, *count + (uint64_t)n, __ATOMIC_RELAXED);
+		*(volatile uint64_t *)count += (uint64_t)n;
 		now = now_us();
 		if (measuring && now > last_us && now - last_us > gap_us)
 			gap_us = now - last_us;
@@ -154,26 +160,37 @@ static void *receiver(void *arg)
 	return NULL;
 }
 
+/* note() - Copy what has been received by now, without being interrupted for long */
+static uint64_t note(uint64_t *to)
+{
+	uint64_t start;
+
+	do {
+		start = now_us();
+		memcpy(to, counts, (size_t)o.n * sizeof(*to));
+	} while (now_us() - start > 1000);
+	return start;
+}
+
 static void report_tcp(void)
 {
-	uint64_t before[FLOWS_MAX], start, all = 0, least = UINT64_MAX, most = 0, n;
+	uint64_t start, all = 0, least = UINT64_MAX, most = 0, n;
 	double s;
 	int i;
 
 	sleep_us((uint64_t)(o.warm_up * 1e6));
-	memcpy(before, counts, sizeof(before));
-	start = last_us = now_us();
+	start = last_us = note(before);
 	measuring = true;
 	sleep_us((uint64_t)(o.seconds * 1e6));
+	s = (double)(note(after) - start) / 8e-3;
 	for (i = 0; i < o.n; i++) {
-		n = __atomic_load_n(&counts[i], __ATOMIC_RELAXED) - before[i];
+		n = after[i] - before[i];
 		all += n;
 		least = n < least ? n : least;
 		most = n > most ? n : most;
 	}
 	if (now_us() - last_us > gap_us)
 		gap_us = now_us() - last_us;
-	s = (double)(now_us() - start) / 8e-3;
 	printf("gbps=%.3f min=%.3f max=%.3f gap_ms=%.1f\n", (double)all / s,
 	       (double)least / s, (double)most / s, (double)gap_us / 1e3);
 }
@@ -257,7 +274,8 @@ static void report_rr(uint64_t ops, double s)
 /* Send a byte on each connection, and again whenever its answer is there */
 static void rr(void)
 {
-	uint64_t asked[FLOWS_MAX], begin, end, now = 0, ops = 0;
+	static uint64_t asked[FLOWS_MAX];
+	uint64_t begin, end, now = 0, ops = 0;
 	struct epoll_event e[64];
 	char byte = 'x';
 	int i, n;
@@ -297,8 +315,7 @@ static void roomy(int fd)
 {
 	int room = 4 << 20, one = 1;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (o.gso)
 		setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
 }
@@ -359,11 +376,11 @@ static void send_datagrams(const struct sockaddr_in *to, uint64_t us)
 	}
 }
 
-static uint64_t flood_us(void) { return (uint64_t)((o.seconds + o.warm_up) * 2e6); }
+static uint64_t flood_us(void) { return (uint64_t)((o.seconds + o.warm_up + 0.3) * 1e6); }
 
 static void source(void)
 {
-	struct sockaddr_in from[FLOWS_MAX];
+	static struct sockaddr_in from[FLOWS_MAX];
 	socklen_t len = sizeof(*from);
 	char byte;
 	int i;
@@ -399,6 +416,45 @@ static void datagrams(const char *mode)
 	for (i = 0; i < o.n; i++)
 		send(socks[i], "?", 1, 0);
 	count_datagrams();
+}
+
+/* --- idle flows -------------------------------------------------------------------------- */
+
+/* Each has been answered, so that it is there on the whole way */
+static void hold(int type)
+{
+	char byte = 'x';
+	int i;
+
+	for (i = 0; i < o.n; i++) {
+		struct pollfd p = { .fd = socks[i] = connected(type), .events = POLLIN };
+		int tries = 0;
+
+		while (tries++ < 5 && send(p.fd, &byte, 1, MSG_NOSIGNAL) == 1 &&
+		       poll(&p, 1, 1000) != 1)
+			;
+		if (recv(p.fd, &byte, 1, MSG_DONTWAIT) != 1)
+			die("an answer");
+	}
+	puts("ready");
+	fflush(stdout);
+	pause();
+}
+
+static void echo(void)
+{
+	int fd = bound(SOCK_DGRAM);
+	struct sockaddr_in from;
+	static char buf[65536];
+	socklen_t len;
+	ssize_t n;
+
+	for (;;) {
+		len = sizeof(from);
+		n = recvfrom(fd, buf, sizeof(buf), 0, (void *)&from, &len);
+		if (n >= 0)
+			sendto(fd, buf, (size_t)n, 0, (void *)&from, len);
+	}
 }
 
 /* --------------------------------------------------------------------------------------- */
@@ -438,6 +494,10 @@ int main(int argc, char **argv)
 		serve();
 	else if (!strcmp(mode, "rr"))
 		rr();
+	else if (!strcmp(mode, "hold") || !strcmp(mode, "hold-udp"))
+		hold(mode[4] ? SOCK_DGRAM : SOCK_STREAM);
+	else if (!strcmp(mode, "echo"))
+		echo();
 	else if (!strcmp(mode, "source"))
 		source();
 	else

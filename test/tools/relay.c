@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A link with a delay, for kernels without netem: packets that enter one tun
- * device come out of the other after a fixed time, without loss or reordering.
+ * device come out of the other after a fixed time, without reordering.
  *
- *	relay DELAY_MS NAME PID
+ *	relay DELAY_MS NAME PID [EVERY]
  *		NAME is made in the caller's network namespace and in that of PID;
- *		a line "ready" tells that both exist; runs until killed
+ *		a line "ready" tells that both exist; runs until killed. One of EVERY
+ *		packets with data is lost, in each direction; without it none
  *
  * Both devices speak virtio-net headers with TSO, so that a packet is up to
  * 64 KiB with any MTU, and 2 cores have time left for the measured programs.  A
@@ -44,9 +45,13 @@ struct direction {
 	int	from, to;
 	uint8_t	*ring;
 	size_t	head, tail;		/* bytes; head == tail is empty */
+	unsigned seen;			/* packets with data */
 };
 
+#define DATA_MIN	200u		/* bytes of such a packet */
+
 static uint64_t delay_ns;
+static unsigned lose_every;
 
 static void die(const char *what)
 {
@@ -124,6 +129,8 @@ static void take_in(struct direction *d)
 		n = read(d->from, r + 1, PACKET_MAX);
 		if (n <= 0)
 			return;
+		if (lose_every && (unsigned)n > DATA_MIN && !(++d->seen % lose_every))
+			continue;
 		r->due_ns = now_ns() + delay_ns;
 		r->len = (uint32_t)n;
 		d->head += record_size((size_t)n);
@@ -172,8 +179,9 @@ int main(int argc, char **argv)
 	char path[64];
 	int i, ns, tun[2];
 
-	if (argc != 4)
-		die("usage: relay DELAY_MS NAME PID");
+	if (argc < 4)
+		die("usage: relay DELAY_MS NAME PID [EVERY]");
+	lose_every = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
 	delay_ns = (uint64_t)(strtod(argv[1], NULL) * 1e6);
 	tun[0] = tun_open(argv[2]);
 	snprintf(path, sizeof(path), "/proc/%s/ns/net", argv[3]);
