@@ -135,8 +135,9 @@ void client_timer(struct client *cl)
 /* #syscalls:passt close */
 bool client_accept(struct client *cl, struct tap *t)
 {
-	pid_t pid;
-	int fd = sockpath_accept(cl->fd, &pid), rc;
+	struct sockpath_peer peer;
+	char name[SOCKPATH_PEERLEN];
+	int fd = sockpath_accept(cl->fd, &peer), rc;
 
 	if (fd == -EAGAIN || fd == -ECONNABORTED || fd == -EINTR)
 		return false;
@@ -149,13 +150,14 @@ bool client_accept(struct client *cl, struct tap *t)
 	}
 	rc = tap_attach(t, fd);
 	if (!rc) {
-		info_limited("accepted connection from PID %d", (int)pid);
+		info_limited("accepted connection from %s",
+			     sockpath_peer_str(&peer, name));
 		return true;
 	}
 	close(fd);
 	if (rc == -EBUSY)
-		warn_limited("PID %d was turned away, there is a client already",
-			     (int)pid);
+		warn_limited("%s was turned away, there is a client already",
+			     sockpath_peer_str(&peer, name));
 	else
 		warn_limited_rc(rc, "Couldn't take a client");
 	return false;

@@ -254,9 +254,10 @@ static int groups_add(struct listen *s, const struct fwd_rule *r, uint16_t port)
 	}
 	if (!n)
 		return -EADDRINUSE;
-	warn("UDP port %u is in use on the host, and shared: option '-u %s' "
-	     "forwards multicast only, other datagrams to that port stay with "
-	     "the program of the host", port, rules_shown(r, spec));
+	warn_limited("UDP port %u is in use on the host, and shared: option "
+		     "'-u %s' forwards multicast only, other datagrams to that "
+		     "port stay with the program of the host", port,
+		     rules_shown(r, spec));
 	return 0;
 }
 

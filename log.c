@@ -15,7 +15,8 @@
  * The log file never grows beyond its limit: when a line would not fit, the
  * older half is dropped by moving the younger one over it, in place: no file
  * can be renamed or opened any more. The first line stays, as it has the date
- * at which the clock of the other lines started.
+ * at which the clock of the other lines started, and so do the lines of the start,
+ * see log_started().
  *
  * The state of the logger is static, and not part of struct passt, so that
  * every function can write a line. Callers must keep to conversions that never
@@ -47,7 +48,7 @@
  * @detached:	Standard error is closed: log_detach() was called
  * @file_fd:	Log file, -1: none
  * @file_max:	Limit of its size, bytes; 0: no regular file, can't be rewritten
- * @file_head:	Length of its first line, bytes
+ * @file_head:	Length of its first lines, which stay, bytes
  * @file_pos:	Offset of the next line in it
  * @syslog_fd:	Datagram socket connected to the system logger, -1: none
  * @pid:	PID in lines of the system logger
@@ -147,7 +148,7 @@ static void to_stderr(enum log_level level, size_t len)
 }
 
 /**
- * file_drop_older() - Make room: keep the first line and the younger half
+ * file_drop_older() - Make room: keep the first lines and the younger half
  *
  * The younger half starts with a whole line. If reading or writing fails, the
  * rest of it is dropped as well: a log must not stop the program.
@@ -377,6 +378,18 @@ int log_use_file(int fd, size_t size_max)
 	logger.file_max = S_ISREG(st.st_mode) ? size_max : 0;
 	logger.file_head = logger.file_pos = file_start(fd);
 	return 0;
+}
+
+/**
+ * log_started() - Keep the lines so far when the log file is full
+ *
+ * They have the configuration. Others may write as much as they like later. If the
+ * lines take more than a quarter of the limit, only the first one stays.
+ */
+void log_started(void)
+{
+	if (logger.file_pos <= logger.file_max / 4)
+		logger.file_head = logger.file_pos;
 }
 
 /**

@@ -39,6 +39,7 @@ void log_init(const char *progname);
 void log_set_level(enum log_level max);
 bool log_enabled(enum log_level level);
 int log_use_file(int fd, size_t size_max);
+void log_started(void);
 void log_connect_syslog(void);
 void log_detach(void);
 

@@ -387,17 +387,20 @@ static int tap_migrate(void *ctx, enum tap_migrate step, int fd)
 static void tap_closed(void *ctx, int error)
 {
 	struct passt *s = ctx;
+	bool ends = s->conf->mode == MODE_PASTA || s->conf->one_off;
 
 	migrate_closed(&s->migrate);
-	if (error)
+	if (error && ends)
 		err_rc(error, "Tap failed");
+	else if (error)
+		warn_limited_rc(error, "Tap failed");
 	else if (s->conf->mode == MODE_PASTA)
 		info("Tap device is gone, exiting");
 	else if (s->conf->one_off)
 		info("Client connection closed, exiting");
 	else
 		info_limited("Client connection closed");
-	if (s->conf->mode == MODE_PASTA || s->conf->one_off)
+	if (ends)
 		quit(s, error ? 1 : 0);
 }
 
@@ -995,6 +998,7 @@ int main(int argc, char **argv)
 	datapath_init(&p);
 	sandbox(&p);
 	tell_ready(&p);
+	log_started();
 	command_event(&p);		/* the command may have ended by now */
 
 	status = loop_run(&p);

@@ -108,8 +108,9 @@ static void take_helper(struct repair *r)
 	const union epoll_ref ref = {
 		.kind = REF_REPAIR, .index = REPAIR_EV_HELPER,
 	};
-	pid_t pid;
-	int fd = sockpath_accept(r->fd, &pid), rc;
+	struct sockpath_peer peer;
+	char name[SOCKPATH_PEERLEN];
+	int fd = sockpath_accept(r->fd, &peer), rc;
 
 	if (fd == -EAGAIN || fd == -ECONNABORTED || fd == -EINTR)
 		return;
@@ -118,8 +119,8 @@ static void take_helper(struct repair *r)
 		return;
 	}
 	if (r->helper >= 0) {
-		warn_limited("PID %d was turned away, there is a passt-repair "
-			     "already", (int)pid);
+		warn_limited("%s was turned away, there is a passt-repair "
+			     "already", sockpath_peer_str(&peer, name));
 		close(fd);
 		return;
 	}
@@ -129,7 +130,8 @@ static void take_helper(struct repair *r)
 		close(fd);
 		return;
 	}
-	info_limited("passt-repair connected, PID %d", (int)pid);
+	info_limited("passt-repair connected, %s",
+		     sockpath_peer_str(&peer, name));
 	r->helper = fd;
 }
 

@@ -778,7 +778,8 @@ bool resolv_event(struct resolv_follower *f, const struct conf *c,
 	if (is_same(&applied, d))
 		return false;
 	memcpy(d, &applied, sizeof(*d));
-	info("%s changed, first name servers: IPv4 %s, IPv6 %s", RESOLV_PATH,
-	     host_str(&d->host4, s4), host_str(&d->host6, s6));
+	info_limited("%s changed, first name servers: IPv4 %s, IPv6 %s",
+		     RESOLV_PATH, host_str(&d->host4, s4),
+		     host_str(&d->host6, s6));
 	return true;
 }

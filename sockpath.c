@@ -11,11 +11,14 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
+
+#define OVERFLOW_UID	65534		/* a user without a UID here */
 
 /* Is this a socket without a listener? Any other file is not ours */
 static bool is_stale(const struct sockaddr_un *sa)
@@ -85,12 +88,12 @@ int sockpath_listen(const char *path, int backlog, mode_t mode)
 /**
  * sockpath_accept() - Accept a connection
  * @fd:		Listening socket
- * @pid:	Set to the process that has connected
+ * @peer:	Set to the process that has connected
  *
  * Return: descriptor, non-blocking and close-on-exec, or negative errno
  */
 /* #syscalls:passt accept4 accept getsockopt */
-int sockpath_accept(int fd, pid_t *pid)
+int sockpath_accept(int fd, struct sockpath_peer *peer)
 {
 	int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ucred cred = { .pid = 0 };
@@ -99,6 +102,25 @@ int sockpath_accept(int fd, pid_t *pid)
 	if (conn < 0)
 		return -errno;
 	getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	*pid = cred.pid;
+	*peer = (struct sockpath_peer){ .pid = cred.pid, .uid = cred.uid };
 	return conn;
+}
+
+/**
+ * sockpath_peer_str() - Name a peer for the log: by its PID, or else by its user
+ * @peer:	The peer. Our own namespaces may have neither of these
+ * @buf:	Where to write
+ *
+ * Return: @buf
+ */
+const char *sockpath_peer_str(const struct sockpath_peer *peer,
+			      char buf[SOCKPATH_PEERLEN])
+{
+	if (peer->pid)
+		snprintf(buf, SOCKPATH_PEERLEN, "PID %u", (unsigned)peer->pid);
+	else if (peer->uid == OVERFLOW_UID)
+		snprintf(buf, SOCKPATH_PEERLEN, "an unknown process");
+	else
+		snprintf(buf, SOCKPATH_PEERLEN, "UID %u", peer->uid);
+	return buf;
 }

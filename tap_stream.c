@@ -224,8 +224,9 @@ static int parse_frames(struct tap_stream *s)
 		memcpy(&be_len, s->rx + pos, LEN_SIZE);
 		len = ntohl(be_len);
 		if (!len || len > FRAME_MAX) {
-			warn("Tap socket: frame length %zu is not in 1 to %zu, "
-			     "closing the connection", len, FRAME_MAX);
+			warn_limited("Tap socket: frame length %zu is not in 1 "
+				     "to %zu, closing the connection", len,
+				     FRAME_MAX);
 			rc = -EPROTO;
 			break;
 		}

@@ -46,7 +46,7 @@ for len in 0 65550 4294967295; do
 	is "$(vm "$S" bad $len)" closed "a frame of $len bytes ends the connection"
 	is "$(vm "$S" ask)" $MAC "and not the daemon"
 done
-like "$(cat "$T/home/log")" "frame length 65550 is not in 1 to" \
+like "$(cat "$T/home/log")" "frame length 0 is not in 1 to" \
 	"the log says what was wrong"
 
 before=$(grep -c "accepted connection" "$T/home/log")
@@ -54,6 +54,10 @@ secs=$(vm "$S" often 100)
 more=$(($(grep -c "accepted connection" "$T/home/log") - before))
 t "a client that comes again and again finds an open door" test "${secs:-0}" -gt 0
 t "but does not fill the log: $more lines in $secs s" test "$more" -le $((secs + 1))
+before=$(wc -l < "$T/home/log")
+secs=$(vm "$S" often 1000 0)
+more=$(($(wc -l < "$T/home/log") - before))
+t "neither do wrong lengths: $more lines in $secs s" test "$more" -le $((3 * (secs + 1)))
 
 out=$(as "$PASST" -f -s "$S" 2>&1)
 is $? 1 "a second daemon on the same socket fails"

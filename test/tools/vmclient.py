@@ -5,7 +5,8 @@
 #   ask	the answer's sender address, then it leaves
 #   drip	the same, one byte at a time
 #   two	two requests in one write: number of answers
-#   often N	asks, leaves and connects again: seconds that N times took, rounded up
+#   often N [LEN]	asks, or sends a frame of that length, leaves and connects again:
+#		seconds that N times took, rounded up
 #   hold	asks, says so in $T/home/held, stays until the socket ends
 #   bad LEN	a frame of a length that can't be: "closed" if that is what follows
 #   none	connects and says nothing: "closed", or "open" after half a second
@@ -55,8 +56,15 @@ elif what == "two":
 elif what == "often":
     start = time.monotonic()
     for i in range(int(sys.argv[3])):
-        s.sendall(req)
-        answer()
+        if len(sys.argv) > 4:
+            try:
+                s.sendall(struct.pack("!I", int(sys.argv[4])) + b"x")
+                s.recv(1)
+            except (ConnectionResetError, BrokenPipeError):
+                pass    # or turned away: the one before is still there
+        else:
+            s.sendall(req)
+            answer()
         s.close()
         s = socket.socket(socket.AF_UNIX)
         s.connect(path)

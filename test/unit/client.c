@@ -17,6 +17,7 @@
 
 #include "log.h"
 #include "loop.h"
+#include "sockpath.h"
 #include "tap.h"
 #include "tap_stream.h"
 
@@ -66,6 +67,24 @@ static struct timer *due(void)
 	while (!(t = wheel_expire(&loop.wheel, loop.now_ms)))
 		loop_wait(&loop, ev, 8, false);
 	return t;
+}
+
+static bool is_named(pid_t pid, uid_t uid, const char *want)
+{
+	struct sockpath_peer peer = { .pid = pid, .uid = uid };
+	char buf[SOCKPATH_PEERLEN];
+
+	return !strcmp(sockpath_peer_str(&peer, buf), want);
+}
+
+static void peers(void)
+{
+	ok(is_named(12, 1000, "PID 12"), "a client has a PID");
+	ok(is_named(0, 1000, "UID 1000"),
+	   "a client of another PID namespace has a UID");
+	ok(is_named(0, 4294967294, "UID 4294967294"), "a UID may be long");
+	ok(is_named(0, 65534, "an unknown process"),
+	   "a user without a UID here is unknown");
 }
 
 static void one_at_a_time(void)
@@ -124,6 +143,7 @@ int main(void)
 	conf.sock_path = path;
 	ok(!client_listen(&client, &conf) && !client_watch(&client, &loop),
 	   "the socket is created");
+	peers();
 	one_at_a_time();
 	no_descriptors();
 	unlink(path);

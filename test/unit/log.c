@@ -199,6 +199,38 @@ static size_t file_text(const char *path)
 	return n > 0 ? n : 0;
 }
 
+/* The lines of the start stay in the file, unless there are too many */
+static void started(const char *path)
+{
+	static struct log_limit limit;
+	unsigned i;
+
+	log_use_file(open(path, LOG_FILE_FLAGS | O_CLOEXEC), FILE_MAX);
+	info("configuration");
+	log_started();
+	for (i = 0; i < 2000; i++)
+		info("line %u of many", i);
+	file_text(path);
+	ok(strstr(text, ": configuration\n") && strstr(text, ": line 1999 of"),
+	   "the lines of the start stay when the file is cut");
+	for (i = 0; i < 18000; i++)
+		if (log_limited(&limit))
+			info("flood %u", i);
+	file_text(path);
+	ok(strstr(text, ": configuration\n") && strstr(text, ": line 1999 of"),
+	   "18 000 limited messages push out none");
+
+	log_use_file(open(path, LOG_FILE_FLAGS | O_CLOEXEC), FILE_MAX);
+	for (i = 0; i < 100; i++)
+		info("configuration %u", i);
+	log_started();
+	for (i = 0; i < 2000; i++)
+		info("line %u of many", i);
+	file_text(path);
+	ok(!strstr(text, "configuration") && strstr(text, ": line 1999 of"),
+	   "very many lines of the start don't stay");
+}
+
 static void log_file(void)
 {
 	char path[] = "/tmp/passt-log-XXXXXX", date[64];
@@ -245,6 +277,7 @@ static void log_file(void)
 	ok(strstr(text, "\n") && strtod(strchr(text, '\n') + 1, NULL) >= 0 &&
 	   strstr(strchr(text, '\n'), ": line ") - strchr(text, '\n') < 16,
 	   "after the date, the file starts with a whole line");
+	started(path);
 	unlink(path);
 	log_use_file(open("/dev/null", LOG_FILE_FLAGS | O_CLOEXEC), FILE_MAX);
 	info("into the void");
