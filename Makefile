@@ -213,7 +213,7 @@ fuzz: $(if $(TARGETS),$(TARGETS:%=$(B)/fuzz/%),fuzzers)
 
 # What guests and front-ends must not do, in any number: rings and messages that are
 # mutated, memory that changes while it is used, and frames against the whole program.
-# About an hour on two cores; an input that fails is left in build/fuzz, frames in
+# Twenty minutes on two cores; an input that fails is left in build/fuzz, frames in
 # build/hostile
 hostile: $(B)/fuzz/virtqueue $(B)/fuzz/vhost $(T)/vhost_race
 	$(T)/vhost_race 60
