@@ -91,9 +91,15 @@ bare_link() {
 up() {
 	PORT=$((PORT + 1))
 	"$1_up" "${@:2}" || return 1
-	guest sh -c "echo $CONGESTION > /proc/sys/net/ipv4/tcp_congestion_control
-		echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null
+	guest bash -c "echo $CONGESTION > /proc/sys/net/ipv4/tcp_congestion_control
+		$(declare -f wide_ports); wide_ports" 2>/dev/null
 	return 0
+}
+
+# wide_ports: let clients of this namespace use all ports but those of servers
+wide_ports() {
+	echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range
+	echo 10000-19999 >/proc/sys/net/ipv4/ip_local_reserved_ports
 }
 
 # distro_copy FROM TO [LOADER LIBC]: the distribution's pasta as $T/distro/pasta, which
