@@ -104,7 +104,8 @@ class Trace:
             return
         if name in ("open", "openat"):
             m = re.search(r"\bO_[A-Z_|]+", args)
-            self.opened(pid, strings[0] if strings else "", m.group(0), ret, rest)
+            if "O_PATH" not in m.group(0):      # which opens nothing: a place alone
+                self.opened(pid, strings[0] if strings else "", m.group(0), ret, rest)
         elif name in ("stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat",
                       "access", "faccessat", "faccessat2") and strings and ok:
             if "/ns/" in strings[0]:

@@ -29,6 +29,8 @@ traced_stage() {
 	echo nameserver 192.0.2.53 > /etc/resolv.conf
 	mount -t tmpfs -o mode=1777 tmpfs /tmp
 	mount -t tmpfs -o mode=755 tmpfs /run
+	chown root:root "$T/home"	# as /home: root's files there are root's own
+	chmod 1777 "$T/home"
 }
 
 traced_run() {
