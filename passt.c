@@ -446,7 +446,7 @@ static void protocols_init(struct passt *s)
 {
 	const struct hostnet *net = &s->hostnet;
 	const struct conf *c = s->conf;
-	uint64_t key[4];
+	uint64_t key[5];
 	int rc = util_random(key, sizeof(key));
 
 	if (rc)

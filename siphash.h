@@ -10,5 +10,6 @@
 #include <stdint.h>
 
 uint32_t siphash(const uint64_t key[2], const uint64_t *words, size_t n);
+uint32_t siphash_strong(const uint64_t key[2], const uint64_t *words, size_t n);
 
 #endif /* SIPHASH_H */

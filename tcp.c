@@ -454,12 +454,12 @@ bool tcp_run_ready(struct tcp *t)
 
 /**
  * tcp_init() - Start without flows
- * @key:	Random, for initial sequence numbers
+ * @key:	Random, two words for initial sequence numbers, one for source ports
  */
 void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
-	      const uint64_t key[2])
+	      const uint64_t key[3])
 {
 	t->conf = conf;
 	t->net = net;
@@ -470,6 +470,7 @@ void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	t->loop = loop;
 	t->iss_key[0] = key[0];
 	t->iss_key[1] = key[1];
+	t->port_key = key[2];
 	flow_list_init(&t->ready);
 	flow_list_init(&t->blocked);
 	t->syn.retries = procfile_number(SYSCTL "tcp_syn_retries", 127, 6);

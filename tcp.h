@@ -49,7 +49,7 @@ struct tcp {
 	struct tap *tap;
 	struct loop *loop;
 	struct tcps_syn syn;		/* how the host retransmits a SYN */
-	uint64_t iss_key[2];
+	uint64_t iss_key[2], port_key;
 	struct flow_list ready, blocked;	/* work left; waits for the tap */
 	bool mobile;			/* flows may move: tcp_migrate.c */
 	struct tcp_stats stats;
@@ -63,7 +63,7 @@ struct tcp {
 void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	      const struct guest *guest, const struct dns *dns,
 	      struct flow_table *flows, struct tap *tap, struct loop *loop,
-	      const uint64_t key[2]);
+	      const uint64_t key[3]);
 void tcp_tap_input(struct tcp *t, const struct pkt *pkts, unsigned n);
 void tcp_accepted(struct tcp *t, int fd, struct rule_ref rule,
 		  const struct flowside *host, const struct flowside *tap);

@@ -18,6 +18,8 @@
 #include "icmperr.h"
 #include "inany.h"
 #include "log.h"
+#include "siphash.h"
+#include "util.h"
 #include "wire.h"
 
 #define NEAR_RTT_US	1000
@@ -29,7 +31,12 @@
 /* initial_seq() - Initial sequence number for these addresses and ports, RFC 6528 */
 static uint32_t initial_seq(const struct tcp *t, const struct flowside *tap)
 {
-	uint32_t hash = flowside_hash(t->iss_key, IPPROTO_TCP, PIF_TAP, tap);
+	uint64_t words[5] = {
+		tap->oaddr.u64[0], tap->oaddr.u64[1],
+		tap->eaddr.u64[0], tap->eaddr.u64[1],
+		(uint64_t)tap->oport << 16 | tap->eport,
+	};
+	uint32_t hash = siphash_strong(t->iss_key, words, ARRAY_SIZE(words));
 
 	return timewait_seq(&t->timewait, tcp_tap_hash(t, tap), tap,
 			    tcps_initial_seq(hash, t->loop->now_ms));
@@ -270,7 +277,7 @@ static bool free_port(struct tcp *t, const struct flowside *host,
 {
 	unsigned low = tap->oport < 1024 ? 512 : 1024, tries;
 	unsigned count = low == 512 ? 512 : 65536 - 1024;
-	uint32_t step = t->iss_key[0] ^ t->stats.accepted;
+	uint32_t step = (uint32_t)(t->port_key + t->stats.accepted);
 
 	for (tries = 0; tries < SOURCE_TRIES; tries++) {
 		struct flow *f = flow_lookup(t->flows, IPPROTO_TCP, PIF_TAP,

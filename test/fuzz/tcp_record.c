@@ -561,7 +561,7 @@ static void setup(void)
 	static const struct tcp_repairer repairer = {
 		NULL, wait_repairer, switch_repair
 	};
-	static const uint64_t key[2] = { 1, 2 };
+	static const uint64_t key[3] = { 1, 2, 3 };
 
 	log_set_level(LOG_L_ERR);
 	inany_pton("203.0.113.1", &peer4);

@@ -112,7 +112,7 @@ static void start_world(struct world *w)
 	static const struct tcp_repairer repairer = {
 		NULL, repair_there, switch_repair
 	};
-	static const uint64_t key[2] = { 1, 2 };
+	static const uint64_t key[3] = { 1, 2, 3 };
 
 	memset(&w->flows, 0, sizeof(w->flows));
 	memset(&w->tcp, 0, sizeof(w->tcp));
