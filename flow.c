@@ -20,8 +20,10 @@
 #include <string.h>
 
 #include "counters.h"
+#include "log.h"
 #include "siphash.h"
 
+#define STALE_MAX	3		/* events in a row, before a warning */
 #define HASH_MASK	(FLOW_MAX * 4 - 1)
 #define HASH_ENTRY(index, side)	((index) << 1 | (side))
 
@@ -364,10 +366,26 @@ struct flow *flow_next(struct flow_table *t, const struct flow *f)
 	return NULL;
 }
 
+/*
+ * Count an event of a socket whose flow has ended. That happens in the turn in which it
+ * ends. If the same comes again and again, the socket is still open elsewhere
+ */
+static void stale_event(struct flow_table *t, union epoll_ref ref)
+{
+	t->stale++;
+	if (t->stale_ref.u64 != ref.u64) {
+		t->stale_ref = ref;
+		t->stale_row = 0;
+	}
+	if (++t->stale_row >= STALE_MAX)
+		warn_limited("Flow %u has ended, but its socket still reports events",
+			     (unsigned)ref.index);
+}
+
 /**
  * flow_event() - Hand an event of a socket to the module of its flow
  * @t:		The table
- * @ref:	Reference of the event; if the flow has ended, nothing is done
+ * @ref:	Reference of the event; if the flow has ended, it is counted
  * @events:	EPOLL*
  */
 void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events)
@@ -376,6 +394,8 @@ void flow_event(struct flow_table *t, union epoll_ref ref, uint32_t events)
 
 	if (f)
 		ops_of(t, f)->event(ops_of(t, f)->ctx, f, ref.side, events);
+	else
+		stale_event(t, ref);
 }
 
 /**
@@ -555,4 +575,5 @@ void flow_counters(const void *ctx, struct counters *c)
 			t->no_room[FLOW_ENTRIES]);
 	counters_add_if(c, "times without a free descriptor",
 			t->no_room[FLOW_FDS]);
+	counters_add_if(c, "events after their end", t->stale);
 }

@@ -231,6 +231,8 @@ struct flow_pool {
  * @begun:	Flows so far, of each class: begun by the host, [TO_GUEST], or the guest
  * @bytes:	Payload so far, of all flows: [TO_GUEST], [FROM_GUEST]
  * @rulestat:	The same for each rule
+ * @stale:	Events of sockets whose flow had ended
+ * @stale_ref, @stale_row:	The last such event, and how often it came in a row
  * @changed:	Callback when a flow has begun, or is about to end; NULL: none
  * @changed_ctx:	Its first argument
  */
@@ -243,6 +245,9 @@ struct flow_table {
 	uint32_t live[FLOW_CLASSES][FLOW_PATHS];
 	uint64_t begun[FLOW_CLASSES][2], bytes[2];
 	struct rulestat rulestat;
+	uint64_t stale;
+	union epoll_ref stale_ref;
+	uint32_t stale_row;
 	void (*changed)(void *ctx, const struct flow *f, bool begins);
 	void *changed_ctx;
 	uint64_t hash_key[2];

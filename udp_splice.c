@@ -125,14 +125,22 @@ static uint64_t deadline_ms(struct flow *f)
 	       (udp_splice_flow(f)->seen == 3 ? TIMEOUT_MS : TIMEOUT_ONE_WAY_MS);
 }
 
-/* #syscalls:pasta close */
+/* Close a socket. Another process may hold it, too: the one that made it for us. Without
+ * loop_del() it would then report events for ever */
+/* #syscalls:pasta close epoll_ctl */
+static void udp_splice_close(struct udp_splice *s, int fd)
+{
+	loop_del(s->loop, fd);
+	close(fd);
+}
+
 static void udp_splice_end(struct udp_splice *s, struct flow *f, const char *why)
 {
 	char str[FLOW_STRLEN];
 
 	debug("%s: closed, %s", flow_str(s->flows, f, str), why);
 	if (udp_splice_flow(f)->fd >= 0)
-		close(udp_splice_flow(f)->fd);
+		udp_splice_close(s, udp_splice_flow(f)->fd);
 	flow_free(s->flows, s->loop, f);
 }
 
@@ -347,7 +355,7 @@ static bool change_target(struct udp_splice *s, struct flow *f,
 	fd = socket_on(s, f, TGT, udp_splice_flow(f)->scope);
 	if (fd >= 0 && !loop_add(s->loop, fd, EPOLLIN, flow_ref(f, TGT))) {
 		udp_splice_flow(f)->fd = fd;
-		close(old);
+		udp_splice_close(s, old);
 		return true;
 	}
 	if (fd >= 0)

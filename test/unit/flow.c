@@ -3,6 +3,7 @@
 
 #include "flow.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -620,6 +621,27 @@ static void walk(void)
 	ok(flow_next(&t, a) == c, "the walk goes on after a flow that has ended");
 }
 
+#define LOOP_INDEX_MAX	((1U << LOOP_INDEX_BITS) - 1)
+
+/* Does no warning follow @n events of a flow that has ended? */
+static bool is_silent(union epoll_ref ref, unsigned n)
+{
+	int saved = dup(STDERR_FILENO), fds[2];
+	char text[200];
+	ssize_t len;
+
+	if (pipe2(fds, O_NONBLOCK) || dup2(fds[1], STDERR_FILENO) < 0)
+		return false;
+	while (n--)
+		flow_event(&t, ref, 5);
+	dup2(saved, STDERR_FILENO);
+	len = read(fds[0], text, sizeof(text));
+	close(saved);
+	close(fds[0]);
+	close(fds[1]);
+	return len <= 0;
+}
+
 static void modules(void)
 {
 	struct flow *a, *b;
@@ -643,6 +665,13 @@ static void modules(void)
 	flow_event(&t, ref, 5);
 	flow_timer(&t, ref);
 	ok(!events && timers == 1, "a flow that has ended gets no event and no timer");
+	is(t.stale, 1, "its event is counted");
+	ok(is_silent(ref, 1), "one event after the end is usual");
+	ref.index = FLOW_MAX - 1;
+	ok(is_silent(ref, 2), "so is one of another flow");
+	ref.index = LOOP_INDEX_MAX;
+	ok(!is_silent(ref, 3), "an event that comes again and again is warned about");
+	is(t.stale, 7, "all are counted, also of an entry that can't be");
 }
 
 static void lists(void)
