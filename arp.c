@@ -34,9 +34,8 @@ static bool is_answered(const struct conf *c, const struct hostnet *net,
 			const union inany *spa, const union inany *tpa,
 			const uint8_t sha[MAC_LEN])
 {
-	if (inany_is_unspecified(tpa) || inany_is_multicast(tpa) ||
-	    inany_is_loopback(tpa) || fwd_is_broadcast(net, tpa) ||
-	    inany_equals(spa, tpa))
+	if (!inany_is_unicast(tpa) || inany_is_loopback(tpa) ||
+	    fwd_is_broadcast(net, tpa) || inany_equals(spa, tpa))
 		return false;
 	if (fwd_is_ours(c, net, tpa))
 		return true;

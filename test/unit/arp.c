@@ -41,6 +41,8 @@ static const struct {
 	  "a request for a group gets no reply" },
 	{ "198.51.100.5", "0.0.0.0", 1, false,
 	  "a request for 0.0.0.0 gets no reply" },
+	{ "198.51.100.5", "0.0.0.7", 1, false,
+	  "a request for another address of 0.0.0.0/8 gets no reply" },
 };
 
 static const uint8_t guest_mac[6] = { 2, 0, 0, 0, 0, 5 };
