@@ -130,6 +130,20 @@ void hostsock_no_lowat(int fd)
 }
 
 /**
+ * hostsock_stream_options() - Set the options of a TCP socket that carries a flow
+ * @fd:		Any TCP socket; sockets that a listener accepts inherit them
+ *
+ * Segments are sent as the sender makes them, urgent data stays in line, as a peek would
+ * skip it, and a peer that has vanished is noticed.
+ */
+void hostsock_stream_options(int fd)
+{
+	hostsock_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	hostsock_set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	hostsock_set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/**
  * hostsock_open() - Socket of a flow on the host, not bound to an address yet
  * @c:		Configuration
  * @peer:	Peer, or the unspecified address of its family for several peers
@@ -148,6 +162,8 @@ int hostsock_open(const struct conf *c, const struct hostnet *net,
 				  hostsock_is_local(net, peer) ?
 				  "" : ip->outbound_if);
 
+	if (fd >= 0 && type == SOCK_STREAM)
+		hostsock_stream_options(fd);
 	if (fd >= 0 && type == SOCK_STREAM && net->notsent_low)
 		hostsock_no_lowat(fd);
 	return fd;

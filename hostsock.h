@@ -28,6 +28,7 @@ bool hostsock_is_local(const struct hostnet *net, const union inany *peer);
 int hostsock_open_if(const struct conf *c, bool v4, int type, int protocol,
 		     const char ifname[IFNAMSIZ]);
 void hostsock_no_lowat(int fd);
+void hostsock_stream_options(int fd);
 void hostsock_set_int(int fd, int level, int option, int value);
 void hostsock_recv_errors(int fd, bool v4);
 void hostsock_recv_hops(int fd, bool v4);

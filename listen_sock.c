@@ -121,7 +121,8 @@ static int sock_options(const struct listen *s, const struct fwd_rule *r, int fd
 		return -errno;
 	if (r->proto == IPPROTO_TCP) {
 		set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-		hostsock_no_lowat(fd);		/* accepted sockets inherit it */
+		hostsock_no_lowat(fd);		/* accepted sockets inherit them */
+		hostsock_stream_options(fd);
 	} else {
 		set_udp_options(fd, v6);
 		if (r->from_ns)

@@ -131,8 +131,10 @@ static int ns_socket_new(enum nssock kind)
 
 	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd >= 0 && type == SOCK_STREAM)
+	if (fd >= 0 && type == SOCK_STREAM) {
 		hostsock_no_lowat(fd);
+		hostsock_stream_options(fd);
+	}
 	return fd;
 }
 

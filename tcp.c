@@ -88,6 +88,7 @@ static struct tcp_work *work_for(struct tcp *t, struct flow *f)
 	w->flow = f;
 	w->acts = 0;
 	w->holes = 0;
+	w->ack_now = false;
 	w->count = 0;
 	w->bytes = 0;
 	return w;
@@ -197,7 +198,7 @@ static bool close_if_done(struct tcp *t, struct flow *f)
 	const struct flowside *tap = flow_tap_side(f);
 	struct tcp_conn *c = tcp_conn(f);
 
-	if (!tcps_done(&c->s) || c->ack_due || c->dying)
+	if (!tcps_done(&c->s) || c->ack_due || c->ack_waits || c->dying)
 		return false;
 	timewait_add(&t->timewait, tcp_tap_hash(t, tap), tap, &c->s);
 	tcp_end(t, f, false, "closed");
@@ -221,11 +222,12 @@ static void run_work(struct tcp *t, struct tcp_work *w)
 		tcp_deliver(t, f, w);
 	tcp_pass_fin(t, f);
 	if (w->acts & (ACT_DATA | ACT_ACK))
-		tcp_update_ack(t, f, w->acts & ACT_ACK, false);
-	for (i = 1; i < w->holes && i < TCP_FAST_DUPACKS; i++)
+		tcp_ack_batch(t, f, w);
+	for (i = 0; i < w->holes && i < TCP_FAST_DUPACKS; i++)
 		tcp_send_ack(t, f);
 	if ((w->acts & ACT_SEND || tcp_conn(f)->failed) && !tcp_pump(t, f))
 		return;
+	tcp_ack_last(t, f, w);
 	if (!close_if_done(t, f))
 		tcp_rearm(t, f);
 }
@@ -403,7 +405,9 @@ void tcp_timer(void *ctx, struct flow *f)
 		tcp_send_syn(t, f, acts & ACT_SYN ? 0 : TCPF_ACK);
 	if (acts & ACT_PROBE)
 		tcp_send_probe(t, f);
-	if (acts & ACT_POLL) {
+	if (acts & ACT_POLL && c->ack_waits) {
+		tcp_ack_waited(t, f);
+	} else if (acts & ACT_POLL) {
 		c->poll_now = tcp_next_poll(c->poll_now);
 		tcp_update_ack(t, f, false, true);
 	}
@@ -473,6 +477,7 @@ void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	t->port_key = key[2];
 	flow_list_init(&t->ready);
 	flow_list_init(&t->blocked);
+	t->can_peek_off[0] = t->can_peek_off[1] = !conf->no_peek_off;
 	t->syn.retries = procfile_number(SYSCTL "tcp_syn_retries", 127, 6);
 	t->syn.linear = procfile_number(SYSCTL "tcp_syn_linear_timeouts", 127,
 					0);

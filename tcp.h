@@ -25,11 +25,13 @@ struct counters;
  * @flow:	The flow, NULL: it ended in this batch
  * @acts:	ACT_*, of all its segments
  * @holes:	Number of segments beyond the next expected one
+ * @ack_now:	The ACK of this batch is sent at its end, if no data carries it
  * @data, @count, @bytes:	Payload taken, of one segment each
  */
 struct tcp_work {
 	struct flow *flow;
 	unsigned acts, holes;
+	bool ack_now;
 	unsigned count;
 	uint32_t bytes;
 	struct view data[TAP_RX_BATCH];
@@ -57,6 +59,7 @@ struct tcp {
 	struct tcp_work work[TAP_RX_BATCH];
 	struct spill_pool spill;
 	struct timewait timewait;
+	bool can_peek_off[2];		/* SO_PEEK_OFF: IPv6, IPv4 */
 	uint8_t discard[65536];		/* bytes skipped without SO_PEEK_OFF */
 };
 

@@ -58,9 +58,22 @@ bool tcp_send_ack(struct tcp *t, struct flow *f)
 	c->ack_due = !tcp_send_ctl(t, flow_tap_side(f), TCPF_ACK, c->s.snd_nxt,
 				   c->s.rcv_acked, tcps_window_field(&c->s, false),
 				   NULL, 0);
+	c->ack_waits = false;
 	if (c->ack_due)
 		flow_list_push(t->flows, &t->blocked, f);
 	return !c->ack_due;
+}
+
+/* tcp_ack_carried() - Data or a FIN for the guest was queued, with our acknowledgement */
+void tcp_ack_carried(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (c->ack_waits && c->ack_doubt)
+		c->ack_doubt--;
+	if (c->asked && c->ack_debt && tcp_asked_lately(t, c))
+		c->ack_debt--;
+	c->ack_waits = c->asked = false;
 }
 
 /* tcp_send_syn() - Send our SYN with its options, with or without ACK in @flags */

@@ -75,7 +75,7 @@ void tcp_consume(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
 	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
-	uint32_t keep = c->peek_off ? CONSUME_LAZY : 0;
+	uint32_t keep = t->can_peek_off[tcp_is_v4(f)] ? CONSUME_LAZY : 0;
 	ssize_t rc;
 
 	if (!bytes || (bytes < keep && c->s.snd_una != c->s.snd_max))
@@ -91,8 +91,31 @@ void tcp_consume(struct tcp *t, struct flow *f)
 	grow_rcvbuf(t, c, rc);
 }
 
+/* offset_set() - Have peeks begin at @off: 0, -EOPNOTSUPP if this family can't, or
+ * another negative errno */
+/* #syscalls setsockopt */
+static int offset_set(struct tcp *t, struct flow *f, int off)
+{
+	bool *can = &t->can_peek_off[tcp_is_v4(f)];
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (!*can)
+		return -EOPNOTSUPP;
+	if (setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off))) {
+		if (c->peek_off)
+			return -errno;
+		*can = false;
+		return -EOPNOTSUPP;
+	}
+	c->peek_off = true;
+	c->peek_pos = off;
+	return 0;
+}
+
 /*
  * peek_prepare() - Make the next MSG_PEEK begin at snd_nxt
+ *
+ * A socket begins at the start by itself, so one that answers once needs no offset.
  *
  * Return: parts of @iov used up for bytes to be skipped; negative errno
  */
@@ -101,17 +124,14 @@ static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
 {
 	struct tcp_conn *c = tcp_conn(f);
 	uint32_t want = c->s.snd_nxt - c->snd_base;
-	int n = 0, off = want;
+	int n = 0, rc;
 
 	*skip = 0;
-	if (c->peek_off) {
-		if (c->peek_pos != want &&
-		    setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off,
-			       sizeof(off)))
-			return -errno;
-		c->peek_pos = want;
+	if (want == (c->peek_off ? c->peek_pos : 0))
 		return 0;
-	}
+	rc = offset_set(t, f, want);
+	if (rc != -EOPNOTSUPP)
+		return rc;
 
 	if (want > NO_OFFSET_MAX)
 		return -EAGAIN;
@@ -292,6 +312,8 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	rc = commit_frames(t, f, fr, n);
 	if (rc < peeked)
 		c->readable = true;
+	if (rc)
+		tcp_ack_carried(t, f);
 	note_sent(t, f, rc);
 	return rc;
 }
@@ -307,6 +329,7 @@ static void send_fin(struct tcp *t, struct flow *f)
 		flow_list_push(t->flows, &t->blocked, f);
 		return;
 	}
+	tcp_ack_carried(t, f);
 	tcps_fin_sent(&c->s, t->loop->now_ms);
 	tcp_trace(t, f, "FIN to the guest");
 }

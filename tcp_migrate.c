@@ -269,18 +269,16 @@ static void stop(struct tcp_migrate *m, struct flow *f)
  * mode, since nobody could switch it */
 static void resume(struct tcp_migrate *m, struct flow *f)
 {
-	static const int first;
 	struct tcp *t = m->tcp;
 	struct tcp_conn *c = tcp_conn(f);
 
 	c->held = TCP_LIVE;
 	c->armed = false;
 	c->readable = true;
-	c->peek_pos = 0;
 	if (c->peek_off)
-		setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &first,
-			   sizeof(first));
-	if (tcp_sock_stuck(c->sock) || tcp_watch_socket(t, f)) {
+		hostsock_set_int(c->sock, SOL_SOCKET, SO_PEEK_OFF, 0);
+	c->peek_pos = 0;
+	if (tcp_sock_stuck(c->sock) || tcp_watch_socket(t, f, true)) {
 		tcp_send_rst(t, f);
 		tcp_end(t, f, true, "can't go on");
 		return;
@@ -627,7 +625,7 @@ static struct flow *start(struct tcp_migrate *m, const struct record *r, int fd)
 	if (!f)
 		return NULL;
 	flow_set_rank(t->flows, f, FLOW_KEPT);
-	tcp_set_options(t, f);
+	hostsock_stream_options(fd);
 	c = tcp_conn(f);
 	c->held = TCP_ARRIVED;
 	c->s = r->s;

@@ -8,6 +8,8 @@
  * 1 ms away), it acknowledges the data that the kernel accepted. Otherwise it
  * acknowledges as much as the peer has acknowledged: all data given to the socket,
  * less SIOCOUTQ. No event reports that SIOCOUTQ gets smaller, so a timer polls it.
+ * Of a near peer, the answer to a small request is often there within microseconds, and
+ * carries the ACK: so that waits for it, for a moment.
  * If flows may move to another machine, the guest's FIN waits for the peer in any case:
  * the flow ends with it, and data that the kernel still has can't move without a flow.
  *
@@ -27,6 +29,9 @@
 
 #include "log.h"
 #include "util.h"
+
+#define ACK_DOUBT_MAX	7
+#define ACK_WAIT_FLOWS	4		/* in one batch */
 
 #ifndef SO_MEMINFO
 #define SO_MEMINFO	55
@@ -103,14 +108,20 @@ static uint32_t arrived(const struct tcp *t, const struct tcp_conn *c, int outq)
 	return given - c->spill.len - queued;
 }
 
+/* What the guest should be told */
+enum news {
+	NEWS_NONE,
+	NEWS_ACK,
+	NEWS_WINDOW,			/* it may be waiting for that */
+};
+
 /*
- * tcp_update_ack() - Update acknowledgement and window; send an ACK if the guest needs it
- * @force:	Send an ACK in any case
+ * update() - Update acknowledgement and window
  * @look:	Query the room of the socket in any case; else once half of it is used
  */
 /* #syscalls ioctl */
 /* #args ioctl 1 SIOCOUTQ */
-void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
+static enum news update(struct tcp *t, struct flow *f, bool look)
 {
 	struct tcp_conn *c = tcp_conn(f);
 	struct tcps *s = &c->s;
@@ -137,8 +148,83 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 			    (outq > 0 && (squeezed(c) || fin_waits(t, c)))))
 		s->poll_at = t->loop->now_ms + c->poll_now;
 
-	if (force || opened || s->rcv_acked != before)
+	return opened ? NEWS_WINDOW : s->rcv_acked != before ? NEWS_ACK : NEWS_NONE;
+}
+
+/*
+ * tcp_update_ack() - Update acknowledgement and window; send an ACK if the guest needs it
+ * @force:	Send an ACK in any case
+ * @look:	Query the room of the socket in any case; else once half of it is used
+ */
+void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
+{
+	if (update(t, f, look) || force)
 		tcp_send_ack(t, f);
+}
+
+/*
+ * May the ACK of a batch wait for the answer? A second one in a row does not. Nor does
+ * any where few flows are busy: then the time goes into sleeping and waking, and a timer
+ * that wakes the processor soon costs more than a frame.
+ */
+static bool may_wait(const struct tcp *t, const struct tcp_conn *c,
+		     const struct tcp_work *w)
+{
+	return t->works >= ACK_WAIT_FLOWS && c->near && !c->failed && !c->ack_waits && !c->ack_debt &&
+	       c->s.in == IN_OPEN && w->bytes < c->s.rcv_mss &&
+	       !(w->acts & ACT_ACK);
+}
+
+/*
+ * tcp_ack_batch() - Update acknowledgement and window after a batch
+ *
+ * If there is news for the guest, the next data carries it, or tcp_ack_last() sends it.
+ */
+void tcp_ack_batch(struct tcp *t, struct flow *f, struct tcp_work *w)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	bool patient = may_wait(t, c, w);
+	enum news news = update(t, f, false);
+
+	if (w->bytes) {
+		c->asked = true;
+		c->asked_ms = t->loop->now_ms;
+	}
+	if (!news && !(w->acts & ACT_ACK))
+		return;
+	w->ack_now = !patient || news == NEWS_WINDOW;
+	c->ack_waits = true;
+}
+
+/* tcp_ack_last() - At the end of a batch: send the ACK that no data has carried, or let
+ * it wait for the answer of the peer */
+void tcp_ack_last(struct tcp *t, struct flow *f, const struct tcp_work *w)
+{
+	struct tcp_conn *c = tcp_conn(f);
+	uint64_t at = t->loop->now_ms + TCP_ACK_WAIT_MS;
+
+	if (!c->ack_waits)
+		return;
+	if (w->ack_now)
+		tcp_send_ack(t, f);
+	else if (!c->s.poll_at || c->s.poll_at > at)
+		c->s.poll_at = at;
+}
+
+/*
+ * tcp_ack_waited() - An ACK has waited in vain: send it
+ *
+ * Each time, more answers have to come in time before the next ACK waits. So a guest
+ * that needs the ACK to go on is held up a few times, and not again.
+ */
+void tcp_ack_waited(struct tcp *t, struct flow *f)
+{
+	struct tcp_conn *c = tcp_conn(f);
+
+	if (c->ack_doubt < ACK_DOUBT_MAX)
+		c->ack_doubt++;
+	c->ack_debt = 1U << c->ack_doubt;
+	tcp_send_ack(t, f);
 }
 
 /*

@@ -619,27 +619,18 @@ static bool is_from_ns(const struct flow *f)
 }
 
 /* reach() - Start to connect a socket on the other side: 0 or negative errno */
-/* #syscalls:pasta connect setsockopt */
+/* #syscalls:pasta connect */
 static int reach(struct tcp_splice *s, struct flow *f)
 {
 	const struct flowside *tgt = &f->side[TGT];
 	struct splice_conn *c = splice_conn(f);
 	bool from_ns = is_from_ns(f);
-	static const int one = 1;
 	union sockaddr_inany sa;
-	unsigned side;
 	socklen_t len;
 
 	c->sock[TGT] = other_socket(s, from_ns, tgt);
 	if (c->sock[TGT] < 0)
 		return c->sock[TGT];
-	/* Send segments as the sender makes them; keep urgent data in line */
-	for (side = 0; side < 2; side++) {
-		setsockopt(c->sock[side], IPPROTO_TCP, TCP_NODELAY, &one,
-			   sizeof(one));
-		setsockopt(c->sock[side], SOL_SOCKET, SO_OOBINLINE, &one,
-			   sizeof(one));
-	}
 	len = inany_to_sockaddr(&tgt->eaddr, tgt->eport, from_ns ?
 				fwd_scope(s->net, s->dns, &tgt->eaddr) : 0,
 				&sa);

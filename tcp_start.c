@@ -22,6 +22,7 @@
 #include "util.h"
 #include "wire.h"
 
+#define STATE_ESTABLISHED	1	/* of the other tcp.h, which excludes this one */
 #define NEAR_RTT_US	1000
 #define POLL_MAX_MS	10
 #define SOURCE_TRIES	64		/* ports for a mapped peer */
@@ -91,18 +92,26 @@ void tcp_connect_failed(struct tcp *t, struct flow *f, int error)
 	tcp_end(t, f, true, "connection failed");
 }
 
-/* look_at_path() - Find out how far the peer is, and set the first window */
-static void look_at_path(struct tcp *t, struct flow *f)
+/* Get what the kernel knows about the connection of a flow: all 0 if that fails */
+/* #syscalls getsockopt */
+static struct tcp_info info_of(struct flow *f)
+{
+	struct tcp_info info = { .tcpi_min_rtt = UINT32_MAX };
+	socklen_t len = sizeof(info);
+
+	getsockopt(tcp_conn(f)->sock, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info;
+}
+
+/* look_at_path() - Note how far the peer is, and set the first window */
+static void look_at_path(struct tcp *t, struct flow *f, const struct tcp_info *info)
 {
 	struct tcp_conn *c = tcp_conn(f);
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
 	uint32_t room;
 
-	c->near = inany_is_loopback(&flow_host_side(f)->eaddr);
-	if (!getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len))
-		c->near |= info.tcpi_min_rtt < NEAR_RTT_US;
-	c->rtt_ms = info.tcpi_rtt / 1000;
+	c->near = inany_is_loopback(&flow_host_side(f)->eaddr) ||
+		  info->tcpi_min_rtt < NEAR_RTT_US;
+	c->rtt_ms = info->tcpi_rtt / 1000;
 	c->poll_ms = c->rtt_ms < 4 ? 1 : c->rtt_ms / 4;
 	if (c->poll_ms > POLL_MAX_MS)
 		c->poll_ms = POLL_MAX_MS;
@@ -113,37 +122,33 @@ static void look_at_path(struct tcp *t, struct flow *f)
 	tcps_window(&c->s, room, c->size);
 }
 
-/* tcp_connected() - The peer has answered: send the SYN-ACK */
-void tcp_connected(struct tcp *t, struct flow *f)
+/* connected() - The peer has answered: send the SYN-ACK */
+static void connected(struct tcp *t, struct flow *f, const struct tcp_info *info)
 {
 	struct tcp_conn *c = tcp_conn(f);
 
 	tcps_connected(&c->s, t->loop->now_ms);
-	look_at_path(t, f);
+	look_at_path(t, f, info);
 	tcp_send_syn(t, f, TCPF_ACK);
 	tcp_trace(t, f, c->near ? "connected, near" : "connected");
 }
 
-/* tcp_set_options() - Set the options that every socket of a flow has */
-void tcp_set_options(struct tcp *t, struct flow *f)
+/* tcp_connected() - The socket of a flow that the guest has begun is connected */
+void tcp_connected(struct tcp *t, struct flow *f)
 {
-	static const int one = 1, zero = 0;
-	struct tcp_conn *c = tcp_conn(f);
+	struct tcp_info info = info_of(f);
 
-	/* Send segments as the guest makes them; keep urgent data in line, as a
-	 * peek would skip it; notice a peer that vanished */
-	setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(c->sock, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
-	setsockopt(c->sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	c->peek_off = !t->conf->no_peek_off &&
-		      !setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &zero,
-				  sizeof(zero));
+	connected(t, f, &info);
 }
 
-/* tcp_watch_socket() - Have events of the socket reported: 0 or negative errno */
-int tcp_watch_socket(struct tcp *t, struct flow *f)
+/*
+ * tcp_watch_socket() - Have events of the socket reported: 0 or negative errno
+ * @out:	EPOLLOUT, too: not wanted of a socket that has room at first
+ */
+int tcp_watch_socket(struct tcp *t, struct flow *f, bool out)
 {
-	return loop_add(t->loop, tcp_conn(f)->sock, TCP_SOCK_EVENTS,
+	return loop_add(t->loop, tcp_conn(f)->sock,
+			out ? TCP_SOCK_EVENTS : TCP_SOCK_EVENTS & ~EPOLLOUT,
 			flow_ref(f, !flow_tap_index(f)));
 }
 
@@ -183,10 +188,9 @@ static int open_socket(struct tcp *t, struct flow *f)
 	rc = bind_source(t, f);
 	if (rc)
 		return rc;
-	tcp_set_options(t, f);
 	if (connect(c->sock, &sa.sa, len) && errno != EINPROGRESS)
 		return -errno;
-	return tcp_watch_socket(t, f);
+	return 0;
 }
 
 /*
@@ -214,6 +218,25 @@ struct flow *tcp_start_flow(struct tcp *t, int sock, struct rule_ref rule,
 	tcp_conn(f)->sock = sock;
 	tcp_conn(f)->ratio = TCP_RATIO_ONE / 2;
 	return f;
+}
+
+/*
+ * await_peer() - Wait for the peer's answer: 0 or negative errno
+ *
+ * Without a wire in between, the handshake is complete when connect() returns
+ * EINPROGRESS.
+ */
+static int await_peer(struct tcp *t, struct flow *f)
+{
+	struct tcp_info info = info_of(f);
+	bool there = info.tcpi_state == STATE_ESTABLISHED;
+	int rc = tcp_watch_socket(t, f, !there);
+
+	if (!rc && there) {
+		connected(t, f, &info);
+		tcp_rearm(t, f);
+	}
+	return rc;
 }
 
 /* tcp_new_flow() - Start a flow for a SYN of the guest */
@@ -244,6 +267,8 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 	tcp_trace(t, f, "new");
 
 	rc = open_socket(t, f);
+	if (!rc)
+		rc = await_peer(t, f);
 	if (!rc)
 		return;
 	if (c->sock < 0) {
@@ -318,6 +343,7 @@ void tcp_accepted(struct tcp *t, int fd, struct rule_ref rule,
 {
 	bool v4 = inany_is_v4(&tap->eaddr);
 	struct flowside seen = *tap;
+	struct tcp_info info;
 	struct flow *f;
 
 	t->stats.accepted++;
@@ -334,11 +360,12 @@ void tcp_accepted(struct tcp *t, int fd, struct rule_ref rule,
 		hostsock_reset(fd);
 		return;
 	}
-	tcp_set_options(t, f);
 	tcps_init_active(&tcp_conn(f)->s, initial_seq(t, &seen), tcp_mss_max(t, v4), v4,
 			 &t->syn, t->loop->now_ms);
-	look_at_path(t, f);
-	if (tcp_watch_socket(t, f)) {
+	tcp_conn(f)->readable = true;	/* its request may be there by now */
+	info = info_of(f);
+	look_at_path(t, f, &info);
+	if (tcp_watch_socket(t, f, false)) {
 		tcp_end(t, f, true, "can't be watched");
 		return;
 	}

@@ -488,6 +488,45 @@ def one_ack(env, ip):
     equal(env.recv(c.peer, 10000), pattern(10000), "data")
 
 
+def ask_by(env, conns):
+    """A request on each connection, all in one batch"""
+    with env.daemon.paused():
+        conns[0].link.send_many([c.frame("PA", b"ask") for c in conns])
+    for c in conns:
+        equal(env.recv(c.peer, 3), b"ask", "request")
+
+
+@test("an answer that comes at once carries the ACK, where several flows are busy")
+def ack_carried(env, ip):
+    conns = [env.connect(ip) for _ in range(5)]
+    carried = 0
+    for i in range(20):			# the answers may be late: something else runs
+        ask_by(env, conns)
+        for c in conns:
+            c.peer.sendall(b"answer")
+        for c in conns:
+            first = c.expect("A")
+            carried += len(first.data) == 6
+            if not first.data:
+                c.expect("A", data=b"answer")
+            equal(c.acked, 1 + 3 * (i + 1), "acknowledged")
+            c.send("A")
+        if carried:
+            break
+    check(carried, "no answer carried the ACK")
+
+
+@test("without an answer, a request is acknowledged soon all the same, once")
+def ack_alone(env, ip):
+    conns = [env.connect(ip) for _ in range(5)]
+    for i in range(3):
+        ask_by(env, conns)
+        for c in conns:
+            c.expect("A", seq=1, ack=1 + 3 * (i + 1), len=0, timeout=0.2)
+    for c in conns:
+        c.quiet("one ACK for a request")
+
+
 @test("200 tiny segments in a row: few ACKs, all data")
 def tiny(env, ip):
     c = env.connect(ip)

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "hostsock.h"
 #include "loop.h"
 #include "nshelper.h"
 #include "own_net.h"
@@ -66,6 +67,7 @@ static int listener(uint16_t *port)
 	if (fd < 0 || bind(fd, &sa.sa, len) || listen(fd, 1024) ||
 	    getsockname(fd, &sa.sa, &len))
 		return -1;
+	hostsock_stream_options(fd);
 	inany_from_sockaddr(&sa, &a, port);
 	return fd;
 }
