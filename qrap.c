@@ -186,20 +186,21 @@ static bool is_net_option(const char *arg)
 	       !strcmp(arg, "-net") || !strcmp(arg, "--net");
 }
 
-/* Find the descriptor in an argument "socket,fd=N", -1: there is none */
+/* Find the first number of a descriptor in an argument "socket,fd=N", -1: there is none */
 static int find_socket_fd(char *const *argv)
 {
 	const char *value, *end;
+	int fd = -1;
 
-	for (; argv[0] && argv[1]; argv++) {
+	for (; fd < 0 && argv[0] && argv[1]; argv++) {
 		if (!is_net_option(argv[0]) ||
 		    strncmp(argv[1], "socket,", 7))
 			continue;
 		value = list_value(argv[1], "fd", &end);
 		if (value)
-			return parse_fd(value, end);
+			fd = parse_fd(value, end);
 	}
-	return -1;
+	return fd;
 }
 
 /* Replace the first netdev, of any type, by our socket; false: there is none */
