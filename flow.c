@@ -109,19 +109,13 @@ static struct flow *entry_take(struct flow_table *t)
 	return f;
 }
 
-/* Did the guest's side begin a flow? */
-static unsigned begun_by(const struct flow *f)
-{
-	return f->pif[INI] == PIF_HOST ? TO_GUEST : FROM_GUEST;
-}
-
 /* entry_begins() - Count a flow, and report it */
 static void entry_begins(struct flow_table *t, const struct flow *f)
 {
 	if (f->shared)
 		return;
 	t->live[f->class][flow_path(f)]++;
-	t->begun[f->class][begun_by(f)]++;
+	t->begun[f->class][f->pif[INI] == PIF_HOST ? TO_GUEST : FROM_GUEST]++;
 	rulestat_flow_begins(&t->rulestat, flow_rule(f));
 	if (t->changed)
 		t->changed(t->changed_ctx, f, true);

@@ -224,12 +224,6 @@ static uint32_t inbound_share(const struct flow_pool *p, enum flow_class class)
 	return inbound_part(share(p, class));
 }
 
-/* Amount that one peer can have without extra flows, rounded up */
-static uint32_t peer_share(const struct flow_pool *p, enum flow_class class)
-{
-	return inbound_share(p, class) / 4 + 1;
-}
-
 /* May the host's side have @need more for @class without an eviction? */
 static bool inbound_fits(const struct flow_pool *p, enum flow_class class,
 			 uint32_t need)
@@ -288,7 +282,7 @@ static bool peer_exceeds(const struct flow_table *t, const struct claim *c,
 
 	for (r = 0; r < FLOW_RESOURCES; r++)
 		if (t->pool[r].peer[c->class][slot] + c->need[r] >
-		    peer_share(&t->pool[r], c->class))
+		    inbound_share(&t->pool[r], c->class) / 4 + 1)
 			return true;
 	return false;
 }
@@ -359,10 +353,11 @@ static struct flow *least_useful(struct flow_table *t, const struct yielding *y,
 				 enum flow_resource r, uint64_t now_ms)
 {
 	unsigned group = y->inbound ? FLOW_IN : FLOW_OUT, rank, extra;
+	const unsigned least = y->extra;
 	struct flow *f, *young = NULL;
 
 	for (rank = FLOW_PENDING; rank < FLOW_RANKS; rank++) {
-		for (extra = 2; extra-- > y->extra; ) {
+		for (extra = 2; extra-- > least; ) {
 			f = longest_idle(t, t->queue[y->class][group + extra][rank],
 					 r);
 			if (f && may_end(f, young, now_ms))
@@ -560,7 +555,7 @@ bool flow_claim(struct flow_table *t, const struct flow_spec *s, uint64_t now_ms
 	return room;
 }
 
-/* Count what a flow holds, or with @sign -1 what it held */
+/* Count a flow and its descriptors, or with @sign -1 take them back */
 static void count_held(struct flow_table *t, const struct flow *f, int sign)
 {
 	const int amount[FLOW_RESOURCES] = {

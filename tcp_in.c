@@ -226,12 +226,15 @@ static uint32_t commit_frames(struct tcp *t, struct flow *f,
 	return bytes;
 }
 
-/* Note that @bytes were sent; data that is sent again counts once */
+/* Note that @bytes were sent, with our acknowledgement; data that is sent again counts
+ * once */
 static void note_sent(struct tcp *t, struct flow *f, uint32_t bytes)
 {
 	struct tcps *s = &tcp_conn(f)->s;
 	uint32_t before = s->snd_max;
 
+	if (bytes)
+		tcp_ack_carried(t, f);
 	tcps_sent(s, bytes, t->loop->now_ms);
 	flow_count(t->flows, f, TO_GUEST, s->snd_max - before, t->loop->now_ms);
 }
@@ -312,8 +315,6 @@ static ssize_t move_data(struct tcp *t, struct flow *f, uint32_t can)
 	rc = commit_frames(t, f, fr, n);
 	if (rc < peeked)
 		c->readable = true;
-	if (rc)
-		tcp_ack_carried(t, f);
 	note_sent(t, f, rc);
 	return rc;
 }

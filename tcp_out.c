@@ -163,27 +163,19 @@ void tcp_update_ack(struct tcp *t, struct flow *f, bool force, bool look)
 }
 
 /*
- * May the ACK of a batch wait for the answer? A second one in a row does not. Nor does
- * any where few flows are busy: then the time goes into sleeping and waking, and a timer
- * that wakes the processor soon costs more than a frame.
- */
-static bool may_wait(const struct tcp *t, const struct tcp_conn *c,
-		     const struct tcp_work *w)
-{
-	return t->works >= ACK_WAIT_FLOWS && c->near && !c->failed && !c->ack_waits && !c->ack_debt &&
-	       c->s.in == IN_OPEN && w->bytes < c->s.rcv_mss &&
-	       !(w->acts & ACT_ACK);
-}
-
-/*
  * tcp_ack_batch() - Update acknowledgement and window after a batch
  *
  * If there is news for the guest, the next data carries it, or tcp_ack_last() sends it.
+ * The ACK of a request waits for the answer, but not a second one in a row. Nor does any
+ * where few flows are busy: then the time goes into sleeping and waking, and a timer
+ * that wakes the processor soon costs more than a frame.
  */
 void tcp_ack_batch(struct tcp *t, struct flow *f, struct tcp_work *w)
 {
 	struct tcp_conn *c = tcp_conn(f);
-	bool patient = may_wait(t, c, w);
+	bool patient = t->works >= ACK_WAIT_FLOWS && c->near && !c->failed &&
+		       !c->ack_waits && !c->ack_debt && c->s.in == IN_OPEN &&
+		       w->bytes < c->s.rcv_mss && !(w->acts & ACT_ACK);
 	enum news news = update(t, f, false);
 
 	if (w->bytes) {

@@ -112,7 +112,7 @@ foreign_links() {
 		"a symbolic link of another user"
 	refused "$T/tmp/folder/new" "symbolic links, or one of another user" \
 		"a folder by a symbolic link of another user"
-	EXTRA=(--runas $USER_ID)
+	EXTRA=(--runas "$USER_ID")
 	refused "$T/tmp/link" "symbolic links, or one of another user" \
 		"a symbolic link of another user, with --runas"
 	EXTRA=(--runas 0)
@@ -128,7 +128,7 @@ others_places() {
 	chown $USER_ID "$T/users"
 	refused "$T/users/file" "as UID $NOBODY: Permission denied" \
 		"a folder of another user"
-	EXTRA=(--runas $USER_ID)
+	EXTRA=(--runas "$USER_ID")
 	named "$T/users/file" >/dev/null
 	is "$? $(owner "$T/users/file")" "0 $USER_ID 600" "root: but not for --runas"
 	as_user ln -s file2 "$T/users/link"
