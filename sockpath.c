@@ -60,8 +60,8 @@ static int bind_path(int fd, const char *path)
  * @backlog:	As for listen()
  * @mode:	Permissions of its file
  *
- * The file has its mode from the start, so nobody can connect before. For that it takes
- * the mode of the socket itself, and in a folder with default ACLs no heed of the umask.
+ * The file has its mode from the start, by the umask, so nobody can connect before. A
+ * default ACL of the folder gives nobody more: bind() applies the umask all the same.
  *
  * Return: descriptor, non-blocking and close-on-exec, or negative errno;
  * -EADDRINUSE if the path has a listener, or is another kind of file
@@ -75,7 +75,7 @@ int sockpath_listen(const char *path, int backlog, mode_t mode)
 	if (fd < 0)
 		return -errno;
 	mask = umask(~mode & 0777);
-	rc = fchmod(fd, mode) ? -errno : bind_path(fd, path);
+	rc = bind_path(fd, path);
 	umask(mask);
 	if (!rc && listen(fd, backlog))
 		rc = -errno;

@@ -97,6 +97,18 @@ modes() {
 is "$(modes)" "600 600" "sockets are for their owner, whatever the umask"
 is "$(modes --chmod 660)" "660 660" "--chmod shares them"
 is "$(umask 077; modes --chmod 0666)" "666 666" "without a look at the umask"
+# Read, write and execute for the owner, UID 1000, the group, the mask and all others
+default_acl='import os, struct, sys
+acl = [(1, -1), (2, 1000), (4, -1), (16, -1), (32, -1)]
+os.setxattr(sys.argv[1], "system.posix_acl_default", struct.pack("<I", 2) +
+            b"".join(struct.pack("<HHi", tag, 7, id) for tag, id in acl))'
+if python3 -c "$default_acl" "$T/home" 2>/dev/null; then
+	is "$(modes)" "600 600" "a default ACL of the folder does not share them"
+	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "system.posix_acl_default")' \
+		"$T/home"
+else
+	skip "a default ACL of the folder does not share them" "no ACLs here"
+fi
 
 # Default paths, a small run time folder of their own
 as "$PASST" -P "$T/home/pid1" -q
