@@ -530,17 +530,45 @@ int netns_open(struct netns *n, const struct conf *c)
 	return rc;
 }
 
+/* Is the user namespace @fd, which is closed, the same as @user or below it? */
+static bool is_below(int fd, int user)
+{
+	struct stat st, other;
+	bool same = false;
+	int parent;
+
+	while (fd >= 0 && !same) {
+		same = !fstat(fd, &st) && !fstat(user, &other) &&
+		       st.st_dev == other.st_dev && st.st_ino == other.st_ino;
+		parent = ioctl(fd, NS_GET_PARENT);
+		close(fd);
+		fd = parent;
+	}
+	close_fd(&fd);
+	return same;
+}
+
 /**
- * netns_is_of_our_user() - Does our own user namespace own the namespace?
+ * netns_user_rules_ours() - Would a capability in there count in our own network namespace?
  * @n:		From netns_open(), or with the descriptors to join
  *
- * To be called before netns_join(). Then a capability that a process has there counts in our
- * own network namespace, too.
+ * To be called before netns_join(). A capability counts in the network namespaces that the
+ * user namespace of the process owns, or one below it. Here this is the one of @n, or else our
+ * own. EPERM: the owner of our network is not in our own user namespace or below, but above.
  */
-bool netns_is_of_our_user(const struct netns *n)
+bool netns_user_rules_ours(const struct netns *n)
 {
-	return n->user < 0 || is_own(n->user, "/proc/self/ns/user") ||
-	       access("/proc/self/ns/user", F_OK);
+	int net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int owner = ioctl(net, NS_GET_USERNS);
+	bool above = owner < 0 && errno == EPERM;
+
+	close_fd(&net);
+	if (owner < 0)			/* others: without /proc, nobody knows */
+		return !above;
+	if (n->user >= 0)
+		return is_below(owner, n->user);
+	close(owner);
+	return true;
 }
 
 /**

@@ -45,7 +45,7 @@ struct netns {
 
 void netns_init(struct netns *n);
 int netns_open(struct netns *n, const struct conf *c);
-bool netns_is_of_our_user(const struct netns *n);
+bool netns_user_rules_ours(const struct netns *n);
 int netns_join(const struct netns *n);
 void netns_close(struct netns *n);
 int netns_watch(struct netns *n, struct loop *l);

@@ -36,9 +36,9 @@
  *
  * The helper may bind low ports, and a daemon that was taken over must not bind those of the
  * host by it. So it compares the namespace of a socket that it gets with its own, by a number
- * of the kernel (SO_NETNS_COOKIE, Linux 5.14). Where an older kernel has none, and the user
- * namespace of the host's network owns this one, too, the helper has no capability: see
- * isolation_nshelper().
+ * of the kernel (SO_NETNS_COOKIE, Linux 5.14). Where an older kernel has none, and a capability
+ * of the helper would count in the daemon's network namespace, too, it has none: see
+ * netns_user_rules_ours().
  *
  * The helper survives all other errors. Above all, descriptors may not get
  * through: the kernel limits the descriptors in flight per user, and any

@@ -273,8 +273,9 @@ static _Noreturn void child_helper(const struct child *ch,
 				   const struct identity *id)
 {
 	const struct fdpass none = { .n = 0 };
-	/* Where it could bind ports of the host, it must know whose a socket is */
-	bool low_ports = !netns_is_of_our_user(ch->n) || nshelper_checks();
+	/* Where it could bind ports of the host, it must know whose a socket is. A kernel
+	 * before Linux 5.14 can't tell */
+	bool low_ports = nshelper_checks() || !netns_user_rules_ours(ch->n);
 
 	close(ch->daemon_ctl);
 	isolation_nshelper_user(ch->c, id);

@@ -19,7 +19,7 @@
 #define netns_close	included_netns_close
 #define netns_watch	included_netns_watch
 #define netns_gone	included_netns_gone
-#define netns_is_of_our_user	included_netns_is_of_our_user
+#define netns_user_rules_ours	included_netns_user_rules_ours
 #include "../../netns.c"
 
 #include "input.h"
