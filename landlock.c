@@ -53,7 +53,7 @@ static struct ruleset all_but_reading(long v)
  *
  * To be called with no_new_privs set. Children inherit it.
  *
- * Return: 0, also if the kernel lacks Landlock; negative errno
+ * Return: 0, also if the kernel lacks Landlock or does not use it; other negative errno
  */
 int landlock_only_read(void)
 {
@@ -61,8 +61,8 @@ int landlock_only_read(void)
 	struct ruleset r;
 	int fd, rc;
 
-	if (version < 1)
-		return 0;
+	if (version < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
 	r = all_but_reading(version);
 	fd = syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	if (fd < 0)

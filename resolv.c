@@ -50,6 +50,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -672,7 +673,8 @@ void resolv_start(struct resolv_follower *f, const struct conf *c,
 int resolv_follow(struct resolv_follower *f, const struct conf *c,
 		  const struct hostnet *net, void (*seal)(int keep))
 {
-	int pair[2], status = 0;
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	int pair[2], status;
 	pid_t pid;
 
 	if (!hands_out_file(c) &&
@@ -684,6 +686,8 @@ int resolv_follow(struct resolv_follower *f, const struct conf *c,
 		warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
 		return -errno;
 	}
+	/* While the caller has it ignored, there is no status to wait for */
+	sigaction(SIGCHLD, &dfl, NULL);
 	pid = fork();
 	if (!pid) {
 		close(pair[0]);
@@ -694,10 +698,8 @@ int resolv_follow(struct resolv_follower *f, const struct conf *c,
 	}
 	close(pair[1]);
 	f->fd = pair[0];
-	if (pid > 0) {
-		waitpid(pid, &status, 0);
+	if (pid > 0 && waitpid(pid, &status, 0) == pid)
 		return status ? -ECHILD : 0;
-	}
 	warn_errno("Changes of %s will go unnoticed", RESOLV_PATH);
 	close(f->fd);
 	f->fd = -1;

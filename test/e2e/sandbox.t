@@ -103,6 +103,10 @@ strict() {
 	refuses root "Couldn't empty the root directory of the sandbox: Operation not permitted"
 	refuses filter "No system call filter: Invalid argument"
 	refuses restrict "No Landlock for the follower of resolv.conf: Operation not permitted"
+	refuses ruleset "No Landlock for the follower of resolv.conf: Operation not permitted"
+	is "$(trap '' CHLD; strict_passt strict restrict; echo "$status: $out")" \
+		"1: Not started, --sandbox strict: No Landlock for the follower of resolv.conf: Operation not permitted" \
+		"$WHO: strict: so it is if the caller ignores SIGCHLD"
 	strict_passt strict landlock
 	is "$status: $out" "0: " "$WHO: strict: a kernel may lack Landlock"
 	out=$(WHO=$WHO in_ns --sandbox strict -T 8081 -- echo runs 2>&1)

@@ -9,7 +9,8 @@
  *	user		the user stays: setresuid() fails, EPERM
  *	filter		no filter of system calls: EINVAL, as without CONFIG_SECCOMP_FILTER
  *	landlock	no Landlock in the kernel: ENOSYS
- *	restrict	Landlock is there, and refused: EPERM
+ *	restrict	Landlock is there, and refused at its last step: EPERM
+ *	ruleset		Landlock is there, and refused at its first step: EPERM
  */
 
 #include <errno.h>
@@ -47,6 +48,7 @@ static const struct rule {
 	{ "filter", SYS_prctl, IF_ARG, PR_SET_SECCOMP, EINVAL },
 	{ "landlock", SYS_landlock_create_ruleset, 0, 0, ENOSYS },
 	{ "restrict", SYS_landlock_restrict_self, 0, 0, EPERM },
+	{ "ruleset", SYS_landlock_create_ruleset, 0, 0, EPERM },
 };
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
