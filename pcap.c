@@ -17,7 +17,7 @@
  *
  * The file is opened before the sandbox; then it is only written to. When a
  * write fails (the disk is full) or is cut short, recording ends with one
- * warning.
+ * warning. A record for which a non-blocking FIFO has no room is lost: recording goes on.
  */
 
 #include "pcap.h"
@@ -118,7 +118,7 @@ static void record(struct pcap *p, struct parts *f)
 	total = (ssize_t)(sizeof(f->h) + len);
 
 	rc = writev(p->fd, f->iov, (int)f->n);
-	if (rc == total)
+	if (rc == total || (rc < 0 && errno == EAGAIN))
 		return;
 	if (rc < 0)
 		warn_errno("Can't write to the capture file, recording ends");

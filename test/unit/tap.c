@@ -574,6 +574,32 @@ static void full_disk(void)
 	   "a full disk ends recording, and frames go on");
 }
 
+/* A FIFO of another user stays non-blocking, see userfile.c */
+static void full_fifo(void)
+{
+	static struct pcap pc;
+	struct tap *t;
+	int fds[2];
+	ssize_t n;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return;
+	fake_tap_init(&fake, 0, 1500);
+	t = pcap_wrap(&pc, &fake.tap, fds[1], false);
+	while (write(fds[1], got, 4096) > 0)
+		;
+	lent_udp(t, 10);
+	ok(pc.fd == fds[1] && fake.n == 1,
+	   "a full FIFO loses a record, and its frame goes on");
+	while (read(fds[0], got, 4096) > 0)
+		;
+	lent_udp(t, 10);
+	n = read(fds[0], got, sizeof(got));
+	is(n, 16 + frame_l3_hdrlen(true) + 8 + 10, "the next record is written whole");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	unsigned i;
@@ -599,5 +625,6 @@ int main(void)
 	many_pieces();
 	wrapper_follows();
 	full_disk();
+	full_fifo();
 	return done();
 }
