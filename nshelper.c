@@ -184,13 +184,13 @@ bool nshelper_checks(void)
 }
 
 /* #syscalls:nshelper bind */
-static int serve_bind(const struct request *q, struct fdpass *f)
+static int serve_bind(const struct request *q, struct fdpass *f, uint64_t own)
 {
 	socklen_t len = q->sa.sa.sa_family == AF_INET ? sizeof(q->sa.sin) :
 							sizeof(q->sa.sin6);
 	int rc = -EBADF;
 
-	if (f->n && ns_number(f->fd[0]) != ns_number_own())
+	if (f->n && ns_number(f->fd[0]) != own)
 		rc = -EXDEV;
 	else if (f->n)
 		rc = bind(f->fd[0], &q->sa.sa, len) ? -errno : 0;
@@ -231,14 +231,16 @@ static int reply(int fd, struct answer *a, struct fdpass *f)
 	return rc;
 }
 
-static void serve(const struct request *q, struct answer *a, struct fdpass *f)
+/* Serve a request in the namespace with the number @own */
+static void serve(const struct request *q, struct answer *a, struct fdpass *f,
+		  uint64_t own)
 {
 	if (q->op != OP_BIND)
 		fdpass_close(f);
 	if (q->op == OP_SOCKETS)
 		a->error = serve_sockets(q, f);
 	else if (q->op == OP_BIND)
-		a->error = serve_bind(q, f);
+		a->error = serve_bind(q, f, own);
 	else if (q->op == OP_DIAG)
 		a->error = serve_diag(f);
 }
@@ -252,6 +254,8 @@ static void serve(const struct request *q, struct answer *a, struct fdpass *f)
 /* #syscalls:nshelper exit_group rt_sigreturn sigreturn */
 _Noreturn void nshelper_run(int fd)
 {
+	/* Read once: later, there may be no descriptor for it */
+	const uint64_t own = ns_number_own();
 	struct request q;
 	struct fdpass f;
 	int rc;
@@ -262,7 +266,7 @@ _Noreturn void nshelper_run(int fd)
 			struct answer a = { .seq = q.seq, .op = q.op,
 					    .kind = q.kind };
 
-			serve(&q, &a, &f);
+			serve(&q, &a, &f, own);
 			rc = reply(fd, &a, &f);
 		} else if (rc != -EINTR && !is_end(rc)) {
 			poll(NULL, 0, NAP_MS);
