@@ -239,6 +239,18 @@ int isolation_become(const struct identity *id)
 	return 0;
 }
 
+/**
+ * isolation_tell_user() - Log that isolation_become() failed for the user of --runas
+ * @id:		From identity_choose()
+ * @rc:		Its error
+ */
+void isolation_tell_user(const struct identity *id, int rc)
+{
+	err_rc(rc, "Couldn't change to UID %u, GID %u%s", (unsigned)id->uid,
+	       (unsigned)id->gid,
+	       rc != -EINVAL ? "" : " (not mapped in this user namespace)");
+}
+
 /*
  * Make the root a tmpfs with no data blocks and one inode, its own directory.
  * It is mounted on the first of several usual directories. pivot_root() stacks
@@ -289,16 +301,14 @@ static int detach(const struct conf *c, int flags)
  * message, if the change to the user of --runas fails */
 static int leave_host(const struct conf *c, const struct identity *id, int flags)
 {
-	/* What the follower lacks, the daemon will lack, and warn of */
+	/* The daemon lacks all that the follower lacks, and tells of it then */
 	bool tell = flags & CLONE_NEWNS || c->sandbox_strict;
 	bool detached = !detach(c, flags);
 	int rc = isolation_become(id);
 
 	if (rc && id->required) {
-		err_rc(rc, "Couldn't change to UID %u, GID %u%s",
-		       (unsigned)id->uid, (unsigned)id->gid,
-		       rc != -EINVAL ? "" :
-		       " (not mapped in this user namespace)");
+		if (tell)
+			isolation_tell_user(id, rc);
 		return rc;
 	}
 	if (rc && tell)

@@ -14,6 +14,7 @@ struct identity;
 
 void isolation_init(void);
 int isolation_become(const struct identity *id);
+void isolation_tell_user(const struct identity *id, int rc);
 int isolation_own_fds(int keep);
 void isolation_close_inherited(int keep);
 int isolation_detach(const struct conf *c, const struct identity *id);

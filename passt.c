@@ -196,6 +196,8 @@ static int file_open(const struct passt *s, const char *what, const char *path,
 
 	if (!path || fd >= 0)
 		return fd;
+	if (fd == -ECHILD)
+		exit(1);		/* the error was logged */
 	if (fd == -ELOOP)
 		die("Couldn't open %s '%s': too many symbolic links, or one of another user",
 		    what, path);

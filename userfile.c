@@ -11,12 +11,14 @@
  *	any other				as the user that the daemon becomes
  *
  * A file is in root's own places if root owns it and all folders and symbolic links
- * on the way, and if only root may add files to the last folder. In a sticky folder like
- * /tmp, the file itself must exist. Symbolic links of others than root and that user are
- * not followed.
+ * on the way, and if nobody but root and the folder's group may add files to the last
+ * folder. In a sticky folder like /tmp, the file itself must exist. It must have no other
+ * name (hard link), which may be one that root did not mean. Symbolic links of others than
+ * root and that user are not followed.
  *
  * A FIFO is opened when it has a reader, and one that root, the caller or the user of
  * --runas owns is waited for. If anybody else owns it, its descriptor stays non-blocking.
+ * Anything else that is opened as another user has LIMIT_MS, as a filesystem may never answer.
  *
  * Links below /proc are followed by the kernel: their text is not always a path.
  */
@@ -27,6 +29,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +47,7 @@
 #include "util.h"
 
 #define LINKS_MAX	40		/* as in the kernel, path_resolution(7) */
+#define LIMIT_MS	10000
 
 /**
  * struct way - The way to a file, folder by folder
@@ -181,7 +186,7 @@ static bool is_roots(const struct way *w)
 	if (!w->by_root || !w->exists)
 		return w->by_root && own;
 	return !w->file.st_uid &&
-	       (own || (S_ISREG(w->file.st_mode) && w->file.st_nlink == 1));
+	       (S_ISREG(w->file.st_mode) ? w->file.st_nlink == 1 : own);
 }
 
 /* Is this a FIFO of somebody else? */
@@ -241,19 +246,39 @@ static _Noreturn void opener(const char *path, int flags,
 	struct fdpass f = { .n = 0 };
 	int rc = isolation_become(id);
 
-	if (!rc || !id->required)
+	if (rc && id->required) {
+		isolation_tell_user(id, rc);
+		rc = -ECHILD;
+	} else {
 		rc = open_walking(path, flags, user);
+	}
 	if (rc >= 0)
 		f.fd[f.n++] = rc;
 	fdpass_send(to, &rc, sizeof(rc), &f, 0);
 	_exit(0);
 }
 
-/* Open a file as the user that we become; negative errno */
-static int open_as(const char *path, int flags, const struct identity *id,
-		   uid_t user)
+/* Receive the result of the opener, for @limit_ms at most; -1: without a limit */
+static int opened(int from, int limit_ms)
 {
+	struct pollfd pfd = { .fd = from, .events = POLLIN };
 	struct fdpass f = { .n = 0 };
+	int result, rc;
+
+	while ((rc = poll(&pfd, 1, limit_ms)) < 0 && errno == EINTR)
+		;
+	if (!rc)
+		return -ETIMEDOUT;
+	rc = fdpass_receive(from, &result, sizeof(result), &f, 0);
+	if (rc || result < 0)
+		return rc ? rc : result;
+	return f.n ? f.fd[0] : -EMFILE;
+}
+
+/* Open a file as the user that we become, within @limit_ms; negative errno */
+static int open_as(const char *path, int flags, const struct identity *id,
+		   uid_t user, int limit_ms)
+{
 	int pair[2], rc;
 	pid_t pid;
 
@@ -262,15 +287,34 @@ static int open_as(const char *path, int flags, const struct identity *id,
 	pid = fork();
 	if (!pid)
 		opener(path, flags, id, user, pair[1]);
+	rc = pid < 0 ? -errno : 0;
 	close(pair[1]);
-	if (pid < 0 || fdpass_receive(pair[0], &rc, sizeof(rc), &f,
-				      MSG_CMSG_CLOEXEC))
-		rc = -ECHILD;
-	else if (rc >= 0)
-		rc = f.n ? f.fd[0] : -EMFILE;
+	if (!rc)
+		rc = opened(pair[0], limit_ms);
 	close(pair[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (rc == -ETIMEDOUT)		/* it may be beyond the reach of signals, too */
+		kill(pid, SIGKILL);
+	else
+		while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	return rc;
+}
+
+/* Open a file for a program that root started, see above; negative errno */
+static int open_by_root(const char *path, int flags, const struct identity *id,
+			uid_t user)
+{
+	int limit_ms = id->required ? -1 : LIMIT_MS;
+	struct way w;
+	int rc = way_find(&w, path, 0);
+
+	if (w.exists && S_ISFIFO(w.file.st_mode))
+		limit_ms = -1;
+	if (!rc && (is_roots(&w) || !id->change))
+		rc = way_open(&w, flags, user);
+	else if (id->change)
+		rc = open_as(path, flags, id, user, limit_ms);
+	close(w.dir);
 	return rc;
 }
 
@@ -284,23 +328,20 @@ static int open_as(const char *path, int flags, const struct identity *id,
  * dropped and the root is changed.
  *
  * Return: descriptor above 2, closed on exec; negative errno: -ELOOP also for a
- * symbolic link of another user, -ENXIO for a FIFO of another user without a reader
+ * symbolic link of another user, -ENXIO for a FIFO of another user without a reader,
+ * -ECHILD after a message: the user of --runas can't be had
  */
 int userfile_open(const char *path, int flags, const struct identity *id)
 {
 	uid_t user = id->required ? id->uid : geteuid();
-	struct way w;
 	int rc;
 
 	if (util_named_fd(path) >= 0)
 		return util_open(path, flags);
 	if (!id->by_root)
 		return open_at(AT_FDCWD, path, flags, user);
-	rc = way_find(&w, path, 0);
-	if (!rc && (is_roots(&w) || !id->change))
-		rc = way_open(&w, flags, user);
-	else if (id->change)
-		rc = open_as(path, flags, id, user);
-	close(w.dir);
+	rc = open_by_root(path, flags, id, user);
+	if (rc == -EEXIST)		/* another process made the file meanwhile */
+		rc = open_by_root(path, flags, id, user);
 	return rc;
 }

@@ -342,8 +342,12 @@ runas() {
 		"user: --runas who it is"
 	is "$(status_of unshare -Ur "$PASTA" -q --runas 1:1 --config-net -- true)" 1 \
 		"root of a user namespace: --runas who is not mapped"
-	like "$(cat "$T/out")" "not mapped" "says why"
+	is "$(cat "$T/out")" "$unmapped" "says why, in one line"
+	is "$(status_of unshare -Ur "$PASTA" -q --runas 1:1 --config-net -l "$T/home/log1" \
+		-- true)" 1 "root of a user namespace: --runas who is not mapped, with a log file"
+	is "$(cat "$T/out")" "$unmapped" "says the same"
 }
+unmapped="Couldn't change to UID 1, GID 1 (not mapped in this user namespace): Invalid argument"
 
 for WHO in $WHOM; do
 	descriptors

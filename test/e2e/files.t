@@ -82,6 +82,9 @@ roots_places() {
 	is "$? $(owner "$T/own/file2")" "0 0 600" "root: the file itself may be such a link"
 	(cd "$T/own" && named file3 >/dev/null)
 	is "$? $(owner "$T/own/file3")" "0 0 600" "root: a name without a folder"
+	ln "$T/own/file3" "$T/own/file4"
+	refused "$T/own/file4" "as UID $NOBODY: Permission denied" \
+		"a file with another name, in a folder of root's"
 	: >"$T/tmp/file" && chmod 600 "$T/tmp/file"
 	named "$T/tmp/file" >/dev/null
 	is "$? $(stat -c %s "$T/tmp/file" | grep -c '^0$')" "0 0" \
