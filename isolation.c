@@ -186,8 +186,8 @@ static void close_others(int keep)
  * isolation_own_fds() - End the sharing of descriptors, with a table of our own
  * @keep:	Descriptor to keep; 0 to 2 stay as well
  *
- * The kernel copies no descriptor behind @keep, since Linux 5.9; all others are closed
- * before anything else is done.
+ * In the end, our table has no others. Before Linux 5.9, which lacks close_range(), it has a
+ * copy of each of them until then; later kernels leave out those above @keep.
  *
  * Return: 0 or negative errno
  */

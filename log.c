@@ -370,8 +370,12 @@ int log_use_file(int fd, size_t size_max)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	if (fstat(fd, &st) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
 	if (logger.file_fd >= 0)
 		close(logger.file_fd);
 	logger.file_fd = fd;
