@@ -66,6 +66,7 @@
 
 #define CHILD_STACK	(128 << 10)	/* bytes */
 #define PATH_LEN	64		/* of a path in /proc */
+#define HELPER_START_MS	10000		/* with --sandbox strict */
 #define MAP_LEN		4096		/* of an ID map: the kernel's limit */
 
 /**
@@ -594,9 +595,18 @@ static int namespaces_of_tap(struct netns *n, int tap_fd)
 /* With --sandbox strict, wait until the helper has all of its sandbox, or has ended */
 static int helper_wait(const struct child *ch)
 {
+	struct pollfd pfd = { .fd = ch->daemon_ctl, .events = POLLIN };
 	char c;
+	int rc;
 
-	if (!ch->c->sandbox_strict || recv(ch->daemon_ctl, &c, 1, 0) == 1)
+	if (!ch->c->sandbox_strict)
+		return 0;
+	while ((rc = poll(&pfd, 1, HELPER_START_MS)) < 0 && errno == EINTR)
+		;
+	if (!rc)
+		err("Not started, --sandbox strict: no sign of pasta-ns for %d s",
+		    HELPER_START_MS / 1000);
+	else if (recv(ch->daemon_ctl, &c, 1, 0) == 1)
 		return 0;
 	close(ch->daemon_ctl);
 	return -ECHILD;
