@@ -64,9 +64,18 @@ sealed() {
 	echo "$(field "$1" NoNewPrivs)$(field "$1" Seccomp)"
 }
 
+# all_sealed: are all processes, but the one that is the command's?
+all_sealed() {
+	local pid
+	for pid in $(processes); do
+		[ "$(sort_of "$pid")" = pasta-init ] || [ "$(sealed "$pid")" = 12 ] || return
+	done
+}
+
 # rows WAY: a row for each process that runs
 rows() {
 	local pid seal
+	wait_for all_sealed
 	for pid in $(processes); do
 		seal=yes
 		[ "$(sealed "$pid")" = 12 ] || seal=no

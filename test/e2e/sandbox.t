@@ -190,8 +190,12 @@ of_root() {
 	mount -t tmpfs tmpfs /run && ip netns add inside || return
 	joined --netns inside
 	ok $? "root: pasta serves a namespace of ip netns" || return
-	is "$("$NS_TOP/test/tools/takenover.py" "$DAEMON" 81 82 2>&1)" $'EXDEV\n0' \
-		"root: its helper binds low ports of the namespace, not of the host"
+	out=$("$NS_TOP/test/tools/takenover.py" "$DAEMON" 81 82 2>&1)
+	case $?$out in
+	77*)	skip "root: its helper binds low ports of the namespace, not of the host" "$out";;
+	*)	is "$out" $'EXDEV\n0' \
+			"root: its helper binds low ports of the namespace, not of the host";;
+	esac
 	! listening tcp 81
 	ok $? "root: the port of the host is not bound"
 	left

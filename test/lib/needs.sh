@@ -34,6 +34,7 @@ bwrap			bubblewrap
 strace			strace			soft
 tcpdump			tcpdump			soft
 ps			procps
+pgrep			procps
 busybox			busybox
 dhclient		isc-dhcp-client		soft
 dhcpcd			dhcpcd-base		soft

@@ -3,7 +3,8 @@
 #
 # takenover.py DAEMON HOST NS - Play a daemon of pasta that was taken over: take its socket to
 # pasta-ns, and have it bind a socket of our own network to the port HOST of 127.0.0.1, then
-# one of its namespace to the port NS there.  Prints the two errors, 0: bound.
+# one of its namespace to the port NS there.  Prints the two errors, 0: bound.  Status 77: this
+# kernel lacks something, which is printed.
 #
 # To be run by root, in the network of the daemon.
 
@@ -19,8 +20,15 @@ import sys
 SOCKETS, BIND = 0, 1
 TCP4 = 0
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
+SO_NETNS_COOKIE = 71
+LACKS = 77
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def lacks(feature):
+    print(f'no {feature} in this kernel')
+    sys.exit(LACKS)
 
 
 def helper_of(pid):
@@ -30,6 +38,8 @@ def helper_of(pid):
         if not os.readlink(f'/proc/{pid}/fd/{name}').startswith('socket:'):
             continue
         fd = libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)
+        if fd < 0 and ctypes.get_errno() == errno.ENOSYS:
+            lacks('pidfd_getfd()')
         if fd < 0:
             sys.exit(f'pidfd_getfd: {os.strerror(ctypes.get_errno())}')
         s = socket.socket(fileno=fd)
@@ -60,6 +70,10 @@ def main():
     helper = helper_of(pid)
     helper.settimeout(10)
     ours = socket.socket()
+    try:
+        ours.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    except OSError:
+        lacks('SO_NETNS_COOKIE')
     error, _ = ask(helper, BIND, host, fds=[ours.fileno()])
     print(errno.errorcode.get(-error, error))
     error, fds = ask(helper, SOCKETS, n=1)
