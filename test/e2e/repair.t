@@ -90,7 +90,7 @@ t "the socket is there by then" test -S "$S.repair"
 
 "$HELPER" "$S.repair" 2>"$T/home/said" &
 helper=$!
-t "a helper is accepted" wait_for logged "passt-repair connected, PID"
+t "a helper is accepted" wait_for logged "passt-repair connected, "
 wait_for served $helper
 like "$(cat /proc/$helper/status)" \
 	"CapPrm:.0*1000.CapEff:.0*1000.*NoNewPrivs:.1.Seccomp:.2" \
@@ -119,7 +119,7 @@ t "the socket stays" test -S "$S.repair"
 t "the next passt starts" start -s "$S"
 "$HELPER" "$S.repair" &
 helper=$!
-t "and has replaced the socket" wait_for logged "passt-repair connected, PID"
+t "and has replaced the socket" wait_for logged "passt-repair connected, "
 stop
 wait $helper
 
