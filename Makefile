@@ -287,9 +287,9 @@ compile_commands.json: $(B)/seccomp.h
 		more,$f,$(B)/$(f:.c=.o),$(CC) $(CPPFLAGS) $(ALL_CFLAGS)))$\
 	$(foreach f,$(wildcard test/frame/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(CPPFLAGS) -I. $(ALL_CFLAGS)))$\
-	$(foreach f,$(wildcard test/unit/*.c test/fuzz/*.c),$(call $\
+	$(foreach f,$(wildcard test/unit/*.c test/fuzz/*.c test/bench/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) $(TCFLAGS)))$\
-	$(foreach f,$(wildcard test/hostile/*.c test/platform/*.c test/tools/*.c),$(call $\
+	$(foreach f,$(wildcard test/hostile/*.c test/faults/*.c test/platform/*.c test/tools/*.c),$(call $\
 		more,$f,$(f:test/%.c=$(B)/%.o),$(CC) -std=gnu11 -D_GNU_SOURCE -pthread))])
 
 # Each file that "make install" puts and "make uninstall" removes, as MODE:FILE:PATH.

@@ -147,7 +147,7 @@ static void guest_reset(struct tcp *t, struct flow *f)
 	}
 	tcp_trace(t, f, "reset by the guest, data is left");
 	c->draining = true;
-	c->ack_due = false;
+	c->ack_due = c->ack_waits = false;
 	c->in_space = UINT32_MAX;
 	c->poll_now = c->poll_ms;
 	flow_list_remove(t->flows, f);
@@ -405,9 +405,9 @@ void tcp_timer(void *ctx, struct flow *f)
 		tcp_send_syn(t, f, acts & ACT_SYN ? 0 : TCPF_ACK);
 	if (acts & ACT_PROBE)
 		tcp_send_probe(t, f);
-	if (acts & ACT_POLL && c->ack_waits) {
+	if (c->ack_waits && !tcp_asked_lately(t, c))
 		tcp_ack_waited(t, f);
-	} else if (acts & ACT_POLL) {
+	if (acts & ACT_POLL) {
 		c->poll_now = tcp_next_poll(c->poll_now);
 		tcp_update_ack(t, f, false, true);
 	}
@@ -477,7 +477,6 @@ void tcp_init(struct tcp *t, const struct conf *conf, const struct hostnet *net,
 	t->port_key = key[2];
 	flow_list_init(&t->ready);
 	flow_list_init(&t->blocked);
-	t->can_peek_off[0] = t->can_peek_off[1] = !conf->no_peek_off;
 	t->syn.retries = procfile_number(SYSCTL "tcp_syn_retries", 127, 6);
 	t->syn.linear = procfile_number(SYSCTL "tcp_syn_linear_timeouts", 127,
 					0);

@@ -59,7 +59,6 @@ struct tcp {
 	struct tcp_work work[TAP_RX_BATCH];
 	struct spill_pool spill;
 	struct timewait timewait;
-	bool can_peek_off[2];		/* SO_PEEK_OFF: IPv6, IPv4 */
 	uint8_t discard[65536];		/* bytes skipped without SO_PEEK_OFF */
 };
 

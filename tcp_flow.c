@@ -172,7 +172,7 @@ void tcp_evict(void *ctx, struct flow *f)
 	struct tcp_conn *c = tcp_conn(f);
 	struct tcp *t = ctx;
 
-	if (c->held)
+	if (c->held && c->held != TCP_GONE)
 		return;
 	if (c->failed || c->dying || f->rank == FLOW_KEPT)
 		tcp_send_rst(t, f);
@@ -181,7 +181,11 @@ void tcp_evict(void *ctx, struct flow *f)
 
 void tcp_rearm(struct tcp *t, struct flow *f)
 {
-	uint64_t next = tcps_next_timer(&tcp_conn(f)->s);
+	const struct tcp_conn *c = tcp_conn(f);
+	uint64_t next = tcps_next_timer(&c->s);
+
+	if (c->ack_waits && (!next || tcp_ack_at(t, c) < next))
+		next = tcp_ack_at(t, c);
 
 	/* A timer that is armed for an earlier time comes here again when it
 	 * expires: cheaper than moving it with every segment */

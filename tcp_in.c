@@ -75,7 +75,7 @@ void tcp_consume(struct tcp *t, struct flow *f)
 {
 	struct tcp_conn *c = tcp_conn(f);
 	uint32_t bytes = tcps_acked_data(&c->s) - c->snd_base;
-	uint32_t keep = t->can_peek_off[tcp_is_v4(f)] ? CONSUME_LAZY : 0;
+	uint32_t keep = c->no_peek_off ? 0 : CONSUME_LAZY;
 	ssize_t rc;
 
 	if (!bytes || (bytes < keep && c->s.snd_una != c->s.snd_max))
@@ -91,20 +91,17 @@ void tcp_consume(struct tcp *t, struct flow *f)
 	grow_rcvbuf(t, c, rc);
 }
 
-/* offset_set() - Have peeks begin at @off: 0, -EOPNOTSUPP if this family can't, or
- * another negative errno */
+/* offset_set() - Have peeks begin at @off: 0, -EOPNOTSUPP if the socket can't, or another
+ * negative errno */
 /* #syscalls setsockopt */
-static int offset_set(struct tcp *t, struct flow *f, int off)
+static int offset_set(struct tcp_conn *c, int off)
 {
-	bool *can = &t->can_peek_off[tcp_is_v4(f)];
-	struct tcp_conn *c = tcp_conn(f);
-
-	if (!*can)
+	if (c->no_peek_off)
 		return -EOPNOTSUPP;
 	if (setsockopt(c->sock, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off))) {
 		if (c->peek_off)
 			return -errno;
-		*can = false;
+		c->no_peek_off = true;
 		return -EOPNOTSUPP;
 	}
 	c->peek_off = true;
@@ -129,7 +126,7 @@ static int peek_prepare(struct tcp *t, struct flow *f, struct iovec *iov,
 	*skip = 0;
 	if (want == (c->peek_off ? c->peek_pos : 0))
 		return 0;
-	rc = offset_set(t, f, want);
+	rc = offset_set(c, want);
 	if (rc != -EOPNOTSUPP)
 		return rc;
 

@@ -178,29 +178,20 @@ void tcp_ack_batch(struct tcp *t, struct flow *f, struct tcp_work *w)
 		       w->bytes < c->s.rcv_mss && !(w->acts & ACT_ACK);
 	enum news news = update(t, f, false);
 
-	if (w->bytes) {
-		c->asked = true;
-		c->asked_ms = t->loop->now_ms;
-	}
+	c->asked |= !!w->bytes;
+	c->asked_ms = t->loop->now_ms;
 	if (!news && !(w->acts & ACT_ACK))
 		return;
 	w->ack_now = !patient || news == NEWS_WINDOW;
 	c->ack_waits = true;
 }
 
-/* tcp_ack_last() - At the end of a batch: send the ACK that no data has carried, or let
- * it wait for the answer of the peer */
+/* tcp_ack_last() - At the end of a batch: send the ACK that no data has carried, unless
+ * it waits for the answer of the peer */
 void tcp_ack_last(struct tcp *t, struct flow *f, const struct tcp_work *w)
 {
-	struct tcp_conn *c = tcp_conn(f);
-	uint64_t at = t->loop->now_ms + TCP_ACK_WAIT_MS;
-
-	if (!c->ack_waits)
-		return;
-	if (w->ack_now)
+	if (tcp_conn(f)->ack_waits && w->ack_now)
 		tcp_send_ack(t, f);
-	else if (!c->s.poll_at || c->s.poll_at > at)
-		c->s.poll_at = at;
 }
 
 /*

@@ -17,7 +17,6 @@
 
 #include "flow.h"
 #include "frame.h"
-#include "inany.h"
 #include "spill.h"
 #include "tcp.h"
 #include "tcp_state.h"
@@ -57,6 +56,7 @@ enum tcp_held {
  * @work:	Index + 1 into tcp->work during a batch, else 0
  * @near:	The peer is on this machine or under 1 ms away
  * @peek_off:	SO_PEEK_OFF is set: each peek begins behind the one before
+ * @no_peek_off: The socket does not know it
  * @readable:	EPOLLIN was reported, and no short read came since
  * @rdhup:	The peer's FIN has arrived
  * @urgent:	Urgent data has arrived: reads stop at its mark
@@ -66,9 +66,9 @@ enum tcp_held {
  * @draining:	The guest has reset the connection: the peer gets a RST after the
  *		data that the socket still has, @in_space bytes when last seen
  * @ack_due:	An ACK is due that found no frame
- * @ack_waits:	An ACK is due that any segment may carry; with @s.poll_at it is sent
+ * @ack_waits:	An ACK is due that any segment may carry, TCP_ACK_WAIT_MS after @asked_ms
  * @asked:	The guest has sent data, and got none since
- * @asked_ms:	When it did so: low bits of the time, ms
+ * @asked_ms:	When it sent data or a FIN: low bits of the time, ms
  * @ack_doubt:	How often an ACK waited in vain; less how often it did not
  * @ack_debt:	Answers that have to come in time before an ACK waits again
  * @dying:	A RST is due that found no frame; the flow ends after it
@@ -86,7 +86,7 @@ struct tcp_conn {
 	uint8_t work, held, ack_doubt, ack_debt;
 	bool near : 1, peek_off : 1, readable : 1, rdhup : 1, urgent : 1, armed : 1,
 	     starved : 1, failed : 1, draining : 1, dying : 1;
-	bool ack_due : 1, ack_waits : 1, asked : 1;
+	bool ack_due : 1, ack_waits : 1, asked : 1, no_peek_off : 1;
 };
 static_assert(sizeof(struct tcp_conn) <= FLOW_PRIV, "state of a flow");
 
@@ -95,21 +95,23 @@ static inline struct tcp_conn *tcp_conn(struct flow *f)
 	return (struct tcp_conn *)(void *)f->priv;
 }
 
-static inline bool tcp_is_v4(const struct flow *f)
-{
-	return inany_is_v4(&f->side[0].eaddr);
-}
-
 /* tcp_next_poll() - Interval after one of @ms without progress */
 static inline uint16_t tcp_next_poll(uint16_t ms)
 {
 	return ms < TCP_POLL_IDLE_MS / 2 ? ms * 2 : TCP_POLL_IDLE_MS;
 }
 
-/* tcp_asked_lately() - Did the guest's last data come within the time an ACK waits? */
+/* tcp_asked_lately() - Did the guest's last data come within the time that an ACK waits? */
 static inline bool tcp_asked_lately(const struct tcp *t, const struct tcp_conn *c)
 {
 	return (uint16_t)(t->loop->now_ms - c->asked_ms) < TCP_ACK_WAIT_MS;
+}
+
+/* tcp_ack_at() - Time at which an ACK that waits is sent, ms */
+static inline uint64_t tcp_ack_at(const struct tcp *t, const struct tcp_conn *c)
+{
+	return t->loop->now_ms + TCP_ACK_WAIT_MS -
+	       (uint16_t)(t->loop->now_ms - c->asked_ms);
 }
 
 static inline uint32_t tcp_tap_hash(const struct tcp *t,

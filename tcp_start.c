@@ -92,7 +92,7 @@ void tcp_connect_failed(struct tcp *t, struct flow *f, int error)
 	tcp_end(t, f, true, "connection failed");
 }
 
-/* Get what the kernel knows about the connection of a flow: all 0 if that fails */
+/* Get what the kernel knows about the connection of a flow: the peer counts as far if that fails */
 /* #syscalls getsockopt */
 static struct tcp_info info_of(struct flow *f)
 {
@@ -217,6 +217,7 @@ struct flow *tcp_start_flow(struct tcp *t, int sock, struct rule_ref rule,
 		return NULL;
 	tcp_conn(f)->sock = sock;
 	tcp_conn(f)->ratio = TCP_RATIO_ONE / 2;
+	tcp_conn(f)->no_peek_off = t->conf->no_peek_off;
 	return f;
 }
 
@@ -274,11 +275,11 @@ void tcp_new_flow(struct tcp *t, const struct flowside *tap,
 	if (c->sock < 0) {
 		t->stats.refused_fd++;
 		warn_limited_rc(rc, "No socket for a new connection");
-		/* The retransmitted SYN may find one */
-		if (rc == -EMFILE || rc == -ENFILE)
-			flow_evict(t->flows, FLOW_STREAM, t->loop->now_ms);
 	}
 	tcp_connect_failed(t, f, -rc);
+	/* Another flow gives way: the retransmitted SYN may find a socket */
+	if (rc == -EMFILE || rc == -ENFILE)
+		flow_evict(t->flows, FLOW_STREAM, t->loop->now_ms);
 }
 
 /* Begun by the host side ------------------------------------------------- */

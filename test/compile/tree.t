@@ -151,7 +151,7 @@ if command -v python3 >/dev/null; then
 	scripts/grain >"$work/log" 2>&1
 	ok $? "scripts/grain has nothing to object to"
 	grain longest "$(echo 'void long_one(void)'; echo '{'; yes ';' | head -81; echo '}')"
-	grain 90th "$(for i in {1..200}; do echo "void f$i(void)"; echo '{'
+	grain 90th "$(for i in {1..300}; do echo "void f$i(void)"; echo '{'
 		yes ';' | head -40; echo '}'; done)"
 	grain single "$(for i in {1..100}; do
 		printf '%s\n' "static void g$i(void)" '{' '}' \

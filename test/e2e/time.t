@@ -217,16 +217,17 @@ large() {
 	local bytes=$((MIB << 20)) rules
 	pasta_start -c "$S" -t 127.0.0.1/7021
 	ok $? "a pasta starts"
-	exec_as user nsenter -t "$INNER" -U --preserve-credentials -n -- \
-		timeout 100 tcpx listen :: 7021 -s ${MIB}m -r ${MIB}m >"$T/five.in" &
-	local bypass=$!
 	exec_peer timeout 100 tcpx listen "$PEER4" 7022 -s ${MIB}m -r ${MIB}m >"$T/five.out" &
 	local tap=$!
-	wait_for listening tcp 7021 inside && wait_for listening tcp 7022 peer
+	wait_for listening tcp 7022 peer
 	t "$MIB MiB each way over the tap, each byte checked" \
 		inside timeout 100 tcpx connect "$PEER4" 7022 -s ${MIB}m -r ${MIB}m
 	wait $tap
 	is $? 0 "the peer has them, too"
+	exec_as user nsenter -t "$INNER" -U --preserve-credentials -n -- \
+		timeout 100 tcpx listen :: 7021 -s ${MIB}m -r ${MIB}m >"$T/five.in" &
+	local bypass=$!
+	wait_for listening tcp 7021 inside
 	t "$MIB MiB each way past the tap" \
 		as_user timeout 100 tcpx connect 127.0.0.1 7021 -s ${MIB}m -r ${MIB}m
 	wait $bypass

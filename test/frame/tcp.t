@@ -498,9 +498,9 @@ def ask_by(env, conns):
 
 @test("an answer that comes at once carries the ACK, where several flows are busy")
 def ack_carried(env, ip):
-    conns = [env.connect(ip) for _ in range(5)]
     carried = 0
-    for i in range(20):			# the answers may be late: something else runs
+    for _ in range(20):			# the answers may be late: something else runs
+        conns = [env.connect(ip) for _ in range(5)]
         ask_by(env, conns)
         for c in conns:
             c.peer.sendall(b"answer")
@@ -509,7 +509,7 @@ def ack_carried(env, ip):
             carried += len(first.data) == 6
             if not first.data:
                 c.expect("A", data=b"answer")
-            equal(c.acked, 1 + 3 * (i + 1), "acknowledged")
+            equal(c.acked, 4, "acknowledged")
             c.send("A")
         if carried:
             break
@@ -522,7 +522,7 @@ def ack_alone(env, ip):
     for i in range(3):
         ask_by(env, conns)
         for c in conns:
-            c.expect("A", seq=1, ack=1 + 3 * (i + 1), len=0, timeout=0.2)
+            c.expect("A", seq=1, ack=1 + 3 * (i + 1), len=0, timeout=1.0)
     for c in conns:
         c.quiet("one ACK for a request")
 

@@ -91,7 +91,7 @@ idle() {
 # the program in $T/err
 judge() {
 	local bad
-	wait_for -t "$((60 + FRAMES / 1000))" attacked
+	wait_for -t "$((20 + FRAMES / 1000))" attacked
 	grep -qx works "$T/attack"
 	ok $? "$1: DHCP, ping, UDP and TCP work afterwards" || {
 		diag "$(tail -15 "$T/attack")"

@@ -267,7 +267,7 @@ static void report_rr(uint64_t ops, double s)
 		die("no answers");
 	qsort(samples, n_samples, sizeof(*samples), by_value);
 	printf("ops=%.0f p50_us=%.1f p99_us=%.1f max_us=%.1f\n", (double)ops / s,
-	       samples[n_samples / 2] / 1e3, samples[n_samples / 100 * 99] / 1e3,
+	       samples[n_samples / 2] / 1e3, samples[(uint64_t)n_samples * 99 / 100] / 1e3,
 	       samples[n_samples - 1] / 1e3);
 }
 

@@ -496,6 +496,8 @@ static void front_end(void)
 /* --- the guest: migration --------------------------------------------------------------- */
 
 static uint64_t move_us;		/* time of it, 0: not yet known, or over */
+#define MOVED_MIN	20000000	/* bytes that show that data goes on */
+#define MOVED_WAIT_US	10000000
 static uint64_t moved_bytes;		/* received or acknowledged since */
 static bool move_done;
 
@@ -1052,10 +1054,22 @@ static bool udp_out(void)
 
 static bool nothing(void) { return true; }
 
+/*
+ * Is it not the end yet? After a move, the kernel of the peer or of the target retransmits
+ * when its timer says so, which may be seconds later: that is waited for.
+ */
+static bool goes_on(uint64_t end_us)
+{
+	uint64_t now = now_us();
+
+	return now < end_us ||
+	       (o.check && move_done && moved_bytes < MOVED_MIN && now < end_us + MOVED_WAIT_US);
+}
+
 /* Call @work until @end_us or *@done; receive meanwhile */
 static void loop(bool (*work)(void), uint64_t end_us, const bool *done)
 {
-	while (now_us() < end_us && !(done && *done)) {
+	while (goes_on(end_us) && !(done && *done)) {
 		unsigned n;
 
 		if (move_us && now_us() >= move_us)
@@ -1065,7 +1079,8 @@ static void loop(bool (*work)(void), uint64_t end_us, const bool *done)
 
 		flush();
 		if (!n && (fits || !frame_new()))
-			sleep_until(end_us, !fits);
+			sleep_until(now_us() < end_us ? end_us : now_us() + 50000,
+				    !fits);
 	}
 }
 

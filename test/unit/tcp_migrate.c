@@ -394,10 +394,8 @@ static void leave_source(void)
 	struct flow *f = NULL;
 
 	source->ops.gone(source->ops.ctx);
-	while ((f = flow_next(&source->flows, f))) {
-		tcp_conn(f)->held = TCP_LIVE;
+	while ((f = flow_next(&source->flows, f)))
 		tcp_evict(&source->tcp, f);
-	}
 }
 
 static bool move(void)
