@@ -321,7 +321,11 @@ fi
 
 # What there is no room for: warnings come once a second
 # (UDP and echo end their own flows for others, so TCP has to take all that it may)
-peer ip route replace blackhole 203.0.113.99
+exec_peer python3 -c "import socket, time
+s = socket.create_server(('$PEER4', 9001), backlog=100)
+time.sleep(100)" &
+taker=$!
+wait_for listening tcp 9001 peer
 cat > "$T/bin/fill" <<-'END'
 	hold() {
 		coproc python3 -c "import socket, sys
@@ -329,7 +333,7 @@ cat > "$T/bin/fill" <<-'END'
 	for i in range(12):
 	    s = socket.socket()
 	    s.setblocking(False)
-	    s.connect_ex(('203.0.113.99', 9001))
+	    s.connect_ex(('203.0.113.2', 9001))
 	    hold.append(s)
 	print('held', flush=True)
 	sys.stdin.read()"
@@ -350,6 +354,8 @@ END
 said "$T/home/stderr" "^status 5$" "without descriptors: it goes on"
 said "$T/home/stderr" "Too many connections, SYN dropped" "  and says so"
 said "$T/home/stderr" "echo has its share" "  what connections can't take is there for echo"
+kill $taker
+wait $taker 2>/dev/null
 
 if [ -n "$NS_ROOT" ]; then
 	echo "1 0" > /proc/sys/net/ipv4/ping_group_range

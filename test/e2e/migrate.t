@@ -155,7 +155,7 @@ for what in "out 5001" "in 5002"; do
 done
 
 NO_HELPER=1 both
-out=$(timeout 60 vhostx guest "$T/home/source" out "$PEER4" 5001 -a "$HOST4" -g $GW4 -t 1 \
+out=$(timeout 60 vhostx guest "$T/home/source" out "$PEER4" 5001 -a "$HOST4" -g $GW4 -t 3 \
 	-M "$T/home/target" -C "$TURN" 2>&1)
 like "$out" "the connection was reset" "without a helper, the guest gets a reset"
 like "$(cat "$T/home/source.log")" "TCP connections stay behind: no passt-repair" \
