@@ -20,6 +20,7 @@ GO=/tmp/go			# in the guest: what waits, goes on; $T/home/go for the peer
 # start WHERE: a passt with its helper
 start() {
 	host_passt "$1" -t $P || return
+	wait_for test -S "$T/home/$1.socket.repair"
 	"$1" "$NS_TOP/passt-repair" "$T/home/$1.socket.repair" >"$T/home/$1.repair.log" 2>&1 &
 	wait_for says "$1" "passt-repair connected"
 }
